@@ -1,0 +1,114 @@
+//! What can be wrong with an input, with the place and the numbers.
+
+use core::fmt;
+
+/// Why an input was refused. Its [`kind`](Error::kind) can be matched; its text carries the numbers.
+///
+/// ```
+/// use hps_core::{ErrorKind, Responses};
+///
+/// let error = Responses::new(&[-1.0, -2.0], &[-1.0, -2.0], &[3, 0], &[1.0, 0.0]).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::ZeroLength);
+/// # let text = format!("{error}");
+/// assert_eq!(text, "response 1 has length 0 (tokens), at least 1 is needed");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Error(Cause);
+
+/// The kinds of [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A prompt needs at least two responses.
+    TooFewResponses,
+    /// A log-probability, reward or score is not a finite number.
+    NonFinite,
+    /// Two lists that belong together differ in length, or a buffer has another length than its list.
+    LengthMismatch,
+    /// A response has no tokens.
+    ZeroLength,
+    /// The tie policy leaves no negative to compare with.
+    NoNegatives,
+    /// A hyperparameter is outside its range.
+    BadHyper,
+    /// The parts do not make a loss together, or the loss has no such option.
+    Unsupported,
+    /// The sampled response is not among the negatives.
+    SampleNotNegative,
+    /// The loss reads one sampled negative, and the row names none.
+    SampleMissing,
+    /// No loss or schedule has this name.
+    UnknownName,
+    /// The scratch buffer is shorter than the loss asks for.
+    ScratchTooSmall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cause {
+    TooFewResponses { given: usize },
+    NonFinite { list: &'static str, index: usize },
+    LengthMismatch { list: &'static str, given: usize, expected: usize },
+    ZeroLength { index: usize },
+    NoNegatives { responses: usize },
+    BadHyper { name: &'static str, given: f64, range: &'static str },
+    Unsupported { what: &'static str },
+    SampleNotNegative { index: usize, responses: usize },
+    SampleMissing,
+    UnknownName { what: &'static str, known: &'static str },
+    ScratchTooSmall { given: usize, needed: usize },
+}
+
+impl Error {
+    /// Which kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self.0 {
+            Cause::TooFewResponses { .. } => ErrorKind::TooFewResponses,
+            Cause::NonFinite { .. } => ErrorKind::NonFinite,
+            Cause::LengthMismatch { .. } => ErrorKind::LengthMismatch,
+            Cause::ZeroLength { .. } => ErrorKind::ZeroLength,
+            Cause::NoNegatives { .. } => ErrorKind::NoNegatives,
+            Cause::BadHyper { .. } => ErrorKind::BadHyper,
+            Cause::Unsupported { .. } => ErrorKind::Unsupported,
+            Cause::SampleNotNegative { .. } => ErrorKind::SampleNotNegative,
+            Cause::SampleMissing => ErrorKind::SampleMissing,
+            Cause::UnknownName { .. } => ErrorKind::UnknownName,
+            Cause::ScratchTooSmall { .. } => ErrorKind::ScratchTooSmall,
+        }
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Error(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cause::TooFewResponses { given } => write!(f, "{given} responses given, at least 2 are needed"),
+            Cause::NonFinite { list, index } => write!(f, "{list} {index} is not a finite number"),
+            Cause::LengthMismatch { list, given, expected } => {
+                write!(f, "{list}: {given} entries given, {expected} expected")
+            }
+            Cause::ZeroLength { index } => {
+                write!(f, "response {index} has length 0 (tokens), at least 1 is needed")
+            }
+            Cause::NoNegatives { responses } => {
+                write!(f, "none of the {responses} responses is left as a negative: all tie with the highest reward")
+            }
+            Cause::BadHyper { name, given, range } => write!(f, "{name} = {given} is outside {range}"),
+            Cause::Unsupported { what } => write!(f, "unsupported: {what}"),
+            Cause::SampleNotNegative { index, responses } => {
+                write!(f, "sample {index} is not one of the negatives among {responses} responses")
+            }
+            Cause::SampleMissing => write!(f, "the loss compares with one sampled negative, but the row names none"),
+            Cause::UnknownName { what, known } => write!(f, "no {what} has this name; known are {known}"),
+            Cause::ScratchTooSmall { given, needed } => {
+                write!(f, "scratch holds {given} numbers, {needed} are needed")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,31 @@
+//! The logistic function and its relatives, without overflow or cancellation.
+//!
+//! `softplus(x) = ln(1 + eˣ)`, `sigmoid(x) = 1 / (1 + e⁻ˣ)`, `log_add_exp(a, b) = ln(eᵃ + eᵇ)`.
+//! All three are formed from `e^−|·|`, which lies in (0, 1].
+
+use crate::scalar::Scalar;
+
+pub(crate) fn softplus<F: Scalar>(x: F) -> F {
+    x.max(F::zero()) + (-x.abs()).exp().ln_1p()
+}
+
+pub(crate) fn sigmoid<F: Scalar>(x: F) -> F {
+    let tail = (-x.abs()).exp();
+    let numerator = if x >= F::zero() { F::one() } else { tail };
+    numerator / (F::one() + tail)
+}
+
+/// `−∞` stands for an absent term; two absent terms stay absent.
+pub(crate) fn log_add_exp<F: Scalar>(a: F, b: F) -> F {
+    let larger = a.max(b);
+    if larger == F::neg_infinity() {
+        return larger;
+    }
+    larger + (-(a - b).abs()).exp().ln_1p()
+}
+
+/// `ln Σ_i exp(x_i)`; `−∞` terms are absent, and at least one must be present.
+pub(crate) fn log_sum_exp<F: Scalar>(terms: &[F]) -> F {
+    let largest = terms.iter().fold(F::neg_infinity(), |largest, &term| largest.max(term));
+    largest + terms.iter().fold(F::zero(), |sum, &term| sum + (term - largest).exp()).ln()
+}

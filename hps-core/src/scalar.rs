@@ -1,0 +1,38 @@
+//! The number a row kernel computes in: `f32` or `f64`.
+
+use core::fmt::{Debug, Display};
+
+/// `f32` or `f64`. Sealed: the closed forms are tested for these two and no other.
+pub trait Scalar: num_traits::Float + Debug + Display + sealed::Sealed {
+    /// The nearest number of this type.
+    fn narrow(value: f64) -> Self;
+
+    /// The same number as `f64`; exact.
+    fn widen(self) -> f64;
+}
+
+impl Scalar for f32 {
+    fn narrow(value: f64) -> Self {
+        value as f32
+    }
+
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Scalar for f64 {
+    fn narrow(value: f64) -> Self {
+        value
+    }
+
+    fn widen(self) -> f64 {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}

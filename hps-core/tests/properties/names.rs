@@ -1,0 +1,73 @@
+//! Names parse to what they print from.
+
+use hps_core::{ErrorKind, GammaSchedule, Hps, HpsForm, Loss, NegativeScale, Pair, Preference, Reward, TiePolicy};
+
+#[test]
+fn losses_parse_and_print() {
+    let expected = [
+        ("dpo-bt", Preference::BradleyTerry),
+        ("dpo-pl", Preference::PlackettLuce),
+        ("dpo-hps", Preference::Hps(Hps::single())),
+        ("dpo-hps-full", Preference::Hps(Hps::full())),
+    ];
+    for (name, preference) in expected {
+        let loss: Loss = name.parse().unwrap();
+        assert_eq!(loss, Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, preference).unwrap());
+        assert_eq!(loss.to_string(), name);
+        assert_eq!(loss.with_beta(0.7).unwrap().to_string(), name);
+    }
+}
+
+#[test]
+fn defaults_of_hps() {
+    let (single, full) = (Hps::single(), Hps::full());
+    assert_eq!((single.form, single.scale, single.gamma), (HpsForm::Single, NegativeScale::Unit, 0.0));
+    assert_eq!((full.form, full.scale, full.gamma), (HpsForm::Full, NegativeScale::Count, 0.0));
+    assert_eq!((single.ties, full.ties), (TiePolicy::Keep, TiePolicy::Keep));
+}
+
+#[test]
+fn unknown_names_are_refused() {
+    for name in ["", "dpo", "bt", "dpo-", "dpo-BT", "dpo-hps-", "dpo-hps-full-", "ipo-hps-full-full", " dpo-bt"] {
+        assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::UnknownName, "{name:?}");
+    }
+    for name in ["", "linear", "constant:", "constant:x", "Continuous"] {
+        assert_eq!(name.parse::<GammaSchedule>().unwrap_err().kind(), ErrorKind::UnknownName, "{name:?}");
+    }
+    assert_eq!("constant:nan".parse::<GammaSchedule>().unwrap_err().kind(), ErrorKind::BadHyper);
+}
+
+#[test]
+fn schedules_parse_and_print() {
+    let schedules = [
+        ("linspace-fifths", GammaSchedule::LinspaceFifths),
+        ("continuous", GammaSchedule::Continuous),
+        ("official-code", GammaSchedule::OfficialCode),
+        ("constant:2.5", GammaSchedule::Constant(2.5)),
+        ("constant:-inf", GammaSchedule::Constant(f64::NEG_INFINITY)),
+    ];
+    for (name, schedule) in schedules {
+        assert_eq!(name.parse::<GammaSchedule>().unwrap(), schedule);
+        assert_eq!(schedule.to_string(), name);
+    }
+    assert_eq!("constant".parse::<GammaSchedule>().unwrap(), GammaSchedule::Constant(0.0));
+}
+
+#[test]
+fn schedules_at_the_edges() {
+    use GammaSchedule::*;
+    for schedule in [LinspaceFifths, Continuous, OfficialCode] {
+        assert_eq!(schedule.at(0, 0), -5.0);
+        assert_eq!(schedule.at(0, 1), -5.0);
+        assert_eq!(schedule.at(9, 5), schedule.at(4, 5));
+        assert_eq!(schedule.at(4, 5), 5.0);
+    }
+    assert_eq!(Constant(f64::INFINITY).at(7, 3), f64::INFINITY);
+    // The highest level of the authors' program, for 100 rows; it never reaches 5.
+    let top = (0..100).map(|index| OfficialCode.at(index, 100)).fold(f64::MIN, f64::max);
+    assert!((top - (-5.0 + 800.0 / 99.0)).abs() < 1e-12);
+    for index in 1..1000 {
+        assert!(Continuous.at(index, 1000) > Continuous.at(index - 1, 1000));
+        assert!(LinspaceFifths.at(index, 1000) >= LinspaceFifths.at(index - 1, 1000));
+    }
+}

@@ -1,0 +1,183 @@
+//! What is refused, with which kind and which numbers.
+
+use hps_core::{
+    ErrorKind, Hps, Loss, NegativeSampler, NegativeScale, Pair, Position, Preference, Responses, Reward, TiePolicy,
+    log_weights, metrics,
+};
+
+const POLICY: [f64; 3] = [-10.0, -11.0, -12.0];
+const REFERENCE: [f64; 3] = [-10.5, -10.5, -10.5];
+const LENGTHS: [u32; 3] = [4, 5, 6];
+const REWARDS: [f64; 3] = [1.0, 0.0, -1.0];
+
+fn row() -> Responses<'static, f64> {
+    Responses::new(&POLICY, &REFERENCE, &LENGTHS, &REWARDS).unwrap()
+}
+
+fn new<'a>(
+    policy: &'a [f64],
+    reference: &'a [f64],
+    lengths: &'a [u32],
+    rewards: &'a [f64],
+) -> Result<Responses<'a, f64>, hps_core::Error> {
+    Responses::new(policy, reference, lengths, rewards)
+}
+
+fn loss(name: &str) -> Loss {
+    name.parse().unwrap()
+}
+
+fn evaluate(loss: &Loss, row: &Responses<'_, f64>) -> Result<f64, hps_core::Error> {
+    loss.value_and_gradient(row, &mut [0.0; 6], &mut [0.0; 3])
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, hps_core::Error>, kind: ErrorKind, text: &str) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), kind);
+    assert_eq!(error.to_string(), text);
+    let _: &dyn std::error::Error = &error;
+}
+
+#[test]
+fn rows() {
+    use ErrorKind::*;
+    refused(new(&[], &[], &[], &[]), TooFewResponses, "0 responses given, at least 2 are needed");
+    refused(new(&[-1.0], &[-1.0], &[1], &[0.0]), TooFewResponses, "1 responses given, at least 2 are needed");
+    let mismatch = |list: &str| format!("{list}: 2 entries given, 3 expected");
+    refused(new(&POLICY, &REFERENCE[..2], &LENGTHS, &REWARDS), LengthMismatch, &mismatch("reference"));
+    refused(new(&POLICY, &REFERENCE, &LENGTHS[..2], &REWARDS), LengthMismatch, &mismatch("lengths"));
+    refused(new(&POLICY, &REFERENCE, &LENGTHS, &REWARDS[..2]), LengthMismatch, &mismatch("rewards"));
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let list = [0.0, -1.0, bad];
+        refused(new(&list, &REFERENCE, &LENGTHS, &REWARDS), NonFinite, "policy log-prob 2 is not a finite number");
+        refused(new(&POLICY, &list, &LENGTHS, &REWARDS), NonFinite, "reference log-prob 2 is not a finite number");
+        refused(new(&POLICY, &REFERENCE, &LENGTHS, &list), NonFinite, "reward 2 is not a finite number");
+    }
+    let text = "response 1 has length 0 (tokens), at least 1 is needed";
+    refused(new(&POLICY, &REFERENCE, &[1, 0, 1], &REWARDS), ZeroLength, text);
+}
+
+#[test]
+fn samples() {
+    use ErrorKind::*;
+    for index in [0, 3, usize::MAX] {
+        let text = format!("sample {index} is not one of the negatives among 3 responses");
+        refused(row().with_sample(index), SampleNotNegative, &text);
+    }
+    refused(
+        row().with_sample_from(1, 0),
+        NoNegatives,
+        "none of the 3 responses is left as a negative: all tie with the highest reward",
+    );
+    refused(
+        evaluate(&loss("dpo-hps"), &row()),
+        SampleMissing,
+        "the loss compares with one sampled negative, but the row names none",
+    );
+    let sampled = row().with_sample(1).unwrap();
+    for name in ["dpo-bt", "dpo-pl", "dpo-hps-full"] {
+        assert_eq!(evaluate(&loss(name), &sampled).unwrap_err().kind(), Unsupported, "{name}");
+    }
+
+    let tied = Responses::new(&POLICY, &REFERENCE, &LENGTHS, &[1.0, 1.0, 0.0]).unwrap();
+    let masking = loss("dpo-hps").with_tie_policy(TiePolicy::MaskMax).unwrap();
+    let text = "sample 1 is not one of the negatives among 3 responses";
+    refused(evaluate(&masking, &tied.with_sample(1).unwrap()), SampleNotNegative, text);
+    assert!(evaluate(&masking, &tied.with_sample(2).unwrap()).is_ok());
+    // Whoever drew from a longer list has applied the tie policy there.
+    assert!(evaluate(&masking, &tied.with_sample_from(1, 9).unwrap()).is_ok());
+}
+
+#[test]
+fn no_negatives_left() {
+    let rewards = [2.0; 3];
+    let tied = Responses::new(&POLICY, &REFERENCE, &LENGTHS, &rewards).unwrap();
+    let masking = loss("dpo-hps-full").with_tie_policy(TiePolicy::MaskMax).unwrap();
+    assert_eq!(evaluate(&masking, &tied).unwrap_err().kind(), ErrorKind::NoNegatives);
+    let draw = NegativeSampler::new(1).draw(&rewards, 0.0, TiePolicy::MaskMax, Position::default());
+    assert_eq!(draw.unwrap_err().kind(), ErrorKind::NoNegatives);
+    assert!(evaluate(&loss("dpo-hps-full"), &tied).is_ok());
+}
+
+#[test]
+fn hyperparameters() {
+    use ErrorKind::*;
+    for beta in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+        refused(loss("dpo-bt").with_beta(beta), BadHyper, &format!("beta = {beta} is outside (0, inf)"));
+    }
+    for smoothing in [-0.1, 0.5, f64::NAN] {
+        let text = format!("label_smoothing = {smoothing} is outside [0, 0.5)");
+        refused(loss("dpo-bt").with_label_smoothing(smoothing), BadHyper, &text);
+    }
+    refused(loss("dpo-bt").with_margin(f64::INFINITY), BadHyper, "margin = inf is outside (-inf, inf)");
+    refused(loss("dpo-hps").with_gamma(f64::NAN), BadHyper, "gamma = NaN is outside [-inf, inf]");
+    for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let text = format!("negative scale = {scale} is outside (0, inf)");
+        refused(loss("dpo-hps").with_negative_scale(NegativeScale::Custom(scale)), BadHyper, &text);
+    }
+    let mut hps = Hps::full();
+    hps.gamma = f64::NAN;
+    let built = Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, Preference::Hps(hps));
+    assert_eq!(built.unwrap_err().kind(), BadHyper);
+    assert!(loss("dpo-hps").with_gamma(f64::NEG_INFINITY).is_ok());
+}
+
+#[test]
+fn combinations() {
+    use ErrorKind::*;
+    let text = "unsupported: label smoothing is not defined for plackett-luce";
+    refused(loss("dpo-pl").with_label_smoothing(0.1), Unsupported, text);
+    let text = "unsupported: only hps weighs its negatives";
+    refused(loss("dpo-pl").with_gamma(1.0), Unsupported, text);
+    refused(loss("dpo-bt").with_negative_scale(NegativeScale::Unit), Unsupported, text);
+    refused(loss("dpo-bt").with_tie_policy(TiePolicy::Keep), Unsupported, text);
+}
+
+#[test]
+fn buffers() {
+    use ErrorKind::*;
+    let loss = loss("dpo-hps-full");
+    let short = loss.value_and_gradient(&row(), &mut [0.0; 5], &mut [0.0; 3]);
+    refused(short, ScratchTooSmall, "scratch holds 5 numbers, 6 are needed");
+    let gradient = loss.value_and_gradient(&row(), &mut [0.0; 6], &mut [0.0; 4]);
+    refused(gradient, LengthMismatch, "gradient: 4 entries given, 3 expected");
+    refused(loss.scores(&row(), &mut [0.0; 2]), LengthMismatch, "scores: 2 entries given, 3 expected");
+    refused(loss.log_weights(&row(), &mut [0.0; 3]), LengthMismatch, "log weights: 3 entries given, 2 expected");
+    let free = log_weights(&REWARDS, 0.0, TiePolicy::Keep, &mut [0.0; 3]);
+    refused(free, LengthMismatch, "log weights: 3 entries given, 2 expected");
+}
+
+#[test]
+fn columns() {
+    use ErrorKind::*;
+    refused(loss("dpo-bt").over(&[0.0_f64], &[]), TooFewResponses, "1 responses given, at least 2 are needed");
+    let text = "log weight columns: 0 entries given, 2 expected";
+    refused(loss("dpo-hps-full").over(&[0.0_f64; 3], &[]), LengthMismatch, text);
+    let text = "log weight columns: 1 entries given, 0 expected";
+    refused(loss("dpo-pl").over(&[0.0_f64; 3], &[0.0]), LengthMismatch, text);
+    let text = "score columns: 3 entries given, 2 expected";
+    refused(loss("dpo-hps").over(&[0.0_f64; 3], &[0.0]), LengthMismatch, text);
+}
+
+#[test]
+fn scores_that_overflow() {
+    let policy = [-1e300, -2.0, -3.0];
+    let row = Responses::new(&policy, &REFERENCE, &LENGTHS, &REWARDS).unwrap();
+    let large = loss("dpo-bt").with_beta(1e10).unwrap();
+    refused(evaluate(&large, &row), ErrorKind::NonFinite, "score 0 is not a finite number");
+}
+
+#[test]
+fn draws_and_metrics() {
+    use ErrorKind::*;
+    let sampler = NegativeSampler::new(1);
+    let draw = |rewards: &[f64], gamma| sampler.draw(rewards, gamma, TiePolicy::Keep, Position::default());
+    assert_eq!(draw(&[1.0], 0.0).unwrap_err().kind(), TooFewResponses);
+    assert_eq!(draw(&[1.0, f64::NAN], 0.0).unwrap_err().kind(), NonFinite);
+    assert_eq!(draw(&[1.0, 0.0], f64::NAN).unwrap_err().kind(), BadHyper);
+    assert_eq!(metrics::hardest_margin(&[1.0]).unwrap_err().kind(), TooFewResponses);
+    assert_eq!(metrics::ranks_first(&[1.0, f64::NAN]).unwrap_err().kind(), NonFinite);
+    assert_eq!(metrics::prefers_over(&[1.0, 0.0], 0).unwrap_err().kind(), SampleNotNegative);
+    assert_eq!(metrics::prefers_over(&[1.0, 0.0], 2).unwrap_err().kind(), SampleNotNegative);
+}

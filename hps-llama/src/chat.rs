@@ -1,0 +1,198 @@
+//! Conversations to tokens: the model's chat template, then its tokenizer.
+//!
+//! A template writes special tokens; a message cannot. What a message spells like a special token is broken by a sentinel
+//! character before rendering, the rendered text is cut at the special tokens that are left (the template's own), and the
+//! pieces between, without the sentinel, are plain text. [`Chat::allow_special_tokens`] turns this off.
+//!
+//! No token is added that the template does not write, BOS among them, as with transformers' `apply_chat_template`.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+pub use crate::data::{Message, Prompt, Response};
+use crate::tokens::Tokenizer;
+use crate::{Error, ErrorKind, Result};
+
+mod template;
+
+pub use template::ChatTemplate;
+
+/// A chat template, where the model has one, and a tokenizer.
+#[derive(Debug)]
+pub struct Chat {
+    template: Option<ChatTemplate>,
+    tokenizer: Tokenizer,
+    allow_special_tokens: bool,
+}
+
+impl Chat {
+    /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
+        let template = ChatTemplate::from_folder(&folder)?;
+        Ok(Chat { template, tokenizer: Tokenizer::from_folder(folder)?, allow_special_tokens: false })
+    }
+
+    /// Whether what a message spells like a special token becomes that token. For data whose author you are.
+    #[must_use]
+    pub fn allow_special_tokens(mut self, allow: bool) -> Self {
+        self.allow_special_tokens = allow;
+        self
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The template, where the model has one.
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+
+    /// The conversation as the template writes it, with the opening of the assistant's next turn if so asked.
+    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let template = self.template.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Template, "the model has no chat template, so messages cannot be rendered")
+        })?;
+        template.render(messages, add_generation_prompt, self.tokenizer.all_named())
+    }
+
+    /// The conversation's tokens, with the opening of the assistant's next turn if so asked.
+    pub fn encode(&self, messages: &[Message], add_generation_prompt: bool) -> Result<Vec<u32>> {
+        let ids = if self.allow_special_tokens {
+            self.tokenizer.encode_with_special(&self.render(messages, add_generation_prompt)?)?
+        } else {
+            let sentinel = self.unused_char(messages)?;
+            let special = self.tokenizer.special();
+            let broken = messages.iter().map(|message| Message {
+                role: special.break_spellings(&message.role, sentinel),
+                content: special.break_spellings(&message.content, sentinel),
+            });
+            let rendered = self.render(&broken.collect::<Vec<_>>(), add_generation_prompt)?;
+            self.tokenizer.encode_pieces(&rendered, |piece| {
+                let whole = if piece.contains(sentinel) {
+                    Cow::Owned(piece.replace(sentinel, ""))
+                } else {
+                    Cow::Borrowed(piece)
+                };
+                self.tokenizer.encode_plain(&whole)
+            })?
+        };
+        match self.tokenizer.bos() {
+            Some(bos) if ids.starts_with(&[bos.id, bos.id]) => {
+                Err(Error::new(ErrorKind::Template, format!("the conversation begins with `{}` twice", bos.content)))
+            }
+            _ => Ok(ids),
+        }
+    }
+
+    /// The tokens of a conversation that the assistant is to go on with.
+    pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        self.encode(messages, true)
+    }
+
+    /// The tokens of a row's prompt.
+    pub fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        match prompt {
+            Prompt::Messages(messages) => self.prompt(messages),
+            Prompt::Text(text) => self.text(text),
+        }
+    }
+
+    /// The prompt's tokens and the response's, which follow them: see [`group`](Self::group).
+    pub fn row(&self, prompt: &Prompt, response: &Response) -> Result<(Vec<u32>, Vec<u32>)> {
+        let prompt_tokens = self.prompt_tokens(prompt)?;
+        let response_tokens = self.response_tokens(prompt, &prompt_tokens, response)?;
+        Ok((prompt_tokens, response_tokens))
+    }
+
+    /// The prompt's tokens and those of each response, in the responses' order.
+    ///
+    /// Messages: the prompt is rendered with the opening of the assistant's turn, prompt and response without. Text, as TRL
+    /// takes it: what the tokenizer puts before a text (Llama 3: BOS), prompt and response as one text, and `eos_token` at the
+    /// end; a response that already ends with `eos_token`'s spelling gets no second one.
+    ///
+    /// The prompt's tokens have to be a prefix of prompt and response's; an error of kind [`Tokens`](ErrorKind::Tokens) says
+    /// where they part. It has no place: the row's is the caller's to add.
+    pub fn group(&self, prompt: &Prompt, responses: &[Response]) -> Result<(Vec<u32>, Vec<Vec<u32>>)> {
+        let prompt_tokens = self.prompt_tokens(prompt)?;
+        let tokens = responses.iter().map(|response| self.response_tokens(prompt, &prompt_tokens, response));
+        let tokens = tokens.collect::<Result<_>>()?;
+        Ok((prompt_tokens, tokens))
+    }
+
+    fn response_tokens(&self, prompt: &Prompt, prompt_tokens: &[u32], response: &Response) -> Result<Vec<u32>> {
+        let mut whole = match (prompt, response) {
+            (Prompt::Messages(turns), Response::Messages(more)) => self.encode(&[&turns[..], more].concat(), false)?,
+            (Prompt::Messages(turns), Response::Text(text)) => {
+                let answer = Message::assistant(text.as_str());
+                self.encode(&[&turns[..], &[answer]].concat(), false)?
+            }
+            (Prompt::Text(text), Response::Text(more)) => {
+                let eos = self.tokenizer.eos().ok_or_else(|| {
+                    Error::new(ErrorKind::Tokens, "the tokenizer has no `eos_token` to end a text response with")
+                })?;
+                let more = more.strip_suffix(&eos.content).unwrap_or(more);
+                let mut whole = self.text(&format!("{text}{more}"))?;
+                whole.push(eos.id);
+                whole
+            }
+            (Prompt::Text(_), Response::Messages(_)) => {
+                let message = "the response is a list of messages but the prompt is text";
+                return Err(Error::new(ErrorKind::Tokens, message));
+            }
+        };
+        let common = whole.iter().zip(prompt_tokens).take_while(|(one, other)| one == other).count();
+        if common < prompt_tokens.len() {
+            return Err(self.parted(prompt_tokens, &whole, common));
+        }
+        if common == whole.len() {
+            return Err(Error::new(ErrorKind::Tokens, format!("the response adds no token to the prompt's {common}")));
+        }
+        Ok(whole.split_off(common))
+    }
+
+    /// A text's tokens after what the tokenizer puts before a text.
+    fn text(&self, text: &str) -> Result<Vec<u32>> {
+        let (front, back) = self.tokenizer.added_around();
+        if !back.is_empty() {
+            let message = format!("the tokenizer ends every text with {back:?}, so no prompt is a prefix of its row");
+            return Err(Error::new(ErrorKind::Tokens, message));
+        }
+        let encoded = if self.allow_special_tokens {
+            self.tokenizer.encode_with_special(text)?
+        } else {
+            self.tokenizer.encode_plain(text)?
+        };
+        Ok([front, &encoded].concat())
+    }
+
+    fn parted(&self, prompt: &[u32], whole: &[u32], index: usize) -> Error {
+        let show = |tokens: &[u32]| match tokens.get(index) {
+            None => "nothing".to_owned(),
+            Some(&id) => format!("{id} ({:?})", self.tokenizer.decode(&[id], false).unwrap_or_default()),
+        };
+        let (one, other) = (show(prompt), show(whole));
+        let message = format!(
+            "the prompt's tokens are not a prefix of the row's: token {index} is {one} in the prompt's {} and {other} in the row's {}",
+            prompt.len(),
+            whole.len()
+        );
+        Error::new(ErrorKind::Tokens, message)
+    }
+
+    /// A character that neither the messages nor the template nor a special token uses: a noncharacter if one is left, else one
+    /// for private use.
+    fn unused_char(&self, messages: &[Message]) -> Result<char> {
+        let template = self.template.as_ref().map_or("", ChatTemplate::source);
+        let special = self.tokenizer.special_tokens();
+        let used = |candidate: char| {
+            template.contains(candidate)
+                || special.iter().any(|token| token.content.contains(candidate))
+                || messages.iter().any(|turn| turn.content.contains(candidate) || turn.role.contains(candidate))
+        };
+        ('\u{fdd0}'..='\u{fdef}').chain('\u{e000}'..='\u{f8ff}').find(|&candidate| !used(candidate)).ok_or_else(|| {
+            Error::new(ErrorKind::Tokens, "the messages use every private-use character, so none can mark special tokens")
+        })
+    }
+}

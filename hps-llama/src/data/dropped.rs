@@ -1,0 +1,95 @@
+//! Why rows are dropped, and how many.
+
+use std::fmt;
+
+/// Why a sound row cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Two responses share the highest reward, so none is the preferred one.
+    Tied,
+    /// All responses are the same.
+    Identical,
+    /// A transcript ends without an answer.
+    Unanswered,
+    /// Two conversations part before an answer, so the answers have different prompts.
+    Diverged,
+    /// Nothing is left of a response after truncation.
+    EmptyAfterTruncation,
+}
+
+impl Reason {
+    /// All reasons, in the order they are printed in.
+    pub const ALL: [Reason; 5] =
+        [Reason::Tied, Reason::Identical, Reason::Unanswered, Reason::Diverged, Reason::EmptyAfterTruncation];
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Reason::Tied => "tied",
+            Reason::Identical => "identical",
+            Reason::Unanswered => "unanswered",
+            Reason::Diverged => "with different prompts",
+            Reason::EmptyAfterTruncation => "empty after truncation",
+        })
+    }
+}
+
+/// How many rows were dropped, by reason.
+///
+/// ```
+/// use hps_llama::data::{Dropped, Reason};
+///
+/// let mut dropped = Dropped::default();
+/// dropped.add(Reason::EmptyAfterTruncation);
+/// dropped.add(Reason::Tied);
+/// assert_eq!(dropped.to_string(), "dropped: 1 tied, 1 empty after truncation");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    counts: [usize; Reason::ALL.len()],
+}
+
+impl Dropped {
+    /// Counts one row.
+    pub fn add(&mut self, reason: Reason) {
+        self.counts[reason as usize] += 1;
+    }
+
+    /// Counts all of another's rows.
+    pub fn merge(&mut self, other: &Dropped) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+    }
+
+    /// Rows dropped for this reason.
+    pub fn count(&self, reason: Reason) -> usize {
+        self.counts[reason as usize]
+    }
+
+    /// Rows dropped for any reason.
+    pub fn total(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// Whether none was dropped.
+    pub fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return out.write_str("dropped: none");
+        }
+        let mut before = "dropped: ";
+        for reason in Reason::ALL.into_iter().filter(|&reason| self.count(reason) > 0) {
+            write!(out, "{before}{} {reason}", self.count(reason))?;
+            before = ", ";
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! A prompt and its responses, best first.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::Reason;
+use crate::{Error, ErrorKind, Result};
+
+/// A turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Who speaks: `system`, `user`, `assistant`, or what else the template knows.
+    pub role: String,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A turn of `role`.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Message { role: role.into(), content: content.into() }
+    }
+
+    /// A turn of the user.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self::new("user", content)
+    }
+
+    /// A turn of the assistant.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self::new("assistant", content)
+    }
+}
+
+/// What is to be responded to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Prompt {
+    /// A text that the response goes on with.
+    Text(String),
+    /// A conversation that the response is the next turn of.
+    Messages(Vec<Message>),
+}
+
+/// What was responded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Response {
+    /// A text; after a conversation, what the assistant says.
+    Text(String),
+    /// The turns that follow the conversation, the assistant's first.
+    Messages(Vec<Message>),
+}
+
+/// A prompt, its responses and their rewards, best first: `rewards[0] > rewards[1] ≥ rewards[2] ≥ …`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    id: u32,
+    place: String,
+    prompt: Prompt,
+    responses: Vec<Response>,
+    rewards: Vec<f64>,
+}
+
+/// What became of a row's fields.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// A row to train on.
+    Usable(Row),
+    /// A sound row that teaches nothing.
+    Unusable(Reason),
+}
+
+impl Row {
+    /// Checks the fields and sorts the responses by reward, highest first; equal rewards keep their order.
+    ///
+    /// * `id` — what the sampler's draws for this row are keyed by: the row's line in its file, from 0, before any drop.
+    /// * `place` — where the row stands, for errors: `train.jsonl:418`, lines from 1.
+    /// * `responses` — two or more, in any order; a text that answers a conversation becomes the assistant's turn.
+    /// * `rewards` — one finite number per response.
+    ///
+    /// ```
+    /// use hps_llama::data::{Prompt, Reason, Response, Row, Verdict};
+    ///
+    /// let row = |rewards| {
+    ///     let responses = ["a", "b", "c"].map(|text| Response::Text(text.into())).into();
+    ///     Row::new(0, "train.jsonl:1", Prompt::Text("?".into()), responses, rewards)
+    /// };
+    /// let Verdict::Usable(usable) = row(vec![0.0, 2.0, 0.0])? else { panic!() };
+    /// assert_eq!(usable.responses()[0], Response::Text("b".into()));
+    /// assert_eq!(row(vec![2.0, 0.0, 2.0])?, Verdict::Unusable(Reason::Tied));
+    /// # Ok::<(), hps_llama::Error>(())
+    /// ```
+    pub fn new(
+        id: u32,
+        place: impl Into<String>,
+        prompt: Prompt,
+        responses: Vec<Response>,
+        rewards: Vec<f64>,
+    ) -> Result<Verdict> {
+        let place = place.into();
+        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
+        if rewards.len() != responses.len() {
+            let message = format!("`rewards` has {} but `responses` has {}", entries(rewards.len()), responses.len());
+            return Err(refused(message));
+        }
+        if responses.len() < 2 {
+            return Err(refused(format!("`responses` has {}; a preference needs 2", entries(responses.len()))));
+        }
+        if let Some((index, reward)) = rewards.iter().enumerate().find(|(_, reward)| !reward.is_finite()) {
+            return Err(refused(format!("`rewards[{index}]` is {reward}; a reward has to be finite")));
+        }
+        let empty_prompt = match &prompt {
+            Prompt::Text(text) => text.is_empty(),
+            Prompt::Messages(messages) => messages.is_empty(),
+        };
+        if empty_prompt {
+            return Err(refused("`prompt` is empty".into()));
+        }
+        let mut ranked = Vec::with_capacity(responses.len());
+        for (index, (response, reward)) in responses.into_iter().zip(rewards).enumerate() {
+            let response =
+                response.answering(&prompt).map_err(|wrong| refused(format!("`responses[{index}]` {wrong}")))?;
+            ranked.push((response, reward));
+        }
+        if ranked.iter().all(|(response, _)| *response == ranked[0].0) {
+            return Ok(Verdict::Unusable(Reason::Identical));
+        }
+        ranked.sort_by(|(_, one), (_, other)| other.partial_cmp(one).unwrap_or(Ordering::Equal));
+        if ranked[0].1 == ranked[1].1 {
+            return Ok(Verdict::Unusable(Reason::Tied));
+        }
+        let (responses, rewards) = ranked.into_iter().unzip();
+        Ok(Verdict::Usable(Row { id, place, prompt, responses, rewards }))
+    }
+
+    /// What the sampler's draws for this row are keyed by: its line in the file, from 0, before any drop.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Where the row stands, for errors: `train.jsonl:418`, lines from 1.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What is to be responded to.
+    pub fn prompt(&self) -> &Prompt {
+        &self.prompt
+    }
+
+    /// The responses, best first.
+    pub fn responses(&self) -> &[Response] {
+        &self.responses
+    }
+
+    /// The responses' rewards, best first.
+    pub fn rewards(&self) -> &[f64] {
+        &self.rewards
+    }
+}
+
+impl Response {
+    /// The response as one to `prompt`, or what is wrong with it.
+    pub(super) fn answering(self, prompt: &Prompt) -> Result<Self, String> {
+        match (self, prompt) {
+            (Response::Text(text), _) if text.trim().is_empty() => Err("is empty".into()),
+            (Response::Text(text), Prompt::Text(_)) => Ok(Response::Text(text)),
+            (Response::Text(text), Prompt::Messages(_)) => Ok(Response::Messages(vec![Message::assistant(text)])),
+            (Response::Messages(_), Prompt::Text(_)) => Err("is a list of messages but `prompt` is text".into()),
+            (Response::Messages(messages), Prompt::Messages(_)) => {
+                let Some(first) = messages.first() else { return Err("is empty".into()) };
+                if first.role != "assistant" {
+                    return Err(format!("begins with a message of \"{}\", not of \"assistant\"", first.role));
+                }
+                if let Some(index) = messages.iter().position(|message| message.content.trim().is_empty()) {
+                    return Err(format!("is empty: `content` of its message {index} says nothing"));
+                }
+                Ok(Response::Messages(messages))
+            }
+        }
+    }
+}
+
+fn entries(count: usize) -> String {
+    if count == 1 { "1 entry".into() } else { format!("{count} entries") }
+}

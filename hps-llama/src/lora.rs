@@ -1,0 +1,158 @@
+//! Low-rank adaptation: `y = x Wᵀ + s · (dropout(x) Aᵀ) Bᵀ`, `s = α / r`, or `α / sqrt(r)` with rsLoRA.
+//!
+//! `A` is `[r, in]`, drawn uniformly from `±1/sqrt(in)`; `B` is `[out, r]` and starts at zero, so the fresh adapter
+//! changes nothing. Hu et al. 2021; rsLoRA: Kalajdzievski 2023; initialisation as PEFT's default.
+
+use crate::backend::{Backend, Dropout, Precision, StoredTensor};
+use crate::config::LlamaConfig;
+use crate::parameter::{Parameter, Projection};
+use crate::{Error, ErrorKind, Result};
+use hps_core::Philox;
+use std::collections::BTreeMap;
+
+/// Counter word that sets an adapter's draws apart from other uses of the same seed.
+const INITIAL: u32 = 0x4c6f_5241;
+/// Counter word of dropout keys.
+const DROPOUT: u32 = 0x4472_6f70;
+
+/// An adapter's options, by PEFT's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraConfig {
+    /// Rank.
+    pub r: usize,
+    /// `α`; the update is scaled by `α / r`.
+    pub lora_alpha: f64,
+    /// Probability that an input feature is dropped on its way into `A`, in `[0, 1)`.
+    pub lora_dropout: f64,
+    /// Scale by `α / sqrt(r)` instead.
+    pub use_rslora: bool,
+    /// Which projections are adapted, in every block.
+    pub target_modules: Vec<Projection>,
+}
+
+impl Default for LoraConfig {
+    /// The paper's: `r` 8, `α` 16, no dropout, on queries and values (PEFT's choice for a Llama).
+    fn default() -> Self {
+        LoraConfig {
+            r: 8,
+            lora_alpha: 16.0,
+            lora_dropout: 0.0,
+            use_rslora: false,
+            target_modules: vec![Projection::Q, Projection::V],
+        }
+    }
+}
+
+impl LoraConfig {
+    /// `s` of the equation above.
+    pub fn scale(&self) -> f32 {
+        let r = self.r as f64;
+        (self.lora_alpha / if self.use_rslora { r.sqrt() } else { r }) as f32
+    }
+
+    fn check(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::new(ErrorKind::Option, message));
+        if self.r == 0 {
+            return fail("`r` is 0; an adapter needs a rank of at least 1".into());
+        }
+        if !self.lora_alpha.is_finite() {
+            return fail(format!("`lora_alpha` is {}", self.lora_alpha));
+        }
+        if !(0.0..1.0).contains(&self.lora_dropout) {
+            return fail(format!("`lora_dropout` is {}; it lies in [0, 1)", self.lora_dropout));
+        }
+        if self.target_modules.is_empty() {
+            return fail("`target_modules` is empty".into());
+        }
+        Ok(())
+    }
+
+    /// The matrices an adapter of this configuration has.
+    pub fn parameters(&self, config: &LlamaConfig) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for block in 0..config.num_hidden_layers {
+            for projection in Projection::ALL {
+                if self.target_modules.contains(&projection) {
+                    parameters.extend([Parameter::LoraA(block, projection), Parameter::LoraB(block, projection)]);
+                }
+            }
+        }
+        parameters
+    }
+}
+
+/// An adapter: its options and matrices.
+#[derive(Debug)]
+pub struct Lora<B: Backend> {
+    pub(crate) config: LoraConfig,
+    pub(crate) matrices: BTreeMap<Parameter, B::Weight>,
+    seed: u64,
+}
+
+impl<B: Backend> Lora<B> {
+    /// A fresh adapter that changes nothing yet; `seed` draws `A` and, later, the dropout masks.
+    ///
+    /// # Errors
+    /// An option is out of its range.
+    pub fn fresh(backend: &B, model: &LlamaConfig, config: LoraConfig, seed: u64) -> Result<Self> {
+        config.check()?;
+        let philox = Philox::new(seed);
+        let mut read = |parameter: Parameter, (rows, columns): (usize, usize)| {
+            let bound = 1.0 / (columns as f64).sqrt();
+            let data: Vec<f32> = (0..rows * columns)
+                .map(|index| match parameter {
+                    Parameter::LoraA(block, projection) => {
+                        let counter = [index as u32 / 4, projection as u32, block as u32, INITIAL];
+                        let word = philox.block(counter)[index % 4];
+                        (bound * (2.0 * (f64::from(word) + 0.5) / 4_294_967_296.0 - 1.0)) as f32
+                    }
+                    _ => 0.0,
+                })
+                .collect();
+            Ok(data)
+        };
+        Self::from_matrices(backend, model, config, seed, &mut read)
+    }
+
+    /// An adapter whose matrices `read` returns, `[rows, columns]`.
+    pub(crate) fn from_matrices(
+        backend: &B,
+        model: &LlamaConfig,
+        config: LoraConfig,
+        seed: u64,
+        read: &mut dyn FnMut(Parameter, (usize, usize)) -> Result<Vec<f32>>,
+    ) -> Result<Self> {
+        config.check()?;
+        let mut matrices = BTreeMap::new();
+        for parameter in config.parameters(model) {
+            let (rows, columns) = parameter.shape(model, config.r);
+            let data = read(parameter, (rows, columns))?;
+            let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
+            let tensor = StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes };
+            matrices.insert(parameter, backend.upload_weight(&tensor, true)?);
+        }
+        Ok(Lora { config, matrices, seed })
+    }
+
+    /// Its options.
+    pub fn config(&self) -> &LoraConfig {
+        &self.config
+    }
+
+    /// `(A, B)` of a projection, if it is adapted.
+    pub(crate) fn pair(&self, block: usize, projection: Projection) -> Option<(&B::Weight, &B::Weight)> {
+        let a = self.matrices.get(&Parameter::LoraA(block, projection))?;
+        let b = self.matrices.get(&Parameter::LoraB(block, projection))?;
+        Some((a, b))
+    }
+
+    /// The mask of a projection's input in the given optimiser step; `None` where nothing is dropped.
+    pub(crate) fn dropout(&self, block: usize, projection: Projection, step: u64) -> Option<Dropout> {
+        if self.config.lora_dropout == 0.0 {
+            return None;
+        }
+        let module = (block * Projection::ALL.len() + projection as usize) as u32;
+        let words = Philox::new(self.seed).block([step as u32, (step >> 32) as u32, module, DROPOUT]);
+        Some(Dropout { rate: self.config.lora_dropout as f32, key: [words[0], words[1]] })
+    }
+}

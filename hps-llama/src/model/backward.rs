@@ -1,0 +1,91 @@
+//! From coefficients `c = ∂L/∂log p` of the scored tokens to gradients of the trained weights.
+//!
+//! Written out, not recorded: the head's unit gradients times `c`, then each block's backward, top down. Frozen
+//! matrices get no gradient, and nothing below the lowest trained weight is computed.
+
+use super::{Batch, Pass, Policy};
+use crate::Result;
+use crate::backend::Backend;
+use crate::parameter::Parameter;
+use std::collections::BTreeMap;
+
+/// Gradients of the trained weights, summed over the passes of a step.
+#[derive(Debug)]
+pub struct Gradients<B: Backend> {
+    /// Whether all of the model is trained, not an adapter.
+    pub(super) full: bool,
+    arrays: BTreeMap<Parameter, B::Array>,
+}
+
+impl<B: Backend> Gradients<B> {
+    /// Zeros.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn zeros(policy: &Policy<B>) -> Result<Self> {
+        let mut arrays = BTreeMap::new();
+        for parameter in policy.trained().keys() {
+            let (rows, columns) = policy.shape(*parameter);
+            arrays.insert(*parameter, policy.model.backend.zeros(rows, columns)?);
+        }
+        Ok(Gradients { full: policy.adapter.is_none(), arrays })
+    }
+
+    /// The gradient of a trained weight, `[rows, columns]`.
+    pub fn get(&self, parameter: Parameter) -> Option<&B::Array> {
+        self.arrays.get(&parameter)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &B::Array)> {
+        self.arrays.iter()
+    }
+
+    /// Adds `scale · gradient` to that of a trained weight.
+    pub(super) fn add(&mut self, backend: &B, parameter: Parameter, gradient: B::Array, scale: f32) -> Result<()> {
+        if let Some(total) = self.arrays.remove(&parameter) {
+            self.arrays.insert(parameter, backend.add_scaled(total, &gradient, scale)?);
+        }
+        Ok(())
+    }
+}
+
+impl<B: Backend> Policy<B> {
+    /// Adds the gradients of `Σ_t c_t log p_t` to `gradients`; `coefficients` has one number a scored token.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn backward(
+        &self,
+        batch: &Batch<B>,
+        pass: Pass<B>,
+        coefficients: &[f32],
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        let model = &self.model;
+        let backend = &model.backend;
+        let adaptation = self.adaptation(pass.step);
+        let c = backend.upload(coefficients, 1)?;
+        if gradients.full {
+            let head = model.get(model.head())?;
+            let gradient = backend.log_probs_weight_gradient(&pass.hidden, head, &batch.targets, &c)?;
+            gradients.add(backend, model.head(), gradient, 1.0)?;
+        }
+        let unit = pass.scores.unit_gradient.ok_or_else(|| {
+            crate::Error::new(crate::ErrorKind::Device, "the forward pass left no unit gradient")
+        })?;
+        let d_hidden = backend.scale_rows(unit, &c)?;
+        let epsilon = model.config.rms_norm_eps;
+        let d_last = model.norm_backward(Parameter::FinalNorm, &d_hidden, &pass.last, epsilon, gradients)?;
+        let mut dx = Some(backend.gather_backward(&d_last, &batch.sources, batch.length)?);
+        for (block, kept) in pass.blocks.iter().enumerate().rev() {
+            let Some(dy) = dx else { break };
+            dx = model.block_backward(block, dy, kept, batch, adaptation, gradients)?;
+        }
+        if let (true, Some(dx)) = (gradients.full, dx) {
+            let gradient = backend.embed_gradient(&dx, &batch.tokens, model.config.vocab_size)?;
+            gradients.add(backend, Parameter::Embedding, gradient, 1.0)?;
+        }
+        Ok(())
+    }
+}

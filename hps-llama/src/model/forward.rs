@@ -1,0 +1,101 @@
+//! From tokens to log-probs.
+
+use super::block::{Adaptation, BlockActivations};
+use super::{Batch, Llama, Policy};
+use crate::Result;
+use crate::backend::{Backend, LogProbs};
+use crate::parameter::Parameter;
+
+/// What a forward pass leaves for its backward.
+#[derive(Debug)]
+pub struct Pass<B: Backend> {
+    pub(super) blocks: Vec<BlockActivations<B>>,
+    /// The rows of the last block's output that predict a scored token.
+    pub(super) last: B::Array,
+    /// `last`, normed: what the head reads.
+    pub(super) hidden: B::Array,
+    pub(super) scores: LogProbs<B::Array>,
+    pub(super) step: u64,
+}
+
+impl<B: Backend> Pass<B> {
+    /// Log-probs of the batch's scored tokens on the device: `[scored tokens, 1]`, nats.
+    pub fn log_probs(&self) -> &B::Array {
+        &self.scores.values
+    }
+}
+
+impl<B: Backend> Llama<B> {
+    /// The last block's output `[tokens, features]`; `keep` is handed each block's activations.
+    pub(crate) fn trunk(
+        &self,
+        batch: &Batch<B>,
+        adaptation: Adaptation<'_, B>,
+        mut keep: impl FnMut(BlockActivations<B>),
+    ) -> Result<B::Array> {
+        let mut x = self.backend.embed(self.get(Parameter::Embedding)?, &batch.tokens)?;
+        for block in 0..self.config.num_hidden_layers {
+            let mut attend = |[q, k, v]: &[B::Array; 3], heads| self.backend.attention(q, k, v, &batch.spans, heads);
+            let (output, activations) = self.block(block, x, batch, adaptation, &mut attend)?;
+            keep(activations);
+            x = output;
+        }
+        Ok(x)
+    }
+
+    /// The rows that predict scored tokens, before and after the last norm.
+    fn scored(&self, batch: &Batch<B>, x: &B::Array) -> Result<[B::Array; 2]> {
+        let last = self.backend.gather(x, &batch.sources)?;
+        let hidden = self.backend.rms_norm(&last, self.get(Parameter::FinalNorm)?, self.config.rms_norm_eps)?;
+        Ok([last, hidden])
+    }
+}
+
+impl<B: Backend> Policy<B> {
+    fn score(&self, batch: &Batch<B>, adaptation: Adaptation<'_, B>) -> Result<B::Array> {
+        let model = &self.model;
+        let x = model.trunk(batch, adaptation, drop)?;
+        let [_, hidden] = model.scored(batch, &x)?;
+        let head = model.get(model.head())?;
+        Ok(model.backend.log_probs(&hidden, head, &batch.targets, false)?.values)
+    }
+
+    /// Log-probs of a batch's scored tokens, dropout off: `[scored tokens, 1]`, nats.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn log_probs(&self, batch: &Batch<B>) -> Result<B::Array> {
+        self.score(batch, self.adapter_if(true))
+    }
+
+    /// The same with the adapter off: the reference policy of a fresh adapter.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn base_log_probs(&self, batch: &Batch<B>) -> Result<B::Array> {
+        self.score(batch, self.adapter_if(false))
+    }
+
+    /// The training forward: dropout on, keyed by the optimiser step, activations kept.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn forward(&self, batch: &Batch<B>, step: u64) -> Result<Pass<B>> {
+        let model = &self.model;
+        let mut blocks = Vec::with_capacity(model.config.num_hidden_layers);
+        let x = model.trunk(batch, self.adaptation(step), |kept| blocks.push(kept))?;
+        let [last, hidden] = model.scored(batch, &x)?;
+        let head = model.get(model.head())?;
+        let scores = model.backend.log_probs(&hidden, head, &batch.targets, true)?;
+        Ok(Pass { blocks, last, hidden, scores, step })
+    }
+
+    /// Outside training: the adapter on or off, dropout off.
+    pub(crate) fn adapter_if(&self, adapted: bool) -> Adaptation<'_, B> {
+        Adaptation { adapter: self.adapter.as_ref().filter(|_| adapted), step: None }
+    }
+
+    pub(super) fn adaptation(&self, step: u64) -> Adaptation<'_, B> {
+        Adaptation { adapter: self.adapter.as_ref(), step: Some(step) }
+    }
+}

@@ -1,0 +1,202 @@
+//! A Llama 3: its weights and the batches it reads.
+//!
+//! `x₀ = embed(tokens)`; each block adds `o_proj(attention(rope(q), rope(k), v))` of the normed `x`, then
+//! `down_proj(silu(gate) ⊙ up)` of the normed sum; `log p = log_softmax(head · norm(x))`.
+
+mod backward;
+mod block;
+mod forward;
+
+pub use backward::Gradients;
+pub use forward::Pass;
+
+use crate::backend::{Backend, Precision, StoredTensor};
+use crate::config::LlamaConfig;
+use crate::lora::Lora;
+use crate::pack::Packed;
+use crate::parameter::Parameter;
+use crate::weights::{OwnedTensor, Weights, write_safetensors, write_whole};
+use crate::{Error, ErrorKind, Result};
+use hps_core::Philox;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Counter word that sets a model's initial draws apart from other uses of the same seed.
+const INITIAL: u32 = 0x496e_6974;
+
+/// A Llama on a device.
+#[derive(Debug)]
+pub struct Llama<B: Backend> {
+    pub(crate) backend: B,
+    pub(crate) config: LlamaConfig,
+    pub(crate) weights: BTreeMap<Parameter, B::Weight>,
+    frequencies: Vec<f32>,
+}
+
+impl<B: Backend> Llama<B> {
+    /// Reads `config.json` and the weights of a Hugging Face folder; `trained` keeps the weights in f32.
+    ///
+    /// # Errors
+    /// A file is missing or malformed, a tensor is missing or has another shape, the model is not a Llama.
+    pub fn from_folder(backend: B, folder: impl AsRef<Path>, trained: bool) -> Result<Self> {
+        let config = LlamaConfig::from_folder(&folder)?;
+        let stored = Weights::from_folder(folder.as_ref())?;
+        Self::from_tensors(backend, config, |backend, parameter, shape| {
+            stored.read(&parameter.to_string(), shape, |tensor| backend.upload_weight(tensor, trained))
+        })
+    }
+
+    /// A model of normally distributed weights (standard deviation `deviation`), gains at 1, for training from nothing.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn random(backend: B, config: LlamaConfig, deviation: f64, seed: u64) -> Result<Self> {
+        let philox = Philox::new(seed);
+        let order = Parameter::of_model(&config);
+        Self::from_tensors(backend, config, |backend, parameter, (rows, columns)| {
+            let place = order.iter().position(|other| *other == parameter).unwrap_or(order.len()) as u32;
+            let draw = |index: usize| {
+                if parameter.is_gain() {
+                    return 1.0f32;
+                }
+                let words = philox.block([index as u32, 0, place, INITIAL]);
+                let [first, second] = [words[0], words[1]].map(|word| (f64::from(word) + 0.5) / 4_294_967_296.0);
+                // Box–Muller.
+                (deviation * (-2.0 * first.ln()).sqrt() * (std::f64::consts::TAU * second).cos()) as f32
+            };
+            let bytes: Vec<u8> = (0..rows * columns).flat_map(|index| draw(index).to_le_bytes()).collect();
+            backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, true)
+        })
+    }
+
+    fn from_tensors(
+        backend: B,
+        config: LlamaConfig,
+        mut read: impl FnMut(&B, Parameter, (usize, usize)) -> Result<B::Weight>,
+    ) -> Result<Self> {
+        let mut weights = BTreeMap::new();
+        for parameter in Parameter::of_model(&config) {
+            let weight = read(&backend, parameter, parameter.shape(&config, 0))?;
+            weights.insert(parameter, weight);
+        }
+        let frequencies = config.inverse_frequencies();
+        Ok(Llama { backend, config, weights, frequencies })
+    }
+
+    /// Writes `config.json` and `model.safetensors` (f32 or bf16) into a folder that exists.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>, precision: Precision) -> Result<()> {
+        let folder = folder.as_ref();
+        let mut tensors = Vec::new();
+        for (parameter, weight) in &self.weights {
+            let (rows, columns) = parameter.shape(&self.config, 0);
+            let shape = if parameter.is_gain() { vec![columns] } else { vec![rows, columns] };
+            let data = self.backend.download_weight(weight)?;
+            tensors.push(OwnedTensor { name: parameter.to_string(), shape, data });
+        }
+        write_safetensors(&folder.join("model.safetensors"), &tensors, precision)?;
+        let mut config = self.config.to_json();
+        config["dtype"] = if precision == Precision::BF16 { "bfloat16" } else { "float32" }.into();
+        write_whole(&folder.join("config.json"), format!("{config:#}\n").as_bytes())
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    /// The device it is on.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Numbers of one of its weights, `[rows, columns]`.
+    ///
+    /// # Errors
+    /// It has no such weight (a tied model has no head), or the device failed.
+    pub fn weight(&self, parameter: Parameter) -> Result<Vec<f32>> {
+        self.backend.download_weight(self.get(parameter)?)
+    }
+
+    pub(crate) fn get(&self, parameter: Parameter) -> Result<&B::Weight> {
+        self.weights
+            .get(&parameter)
+            .ok_or_else(|| Error::new(ErrorKind::Weights, format!("the model has no `{parameter}`")))
+    }
+
+    /// The parameter that holds the head: its own, or the embedding where they are tied.
+    pub(crate) fn head(&self) -> Parameter {
+        if self.config.tie_word_embeddings { Parameter::Embedding } else { Parameter::Head }
+    }
+
+    /// Uploads a packed sequence.
+    ///
+    /// # Errors
+    /// A token lies outside the vocabulary, or there is nothing to score.
+    pub fn batch(&self, packed: &Packed) -> Result<Batch<B>> {
+        let vocabulary = self.config.vocab_size;
+        let all = packed.tokens.iter().chain(&packed.targets);
+        if let Some(token) = all.clone().find(|&&token| token as usize >= vocabulary) {
+            let message = format!("token {token} lies outside the model's vocabulary of {vocabulary}");
+            return Err(Error::new(ErrorKind::Tokens, message));
+        }
+        if packed.targets.is_empty() {
+            return Err(Error::new(ErrorKind::Tokens, "a batch has no token to score"));
+        }
+        let backend = &self.backend;
+        let positions = backend.upload_indices(&packed.positions)?;
+        Ok(Batch {
+            length: packed.tokens.len(),
+            tokens: backend.upload_indices(&packed.tokens)?,
+            rotation: backend.rotation(&positions, &self.frequencies)?,
+            spans: backend.upload_indices(&packed.spans)?,
+            identities: backend.upload_indices(&packed.identities)?,
+            sources: backend.upload_indices(&packed.sources)?,
+            targets: backend.upload_indices(&packed.targets)?,
+        })
+    }
+
+    /// Cosines and sines of positions.
+    pub(crate) fn rotation(&self, positions: &[u32]) -> Result<B::Array> {
+        self.backend.rotation(&self.backend.upload_indices(positions)?, &self.frequencies)
+    }
+}
+
+/// A packed sequence on the device.
+#[derive(Debug)]
+pub struct Batch<B: Backend> {
+    pub(crate) length: usize,
+    pub(crate) tokens: B::Indices,
+    pub(crate) rotation: B::Array,
+    pub(crate) spans: B::Indices,
+    pub(crate) identities: B::Indices,
+    pub(crate) sources: B::Indices,
+    pub(crate) targets: B::Indices,
+}
+
+/// A model with or without its adapter; which of the two is trained follows.
+#[derive(Debug)]
+pub struct Policy<B: Backend> {
+    /// The base.
+    pub model: Llama<B>,
+    /// The adapter: trained if there is one. Without one, all of the model's weights are.
+    pub adapter: Option<Lora<B>>,
+}
+
+impl<B: Backend> Policy<B> {
+    /// The trained weights by name.
+    pub fn trained(&self) -> &BTreeMap<Parameter, B::Weight> {
+        self.adapter.as_ref().map_or(&self.model.weights, |adapter| &adapter.matrices)
+    }
+
+    pub(crate) fn trained_mut(&mut self) -> &mut BTreeMap<Parameter, B::Weight> {
+        self.adapter.as_mut().map_or(&mut self.model.weights, |adapter| &mut adapter.matrices)
+    }
+
+    /// `(rows, columns)` of a trained weight.
+    pub fn shape(&self, parameter: Parameter) -> (usize, usize) {
+        parameter.shape(&self.model.config, self.adapter.as_ref().map_or(0, |adapter| adapter.config.r))
+    }
+}

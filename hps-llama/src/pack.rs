@@ -1,0 +1,113 @@
+//! Prompt groups laid side by side in one sequence: `prompt | response 1 | … | response k | next prompt | …`.
+//!
+//! A response restarts its positions at the prompt's end and sees the prompt and itself. Its first token is predicted
+//! by the prompt's last one, and its last token predicts nothing, so that one is not computed at all.
+
+use std::ops::Range;
+
+/// A prompt with its responses, as tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The row's number in its file; keys all randomness about it.
+    pub row: u32,
+    /// Tokens of the prompt, at least one.
+    pub prompt: Vec<u32>,
+    /// Tokens of each response, at least one each; best first.
+    pub responses: Vec<Vec<u32>>,
+}
+
+/// A packed sequence and what is asked of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Packed {
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Position of each token in its own sequence, from 0.
+    pub positions: Vec<u32>,
+    /// Four numbers a token: `prefix_start, prefix_end, self_start, visible_until` (see
+    /// [`Backend`](crate::backend::Backend)).
+    pub spans: Vec<u32>,
+    /// Three numbers a token: data row, segment (0 the prompt, `i` its `i`-th response), position in the segment.
+    pub identities: Vec<u32>,
+    /// For each scored token, the packed token whose hidden state predicts it.
+    pub sources: Vec<u32>,
+    /// For each scored token, its id.
+    pub targets: Vec<u32>,
+    /// For each group, for each response, its scored tokens.
+    pub responses: Vec<Vec<Range<usize>>>,
+}
+
+impl Packed {
+    /// Packs groups, each prompt once.
+    pub fn shared(groups: &[Group]) -> Packed {
+        let mut packed = Packed::default();
+        for group in groups {
+            let prompt = packed.tokens.len();
+            packed.segment(&group.prompt, 0, (prompt, prompt), [group.row, 0]);
+            let end = packed.tokens.len();
+            let ranges = (1..)
+                .zip(&group.responses)
+                .map(|(segment, response)| packed.response(response, (prompt, end), [group.row, segment]))
+                .collect();
+            packed.responses.push(ranges);
+            let all = packed.tokens.len();
+            for token in prompt..end {
+                packed.spans[4 * token + 3] = all as u32;
+            }
+        }
+        packed
+    }
+
+    /// Packs groups with the prompt repeated before each response, as causal rows. For comparison and tests.
+    pub fn separate(groups: &[Group]) -> Packed {
+        let mut packed = Packed::default();
+        for group in groups {
+            let mut ranges = Vec::new();
+            for (segment, response) in (1..).zip(&group.responses) {
+                let prompt = packed.tokens.len();
+                packed.segment(&group.prompt, 0, (prompt, prompt), [group.row, 0]);
+                let end = packed.tokens.len();
+                ranges.push(packed.response(response, (prompt, end), [group.row, segment]));
+                let all = packed.tokens.len();
+                for token in prompt..all {
+                    packed.spans[4 * token..4 * token + 4]
+                        .copy_from_slice(&[prompt as u32, prompt as u32, prompt as u32, all as u32]);
+                }
+            }
+            packed.responses.push(ranges);
+        }
+        packed
+    }
+
+    /// Tokens computed.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is nothing to compute.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    fn segment(&mut self, tokens: &[u32], position: usize, prefix: (usize, usize), identity: [u32; 2]) {
+        let start = self.tokens.len();
+        let end = start + tokens.len();
+        // A prompt has no prefix; the empty range keeps its own start.
+        for (index, token) in tokens.iter().enumerate() {
+            self.tokens.push(*token);
+            self.positions.push((position + index) as u32);
+            self.spans.extend([prefix.0 as u32, prefix.1 as u32, start as u32, end as u32]);
+            self.identities.extend([identity[0], identity[1], index as u32]);
+        }
+    }
+
+    fn response(&mut self, response: &[u32], prompt: (usize, usize), identity: [u32; 2]) -> Range<usize> {
+        let start = self.tokens.len();
+        let kept = &response[..response.len() - 1];
+        self.segment(kept, prompt.1 - prompt.0, prompt, identity);
+        let first = self.targets.len();
+        self.sources.push(prompt.1 as u32 - 1);
+        self.sources.extend((start..start + kept.len()).map(|token| token as u32));
+        self.targets.extend(response);
+        first..self.targets.len()
+    }
+}

@@ -1,0 +1,120 @@
+//! Special tokens in text: where they are spelled, and how a message's spelling of one is broken.
+
+/// A special token: its spelling and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpecialToken {
+    /// How it is spelled.
+    pub content: String,
+    /// Its id.
+    pub id: u32,
+}
+
+/// A part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    Plain(&'a str),
+    Special(u32),
+}
+
+/// All special tokens of a tokenizer.
+#[derive(Debug, Clone)]
+pub(crate) struct SpecialTokens {
+    /// By id.
+    tokens: Vec<SpecialToken>,
+    /// Indices into `tokens`, longest spelling first, so that the first match is the longest.
+    by_length: Vec<usize>,
+    /// Whether some spelling begins with the byte.
+    first_bytes: [bool; 256],
+}
+
+impl SpecialTokens {
+    /// Every spelling has at least two characters.
+    pub(crate) fn new(mut tokens: Vec<SpecialToken>) -> Self {
+        tokens.sort_by_key(|token| token.id);
+        let mut by_length: Vec<usize> = (0..tokens.len()).collect();
+        by_length.sort_by_key(|&index| std::cmp::Reverse(tokens[index].content.len()));
+        let mut first_bytes = [false; 256];
+        for token in &tokens {
+            first_bytes[usize::from(token.content.as_bytes()[0])] = true;
+        }
+        SpecialTokens { tokens, by_length, first_bytes }
+    }
+
+    pub(crate) fn tokens(&self) -> &[SpecialToken] {
+        &self.tokens
+    }
+
+    pub(crate) fn with_id(&self, id: u32) -> Option<&SpecialToken> {
+        self.tokens.binary_search_by_key(&id, |token| token.id).ok().map(|index| &self.tokens[index])
+    }
+
+    /// The text's pieces: leftmost spelling first, the longest where several begin at one place, as tokenizers does.
+    pub(crate) fn split<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Piece<'a>> {
+        let mut done = 0;
+        let mut pending = None;
+        std::iter::from_fn(move || {
+            if let Some(id) = pending.take() {
+                return Some(Piece::Special(id));
+            }
+            let rest = &text[done..];
+            if rest.is_empty() {
+                return None;
+            }
+            let Some((start, token)) = self.spellings(rest).next() else {
+                done = text.len();
+                return Some(Piece::Plain(rest));
+            };
+            done += start + token.content.len();
+            if start == 0 {
+                return Some(Piece::Special(token.id));
+            }
+            pending = Some(token.id);
+            Some(Piece::Plain(&rest[..start]))
+        })
+    }
+
+    /// The message's text with `sentinel` inside everything that spells a special token, or that could be one end of a
+    /// spelling which the template's own text completes. The sentinel is neither white space nor in any spelling.
+    ///
+    /// White space at the ends stays outermost, for templates that trim.
+    pub(crate) fn break_spellings(&self, text: &str, sentinel: char) -> String {
+        let after_first_char = |start: usize| start + text[start..].chars().next().map_or(0, char::len_utf8);
+        let mut cuts: Vec<usize> = self.spellings(text).map(|(start, _)| after_first_char(start)).collect();
+        let core = text.trim();
+        let core_start = text.len() - text.trim_start().len();
+        let core_end = core_start + core.len();
+        for token in &self.tokens {
+            let spelling = token.content.as_str();
+            for (at, _) in spelling.char_indices().skip(1) {
+                let (head, tail) = spelling.split_at(at);
+                if core.ends_with(head) {
+                    cuts.push(after_first_char(core_end - head.len()));
+                }
+                if core.starts_with(tail) {
+                    cuts.push(core_start);
+                }
+            }
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut broken = String::with_capacity(text.len() + cuts.len() * sentinel.len_utf8());
+        let mut done = 0;
+        for cut in cuts {
+            broken.push_str(&text[done..cut]);
+            broken.push(sentinel);
+            done = cut;
+        }
+        broken.push_str(&text[done..]);
+        broken
+    }
+
+    /// Every place where a special token is spelled, overlapping ones too, with the longest token there.
+    fn spellings<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, &'a SpecialToken)> {
+        let starts = text.char_indices().map(|(at, _)| at).filter(|&at| self.first_bytes[usize::from(text.as_bytes()[at])]);
+        starts.filter_map(|at| {
+            let longest_first = self.by_length.iter().map(|&index| &self.tokens[index]);
+            longest_first.into_iter().find(|token| text[at..].starts_with(&token.content)).map(|token| (at, token))
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! AdamW over the trained weights of a policy, with clipping by the global norm.
+
+use crate::backend::{AdamWUpdate, Backend};
+use crate::model::{Gradients, Policy};
+use crate::parameter::Parameter;
+use crate::{Error, ErrorKind, Result};
+use std::collections::BTreeMap;
+
+/// AdamW's constants, by transformers' names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWConfig {
+    /// `β₁`.
+    pub adam_beta1: f64,
+    /// `β₂`.
+    pub adam_beta2: f64,
+    /// `ε`.
+    pub adam_epsilon: f64,
+    /// Decoupled weight decay. As in transformers, norm gains are not decayed.
+    pub weight_decay: f64,
+    /// Greatest global norm of the gradient; infinite for no clipping.
+    pub max_grad_norm: f64,
+}
+
+impl Default for AdamWConfig {
+    /// transformers' defaults.
+    fn default() -> Self {
+        AdamWConfig { adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 }
+    }
+}
+
+/// The optimiser and its state.
+#[derive(Debug)]
+pub struct AdamW<B: Backend> {
+    config: AdamWConfig,
+    moments: BTreeMap<Parameter, [B::Array; 2]>,
+    step: u64,
+}
+
+impl<B: Backend> AdamW<B> {
+    /// Zero moments for every trained weight.
+    ///
+    /// # Errors
+    /// A constant is out of its range, or the device is out of memory.
+    pub fn new(policy: &Policy<B>, config: AdamWConfig) -> Result<Self> {
+        let range = |name: &str, value: f64, fits: bool, rule: &str| {
+            let message = || format!("`{name}` is {value}; it {rule}");
+            if fits { Ok(()) } else { Err(Error::new(ErrorKind::Option, message())) }
+        };
+        range("adam_beta1", config.adam_beta1, (0.0..1.0).contains(&config.adam_beta1), "lies in [0, 1)")?;
+        range("adam_beta2", config.adam_beta2, (0.0..1.0).contains(&config.adam_beta2), "lies in [0, 1)")?;
+        range("adam_epsilon", config.adam_epsilon, config.adam_epsilon > 0.0, "is greater than 0")?;
+        range("weight_decay", config.weight_decay, config.weight_decay >= 0.0, "is at least 0")?;
+        range("max_grad_norm", config.max_grad_norm, config.max_grad_norm > 0.0, "is greater than 0")?;
+        let backend = &policy.model.backend;
+        let mut moments = BTreeMap::new();
+        for parameter in policy.trained().keys() {
+            let (rows, columns) = policy.shape(*parameter);
+            moments.insert(*parameter, [backend.zeros(rows, columns)?, backend.zeros(rows, columns)?]);
+        }
+        Ok(AdamW { config, moments, step: 0 })
+    }
+
+    /// Updates the policy's trained weights; returns the gradient's norm before clipping, on the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn update(
+        &mut self,
+        policy: &mut Policy<B>,
+        gradients: &Gradients<B>,
+        learning_rate: f64,
+    ) -> Result<B::Array> {
+        self.step += 1;
+        let arrays: Vec<&B::Array> = gradients.iter().map(|(_, gradient)| gradient).collect();
+        let norm = policy.model.backend.global_norm(&arrays)?;
+        let backend = policy.model.backend.clone();
+        for (parameter, weight) in policy.trained_mut() {
+            let (Some(gradient), Some(moments)) = (gradients.get(*parameter), self.moments.get_mut(parameter)) else {
+                let message = format!("`{parameter}` has no gradient or no moments");
+                return Err(Error::new(ErrorKind::Device, message));
+            };
+            let update = AdamWUpdate {
+                learning_rate,
+                beta1: self.config.adam_beta1,
+                beta2: self.config.adam_beta2,
+                epsilon: self.config.adam_epsilon,
+                weight_decay: if parameter.is_gain() { 0.0 } else { self.config.weight_decay },
+                step: self.step,
+                max_norm: self.config.max_grad_norm,
+            };
+            backend.adamw(weight, gradient, moments, &norm, &update)?;
+        }
+        Ok(norm)
+    }
+}
