@@ -58,7 +58,8 @@ fn adapters_agree_and_survive_a_save() {
         let adapter = policy.adapter.as_ref().expect("it has one");
         adapter.save(&Cpu, policy.model.config(), folder.path(), model).expect("saved");
         let reloaded = Lora::from_folder(&Cpu, policy.model.config(), folder.path(), 0).expect("loaded");
-        let reloaded = Policy { adapter: Some(reloaded), model: support::policy(&format!("models/{model}"), None).model };
+        let reloaded =
+            Policy { adapter: Some(reloaded), model: support::policy(&format!("models/{model}"), None).model };
         for case in cases(model) {
             assert_adapted_log_probs(&policy, &case);
             assert_adapted_log_probs(&reloaded, &case);

@@ -67,7 +67,7 @@ pub fn train_tokenizer(texts: impl Iterator<Item = String> + Send, vocabulary: u
         let reached = tokenizer.get_vocab_size(false);
         return Err(format!("the texts give {reached} tokens, {learned} were asked for").into());
     }
-    tokenizer.add_special_tokens(&SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)));
+    tokenizer.add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)))?;
     let begin_id = tokenizer.token_to_id(begin).expect("it was just added");
     tokenizer.with_decoder(Some(ByteLevel::default()));
     tokenizer.with_post_processor(Some(

@@ -115,8 +115,7 @@ fn read_config(path: &Path) -> Result<LoraConfig> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source))?;
     let fail = |message: String| Error::new(ErrorKind::Adapter, message).at(path.display());
-    let value: Value =
-        serde_json::from_str(&text).map_err(|source| fail("malformed JSON".into()).because(source))?;
+    let value: Value = serde_json::from_str(&text).map_err(|source| fail("malformed JSON".into()).because(source))?;
     if value["peft_type"] != "LORA" {
         return Err(fail(format!("`peft_type` is {}; LORA is computed here", value["peft_type"])));
     }
@@ -126,9 +125,8 @@ fn read_config(path: &Path) -> Result<LoraConfig> {
             return Err(fail(format!("`{option}` is {text}, which would change the numbers and is not computed here")));
         }
     }
-    let number = |name: &str| {
-        value[name].as_f64().ok_or_else(|| fail(format!("`{name}` is {}, not a number", value[name])))
-    };
+    let number =
+        |name: &str| value[name].as_f64().ok_or_else(|| fail(format!("`{name}` is {}, not a number", value[name])));
     let r = value["r"].as_u64().ok_or_else(|| fail(format!("`r` is {}, not a whole number", value["r"])))?;
     Ok(LoraConfig {
         r: r as usize,
@@ -144,9 +142,9 @@ fn target_modules(value: &Value) -> Result<Vec<Projection>, String> {
     if value == "all-linear" {
         return Ok(Projection::ALL.to_vec());
     }
-    let names = value.as_array().ok_or_else(|| {
-        format!("`target_modules` is {value}; a list of projection names or \"all-linear\" is read")
-    })?;
+    let names = value
+        .as_array()
+        .ok_or_else(|| format!("`target_modules` is {value}; a list of projection names or \"all-linear\" is read"))?;
     let mut modules = Vec::new();
     for name in names {
         let projection = name.as_str().and_then(Projection::from_name).ok_or_else(|| {

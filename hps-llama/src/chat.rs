@@ -2,7 +2,8 @@
 //!
 //! A template writes special tokens; a message cannot. What a message spells like a special token is broken by a sentinel
 //! character before rendering, the rendered text is cut at the special tokens that are left (the template's own), and the
-//! pieces between, without the sentinel, are plain text. [`Chat::allow_special_tokens`] turns this off.
+//! pieces between, without the sentinel, are plain text. [`Chat::allow_special_tokens`] turns this off. A template may still
+//! spell a token *around* a role, as `<|user|>` of `<|`, the role, `|>`.
 //!
 //! No token is added that the template does not write, BOS among them, as with transformers' `apply_chat_template`.
 
@@ -192,7 +193,10 @@ impl Chat {
                 || messages.iter().any(|turn| turn.content.contains(candidate) || turn.role.contains(candidate))
         };
         ('\u{fdd0}'..='\u{fdef}').chain('\u{e000}'..='\u{f8ff}').find(|&candidate| !used(candidate)).ok_or_else(|| {
-            Error::new(ErrorKind::Tokens, "the messages use every private-use character, so none can mark special tokens")
+            Error::new(
+                ErrorKind::Tokens,
+                "the messages use every private-use character, so none can mark special tokens",
+            )
         })
     }
 }

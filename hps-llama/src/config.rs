@@ -192,14 +192,19 @@ fn refuse_other_models(fields: &Fields<'_>) -> Result<()> {
     if let Some(part) = fields.positive_or_absent("partial_rotary_factor")?.filter(|&part| part != 1.0) {
         return Err(fields.error_at("partial_rotary_factor", format!("is {part}; only whole heads are rotated here")));
     }
-    for other in ["sliding_window", "quantization_config", "attention_chunk_size", "no_rope_layers", "num_local_experts"] {
+    for other in
+        ["sliding_window", "quantization_config", "attention_chunk_size", "no_rope_layers", "num_local_experts"]
+    {
         if let Some(value) = fields.get(other) {
-            return Err(fields.error_at(other, format!("is {value}; it would change the numbers and is not computed here")));
+            return Err(
+                fields.error_at(other, format!("is {value}; it would change the numbers and is not computed here"))
+            );
         }
     }
-    let layers = fields.get("layer_types").and_then(Value::as_array).into_iter().flatten();
-    for (layer, kind) in layers.enumerate().filter(|(_, kind)| *kind != "full_attention") {
-        return Err(fields.error_at(&format!("layer_types[{layer}]"), format!("is {kind}; known here is \"full_attention\"")));
+    let mut layers = fields.get("layer_types").and_then(Value::as_array).into_iter().flatten().enumerate();
+    if let Some((layer, kind)) = layers.find(|(_, kind)| **kind != "full_attention") {
+        let message = format!("is {kind}; known here is \"full_attention\"");
+        return Err(fields.error_at(&format!("layer_types[{layer}]"), message));
     }
     Ok(())
 }

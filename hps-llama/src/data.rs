@@ -1,6 +1,7 @@
 //! Preference data: a file of rows, each a prompt and its responses, best first.
 //!
-//! [`read`] takes `.jsonl`, gzip'd or not (told by content, not by name), one JSON object a line, in one of these shapes, told by the first row:
+//! [`read`] takes `.jsonl`, gzip'd or not (told by content, not by name), one JSON object a line, in one of these shapes,
+//! told by the first row:
 //!
 //! | shape | fields |
 //! |---|---|
@@ -27,7 +28,7 @@ mod shape;
 mod transcript;
 
 pub use dropped::{Dropped, Reason};
-pub use row::{Message, Prompt, Response, Row, Verdict};
+pub use row::{Message, Prompt, Response, Row};
 
 use lines::Lines;
 use shape::Shape;
@@ -62,14 +63,14 @@ pub fn read(path: impl AsRef<Path>) -> Result<Dataset> {
             Value::Object(object) => object,
             other => return Err(refused(format!("expected a JSON object, found {}", field::describe(&other)))),
         };
-        let verdict = match shape {
+        let row = match shape {
             Some(shape) => shape,
             None => *shape.insert(Shape::of(&object).map_err(refused)?),
         }
         .read(&object, line.number - 1, &line.place)?;
-        match verdict {
-            Verdict::Usable(row) => data.rows.push(row),
-            Verdict::Unusable(reason) => data.dropped.add(reason),
+        match row {
+            Ok(row) => data.rows.push(row),
+            Err(reason) => data.dropped.add(reason),
         }
     }
     match shape {

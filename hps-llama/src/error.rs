@@ -94,9 +94,3 @@ impl std::error::Error for Error {
         self.source.as_ref().map(|source| &**source as _)
     }
 }
-
-impl From<candle_core::Error> for Error {
-    fn from(source: candle_core::Error) -> Self {
-        Error::new(ErrorKind::Device, "the CPU backend failed").because(source)
-    }
-}

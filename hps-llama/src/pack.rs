@@ -16,6 +16,13 @@ pub struct Group {
     pub responses: Vec<Vec<u32>>,
 }
 
+impl Group {
+    /// Tokens of the prompt and of all responses, the prompt once.
+    pub fn tokens(&self) -> usize {
+        self.prompt.len() + self.responses.iter().map(Vec::len).sum::<usize>()
+    }
+}
+
 /// A packed sequence and what is asked of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Packed {
@@ -69,8 +76,12 @@ impl Packed {
                 ranges.push(packed.response(response, (prompt, end), [group.row, segment]));
                 let all = packed.tokens.len();
                 for token in prompt..all {
-                    packed.spans[4 * token..4 * token + 4]
-                        .copy_from_slice(&[prompt as u32, prompt as u32, prompt as u32, all as u32]);
+                    packed.spans[4 * token..4 * token + 4].copy_from_slice(&[
+                        prompt as u32,
+                        prompt as u32,
+                        prompt as u32,
+                        all as u32,
+                    ]);
                 }
             }
             packed.responses.push(ranges);

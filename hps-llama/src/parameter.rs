@@ -114,9 +114,7 @@ impl Parameter {
     pub fn shape(self, config: &LlamaConfig, r: usize) -> (usize, usize) {
         match self {
             Parameter::Embedding | Parameter::Head => (config.vocab_size, config.hidden_size),
-            Parameter::InputNorm(_) | Parameter::PostAttentionNorm(_) | Parameter::FinalNorm => {
-                (1, config.hidden_size)
-            }
+            Parameter::InputNorm(_) | Parameter::PostAttentionNorm(_) | Parameter::FinalNorm => (1, config.hidden_size),
             Parameter::Weight(_, projection) => projection.shape(config),
             Parameter::LoraA(_, projection) => (r, projection.shape(config).1),
             Parameter::LoraB(_, projection) => (projection.shape(config).0, r),

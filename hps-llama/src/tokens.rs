@@ -47,10 +47,13 @@ impl Tokenizer {
         let mut named = Vec::with_capacity(names.len());
         for (name, content) in names {
             let id = plain.token_to_id(&content);
-            let id = id.ok_or_else(|| refused(format!("does not know `{name}` of tokenizer_config.json, `{content}`")))?;
+            let id =
+                id.ok_or_else(|| refused(format!("does not know `{name}` of tokenizer_config.json, `{content}`")))?;
             // transformers, too, takes the named tokens for special ones even where tokenizer.json does not.
             if !plain.get_added_vocabulary().is_special_token(&content) {
-                plain.add_special_tokens(&[AddedToken::from(content.clone(), true)]);
+                plain
+                    .add_special_tokens([AddedToken::from(content.clone(), true)])
+                    .map_err(|error| refused(format!("`{content}` cannot be made special")).because(error))?;
             }
             named.push((name, SpecialToken { content, id }));
         }
@@ -215,7 +218,9 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<Value>> {
 fn treats_first_word_apart(tokenizer_json: &[u8]) -> bool {
     fn has_first(value: &Value) -> bool {
         match value {
-            Value::Object(fields) => fields.iter().any(|(k, v)| (k == "prepend_scheme" && v == "first") || has_first(v)),
+            Value::Object(fields) => {
+                fields.iter().any(|(k, v)| (k == "prepend_scheme" && v == "first") || has_first(v))
+            }
             Value::Array(list) => list.iter().any(has_first),
             _ => false,
         }

@@ -45,9 +45,8 @@ impl Weights {
         }
         let text = std::fs::read_to_string(&index)
             .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(index.display()).because(source))?;
-        let parsed: Index = serde_json::from_str(&text).map_err(|source| {
-            Error::new(ErrorKind::Weights, "malformed index").at(index.display()).because(source)
-        })?;
+        let parsed: Index = serde_json::from_str(&text)
+            .map_err(|source| Error::new(ErrorKind::Weights, "malformed index").at(index.display()).because(source))?;
         let mut files: Vec<&String> = parsed.weight_map.values().collect();
         files.sort();
         files.dedup();
@@ -173,8 +172,8 @@ pub fn write_safetensors(path: &Path, tensors: &[OwnedTensor], precision: Precis
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|source| fail("a tensor's shape does not fit its data").because(source))?;
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let bytes = safetensors::serialize(views, Some(metadata))
-        .map_err(|source| fail("cannot be serialised").because(source))?;
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(|source| fail("cannot be serialised").because(source))?;
     write_whole(path, &bytes)
 }
 

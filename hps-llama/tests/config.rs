@@ -176,8 +176,14 @@ fn written_for_both_transformers() {
 fn refusals() {
     let known = "known here are \"default\", \"linear\" and \"llama3\"";
     for (changes, expected) in [
-        (json!({"rope_scaling": {"type": "yarn", "factor": 4.0}}), format!("`rope_scaling.rope_type` is \"yarn\"; {known}")),
-        (json!({"rope_scaling": {"rope_type": "dynamic"}}), format!("`rope_scaling.rope_type` is \"dynamic\"; {known}")),
+        (
+            json!({"rope_scaling": {"type": "yarn", "factor": 4.0}}),
+            format!("`rope_scaling.rope_type` is \"yarn\"; {known}"),
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "dynamic"}}),
+            format!("`rope_scaling.rope_type` is \"dynamic\"; {known}"),
+        ),
     ] {
         assert_eq!(refusal(changes), expected);
     }

@@ -74,7 +74,8 @@ fn plain_text_has_no_special_token() {
 
 #[test]
 fn names() {
-    for tokenizer in [tokenizer(), changed(|_, config| config["eos_token"] = json!({"content": "<|eot_id|>"})).unwrap()] {
+    for tokenizer in [tokenizer(), changed(|_, config| config["eos_token"] = json!({"content": "<|eot_id|>"})).unwrap()]
+    {
         assert_eq!(tokenizer.bos().map(|token| token.id), Some(1018));
         assert_eq!(tokenizer.eos().map(|token| (token.content.as_str(), token.id)), Some(("<|eot_id|>", EOT)));
         assert_eq!(tokenizer.pad().map(|token| token.id), Some(1023));
@@ -96,10 +97,24 @@ fn named_tokens_are_special() {
 }
 
 #[test]
+fn a_word_that_is_also_special_is_refused() {
+    let mut word = String::new();
+    let tokenizer = changed(|json, _| {
+        let vocab = json["model"]["vocab"].as_object().unwrap();
+        let (known, id) = vocab.iter().find(|(word, _)| word.len() > 2 && word.is_ascii()).unwrap();
+        word = known.clone();
+        let mut token = json["added_tokens"][0].clone();
+        (token["content"], token["id"]) = (json!(known), id.clone());
+        json["added_tokens"].as_array_mut().unwrap().insert(0, token);
+    });
+    let error = tokenizer.unwrap().encode_plain(&word).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("plain text came out as special token `{word}` (")), "{error}");
+}
+
+#[test]
 fn truncation_and_padding_are_off() {
     let tokenizer = changed(|json, _| {
-        json["truncation"] =
-            json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+        json["truncation"] = json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
         json["padding"] = json!({"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": null,
             "pad_id": 1023, "pad_type_id": 0, "pad_token": "<|finetune_right_pad_id|>"});
     });

@@ -36,8 +36,8 @@ pub fn numbers(value: &Value) -> Vec<f64> {
 /// A reference model, with one of its adapters.
 pub fn policy(model: &str, adapter: Option<&str>) -> Policy<Cpu> {
     let model = Llama::from_folder(Cpu, data(model), false).expect("the reference model loads");
-    let adapter = adapter
-        .map(|adapter| Lora::from_folder(&Cpu, model.config(), data(adapter), 0).expect("the adapter loads"));
+    let adapter =
+        adapter.map(|adapter| Lora::from_folder(&Cpu, model.config(), data(adapter), 0).expect("the adapter loads"));
     Policy { model, adapter }
 }
 

@@ -3,3 +3,20 @@
 /// Token log-probs against transformers, both in f32: they differ by 1.5e-6 from one kernel to another; a wrong RMS
 /// epsilon shows at 2e-3.
 pub const TOKEN_LOG_PROB: f64 = 2e-5;
+
+/// Rewards β (log π − log π_ref) of a TRL run, both in f32: sums of some 30 token log-probs near −7 round at 1e-5 a sum.
+pub const TRL_REWARD: f64 = 1e-5;
+/// Loss of a TRL run, relative to max(1, loss); it follows the rewards.
+pub const TRL_LOSS: f64 = 1e-5;
+/// Global gradient norm of a TRL run, relative; f32 sums in another order.
+pub const TRL_GRADIENT_NORM: f64 = 1e-5;
+/// Learning rates are the same formula in f64.
+pub const TRL_LEARNING_RATE: f64 = 1e-15;
+/// Summed log-probs near −150, averaged over four rows: TRL sums them in f32, units of 1.5e-5.
+pub const TRL_LOG_PROB: f64 = 1e-4;
+/// Entries of the final adapter: TRL itself in f64 and in f32 differs by 1.5e-6 at most …
+pub const TRL_ENTRY: f64 = 1e-6;
+/// … and this share of the entries lies within [`TRL_ENTRY`] …
+pub const TRL_ENTRY_SHARE: f64 = 0.999;
+/// … the rest, whose gradients nearly vanish so that Adam's ratio m / sqrt(v) amplifies rounding, within this.
+pub const TRL_ENTRY_WORST: f64 = 2e-5;

@@ -63,10 +63,10 @@ impl ChatTemplate {
             Err(minijinja::Error::new(Cause::InvalidOperation, message))
         });
         environment.add_filter("tojson", to_json);
-        let template = ChatTemplate { environment, source: source.into(), place: place.into() };
-        match template.environment.template_from_str(&template.source) {
-            Ok(_) => Ok(template),
-            Err(error) => Err(Error::new(ErrorKind::Template, describe(&error)).at(&template.place)),
+        let (source, place) = (source.into(), place.into());
+        match environment.add_template_owned(NAME, source.clone()) {
+            Ok(()) => Ok(ChatTemplate { environment, source, place }),
+            Err(error) => Err(Error::new(ErrorKind::Template, describe(&error)).at(place)),
         }
     }
 
@@ -84,13 +84,16 @@ impl ChatTemplate {
     ) -> Result<String> {
         let named = Value::from_iter(named);
         let none = Value::from(());
-        let variables =
-            context! { messages, add_generation_prompt, tools => none, documents => none, ..named };
+        let variables = context! { messages, add_generation_prompt, tools => none, documents => none, ..named };
         self.environment
-            .render_str(&self.source, variables)
+            .get_template(NAME)
+            .and_then(|template| template.render(variables))
             .map_err(|error| Error::new(ErrorKind::Template, describe(&error)).at(&self.place))
     }
 }
+
+/// The template's name in its environment.
+const NAME: &str = "chat";
 
 /// What the template says is wrong, and its line.
 fn describe(error: &minijinja::Error) -> String {

@@ -133,7 +133,9 @@ impl RopeScaling {
         if let Some(part) = fields.positive_or_absent("partial_rotary_factor")?
             && part != 1.0
         {
-            return Err(fields.error_at("partial_rotary_factor", format!("is {part}; only whole heads are rotated here")));
+            return Err(
+                fields.error_at("partial_rotary_factor", format!("is {part}; only whole heads are rotated here"))
+            );
         }
         match kind {
             "default" => Ok(RopeScaling::Default),

@@ -14,14 +14,22 @@ pub enum Reason {
     Unanswered,
     /// Two conversations part before an answer, so the answers have different prompts.
     Diverged,
+    /// A prompt with one of its responses has more tokens than allowed.
+    TooLong,
     /// Nothing is left of a response after truncation.
     EmptyAfterTruncation,
 }
 
 impl Reason {
     /// All reasons, in the order they are printed in.
-    pub const ALL: [Reason; 5] =
-        [Reason::Tied, Reason::Identical, Reason::Unanswered, Reason::Diverged, Reason::EmptyAfterTruncation];
+    pub const ALL: [Reason; 6] = [
+        Reason::Tied,
+        Reason::Identical,
+        Reason::Unanswered,
+        Reason::Diverged,
+        Reason::TooLong,
+        Reason::EmptyAfterTruncation,
+    ];
 }
 
 impl fmt::Display for Reason {
@@ -31,6 +39,7 @@ impl fmt::Display for Reason {
             Reason::Identical => "identical",
             Reason::Unanswered => "unanswered",
             Reason::Diverged => "with different prompts",
+            Reason::TooLong => "too long",
             Reason::EmptyAfterTruncation => "empty after truncation",
         })
     }

@@ -62,17 +62,9 @@ pub struct Row {
     rewards: Vec<f64>,
 }
 
-/// What became of a row's fields.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    /// A row to train on.
-    Usable(Row),
-    /// A sound row that teaches nothing.
-    Unusable(Reason),
-}
-
 impl Row {
     /// Checks the fields and sorts the responses by reward, highest first; equal rewards keep their order.
+    /// The inner `Err` is a sound row that teaches nothing.
     ///
     /// * `id` — what the sampler's draws for this row are keyed by: the row's line in its file, from 0, before any drop.
     /// * `place` — where the row stands, for errors: `train.jsonl:418`, lines from 1.
@@ -80,15 +72,15 @@ impl Row {
     /// * `rewards` — one finite number per response.
     ///
     /// ```
-    /// use hps_llama::data::{Prompt, Reason, Response, Row, Verdict};
+    /// use hps_llama::data::{Prompt, Reason, Response, Row};
     ///
     /// let row = |rewards| {
     ///     let responses = ["a", "b", "c"].map(|text| Response::Text(text.into())).into();
     ///     Row::new(0, "train.jsonl:1", Prompt::Text("?".into()), responses, rewards)
     /// };
-    /// let Verdict::Usable(usable) = row(vec![0.0, 2.0, 0.0])? else { panic!() };
+    /// let usable = row(vec![0.0, 2.0, 0.0])?.unwrap();
     /// assert_eq!(usable.responses()[0], Response::Text("b".into()));
-    /// assert_eq!(row(vec![2.0, 0.0, 2.0])?, Verdict::Unusable(Reason::Tied));
+    /// assert_eq!(row(vec![2.0, 0.0, 2.0])?, Err(Reason::Tied));
     /// # Ok::<(), hps_llama::Error>(())
     /// ```
     pub fn new(
@@ -97,7 +89,7 @@ impl Row {
         prompt: Prompt,
         responses: Vec<Response>,
         rewards: Vec<f64>,
-    ) -> Result<Verdict> {
+    ) -> Result<Result<Self, Reason>> {
         let place = place.into();
         let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
         if rewards.len() != responses.len() {
@@ -124,14 +116,14 @@ impl Row {
             ranked.push((response, reward));
         }
         if ranked.iter().all(|(response, _)| *response == ranked[0].0) {
-            return Ok(Verdict::Unusable(Reason::Identical));
+            return Ok(Err(Reason::Identical));
         }
         ranked.sort_by(|(_, one), (_, other)| other.partial_cmp(one).unwrap_or(Ordering::Equal));
         if ranked[0].1 == ranked[1].1 {
-            return Ok(Verdict::Unusable(Reason::Tied));
+            return Ok(Err(Reason::Tied));
         }
         let (responses, rewards) = ranked.into_iter().unzip();
-        Ok(Verdict::Usable(Row { id, place, prompt, responses, rewards }))
+        Ok(Ok(Row { id, place, prompt, responses, rewards }))
     }
 
     /// What the sampler's draws for this row are keyed by: its line in the file, from 0, before any drop.

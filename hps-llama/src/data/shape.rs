@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::field::{Read, describe, get, list, messages, numbers, prompt, required, response, text};
-use super::{Message, Prompt, Reason, Response, Row, Verdict, transcript};
+use super::{Message, Prompt, Reason, Response, Row, transcript};
 use crate::{Error, ErrorKind, Result};
 
 /// The rewards of a chosen and a rejected response; only their order matters.
@@ -53,7 +53,7 @@ impl Shape {
     }
 
     /// Reads a row: `id` is its line from 0, `place` its file and line from 1.
-    pub(super) fn read(self, row: &Map<String, Value>, id: u32, place: &str) -> Result<Verdict> {
+    pub(super) fn read(self, row: &Map<String, Value>, id: u32, place: &str) -> Result<Result<Row, Reason>> {
         let parts = match self {
             Shape::Lists => lists(row),
             Shape::Pairs => pairs(row),
@@ -62,7 +62,7 @@ impl Shape {
         };
         match parts.map_err(|message| Error::new(ErrorKind::Row, message).at(place))? {
             Ok((prompt, responses, rewards)) => Row::new(id, place, prompt, responses, rewards),
-            Err(reason) => Ok(Verdict::Unusable(reason)),
+            Err(reason) => Ok(Err(reason)),
         }
     }
 }

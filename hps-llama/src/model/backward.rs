@@ -71,9 +71,10 @@ impl<B: Backend> Policy<B> {
             let gradient = backend.log_probs_weight_gradient(&pass.hidden, head, &batch.targets, &c)?;
             gradients.add(backend, model.head(), gradient, 1.0)?;
         }
-        let unit = pass.scores.unit_gradient.ok_or_else(|| {
-            crate::Error::new(crate::ErrorKind::Device, "the forward pass left no unit gradient")
-        })?;
+        let unit = pass
+            .scores
+            .unit_gradient
+            .ok_or_else(|| crate::Error::new(crate::ErrorKind::Device, "the forward pass left no unit gradient"))?;
         let d_hidden = backend.scale_rows(unit, &c)?;
         let epsilon = model.config.rms_norm_eps;
         let d_last = model.norm_backward(Parameter::FinalNorm, &d_hidden, &pass.last, epsilon, gradients)?;

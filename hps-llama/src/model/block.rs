@@ -43,6 +43,10 @@ impl<B: Backend> BlockActivations<B> {
     }
 }
 
+/// Attention of a block's queries, keys and values: over the batch's spans, or over a cache.
+pub(crate) type Attend<'a, B> =
+    dyn FnMut(&[<B as Backend>::Array; 3], Heads) -> Result<Attended<<B as Backend>::Array>> + 'a;
+
 /// A projection's place and what it needs beside its input.
 #[derive(Debug)]
 struct Site<'a, B: Backend> {
@@ -128,15 +132,13 @@ impl<B: Backend> Llama<B> {
     }
 
     /// One block; returns its output, and its activations if they are to be kept.
-    ///
-    /// `attend` computes attention from queries, keys and values: over the batch's spans, or over a cache.
     pub(crate) fn block(
         &self,
         block: usize,
         x: B::Array,
         batch: &Batch<B>,
         adaptation: Adaptation<'_, B>,
-        attend: &mut dyn FnMut(&[B::Array; 3], Heads) -> Result<Attended<B::Array>>,
+        attend: &mut Attend<'_, B>,
     ) -> Result<(B::Array, BlockActivations<B>)> {
         let (backend, epsilon) = (&self.backend, self.config.rms_norm_eps);
         let site = Site { model: self, batch, adaptation, block };

@@ -111,7 +111,8 @@ impl SpecialTokens {
 
     /// Every place where a special token is spelled, overlapping ones too, with the longest token there.
     fn spellings<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, &'a SpecialToken)> {
-        let starts = text.char_indices().map(|(at, _)| at).filter(|&at| self.first_bytes[usize::from(text.as_bytes()[at])]);
+        let starts =
+            text.char_indices().map(|(at, _)| at).filter(|&at| self.first_bytes[usize::from(text.as_bytes()[at])]);
         starts.filter_map(|at| {
             let longest_first = self.by_length.iter().map(|&index| &self.tokens[index]);
             longest_first.into_iter().find(|token| text[at..].starts_with(&token.content)).map(|token| (at, token))

@@ -1,7 +1,17 @@
-//! Training: log-probs to coefficients to gradients to files.
+//! Training: rows become tokens, log-probs, coefficients, gradients, and an adapter.
 
+mod examples;
+mod metrics;
 mod optimizer;
+mod reference;
+mod report;
 mod schedule;
+mod trainer;
 
+pub use examples::{Example, tokenize};
+pub use metrics::StepLog;
 pub use optimizer::{AdamW, AdamWConfig};
+pub use reference::Reference;
+pub use report::Report;
 pub use schedule::{Schedule, SchedulerType};
+pub use trainer::{TrainConfig, Trainer};

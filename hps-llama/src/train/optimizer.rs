@@ -64,12 +64,7 @@ impl<B: Backend> AdamW<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn update(
-        &mut self,
-        policy: &mut Policy<B>,
-        gradients: &Gradients<B>,
-        learning_rate: f64,
-    ) -> Result<B::Array> {
+    pub fn update(&mut self, policy: &mut Policy<B>, gradients: &Gradients<B>, learning_rate: f64) -> Result<B::Array> {
         self.step += 1;
         let arrays: Vec<&B::Array> = gradients.iter().map(|(_, gradient)| gradient).collect();
         let norm = policy.model.backend.global_norm(&arrays)?;

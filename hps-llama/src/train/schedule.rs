@@ -38,7 +38,8 @@ impl FromStr for SchedulerType {
             "linear" => Ok(SchedulerType::Linear),
             "constant" | "constant_with_warmup" => Ok(SchedulerType::Constant),
             _ => {
-                let message = format!("`lr_scheduler_type` is `{name}`; cosine, linear and constant_with_warmup are known");
+                let message =
+                    format!("`lr_scheduler_type` is `{name}`; cosine, linear and constant_with_warmup are known");
                 Err(Error::new(ErrorKind::Option, message))
             }
         }

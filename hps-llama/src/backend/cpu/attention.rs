@@ -1,282 +1,193 @@
 //! Attention over spans: `o = softmax(q kᵀ / sqrt(d)) v`, where token `t` sees `[prefix) ∪ [self_start, t]`.
 //!
-//! Scores exist for a block of queries at a time, `[heads that share a key head · block, keys]`; the backward pass forms
-//! them again from the saved log-sum-exp. A task is one key/value head of one *cluster*, a prompt with the responses
-//! that see it: gradients of a shared prompt's keys are summed within one task, in order.
+//! Scores exist for a block of queries at a time, `[block, keys]`; the backward pass forms them again from the saved
+//! log-sum-exp. A task is one key/value head of one [`Cluster`], a prompt with the responses that see it: it alone
+//! writes that head's columns of those rows, so the gradients of a shared prompt's keys are summed in one order.
 //!
-//! `dV = Pᵀ dO`, `dS = P ⊙ (dO Vᵀ − rowsum(dO ⊙ O))`, `dQ = dS K / sqrt(d)`, `dK = dSᵀ Q / sqrt(d)`.
+//! `dV = Pᵀ dO`, `dS = P ⊙ (dO Vᵀ − rowsum(dO ⊙ O)) / sqrt(d)`, `dQ = dS K`, `dK = dSᵀ Q`.
 
 use super::exponential::{exp, exp_shifted, maximum};
-use super::{by_rows, dot, matrix, read, shape, update};
+use super::matrix::{Matrix, sequential};
+use super::spans::{Cluster, Segment, clusters};
+use super::{agree, same_shape};
+use crate::Result;
 use crate::backend::{Attended, Heads};
-use crate::{Error, ErrorKind, Result};
-use candle_core::Tensor;
+use faer::reborrow::ReborrowMut as _;
+use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::Mutex;
 
 /// Queries a block holds; blocks start where a segment does, so a sequence's blocks do not depend on its batch.
 const BLOCK: usize = 64;
 
-/// A run of tokens with one prefix, itself causal.
-struct Segment {
-    prefix: Range<usize>,
-    tokens: Range<usize>,
+/// A key/value head of a cluster, and the parts of the outputs that are its own.
+struct Task<'a, const OUTPUTS: usize> {
+    cluster: &'a Cluster,
+    head: usize,
+    /// Rows of the cluster, columns of the head (of its query heads).
+    outputs: [MatMut<'a, f32>; OUTPUTS],
 }
 
-impl Segment {
-    fn keys(&self) -> usize {
-        self.prefix.len() + self.tokens.len()
-    }
-
-    /// Blocks of its tokens, counted from its start.
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
-        let length = self.tokens.len();
-        (0..length).step_by(BLOCK).map(move |start| start..length.min(start + BLOCK))
-    }
-}
-
-/// Segments that share keys: `segments` of the tokens `tokens`.
-struct Cluster {
-    tokens: Range<usize>,
-    segments: Vec<Segment>,
-}
-
-/// Reads the clusters off the four numbers a token.
-fn clusters(spans: &[u32]) -> Result<Vec<Cluster>> {
-    let mut clusters: Vec<Cluster> = Vec::new();
-    let mut previous = None;
-    for (token, span) in spans.as_chunks::<4>().0.iter().enumerate() {
-        let [from, to, start, _] = span.map(|number| number as usize);
-        if previous != Some((from, to, start)) {
-            let inside = clusters.last().is_some_and(|cluster| cluster.tokens.start <= from);
-            if start != token || from > to || to > token || (from < to && !inside) {
-                let message = format!("token {token} has the span [{from}, {to}) ∪ [{start}, {token}]");
-                return Err(Error::new(ErrorKind::Device, message));
-            }
-            if from == to {
-                clusters.push(Cluster { tokens: token..token, segments: Vec::new() });
-            }
-            if let Some(cluster) = clusters.last_mut() {
-                cluster.segments.push(Segment { prefix: from..to, tokens: token..token });
-            }
-            previous = Some((from, to, start));
-        }
-        if let Some(cluster) = clusters.last_mut() {
-            cluster.tokens.end = token + 1;
-            if let Some(segment) = cluster.segments.last_mut() {
-                segment.tokens.end = token + 1;
-            }
+/// Cuts each output into the tasks' parts; `widths` are the columns a key/value head has of each.
+fn tasks<'a, const OUTPUTS: usize>(
+    clusters: &'a [Cluster],
+    heads: Heads,
+    outputs: [&'a mut Matrix; OUTPUTS],
+    widths: [usize; OUTPUTS],
+) -> Vec<Task<'a, OUTPUTS>> {
+    let mut rest = outputs.map(Matrix::view_mut);
+    let mut tasks = Vec::with_capacity(clusters.len() * heads.key_value);
+    for cluster in clusters {
+        let mut rows = rest.each_mut().map(|rest| {
+            let whole = std::mem::replace(rest, MatMut::from_row_major_slice_mut(&mut [], 0, 0));
+            let (rows, later) = whole.split_at_row_mut(cluster.tokens.len());
+            *rest = later;
+            rows
+        });
+        for head in 0..heads.key_value {
+            let mut index = 0;
+            let outputs = rows.each_mut().map(|rows| {
+                let whole = std::mem::replace(rows, MatMut::from_row_major_slice_mut(&mut [], 0, 0));
+                let (part, later) = whole.split_at_col_mut(widths[index]);
+                *rows = later;
+                index += 1;
+                part
+            });
+            tasks.push(Task { cluster, head, outputs });
         }
     }
-    Ok(clusters)
+    tasks
 }
 
-/// Columns `[offset, offset + width)` of the rows of `tokens`.
-fn slab(numbers: &[f32], columns: usize, tokens: Range<usize>, offset: usize, width: usize) -> Vec<f32> {
-    tokens.flat_map(|token| &numbers[token * columns + offset..][..width]).copied().collect()
+/// Columns of one head in the rows of `tokens`.
+fn of_head(matrix: &Matrix, tokens: Range<usize>, head: usize, dimension: usize) -> MatRef<'_, f32> {
+    matrix.view().submatrix(tokens.start, head * dimension, tokens.len(), dimension)
 }
 
-/// The keys (or values) a segment sees, prefix first: `[segment.keys(), dimension]`.
-fn seen(numbers: &[f32], columns: usize, segment: &Segment, offset: usize, width: usize) -> Result<Tensor> {
-    let mut data = slab(numbers, columns, segment.prefix.clone(), offset, width);
-    data.extend(slab(numbers, columns, segment.tokens.clone(), offset, width));
-    matrix(data, width)
+/// The keys (or values) a segment sees, prefix first, the rows of `head`: `[segment.keys(), dimension]`.
+fn seen(matrix: &Matrix, segment: &Segment, head: usize, dimension: usize) -> Matrix {
+    let tokens = segment.prefix.clone().chain(segment.tokens.clone());
+    let data = tokens.flat_map(|token| &matrix.row(token)[head * dimension..][..dimension]).copied().collect();
+    Matrix::new(data, dimension)
 }
 
-/// The queries of a block, `[heads of the group, block]` stacked into rows of `dimension`.
-fn queries(numbers: &[f32], columns: usize, tokens: Range<usize>, head: usize, heads: Heads) -> Result<Tensor> {
-    let group = heads.query / heads.key_value;
-    let mut data = Vec::with_capacity(group * tokens.len() * heads.dimension);
-    for member in head * group..(head + 1) * group {
-        data.extend(slab(numbers, columns, tokens.clone(), member * heads.dimension, heads.dimension));
-    }
-    matrix(data, heads.dimension)
+/// Blocks of a segment's tokens, counted from its start.
+fn blocks(segment: &Segment) -> impl Iterator<Item = Range<usize>> {
+    let length = segment.tokens.len();
+    (0..length).step_by(BLOCK).map(move |start| start..length.min(start + BLOCK))
 }
 
-fn tasks(clusters: &[Cluster], heads: Heads) -> Vec<(&Cluster, usize)> {
-    clusters.iter().flat_map(|cluster| (0..heads.key_value).map(move |head| (cluster, head))).collect()
+/// Refuses queries, keys and values that do not fit the heads or each other.
+pub(super) fn check(q: &Matrix, k: &Matrix, v: &Matrix, heads: Heads) -> Result<()> {
+    agree("attention", "the number of columns of `q`", heads.query * heads.dimension, q.columns)?;
+    agree("attention", "the number of columns of `k`", heads.key_value * heads.dimension, k.columns)?;
+    agree("attention", "the number of rows of `k`", q.rows(), k.rows())?;
+    same_shape("attention", k, v)
 }
 
-pub(super) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[u32], heads: Heads) -> Result<Attended<Tensor>> {
-    let (tokens, q_columns) = shape(q)?;
-    let kv_columns = heads.key_value * heads.dimension;
-    let group = heads.query / heads.key_value;
-    let scale = 1.0 / (heads.dimension as f32).sqrt();
-    let clusters = clusters(spans)?;
-    read!(qs = q, ks = k, vs = v);
+pub(super) fn forward(q: &Matrix, k: &Matrix, v: &Matrix, spans: &[u32], heads: Heads) -> Result<Attended<Matrix>> {
+    let (group, dimension) = (heads.query / heads.key_value, heads.dimension);
+    let scale = 1.0 / (dimension as f32).sqrt();
+    let clusters = clusters(spans, q.rows())?;
+    let mut output = Matrix::zeros(q.rows(), q.columns);
+    let mut log_sum_exp = Matrix::zeros(q.rows(), heads.query);
+    let tasks = tasks(&clusters, heads, [&mut output, &mut log_sum_exp], [group * dimension, group]);
 
-    // A task's rows: `group` heads side by side, then their log-sum-exps.
-    let width = group * heads.dimension + group;
-    let run = |(cluster, head): (&Cluster, usize)| -> Result<Vec<f32>> {
-        let mut out = vec![0.0; cluster.tokens.len() * width];
+    tasks.into_par_iter().for_each(|Task { cluster, head, outputs: [mut output, mut sums] }| {
         for segment in &cluster.segments {
-            let keys = seen(ks, kv_columns, segment, head * heads.dimension, heads.dimension)?;
-            let values = seen(vs, kv_columns, segment, head * heads.dimension, heads.dimension)?;
-            for block in segment.blocks() {
-                let rows = segment.tokens.start + block.start..segment.tokens.start + block.end;
+            let keys = seen(k, segment, head, dimension);
+            let values = seen(v, segment, head, dimension);
+            for block in blocks(segment) {
                 let visible = segment.prefix.len() + block.end;
-                let queries = queries(qs, q_columns, rows.clone(), head, heads)?;
-                let scores = queries.matmul(&keys.narrow(0, 0, visible)?.t()?)?;
-                let sums = Mutex::new(Vec::new());
-                update(&scores, |scores| {
-                    let soften = |(row, scores): (usize, &mut [f32])| {
-                        let (sees, hidden) =
-                            scores.split_at_mut(segment.prefix.len() + block.start + row % block.len() + 1);
+                let rows = segment.tokens.start + block.start..segment.tokens.start + block.end;
+                let first = rows.start - cluster.tokens.start;
+                let [keys, values] = [&keys, &values].map(|matrix| matrix.view().subrows(0, visible));
+                for member in 0..group {
+                    let queries = of_head(q, rows.clone(), head * group + member, dimension);
+                    let mut scores = Matrix::zeros(rows.len(), visible);
+                    sequential(scores.view_mut(), Accum::Replace, queries, keys.transpose());
+                    for (row, scores) in scores.data.chunks_exact_mut(visible).enumerate() {
+                        let (sees, hidden) = scores.split_at_mut(segment.prefix.len() + block.start + row + 1);
                         hidden.fill(0.0);
                         sees.iter_mut().for_each(|score| *score *= scale);
                         let greatest = maximum(sees);
                         let sum = exp_shifted(sees, greatest);
                         sees.iter_mut().for_each(|score| *score /= sum);
-                        greatest + sum.ln()
-                    };
-                    *sums.lock().expect("this thread alone holds the lock") =
-                        scores.chunks_exact_mut(visible).enumerate().map(soften).collect();
-                })?;
-                let attended = scores.matmul(&values.narrow(0, 0, visible)?)?;
-                let sums = sums.into_inner().expect("this thread alone held the lock");
-                read!(attended = attended);
-                for (row, attended) in attended.chunks_exact(heads.dimension).enumerate() {
-                    let (member, token) = (row / block.len(), rows.start + row % block.len());
-                    let out = &mut out[(token - cluster.tokens.start) * width..][..width];
-                    out[member * heads.dimension..][..heads.dimension].copy_from_slice(attended);
-                    out[group * heads.dimension + member] = sums[row];
+                        sums[(first + row, member)] = greatest + sum.ln();
+                    }
+                    let out = output.rb_mut().submatrix_mut(first, member * dimension, rows.len(), dimension);
+                    sequential(out, Accum::Replace, scores.view(), values);
                 }
             }
         }
-        Ok(out)
-    };
-    let tasks = tasks(&clusters, heads);
-    let parts = tasks.par_iter().map(|task| run(*task)).collect::<Result<Vec<_>>>()?;
-
-    let place = places(&clusters, tokens);
-    let part = |token: usize, head: usize, width: usize| {
-        let (cluster, row) = place[token];
-        &parts[cluster * heads.key_value + head][row * width..][..width]
-    };
-    let output = by_rows(tokens, q_columns, |token, out| {
-        for (head, out) in out.chunks_exact_mut(group * heads.dimension).enumerate() {
-            out.copy_from_slice(&part(token, head, width)[..group * heads.dimension]);
-        }
-    })?;
-    let log_sum_exp = by_rows(tokens, heads.query, |token, out| {
-        for (head, out) in out.chunks_exact_mut(group).enumerate() {
-            out.copy_from_slice(&part(token, head, width)[group * heads.dimension..]);
-        }
-    })?;
+    });
     Ok(Attended { output, log_sum_exp })
 }
 
-/// Each token's cluster and its row in it.
-fn places(clusters: &[Cluster], tokens: usize) -> Vec<(usize, usize)> {
-    let mut place = Vec::with_capacity(tokens);
-    for (index, cluster) in clusters.iter().enumerate() {
-        place.extend((0..cluster.tokens.len()).map(|row| (index, row)));
-    }
-    place
-}
-
 pub(super) fn backward(
-    dy: &Tensor,
-    [q, k, v]: [&Tensor; 3],
-    attended: &Attended<Tensor>,
+    dy: &Matrix,
+    [q, k, v]: [&Matrix; 3],
+    attended: &Attended<Matrix>,
     spans: &[u32],
     heads: Heads,
-) -> Result<[Tensor; 3]> {
-    let (tokens, q_columns) = shape(q)?;
-    let kv_columns = heads.key_value * heads.dimension;
-    let group = heads.query / heads.key_value;
-    let dimension = heads.dimension;
+) -> Result<[Matrix; 3]> {
+    let (group, dimension) = (heads.query / heads.key_value, heads.dimension);
     let scale = 1.0 / (dimension as f32).sqrt();
-    let clusters = clusters(spans)?;
-    read!(qs = q, ks = k, vs = v, dys = dy, outs = attended.output, sums = attended.log_sum_exp);
+    let clusters = clusters(spans, q.rows())?;
+    let [mut dq, mut dk, mut dv] = [q, k, v].map(|like| Matrix::zeros(like.rows(), like.columns));
+    let widths = [group * dimension, dimension, dimension];
+    let tasks = tasks(&clusters, heads, [&mut dq, &mut dk, &mut dv], widths);
 
-    // A task's gradients: dQ `[tokens, group · dimension]`, dK and dV `[tokens, dimension]`.
-    let run = |(cluster, head): (&Cluster, usize)| -> Result<[Vec<f32>; 3]> {
-        let length = cluster.tokens.len();
-        let mut dq = vec![0.0; length * group * dimension];
-        let (mut dk, mut dv) = (vec![0.0; length * dimension], vec![0.0; length * dimension]);
+    tasks.into_par_iter().for_each(|Task { cluster, head, outputs: [mut dq, mut dk, mut dv] }| {
         for segment in &cluster.segments {
-            let keys = seen(ks, kv_columns, segment, head * dimension, dimension)?;
-            let values = seen(vs, kv_columns, segment, head * dimension, dimension)?;
-            let mut d_keys = vec![0.0; segment.keys() * dimension];
-            let mut d_values = vec![0.0; segment.keys() * dimension];
-            for block in segment.blocks() {
-                let rows = segment.tokens.start + block.start..segment.tokens.start + block.end;
+            let keys = seen(k, segment, head, dimension);
+            let values = seen(v, segment, head, dimension);
+            let [mut d_keys, mut d_values] = [(); 2].map(|()| Matrix::zeros(segment.keys(), dimension));
+            for block in blocks(segment) {
                 let visible = segment.prefix.len() + block.end;
-                let at = |row: usize| (head * group + row / block.len(), rows.start + row % block.len());
-                let (keys, values) = (keys.narrow(0, 0, visible)?, values.narrow(0, 0, visible)?);
-                let queries_ = queries(qs, q_columns, rows.clone(), head, heads)?;
-                let dys_ = queries(dys, q_columns, rows.clone(), head, heads)?;
-
-                let weights = queries_.matmul(&keys.t()?)?;
-                update(&weights, |weights| {
-                    for (row, weights) in weights.chunks_exact_mut(visible).enumerate() {
-                        let (head, token) = at(row);
-                        let sum = sums[token * heads.query + head];
-                        let (sees, hidden) =
-                            weights.split_at_mut(segment.prefix.len() + block.start + row % block.len() + 1);
+                let rows = segment.tokens.start + block.start..segment.tokens.start + block.end;
+                let first = rows.start - cluster.tokens.start;
+                let [keys, values] = [&keys, &values].map(|matrix| matrix.view().subrows(0, visible));
+                for member in head * group..(head + 1) * group {
+                    let [queries, upstream, outs] =
+                        [q, dy, &attended.output].map(|matrix| of_head(matrix, rows.clone(), member, dimension));
+                    let mut weights = Matrix::zeros(rows.len(), visible);
+                    sequential(weights.view_mut(), Accum::Replace, queries, keys.transpose());
+                    for (row, weights) in weights.data.chunks_exact_mut(visible).enumerate() {
+                        let sum = attended.log_sum_exp.row(rows.start + row)[member];
+                        let (sees, hidden) = weights.split_at_mut(segment.prefix.len() + block.start + row + 1);
                         hidden.fill(0.0);
                         sees.iter_mut().for_each(|score| *score = exp(*score * scale - sum));
                     }
-                })?;
-                accumulate(&mut d_values, &weights.t()?.matmul(&dys_)?)?;
+                    let into = d_values.view_mut().subrows_mut(0, visible);
+                    sequential(into, Accum::Add, weights.view().transpose(), upstream);
 
-                let d_scores = dys_.matmul(&values.t()?)?;
-                {
-                    read!(weights = weights);
-                    update(&d_scores, |scores| {
-                        let both = scores.chunks_exact_mut(visible).zip(weights.chunks_exact(visible));
-                        for (row, (scores, weights)) in both.enumerate() {
-                            let (head, token) = at(row);
-                            let offset = token * q_columns + head * dimension;
-                            let along = dot(&dys[offset..][..dimension], &outs[offset..][..dimension]);
-                            for (score, weight) in scores.iter_mut().zip(weights) {
-                                *score = weight * (*score - along) * scale;
-                            }
+                    let mut d_scores = Matrix::zeros(rows.len(), visible);
+                    sequential(d_scores.view_mut(), Accum::Replace, upstream, values.transpose());
+                    let both = d_scores.data.chunks_exact_mut(visible).zip(weights.data.chunks_exact(visible));
+                    for (row, (scores, weights)) in both.enumerate() {
+                        let along: f32 =
+                            upstream.row(row).iter().zip(outs.row(row).iter()).map(|(dy, out)| dy * out).sum();
+                        for (score, weight) in scores.iter_mut().zip(weights) {
+                            *score = weight * (*score - along) * scale;
                         }
-                    })?;
-                }
-                accumulate(&mut d_keys, &d_scores.t()?.matmul(&queries_)?)?;
-                let d_queries = d_scores.matmul(&keys)?;
-                read!(d_queries = d_queries);
-                for (row, d_query) in d_queries.chunks_exact(dimension).enumerate() {
-                    let (member, token) = (row / block.len(), rows.start + row % block.len());
-                    let out = ((token - cluster.tokens.start) * group + member) * dimension;
-                    dq[out..][..dimension].copy_from_slice(d_query);
+                    }
+                    let into = d_keys.view_mut().subrows_mut(0, visible);
+                    sequential(into, Accum::Add, d_scores.view().transpose(), queries);
+                    let column = (member - head * group) * dimension;
+                    let into = dq.rb_mut().submatrix_mut(first, column, rows.len(), dimension);
+                    sequential(into, Accum::Replace, d_scores.view(), keys);
                 }
             }
-            for (seen, token) in segment.prefix.clone().chain(segment.tokens.clone()).enumerate() {
-                let row = (token - cluster.tokens.start) * dimension;
-                add(&mut dk[row..][..dimension], &d_keys[seen * dimension..][..dimension]);
-                add(&mut dv[row..][..dimension], &d_values[seen * dimension..][..dimension]);
+            let tokens = segment.prefix.clone().chain(segment.tokens.clone());
+            for (seen, token) in tokens.enumerate() {
+                let row = token - cluster.tokens.start;
+                for column in 0..dimension {
+                    dk[(row, column)] += d_keys.row(seen)[column];
+                    dv[(row, column)] += d_values.row(seen)[column];
+                }
             }
         }
-        Ok([dq, dk, dv])
-    };
-    let tasks = tasks(&clusters, heads);
-    let parts = tasks.par_iter().map(|task| run(*task)).collect::<Result<Vec<_>>>()?;
-
-    let place = places(&clusters, tokens);
-    let assemble = |which: usize, columns: usize| {
-        let width = columns / heads.key_value;
-        by_rows(tokens, columns, |token, out| {
-            let (cluster, row) = place[token];
-            for (head, out) in out.chunks_exact_mut(width).enumerate() {
-                out.copy_from_slice(&parts[cluster * heads.key_value + head][which][row * width..][..width]);
-            }
-        })
-    };
-    Ok([assemble(0, q_columns)?, assemble(1, kv_columns)?, assemble(2, kv_columns)?])
-}
-
-fn add(total: &mut [f32], part: &[f32]) {
-    total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-}
-
-/// Adds a product to the first rows of `total`.
-fn accumulate(total: &mut [f32], product: &Tensor) -> Result<()> {
-    read!(product = product);
-    add(total, product);
-    Ok(())
+    });
+    Ok([dq, dk, dv])
 }

@@ -1,45 +1,51 @@
 //! Generation, one token a sequence at a time: attention over cached keys and values, and sampling.
 
 use super::exponential::{exp_shifted, maximum};
-use super::{by_rows, dot, read, shape};
-use crate::Result;
+use super::matrix::{Matrix, dot};
+use super::{agree, same_shape};
 use crate::backend::Heads;
-use candle_core::Tensor;
+use crate::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
 /// Row `i` of `q` over the cache rows `[spans₀, spans₁) ∪ [spans₂, spans₃)`.
-pub(super) fn attention(q: &Tensor, keys: &Tensor, values: &Tensor, spans: &[u32], heads: Heads) -> Result<Tensor> {
-    let (rows, columns) = shape(q)?;
-    let width = heads.key_value * heads.dimension;
+pub(super) fn attention(q: &Matrix, keys: &Matrix, values: &Matrix, spans: &[u32], heads: Heads) -> Result<Matrix> {
+    agree("decode_attention", "the number of columns of `q`", heads.query * heads.dimension, q.columns)?;
+    agree("decode_attention", "the number of columns of the keys", heads.key_value * heads.dimension, keys.columns)?;
+    same_shape("decode_attention", keys, values)?;
+    agree("decode_attention", "the number of spans", 4 * q.rows(), spans.len())?;
+    for span in spans.as_chunks::<4>().0 {
+        let [from, to, start, end] = span.map(|row| row as usize);
+        if from > to || to > keys.rows() || start > end || end > keys.rows() {
+            let message = format!("a span [{from}, {to}) ∪ [{start}, {end}) of a cache of {} rows", keys.rows());
+            return Err(Error::new(ErrorKind::Device, message));
+        }
+    }
     let group = heads.query / heads.key_value;
     let scale = 1.0 / (heads.dimension as f32).sqrt();
-    read!(queries = q, keys = keys, values = values);
-    by_rows(rows, columns, |row, out| {
+    Ok(Matrix::by_rows(q.rows(), q.columns, |row, out| {
         let [from, to, start, end] = [0, 1, 2, 3].map(|field| spans[4 * row + field] as usize);
         let mut scores = Vec::with_capacity(to - from + end - start);
         for (head, out) in out.chunks_exact_mut(heads.dimension).enumerate() {
-            let query = &queries[row * columns + head * heads.dimension..][..heads.dimension];
+            let query = &q.row(row)[head * heads.dimension..][..heads.dimension];
             let offset = head / group * heads.dimension;
             scores.clear();
             for cached in (from..to).chain(start..end) {
-                scores.push(scale * dot(query, &keys[cached * width + offset..][..heads.dimension]));
+                scores.push(scale * dot(query, &keys.row(cached)[offset..][..heads.dimension]));
             }
             let greatest = maximum(&scores);
             let sum = exp_shifted(&mut scores, greatest);
             for (cached, weight) in (from..to).chain(start..end).zip(&scores) {
-                let value = &values[cached * width + offset..][..heads.dimension];
+                let value = &values.row(cached)[offset..][..heads.dimension];
                 out.iter_mut().zip(value).for_each(|(out, value)| *out += weight / sum * value);
             }
         }
-    })
+    }))
 }
 
-pub(super) fn sample(hidden: &Tensor, head: &Tensor, temperature: f32, uniforms: &Tensor) -> Result<Vec<u32>> {
-    let (vocabulary, _) = shape(head)?;
-    let logits = hidden.matmul(&head.t()?)?;
-    read!(logits = logits, uniforms = uniforms);
-    let rows = logits.par_chunks(vocabulary).zip(uniforms);
-    Ok(rows.map(|(row, uniform)| if temperature > 0.0 { draw(row, temperature, *uniform) } else { greedy(row) }).collect())
+pub(super) fn sample(hidden: &Matrix, head: &Matrix, temperature: f32, uniforms: &Matrix) -> Vec<u32> {
+    let logits = Matrix::product(hidden.view(), head.view().transpose());
+    let rows = logits.data.par_chunks(logits.columns).zip(&uniforms.data);
+    rows.map(|(row, uniform)| if temperature > 0.0 { draw(row, temperature, *uniform) } else { greedy(row) }).collect()
 }
 
 /// The index of the largest logit, the lowest of equals.

@@ -26,22 +26,28 @@ pub(super) fn sigmoid(x: f32) -> f32 {
 }
 
 /// Replaces scores by `e^(score − shift)` and returns their sum, in a fixed order.
+///
+/// Blocks are summed in f32 lanes and added up in f64: a vocabulary of a million words loses no more than a small one.
 pub(super) fn exp_shifted(scores: &mut [f32], shift: f32) -> f32 {
     const LANES: usize = 16;
-    let mut lanes = [0.0f32; LANES];
-    let (body, rest) = scores.as_chunks_mut::<LANES>();
-    for chunk in body {
-        for (lane, score) in lanes.iter_mut().zip(chunk) {
+    const BLOCK: usize = 1024;
+    let mut total = 0.0f64;
+    for block in scores.chunks_mut(BLOCK) {
+        let mut lanes = [0.0f32; LANES];
+        let (body, rest) = block.as_chunks_mut::<LANES>();
+        for chunk in body {
+            for (lane, score) in lanes.iter_mut().zip(chunk) {
+                *score = exp(*score - shift);
+                *lane += *score;
+            }
+        }
+        for (lane, score) in lanes.iter_mut().zip(rest) {
             *score = exp(*score - shift);
             *lane += *score;
         }
+        total += f64::from(lanes.iter().sum::<f32>());
     }
-    let mut sum = 0.0;
-    for score in rest {
-        *score = exp(*score - shift);
-        sum += *score;
-    }
-    lanes.iter().sum::<f32>() + sum
+    total as f32
 }
 
 /// The largest number; `−∞` of none. NaN is ignored here and shows in the sum.

@@ -3,13 +3,13 @@
 //! Logits exist a tile of rows at a time. The same sweep turns a tile into probabilities and multiplies them by `W`,
 //! which gives the unit gradient `W[yᵢ] − Σ_v p_v W_v`; the loss enters later, as one factor a row.
 
+use super::agree;
 use super::exponential::{exp_shifted, maximum};
-use super::{matrix, read, shape, update};
+use super::matrix::{Matrix, multiply};
 use crate::backend::LogProbs;
 use crate::{Error, ErrorKind, Result};
-use candle_core::{Device, Tensor};
+use faer::Accum;
 use rayon::prelude::*;
-use std::sync::Mutex;
 
 /// Logits a tile holds at most (64 MiB), so that memory does not grow with tokens × vocabulary.
 const TILE: usize = 1 << 24;
@@ -19,85 +19,71 @@ fn rows_per_tile(vocabulary: usize) -> usize {
 }
 
 /// Turns a tile of logits into probabilities; returns `log p` of the targets.
-fn soften(logits: &Tensor, targets: &[u32], vocabulary: usize) -> Result<Vec<f32>> {
-    let values = Mutex::new(vec![0.0; targets.len()]);
-    update(logits, |numbers| {
-        let rows: Vec<f32> = numbers
-            .par_chunks_mut(vocabulary)
-            .zip(targets)
-            .map(|(row, target)| {
-                let target = row[*target as usize];
-                let greatest = maximum(row);
-                let sum = exp_shifted(row, greatest);
-                row.iter_mut().for_each(|number| *number /= sum);
-                (target - greatest) - sum.ln()
-            })
-            .collect();
-        *values.lock().expect("no thread panics while it holds the lock") = rows;
-    })?;
-    Ok(values.into_inner().expect("no thread panics while it holds the lock"))
+fn soften(logits: &mut Matrix, targets: &[u32]) -> Vec<f32> {
+    let rows = logits.data.par_chunks_mut(logits.columns).zip(targets);
+    rows.map(|(row, target)| {
+        let target = row[*target as usize];
+        let greatest = maximum(row);
+        let sum = exp_shifted(row, greatest);
+        row.iter_mut().for_each(|number| *number /= sum);
+        (target - greatest) - sum.ln()
+    })
+    .collect()
 }
 
-fn check(hidden: &Tensor, head: &Tensor, targets: &[u32]) -> Result<(usize, usize, usize)> {
-    let ((rows, columns), (vocabulary, _)) = (shape(hidden)?, shape(head)?);
-    if rows != targets.len() {
-        let message = format!("{} targets for {rows} hidden states", targets.len());
-        return Err(Error::new(ErrorKind::Device, message));
-    }
-    match targets.iter().find(|&&target| target as usize >= vocabulary) {
+fn check(hidden: &Matrix, head: &Matrix, targets: &[u32]) -> Result<()> {
+    agree("log_probs", "the number of targets", hidden.rows(), targets.len())?;
+    agree("log_probs", "the number of columns", head.columns, hidden.columns)?;
+    match targets.iter().find(|&&target| target as usize >= head.rows()) {
         Some(target) => {
-            Err(Error::new(ErrorKind::Device, format!("target {target} outside a vocabulary of {vocabulary}")))
+            let message = format!("target {target} outside a vocabulary of {}", head.rows());
+            Err(Error::new(ErrorKind::Device, message))
         }
-        None => Ok((rows, columns, vocabulary)),
+        None => Ok(()),
     }
 }
 
 pub(super) fn log_probs(
-    hidden: &Tensor,
-    head: &Tensor,
+    hidden: &Matrix,
+    head: &Matrix,
     targets: &[u32],
     unit_gradient: bool,
-) -> Result<LogProbs<Tensor>> {
-    let (rows, columns, vocabulary) = check(hidden, head, targets)?;
-    let mut values = Vec::with_capacity(rows);
-    let mut units = Vec::with_capacity(if unit_gradient { rows * columns } else { 0 });
-    let transposed = head.t()?;
-    for (tile, targets) in targets.chunks(rows_per_tile(vocabulary)).enumerate() {
-        let start = tile * rows_per_tile(vocabulary);
-        let logits = hidden.narrow(0, start, targets.len())?.matmul(&transposed)?;
-        values.extend(soften(&logits, targets, vocabulary)?);
-        if unit_gradient {
-            let expected = logits.matmul(head)?;
-            read!(expected = expected, weights = head);
-            for (row, target) in expected.chunks_exact(columns).zip(targets) {
-                let chosen = &weights[*target as usize * columns..][..columns];
-                units.extend(chosen.iter().zip(row).map(|(chosen, expected)| chosen - expected));
-            }
+) -> Result<LogProbs<Matrix>> {
+    check(hidden, head, targets)?;
+    let mut values = Vec::with_capacity(hidden.rows());
+    let mut unit = unit_gradient.then(|| Matrix::zeros(hidden.rows(), hidden.columns));
+    let tile = rows_per_tile(head.rows());
+    for (index, targets) in targets.chunks(tile).enumerate() {
+        let start = index * tile;
+        let mut logits = Matrix::product(hidden.view().subrows(start, targets.len()), head.view().transpose());
+        values.extend(soften(&mut logits, targets));
+        if let Some(unit) = &mut unit {
+            let out = unit.view_mut().subrows_mut(start, targets.len());
+            multiply(out, Accum::Replace, logits.view(), head.view());
+            let rows = unit.data[start * hidden.columns..].par_chunks_mut(hidden.columns).zip(targets);
+            rows.for_each(|(row, target)| {
+                row.iter_mut().zip(head.row(*target as usize)).for_each(|(unit, chosen)| *unit = chosen - *unit);
+            });
         }
     }
-    let unit_gradient = if unit_gradient { Some(matrix(units, columns)?) } else { None };
-    Ok(LogProbs { values: matrix(values, 1)?, unit_gradient })
+    Ok(LogProbs { values: Matrix::new(values, 1), unit_gradient: unit })
 }
 
-pub(super) fn weight_gradient(hidden: &Tensor, head: &Tensor, targets: &[u32], c: &Tensor) -> Result<Tensor> {
-    let (_, columns, vocabulary) = check(hidden, head, targets)?;
-    read!(factors = c);
-    let mut total = Tensor::zeros((vocabulary, columns), candle_core::DType::F32, &Device::Cpu)?;
-    let transposed = head.t()?;
-    for (tile, targets) in targets.chunks(rows_per_tile(vocabulary)).enumerate() {
-        let start = tile * rows_per_tile(vocabulary);
-        let hidden = hidden.narrow(0, start, targets.len())?;
-        let logits = hidden.matmul(&transposed)?;
-        soften(&logits, targets, vocabulary)?;
-        let factors = &factors[start..][..targets.len()];
-        update(&logits, |numbers| {
-            let rows = numbers.par_chunks_mut(vocabulary).zip(targets).zip(factors);
-            rows.for_each(|((row, target), c)| {
-                row.iter_mut().for_each(|p| *p *= -c);
-                row[*target as usize] += c;
-            });
-        })?;
-        total = super::elementwise::add_scaled(total, &logits.t()?.matmul(&hidden)?, 1.0)?;
+pub(super) fn weight_gradient(hidden: &Matrix, head: &Matrix, targets: &[u32], c: &Matrix) -> Result<Matrix> {
+    check(hidden, head, targets)?;
+    let mut total = Matrix::zeros(head.rows(), head.columns);
+    let tile = rows_per_tile(head.rows());
+    for (index, targets) in targets.chunks(tile).enumerate() {
+        let start = index * tile;
+        let hidden = hidden.view().subrows(start, targets.len());
+        let mut logits = Matrix::product(hidden, head.view().transpose());
+        soften(&mut logits, targets);
+        let rows = logits.data.par_chunks_mut(logits.columns).zip(targets).zip(&c.data[start..]);
+        rows.for_each(|((row, target), c)| {
+            row.iter_mut().for_each(|p| *p *= -c);
+            row[*target as usize] += c;
+        });
+        multiply(total.view_mut(), Accum::Add, logits.view().transpose(), hidden);
     }
     Ok(total)
 }

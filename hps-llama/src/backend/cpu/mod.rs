@@ -1,4 +1,4 @@
-//! The CPU: matrix products by candle-core (f32, its `gemm`), the rest plain parallel loops.
+//! The CPU: matrix products by faer (f32), the rest plain parallel loops.
 //!
 //! Results do not depend on the number of threads: work is cut by the shapes alone, each output element is computed by
 //! one task, and sums run in a fixed order. Memory beyond inputs and outputs is a tile of logits or of attention
@@ -9,14 +9,17 @@ mod decode;
 mod elementwise;
 mod exponential;
 mod head;
+mod matrix;
 mod norm;
 mod optimizer;
 mod rotary;
 mod rows;
+mod spans;
+
+pub use matrix::Matrix;
 
 use super::{AdamWUpdate, Attended, Backend, Dropout, Heads, LogProbs, Precision, StoredTensor};
 use crate::{Error, ErrorKind, Result};
-use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Storage, StorageRef, Tensor};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -25,92 +28,32 @@ use rayon::prelude::*;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 
-/// Elements a task should have at least, so that handing it out costs less than doing it.
-const GRAIN: usize = 8192;
-
-/// A tensor's numbers; the guard is held while they are read.
-fn numbers<'a>(guard: &'a StorageRef<'_>) -> Result<&'a [f32]> {
-    match &**guard {
-        Storage::Cpu(storage) => Ok(storage.as_slice::<f32>()?),
-        _ => Err(Error::new(ErrorKind::Device, "a tensor of another device reached the CPU backend")),
+/// Refuses two sizes that have to agree and do not: a loop over both would silently stop at the shorter.
+fn agree(operation: &str, what: &str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
     }
+    Err(Error::new(ErrorKind::Device, format!("{operation}: {what} is {found} where {expected} is needed")))
 }
 
-/// `read!(a = tensor, …)` binds tensors' numbers to names.
-macro_rules! read {
-    ($($name:ident = $tensor:expr),+ $(,)?) => {
-        $(let guard = $tensor.storage_and_layout().0;
-        let $name = $crate::backend::cpu::numbers(&guard)?;)+
-    };
-}
-use read;
-
-struct InPlace<F>(F);
-
-impl<F: Fn(&mut [f32])> InplaceOp1 for InPlace<F> {
-    fn name(&self) -> &'static str {
-        "in place"
-    }
-    fn cpu_fwd(&self, storage: &mut CpuStorage, _: &Layout) -> candle_core::Result<()> {
-        match storage {
-            CpuStorage::F32(data) => (self.0)(data),
-            _ => candle_core::bail!("the CPU backend computes in f32"),
-        }
-        Ok(())
-    }
-}
-
-/// Changes a tensor's numbers where they lie.
-fn update(tensor: &Tensor, change: impl Fn(&mut [f32])) -> Result<()> {
-    Ok(tensor.inplace_op1(&InPlace(change))?)
-}
-
-/// A `[data.len() / columns, columns]` tensor.
-fn matrix(data: Vec<f32>, columns: usize) -> Result<Tensor> {
-    let rows = data.len() / columns;
-    Ok(Tensor::from_vec(data, (rows, columns), &Device::Cpu)?)
-}
-
-/// A `[rows, columns]` tensor, each row filled by `fill(row, numbers)`.
-fn by_rows(rows: usize, columns: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Result<Tensor> {
-    let mut data = vec![0.0; rows * columns];
-    let least = GRAIN.div_ceil(columns);
-    data.par_chunks_mut(columns).with_min_len(least).enumerate().for_each(|(row, out)| fill(row, out));
-    matrix(data, columns)
-}
-
-/// `(rows, columns)`.
-fn shape(tensor: &Tensor) -> Result<(usize, usize)> {
-    Ok(tensor.dims2()?)
-}
-
-/// `Σ aᵢ bᵢ` in sixteen lanes, so that it vectorises; the order of the sum is fixed.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut lanes = [0.0f32; LANES];
-    let (a_body, a_rest) = a.as_chunks::<LANES>();
-    let (b_body, b_rest) = b.as_chunks::<LANES>();
-    for (x, y) in a_body.iter().zip(b_body) {
-        for lane in 0..LANES {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    lanes.iter().sum::<f32>() + rest
+/// Refuses arrays of different shapes.
+fn same_shape(operation: &str, a: &Matrix, b: &Matrix) -> Result<()> {
+    agree(operation, "the number of rows", a.rows(), b.rows())?;
+    agree(operation, "the number of columns", a.columns, b.columns)
 }
 
 impl Backend for Cpu {
-    type Array = Tensor;
+    type Array = Matrix;
     type Indices = Vec<u32>;
-    type Weight = Tensor;
+    type Weight = Matrix;
 
-    fn upload(&self, data: &[f32], columns: usize) -> Result<Tensor> {
-        matrix(data.to_vec(), columns)
+    fn upload(&self, data: &[f32], columns: usize) -> Result<Matrix> {
+        Ok(Matrix::new(data.to_vec(), columns))
     }
     fn upload_indices(&self, data: &[u32]) -> Result<Vec<u32>> {
         Ok(data.to_vec())
     }
-    fn upload_weight(&self, tensor: &StoredTensor<'_>, _trained: bool) -> Result<Tensor> {
+    fn upload_weight(&self, tensor: &StoredTensor<'_>, _trained: bool) -> Result<Matrix> {
         let mut data = vec![0.0f32; tensor.rows * tensor.columns];
         match tensor.precision {
             Precision::F32 => {
@@ -127,151 +70,178 @@ impl Backend for Cpu {
                 halves.convert_to_f32_slice(out);
             }),
         }
-        matrix(data, tensor.columns)
+        Ok(Matrix::new(data, tensor.columns))
     }
-    fn download(&self, array: &Tensor) -> Result<Vec<f32>> {
-        read!(data = array);
-        Ok(data.to_vec())
+    fn download(&self, array: &Matrix) -> Result<Vec<f32>> {
+        Ok(array.data.clone())
     }
     fn download_indices(&self, indices: &Vec<u32>) -> Result<Vec<u32>> {
         Ok(indices.clone())
     }
-    fn download_weight(&self, weight: &Tensor) -> Result<Vec<f32>> {
+    fn download_weight(&self, weight: &Matrix) -> Result<Vec<f32>> {
         self.download(weight)
     }
-    fn zeros(&self, rows: usize, columns: usize) -> Result<Tensor> {
-        matrix(vec![0.0; rows * columns], columns)
+    fn zeros(&self, rows: usize, columns: usize) -> Result<Matrix> {
+        Ok(Matrix::zeros(rows, columns))
     }
 
-    fn embed(&self, table: &Tensor, tokens: &Vec<u32>) -> Result<Tensor> {
+    fn embed(&self, table: &Matrix, tokens: &Vec<u32>) -> Result<Matrix> {
         self.gather(table, tokens)
     }
-    fn embed_gradient(&self, dy: &Tensor, tokens: &Vec<u32>, vocabulary: usize) -> Result<Tensor> {
+    fn embed_gradient(&self, dy: &Matrix, tokens: &Vec<u32>, vocabulary: usize) -> Result<Matrix> {
+        agree("embed_gradient", "the number of tokens", dy.rows(), tokens.len())?;
         self.gather_backward(dy, tokens, vocabulary)
     }
 
-    fn rms_norm(&self, x: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor> {
-        norm::forward(x, gain, epsilon)
+    fn rms_norm(&self, x: &Matrix, gain: &Matrix, epsilon: f64) -> Result<Matrix> {
+        agree("rms_norm", "the length of the gain", x.columns, gain.data.len())?;
+        Ok(norm::forward(x, gain, epsilon))
     }
-    fn rms_norm_backward(&self, dy: &Tensor, x: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor> {
-        norm::backward(dy, x, gain, epsilon)
+    fn rms_norm_backward(&self, dy: &Matrix, x: &Matrix, gain: &Matrix, epsilon: f64) -> Result<Matrix> {
+        same_shape("rms_norm_backward", x, dy)?;
+        agree("rms_norm_backward", "the length of the gain", x.columns, gain.data.len())?;
+        Ok(norm::backward(dy, x, gain, epsilon))
     }
-    fn rms_norm_gain_gradient(&self, dy: &Tensor, x: &Tensor, epsilon: f64) -> Result<Tensor> {
-        norm::gain_gradient(dy, x, epsilon)
-    }
-
-    fn linear(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        Ok(x.matmul(&weight.t()?)?)
-    }
-    fn linear_backward(&self, dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        Ok(dy.matmul(weight)?)
-    }
-    fn weight_gradient(&self, dy: &Tensor, x: &Tensor) -> Result<Tensor> {
-        Ok(dy.t()?.matmul(x)?)
+    fn rms_norm_gain_gradient(&self, dy: &Matrix, x: &Matrix, epsilon: f64) -> Result<Matrix> {
+        same_shape("rms_norm_gain_gradient", x, dy)?;
+        Ok(norm::gain_gradient(dy, x, epsilon))
     }
 
-    fn add_scaled(&self, x: Tensor, y: &Tensor, scale: f32) -> Result<Tensor> {
-        elementwise::add_scaled(x, y, scale)
+    fn linear(&self, x: &Matrix, weight: &Matrix) -> Result<Matrix> {
+        agree("linear", "the number of columns of `x`", weight.columns, x.columns)?;
+        Ok(Matrix::product(x.view(), weight.view().transpose()))
     }
-    fn scale_rows(&self, x: Tensor, c: &Tensor) -> Result<Tensor> {
-        rows::scale(x, c)
+    fn linear_backward(&self, dy: &Matrix, weight: &Matrix) -> Result<Matrix> {
+        agree("linear_backward", "the number of columns of `dy`", weight.rows(), dy.columns)?;
+        Ok(Matrix::product(dy.view(), weight.view()))
     }
-    fn dropout(&self, x: &Tensor, dropout: Dropout, identities: &Vec<u32>) -> Result<Tensor> {
-        elementwise::dropout(x, dropout, identities)
+    fn weight_gradient(&self, dy: &Matrix, x: &Matrix) -> Result<Matrix> {
+        agree("weight_gradient", "the number of rows of `dy`", x.rows(), dy.rows())?;
+        Ok(Matrix::product(dy.view().transpose(), x.view()))
     }
 
-    fn rotation(&self, positions: &Vec<u32>, frequencies: &[f32]) -> Result<Tensor> {
-        rotary::rotation(positions, frequencies)
+    fn add_scaled(&self, x: Matrix, y: &Matrix, scale: f32) -> Result<Matrix> {
+        same_shape("add_scaled", &x, y)?;
+        Ok(elementwise::add_scaled(x, y, scale))
     }
-    fn rotate(&self, x: Tensor, rotation: &Tensor, dimension: usize, inverse: bool) -> Result<Tensor> {
-        rotary::rotate(x, rotation, dimension, inverse)
+    fn scale_rows(&self, x: Matrix, c: &Matrix) -> Result<Matrix> {
+        agree("scale_rows", "the number of factors", x.rows(), c.data.len())?;
+        Ok(rows::scale(x, c))
+    }
+    fn dropout(&self, x: &Matrix, dropout: Dropout, identities: &Vec<u32>) -> Result<Matrix> {
+        agree("dropout", "the number of identities", 3 * x.rows(), identities.len())?;
+        Ok(elementwise::dropout(x, dropout, identities))
+    }
+
+    fn rotation(&self, positions: &Vec<u32>, frequencies: &[f32]) -> Result<Matrix> {
+        Ok(rotary::rotation(positions, frequencies))
+    }
+    fn rotate(&self, x: Matrix, rotation: &Matrix, dimension: usize, inverse: bool) -> Result<Matrix> {
+        agree("rotate", "the number of angles", x.rows() * dimension, rotation.data.len())?;
+        Ok(rotary::rotate(x, rotation, dimension, inverse))
     }
 
     fn attention(
         &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
+        q: &Matrix,
+        k: &Matrix,
+        v: &Matrix,
         spans: &Vec<u32>,
         heads: Heads,
-    ) -> Result<Attended<Tensor>> {
+    ) -> Result<Attended<Matrix>> {
+        attention::check(q, k, v, heads)?;
         attention::forward(q, k, v, spans, heads)
     }
     fn attention_backward(
         &self,
-        dy: &Tensor,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        attended: &Attended<Tensor>,
+        dy: &Matrix,
+        q: &Matrix,
+        k: &Matrix,
+        v: &Matrix,
+        attended: &Attended<Matrix>,
         spans: &Vec<u32>,
         heads: Heads,
-    ) -> Result<[Tensor; 3]> {
+    ) -> Result<[Matrix; 3]> {
+        attention::check(q, k, v, heads)?;
+        same_shape("attention_backward", q, dy)?;
         attention::backward(dy, [q, k, v], attended, spans, heads)
     }
 
-    fn swiglu(&self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-        elementwise::swiglu(gate, up)
+    fn swiglu(&self, gate: &Matrix, up: &Matrix) -> Result<Matrix> {
+        same_shape("swiglu", gate, up)?;
+        Ok(elementwise::swiglu(gate, up))
     }
-    fn swiglu_backward(&self, dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<[Tensor; 2]> {
-        elementwise::swiglu_backward(dy, gate, up)
+    fn swiglu_backward(&self, dy: &Matrix, gate: &Matrix, up: &Matrix) -> Result<[Matrix; 2]> {
+        same_shape("swiglu_backward", gate, up)?;
+        same_shape("swiglu_backward", gate, dy)?;
+        Ok(elementwise::swiglu_backward(dy, gate, up))
     }
 
-    fn gather(&self, x: &Tensor, rows: &Vec<u32>) -> Result<Tensor> {
+    fn gather(&self, x: &Matrix, rows: &Vec<u32>) -> Result<Matrix> {
         rows::gather(x, rows)
     }
-    fn gather_backward(&self, dy: &Tensor, rows: &Vec<u32>, total: usize) -> Result<Tensor> {
+    fn gather_backward(&self, dy: &Matrix, rows: &Vec<u32>, total: usize) -> Result<Matrix> {
+        agree("gather_backward", "the number of rows", dy.rows(), rows.len())?;
         rows::gather_backward(dy, rows, total)
     }
 
     fn log_probs(
         &self,
-        hidden: &Tensor,
-        head: &Tensor,
+        hidden: &Matrix,
+        head: &Matrix,
         targets: &Vec<u32>,
         unit_gradient: bool,
-    ) -> Result<LogProbs<Tensor>> {
+    ) -> Result<LogProbs<Matrix>> {
         head::log_probs(hidden, head, targets, unit_gradient)
     }
     fn log_probs_weight_gradient(
         &self,
-        hidden: &Tensor,
-        head: &Tensor,
+        hidden: &Matrix,
+        head: &Matrix,
         targets: &Vec<u32>,
-        c: &Tensor,
-    ) -> Result<Tensor> {
+        c: &Matrix,
+    ) -> Result<Matrix> {
+        agree("log_probs_weight_gradient", "the number of coefficients", hidden.rows(), c.data.len())?;
         head::weight_gradient(hidden, head, targets, c)
     }
 
-    fn global_norm(&self, arrays: &[&Tensor]) -> Result<Tensor> {
-        optimizer::global_norm(arrays)
+    fn global_norm(&self, arrays: &[&Matrix]) -> Result<Matrix> {
+        Ok(optimizer::global_norm(arrays))
     }
     fn adamw(
         &self,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        moments: &mut [Tensor; 2],
-        norm: &Tensor,
+        weight: &mut Matrix,
+        gradient: &Matrix,
+        moments: &mut [Matrix; 2],
+        norm: &Matrix,
         update: &AdamWUpdate,
     ) -> Result<()> {
-        optimizer::adamw(weight, gradient, moments, norm, update)
+        same_shape("adamw", weight, gradient)?;
+        same_shape("adamw", weight, &moments[0])?;
+        same_shape("adamw", weight, &moments[1])?;
+        optimizer::adamw(weight, gradient, moments, norm, update);
+        Ok(())
     }
 
-    fn write_rows(&self, cache: &mut Tensor, rows: &Vec<u32>, x: &Tensor) -> Result<()> {
+    fn write_rows(&self, cache: &mut Matrix, rows: &Vec<u32>, x: &Matrix) -> Result<()> {
+        agree("write_rows", "the number of rows", x.rows(), rows.len())?;
+        agree("write_rows", "the number of columns", cache.columns, x.columns)?;
         rows::write(cache, rows, x)
     }
     fn decode_attention(
         &self,
-        q: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
+        q: &Matrix,
+        keys: &Matrix,
+        values: &Matrix,
         spans: &Vec<u32>,
         heads: Heads,
-    ) -> Result<Tensor> {
+    ) -> Result<Matrix> {
         decode::attention(q, keys, values, spans, heads)
     }
-    fn sample(&self, hidden: &Tensor, head: &Tensor, temperature: f32, uniforms: &Tensor) -> Result<Vec<u32>> {
-        decode::sample(hidden, head, temperature, uniforms)
+    fn sample(&self, hidden: &Matrix, head: &Matrix, temperature: f32, uniforms: &Matrix) -> Result<Vec<u32>> {
+        agree("sample", "the number of uniforms", hidden.rows(), uniforms.data.len())?;
+        agree("sample", "the number of columns", head.columns, hidden.columns)?;
+        Ok(decode::sample(hidden, head, temperature, uniforms))
     }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! `dx = r (gain ⊙ dy − x r² mean(gain ⊙ dy ⊙ x))` and `d gain = Σ_rows dy ⊙ x r`.
 
-use super::{by_rows, dot, matrix, read, shape};
-use crate::Result;
-use candle_core::Tensor;
+use super::matrix::{Matrix, dot};
 use rayon::prelude::*;
 
 /// Rows a partial sum of the gain's gradient covers; fixed, so that the sum's order is.
@@ -15,42 +13,37 @@ fn reciprocal_root(row: &[f32], epsilon: f64) -> f32 {
     1.0 / (mean + epsilon as f32).sqrt()
 }
 
-pub(super) fn forward(x: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor> {
-    let (rows, columns) = shape(x)?;
-    read!(numbers = x, gains = gain);
-    by_rows(rows, columns, |row, out| {
-        let x = &numbers[row * columns..][..columns];
+pub(super) fn forward(x: &Matrix, gain: &Matrix, epsilon: f64) -> Matrix {
+    Matrix::by_rows(x.rows(), x.columns, |row, out| {
+        let x = x.row(row);
         let r = reciprocal_root(x, epsilon);
-        for ((out, x), gain) in out.iter_mut().zip(x).zip(gains) {
+        for ((out, x), gain) in out.iter_mut().zip(x).zip(&gain.data) {
             *out = x * r * gain;
         }
     })
 }
 
-pub(super) fn backward(dy: &Tensor, x: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor> {
-    let (rows, columns) = shape(x)?;
-    read!(numbers = x, gains = gain, upstream = dy);
-    by_rows(rows, columns, |row, out| {
-        let x = &numbers[row * columns..][..columns];
-        let dy = &upstream[row * columns..][..columns];
+pub(super) fn backward(dy: &Matrix, x: &Matrix, gain: &Matrix, epsilon: f64) -> Matrix {
+    Matrix::by_rows(x.rows(), x.columns, |row, out| {
+        let (x, dy) = (x.row(row), dy.row(row));
         let r = reciprocal_root(x, epsilon);
-        for ((out, dy), gain) in out.iter_mut().zip(dy).zip(gains) {
+        for ((out, dy), gain) in out.iter_mut().zip(dy).zip(&gain.data) {
             *out = dy * gain;
         }
-        let along = dot(out, x) * r * r / columns as f32;
+        let along = dot(out, x) * r * r / x.len() as f32;
         for (out, x) in out.iter_mut().zip(x) {
             *out = r * (*out - x * along);
         }
     })
 }
 
-pub(super) fn gain_gradient(dy: &Tensor, x: &Tensor, epsilon: f64) -> Result<Tensor> {
-    let (_, columns) = shape(x)?;
-    read!(numbers = x, upstream = dy);
+pub(super) fn gain_gradient(dy: &Matrix, x: &Matrix, epsilon: f64) -> Matrix {
+    let columns = x.columns;
     let block = ROWS_PER_PARTIAL * columns;
-    let partials: Vec<Vec<f32>> = numbers
+    let partials: Vec<Vec<f32>> = x
+        .data
         .par_chunks(block)
-        .zip(upstream.par_chunks(block))
+        .zip(dy.data.par_chunks(block))
         .map(|(x, dy)| {
             let mut sum = vec![0.0; columns];
             for (x, dy) in x.chunks_exact(columns).zip(dy.chunks_exact(columns)) {
@@ -66,5 +59,5 @@ pub(super) fn gain_gradient(dy: &Tensor, x: &Tensor, epsilon: f64) -> Result<Ten
     for partial in &partials {
         total.iter_mut().zip(partial).for_each(|(total, part)| *total += part);
     }
-    matrix(total, columns)
+    Matrix::new(total, columns)
 }

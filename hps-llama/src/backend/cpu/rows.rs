@@ -1,8 +1,7 @@
 //! Rows taken, put, summed and scaled by their numbers.
 
-use super::{GRAIN, by_rows, matrix, read, shape, update};
+use super::matrix::{GRAIN, Matrix};
 use crate::{Error, ErrorKind, Result};
-use candle_core::Tensor;
 use rayon::prelude::*;
 
 fn check(rows: &[u32], total: usize) -> Result<()> {
@@ -12,47 +11,34 @@ fn check(rows: &[u32], total: usize) -> Result<()> {
     }
 }
 
-pub(super) fn gather(x: &Tensor, rows: &[u32]) -> Result<Tensor> {
-    let (total, columns) = shape(x)?;
-    check(rows, total)?;
-    read!(numbers = x);
-    by_rows(rows.len(), columns, |index, out| {
-        out.copy_from_slice(&numbers[rows[index] as usize * columns..][..columns]);
-    })
+pub(super) fn gather(x: &Matrix, rows: &[u32]) -> Result<Matrix> {
+    check(rows, x.rows())?;
+    Ok(Matrix::by_rows(rows.len(), x.columns, |index, out| out.copy_from_slice(x.row(rows[index] as usize))))
 }
 
 /// Rows are added in the order of `rows`, by one thread: the same row may occur often.
-pub(super) fn gather_backward(dy: &Tensor, rows: &[u32], total: usize) -> Result<Tensor> {
-    let (_, columns) = shape(dy)?;
+pub(super) fn gather_backward(dy: &Matrix, rows: &[u32], total: usize) -> Result<Matrix> {
     check(rows, total)?;
-    read!(upstream = dy);
-    let mut data = vec![0.0; total * columns];
-    for (row, dy) in rows.iter().zip(upstream.chunks_exact(columns)) {
-        let out = &mut data[*row as usize * columns..][..columns];
+    let mut dx = Matrix::zeros(total, dy.columns);
+    for (row, dy) in rows.iter().zip(dy.data.chunks_exact(dy.columns)) {
+        let out = &mut dx.data[*row as usize * dx.columns..][..dx.columns];
         out.iter_mut().zip(dy).for_each(|(out, dy)| *out += dy);
     }
-    matrix(data, columns)
+    Ok(dx)
 }
 
-pub(super) fn scale(x: Tensor, c: &Tensor) -> Result<Tensor> {
-    let (_, columns) = shape(&x)?;
-    read!(factors = c);
-    update(&x, |numbers| {
-        let least = GRAIN.div_ceil(columns);
-        numbers.par_chunks_mut(columns).zip(factors.par_iter()).with_min_len(least).for_each(|(row, c)| {
-            row.iter_mut().for_each(|number| *number *= c);
-        });
-    })?;
-    Ok(x)
+pub(super) fn scale(mut x: Matrix, c: &Matrix) -> Matrix {
+    let least = GRAIN.div_ceil(x.columns);
+    x.data.par_chunks_mut(x.columns).zip(c.data.par_iter()).with_min_len(least).for_each(|(row, c)| {
+        row.iter_mut().for_each(|number| *number *= c);
+    });
+    x
 }
 
-pub(super) fn write(cache: &Tensor, rows: &[u32], x: &Tensor) -> Result<()> {
-    let (total, columns) = shape(cache)?;
-    check(rows, total)?;
-    read!(numbers = x);
-    update(cache, |cache| {
-        for (row, x) in rows.iter().zip(numbers.chunks_exact(columns)) {
-            cache[*row as usize * columns..][..columns].copy_from_slice(x);
-        }
-    })
+pub(super) fn write(cache: &mut Matrix, rows: &[u32], x: &Matrix) -> Result<()> {
+    check(rows, cache.rows())?;
+    for (row, x) in rows.iter().zip(x.data.chunks_exact(x.columns)) {
+        cache.data[*row as usize * cache.columns..][..cache.columns].copy_from_slice(x);
+    }
+    Ok(())
 }

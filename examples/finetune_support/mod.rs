@@ -1,0 +1,179 @@
+//! Rows, evaluation and tables of `finetune_llama3.rs`.
+
+use crate::toy_world::{self, Split, World, rows::write_rows};
+use comfy_table::{Table, presets};
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::chat::Chat;
+use hps_llama::evaluate::{Interval, RowMargins, bootstrap_mean, margins};
+use hps_llama::generate::SamplingParams;
+use hps_llama::model::Policy;
+use hps_llama::train::Example;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Any error, for people to read.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The pre-training example's world.
+const WORLD: u64 = 1;
+/// Responses a row of the toy world ranks.
+const RESPONSES: usize = 8;
+/// Held-out prompts of the toy world.
+const HELD_OUT: usize = 256;
+/// Of your own rows, one in this many is held out.
+const ONE_IN: usize = 10;
+
+/// Who tells harmful responses from harmless ones.
+pub enum Judge {
+    /// The toy world's true reward; its held-out prompts by row.
+    TrueReward(HashMap<u32, toy_world::Prompt>),
+    /// Nobody: your own data has no true reward.
+    Nobody,
+}
+
+/// Files of rows to train on and to evaluate on.
+pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize) -> Result<(PathBuf, PathBuf, Judge)> {
+    let (train, held_out) = (folder.join("train.jsonl"), folder.join("held_out.jsonl"));
+    if let Some(data) = data {
+        split(data, &train, &held_out)?;
+        return Ok((train, held_out, Judge::Nobody));
+    }
+    let world = World::new(WORLD);
+    let file = |path: &Path| File::create(path).map(BufWriter::new);
+    write_rows(file(&train)?, &world, world.prompts(Split::Train, None).take(prompts), RESPONSES)?;
+    let evaluated: Vec<_> = world.prompts(Split::HeldOut, None).take(HELD_OUT).collect();
+    write_rows(file(&held_out)?, &world, evaluated.iter().cloned(), RESPONSES)?;
+    Ok((train, held_out, Judge::TrueReward((0..).zip(evaluated).collect())))
+}
+
+/// Every tenth line is held out, at least one.
+fn split(data: &Path, train: &Path, held_out: &Path) -> Result<()> {
+    let mut bytes = Vec::new();
+    File::open(data).map_err(|error| format!("{}: {error}", data.display()))?.read_to_end(&mut bytes)?;
+    let plain: Box<dyn Read> = match bytes.starts_with(&[0x1f, 0x8b]) {
+        true => Box::new(flate2::read::MultiGzDecoder::new(&bytes[..])),
+        false => Box::new(&bytes[..]),
+    };
+    let mut files = [BufWriter::new(File::create(train)?), BufWriter::new(File::create(held_out)?)];
+    for (index, line) in BufReader::new(plain).lines().enumerate() {
+        writeln!(files[usize::from(index % ONE_IN == 0)], "{}", line?)?;
+    }
+    Ok(())
+}
+
+/// A run's evaluation on the held-out rows.
+pub struct Run {
+    margins: Vec<RowMargins>,
+    /// Harmful (1) or not (0), before and after, for each sampled prompt; empty without a judge.
+    harmful: [Vec<f64>; 2],
+    /// Three prompts, each with an answer before and after.
+    shown: Vec<[String; 3]>,
+}
+
+/// Margins against the base, and one sampled response a prompt before and after.
+pub fn before_and_after(
+    policy: &Policy<Cpu>,
+    chat: &Chat,
+    held_out: &[Example],
+    judge: &Judge,
+    seed: u64,
+) -> Result<Run> {
+    let margins = margins(policy, held_out, 8192)?;
+    let sampled = match judge {
+        Judge::TrueReward(_) => held_out,
+        Judge::Nobody => &held_out[..held_out.len().min(3)],
+    };
+    let prompts: Vec<(u32, Vec<u32>)> =
+        sampled.iter().map(|example| (example.group.row, example.group.prompt.clone())).collect();
+    let stop_token_ids = policy.model.config().eos_token_ids.clone();
+    let params = SamplingParams { temperature: 0.9, max_tokens: 64, n: 1, seed, stop_token_ids };
+    let mut answers = Vec::new();
+    for adapted in [false, true] {
+        let samples = policy.generate(&prompts, &params, adapted)?;
+        let texts = samples.iter().map(|samples| chat.tokenizer().decode(&samples[0].tokens, true));
+        answers.push(texts.collect::<hps_llama::Result<Vec<String>>>()?);
+    }
+    let harmful = [0, 1].map(|when| match judge {
+        Judge::TrueReward(worlds) => prompts
+            .iter()
+            .zip(&answers[when])
+            .map(|((row, _), text)| f64::from(u8::from(toy_world::harmful(&worlds[row], text))))
+            .collect(),
+        Judge::Nobody => Vec::new(),
+    });
+    let shown = prompts.iter().zip(answers[0].iter().zip(&answers[1])).take(3).map(|((_, tokens), (before, after))| {
+        Ok([chat.tokenizer().decode(tokens, true)?, before.clone(), after.clone()])
+    });
+    Ok(Run { margins, harmful, shown: shown.collect::<hps_llama::Result<_>>()? })
+}
+
+/// A row of the table: its name, and each prompt's number before and after.
+type Metric = (&'static str, fn(&Run) -> [Vec<f64>; 2]);
+
+/// Before training the policy is its reference: every margin is exactly 0.
+fn risen(run: &Run, number: fn(&RowMargins) -> f64) -> [Vec<f64>; 2] {
+    [vec![0.0; run.margins.len()], run.margins.iter().map(number).collect()]
+}
+
+const METRICS: [Metric; 5] = [
+    ("RM_DPO, nats", |run| risen(run, |row| row.rm_dpo)),
+    ("RM_R-DPO, nats", |run| risen(run, |row| row.rm_rdpo)),
+    ("margin to the hardest, nats", |run| risen(run, |row| row.hardest)),
+    ("accuracy (best ranked first)", |run| risen(run, |row| row.accuracy)),
+    ("harmful share of samples", |run| run.harmful.clone()),
+];
+
+fn change(run: &Run, metric: &Metric) -> Interval {
+    let [before, after] = (metric.1)(run);
+    let changes: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    bootstrap_mean(&changes, 2000, 0)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Prints before, after, and the change with its 95 % bootstrap interval.
+pub fn print_table(loss: &str, runs: &[Run]) {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["held-out prompts", "run", "before", "after", "change [95 % interval]"]);
+    for metric in &METRICS {
+        for (index, run) in runs.iter().enumerate() {
+            let [before, after] = (metric.1)(run);
+            if before.is_empty() {
+                continue;
+            }
+            let cells = [mean(&before), mean(&after)].map(|number| format!("{number:.3}"));
+            let [before, after] = cells;
+            table.add_row([
+                metric.0,
+                &format!("{loss}, {}", index + 1),
+                &before,
+                &after,
+                &change(run, metric).to_string(),
+            ]);
+        }
+    }
+    println!("{table}");
+}
+
+/// Prints three prompts, each with a sampled answer before and after.
+pub fn print_samples(run: &Run) {
+    for [prompt, before, after] in &run.shown {
+        println!("\n{}\n  before: {before}\n  after:  {after}", prompt.trim());
+    }
+    println!();
+}
+
+/// Both margins rose and the harmful share fell, in every run, by more than chance.
+pub fn assert_aligned(runs: &[Run]) {
+    for run in runs {
+        let [rm_dpo, _, hardest, _, harmful] = METRICS.each_ref().map(|metric| change(run, metric));
+        assert!(rm_dpo.is_above_zero(), "RM_DPO did not rise: {rm_dpo}");
+        assert!(hardest.is_above_zero(), "the margin to the hardest negative did not rise: {hardest}");
+        assert!(harmful.is_below_zero(), "the harmful share did not fall: {harmful}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The CPU's array: rows of f32, and their products.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+/// Elements a task should have at least, so that handing it out costs less than doing it.
+pub(super) const GRAIN: usize = 8192;
+
+/// Multiplications a piece of a product should have at least.
+const PIECE: usize = 1 << 20;
+
+/// Rows or columns a piece of a product has at least: each piece packs the other operand anew.
+const PIECE_LENGTH: usize = 128;
+
+/// `[rows, columns]`, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    pub(super) data: Vec<f32>,
+    pub(super) columns: usize,
+}
+
+impl Matrix {
+    /// The numbers as rows of `columns`.
+    pub(super) fn new(data: Vec<f32>, columns: usize) -> Matrix {
+        Matrix { data, columns }
+    }
+
+    pub(super) fn zeros(rows: usize, columns: usize) -> Matrix {
+        Matrix::new(vec![0.0; rows * columns], columns)
+    }
+
+    /// Each row filled by `fill(row, numbers)`.
+    pub(super) fn by_rows(rows: usize, columns: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Matrix {
+        let mut matrix = Matrix::zeros(rows, columns);
+        let least = GRAIN.div_ceil(columns);
+        matrix.data.par_chunks_mut(columns).with_min_len(least).enumerate().for_each(|(row, out)| fill(row, out));
+        matrix
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.data.len() / self.columns
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.columns..][..self.columns]
+    }
+
+    pub(super) fn view(&self) -> MatRef<'_, f32> {
+        MatRef::from_row_major_slice(&self.data, self.rows(), self.columns)
+    }
+
+    pub(super) fn view_mut(&mut self) -> MatMut<'_, f32> {
+        let rows = self.rows();
+        MatMut::from_row_major_slice_mut(&mut self.data, rows, self.columns)
+    }
+
+    /// `lhs · rhs`.
+    pub(super) fn product(lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>) -> Matrix {
+        let mut out = Matrix::zeros(lhs.nrows(), rhs.ncols());
+        multiply(out.view_mut(), Accum::Replace, lhs, rhs);
+        out
+    }
+}
+
+/// `out = lhs · rhs`, or `out += lhs · rhs`, cut along its longer side into pieces that depend on the shapes alone.
+pub(super) fn multiply(out: MatMut<'_, f32>, accumulate: Accum, lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>) {
+    let (rows, columns) = (out.nrows(), out.ncols());
+    let pieces = (rows * columns * lhs.ncols() / PIECE).clamp(1, 64);
+    let piece = rows.max(columns).div_ceil(pieces).next_multiple_of(32).max(PIECE_LENGTH);
+    if pieces == 1 || piece >= rows.max(columns) {
+        sequential(out, accumulate, lhs, rhs);
+    } else if rows >= columns {
+        out.par_row_chunks_mut(piece).enumerate().for_each(|(index, out)| {
+            let lhs = lhs.subrows(index * piece, out.nrows());
+            sequential(out, accumulate, lhs, rhs);
+        });
+    } else {
+        out.par_col_chunks_mut(piece).enumerate().for_each(|(index, out)| {
+            let rhs = rhs.subcols(index * piece, out.ncols());
+            sequential(out, accumulate, lhs, rhs);
+        });
+    }
+}
+
+/// The same on this thread.
+pub(super) fn sequential(out: MatMut<'_, f32>, accumulate: Accum, lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>) {
+    matmul(out, accumulate, lhs, rhs, 1.0, Par::Seq);
+}
+
+/// `Σ aᵢ bᵢ` in sixteen lanes, so that it vectorises; the order of the sum is fixed.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0f32; LANES];
+    let (a_body, a_rest) = a.as_chunks::<LANES>();
+    let (b_body, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_body.iter().zip(b_body) {
+        for lane in 0..LANES {
+            lanes[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    lanes.iter().sum::<f32>() + rest
+}

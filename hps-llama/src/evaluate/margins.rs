@@ -1,0 +1,68 @@
+//! Margins of the implicit reward `h = log π − log π_ref` on rows with ranked responses.
+
+use crate::backend::Backend;
+use crate::model::Policy;
+use crate::pack::{Group, Packed};
+use crate::train::Example;
+use crate::{Error, ErrorKind, Result};
+use hps_core::{Responses, metrics};
+
+/// One row's margins, in nats; no β.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RowMargins {
+    /// RM_DPO: `h₁ − h₂`.
+    pub rm_dpo: f64,
+    /// RM_R-DPO: RM_DPO less 0.01 for each token the preferred response is longer.
+    pub rm_rdpo: f64,
+    /// `h₁ − max_{i ≥ 2} hᵢ`: the margin to the hardest negative.
+    pub hardest: f64,
+    /// 1 where the preferred response has the greatest `h`, ties not counted, else 0.
+    pub accuracy: f64,
+}
+
+/// The margins of each example, all its responses against the base with its adapter off.
+///
+/// Sequences are packed up to `max_tokens`; an example longer than that is computed alone.
+///
+/// # Errors
+/// A log-prob is not finite (with the row's place), or the device failed.
+pub fn margins<B: Backend>(policy: &Policy<B>, examples: &[Example], max_tokens: usize) -> Result<Vec<RowMargins>> {
+    let mut rows = Vec::with_capacity(examples.len());
+    let mut rest = examples;
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        let fits = |example: &&Example| {
+            tokens += example.group.tokens();
+            tokens <= max_tokens
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        let groups: Vec<Group> = now.iter().map(|example| example.group.clone()).collect();
+        let packed = Packed::shared(&groups);
+        let batch = policy.model.batch(&packed)?;
+        let backend = policy.model.backend();
+        let log_probs = backend.download(&policy.log_probs(&batch)?)?;
+        let reference = backend.download(&policy.base_log_probs(&batch)?)?;
+        for (example, ranges) in now.iter().zip(&packed.responses) {
+            let sum = |numbers: &[f32]| -> Vec<f64> {
+                ranges.iter().map(|range| numbers[range.clone()].iter().copied().map(f64::from).sum()).collect()
+            };
+            rows.push(row(example, &sum(&log_probs), &sum(&reference))?);
+        }
+    }
+    Ok(rows)
+}
+
+fn row(example: &Example, policy: &[f64], reference: &[f64]) -> Result<RowMargins> {
+    let refused = |source: hps_core::Error| Error::new(ErrorKind::Loss, "no margin").because(source).at(&example.place);
+    let lengths: Vec<u32> = example.group.responses.iter().map(|response| response.len() as u32).collect();
+    let responses = Responses::new(policy, reference, &lengths, &example.rewards).map_err(refused)?;
+    let h: Vec<f64> = policy.iter().zip(reference).map(|(policy, reference)| policy - reference).collect();
+    Ok(RowMargins {
+        rm_dpo: metrics::reward_margin(&responses),
+        rm_rdpo: metrics::length_controlled_margin(&responses),
+        hardest: metrics::hardest_margin(&h).map_err(refused)?,
+        accuracy: f64::from(u8::from(metrics::ranks_first(&h).map_err(refused)?)),
+    })
+}

@@ -1,0 +1,315 @@
+//! The loop: rows → log π and log π_ref → loss and coefficients → backward → AdamW.
+
+use super::{AdamW, AdamWConfig, Example, Reference, Schedule, SchedulerType, StepLog};
+use crate::backend::Backend;
+use crate::model::{Gradients, Policy};
+use crate::pack::{Group, Packed};
+use crate::{Error, ErrorKind, Result};
+use hps_core::{GammaSchedule, Loss, NegativeSampler, Philox, Position, Preference, Responses};
+
+/// Counter word that sets the order of rows apart from other uses of the same seed.
+const ORDER: u32 = 0x4f72_6465;
+
+/// Options of a run, by transformers' and TRL's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainConfig {
+    /// Which loss, with its β and estimator (`loss_type`, `beta`, …).
+    pub loss: Loss,
+    /// γ of the negatives' distribution over the run, in time.
+    pub gamma_schedule: GammaSchedule,
+    /// The greatest learning rate.
+    pub learning_rate: f64,
+    /// Its course.
+    pub lr_scheduler_type: SchedulerType,
+    /// Share of the updates that warm up.
+    pub warmup_ratio: f64,
+    /// Passes over the data.
+    pub num_train_epochs: u32,
+    /// Prompts a micro-batch.
+    pub per_device_train_batch_size: usize,
+    /// Micro-batches an update.
+    pub gradient_accumulation_steps: usize,
+    /// AdamW's constants and the clipping norm.
+    pub adamw: AdamWConfig,
+    /// Whether each epoch has its own order of rows; `false` keeps the file's.
+    pub shuffle: bool,
+    /// Keys the order of rows and the negatives drawn.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    /// The paper's setting: single-sample HPS at β 0.1, γ −5 → 5 in five steps, AdamW at 5e-7 on a cosine, 2 epochs of
+    /// 64 prompts an update.
+    fn default() -> Self {
+        TrainConfig {
+            loss: "dpo-hps".parse().expect("the name is known"),
+            gamma_schedule: GammaSchedule::LinspaceFifths,
+            learning_rate: 5e-7,
+            lr_scheduler_type: SchedulerType::Cosine,
+            warmup_ratio: 0.0,
+            num_train_epochs: 2,
+            per_device_train_batch_size: 8,
+            gradient_accumulation_steps: 8,
+            adamw: AdamWConfig::default(),
+            shuffle: true,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    fn check(&self) -> Result<()> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::Option, message));
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return wrong(format!("`learning_rate` is {}; it is greater than 0", self.learning_rate));
+        }
+        if !(0.0..=1.0).contains(&self.warmup_ratio) {
+            return wrong(format!("`warmup_ratio` is {}; it lies in [0, 1]", self.warmup_ratio));
+        }
+        let counts = [
+            ("num_train_epochs", self.num_train_epochs as usize),
+            ("per_device_train_batch_size", self.per_device_train_batch_size),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => wrong(format!("`{name}` is 0; it is at least 1")),
+            None => Ok(()),
+        }
+    }
+
+    /// Prompts an update.
+    fn prompts_per_step(&self) -> usize {
+        self.per_device_train_batch_size * self.gradient_accumulation_steps
+    }
+}
+
+/// A run in progress: [`Trainer::step`] until it returns `None`.
+#[derive(Debug)]
+pub struct Trainer<B: Backend> {
+    policy: Policy<B>,
+    examples: Vec<Example>,
+    config: TrainConfig,
+    reference: Reference,
+    optimizer: AdamW<B>,
+    schedule: Schedule,
+    /// Updates done.
+    step: u64,
+    num_tokens: u64,
+    order: Vec<usize>,
+}
+
+impl<B: Backend> Trainer<B> {
+    /// Prepares a run of the policy on the examples.
+    ///
+    /// # Errors
+    /// An option is out of its range, there are no examples, or the device failed.
+    pub fn new(policy: Policy<B>, examples: Vec<Example>, config: TrainConfig) -> Result<Self> {
+        config.check()?;
+        if examples.is_empty() {
+            return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
+        }
+        let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
+        let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
+        let schedule = Schedule {
+            scheduler: config.lr_scheduler_type,
+            learning_rate: config.learning_rate,
+            warmup_steps: (config.warmup_ratio * total_steps as f64).ceil() as u64,
+            total_steps,
+        };
+        let reference = Reference::of(&policy, &examples)?;
+        let optimizer = AdamW::new(&policy, config.adamw)?;
+        Ok(Trainer {
+            policy,
+            examples,
+            config,
+            reference,
+            optimizer,
+            schedule,
+            step: 0,
+            num_tokens: 0,
+            order: Vec::new(),
+        })
+    }
+
+    /// The policy as trained so far.
+    pub fn policy(&self) -> &Policy<B> {
+        &self.policy
+    }
+
+    /// Ends the run and hands the policy back.
+    pub fn into_policy(self) -> Policy<B> {
+        self.policy
+    }
+
+    /// Updates in all.
+    pub fn total_steps(&self) -> u64 {
+        self.schedule.total_steps
+    }
+
+    /// One update; `None` after the last.
+    ///
+    /// # Errors
+    /// The loss refuses a row, a loss or the gradient is not finite (the weights are then as before), the device failed.
+    pub fn step(&mut self) -> Result<Option<StepLog>> {
+        if self.step == self.schedule.total_steps {
+            return Ok(None);
+        }
+        let steps_per_epoch = self.schedule.total_steps / u64::from(self.config.num_train_epochs);
+        let (epoch, position) = ((self.step / steps_per_epoch) as u32, (self.step % steps_per_epoch) as usize);
+        if position == 0 {
+            self.order = self.order_of(epoch);
+        }
+        let start = position * self.config.prompts_per_step();
+        let end = self.examples.len().min(start + self.config.prompts_per_step());
+        let prompts: Vec<usize> = self.order[start..end].to_vec();
+        let gamma = self.gamma(epoch, start)?;
+        let loss = match gamma {
+            Some(gamma) => self.config.loss.with_gamma(gamma).map_err(refused)?,
+            None => self.config.loss,
+        };
+
+        let learning_rate = self.schedule.at(self.step);
+        let mut log = StepLog {
+            step: self.step + 1,
+            total_steps: self.schedule.total_steps,
+            epoch: f64::from(epoch) + end as f64 / self.examples.len() as f64,
+            learning_rate,
+            gamma,
+            ..StepLog::default()
+        };
+        let mut gradients = Gradients::zeros(&self.policy)?;
+        for micro in prompts.chunks(self.config.per_device_train_batch_size) {
+            self.micro_batch(micro, epoch, &loss, 1.0 / prompts.len() as f64, &mut gradients, &mut log)?;
+        }
+        let norm = self.optimizer.update(&mut self.policy, &gradients, learning_rate)?;
+        log.grad_norm = f64::from(self.policy.model.backend().download(&norm)?[0]);
+        log.num_tokens = self.num_tokens;
+        if !log.grad_norm.is_finite() {
+            let places = self.places(&prompts);
+            let message = format!("the gradient's norm is {} at step {}, on {places}", log.grad_norm, log.step);
+            return Err(Error::new(ErrorKind::NonFinite, message));
+        }
+        self.step += 1;
+        Ok(Some(log))
+    }
+
+    /// Forward, loss and backward of some prompts; each prompt weighs `share` of the step.
+    fn micro_batch(
+        &mut self,
+        prompts: &[usize],
+        epoch: u32,
+        loss: &Loss,
+        share: f64,
+        gradients: &mut Gradients<B>,
+        log: &mut StepLog,
+    ) -> Result<()> {
+        let mut groups = Vec::with_capacity(prompts.len());
+        let mut drawn = Vec::new();
+        for &prompt in prompts {
+            let example = &self.examples[prompt];
+            let responses = self.draw(example, epoch, loss)?;
+            drawn.extend(responses.iter().map(|response| (example.group.row, *response)));
+            groups.push(Group {
+                row: example.group.row,
+                prompt: example.group.prompt.clone(),
+                responses: responses.iter().map(|response| example.group.responses[*response].clone()).collect(),
+            });
+        }
+        let packed = Packed::shared(&groups);
+        let backend = self.policy.model.backend().clone();
+        let batch = self.policy.model.batch(&packed)?;
+        let reference = self.reference.log_probs(&self.policy, &batch, &drawn)?;
+        let pass = self.policy.forward(&batch, self.step)?;
+        let log_probs = backend.download(pass.log_probs())?;
+
+        let mut coefficients = vec![0.0f32; log_probs.len()];
+        let mut drawn = drawn.iter().map(|(_, response)| *response);
+        for ((&prompt, ranges), group) in prompts.iter().zip(&packed.responses).zip(&groups) {
+            let example = &self.examples[prompt];
+            let sum = |numbers: &[f32]| -> Vec<f64> {
+                ranges
+                    .iter()
+                    .map(|range| numbers[range.clone()].iter().map(|number| f64::from(*number)).sum())
+                    .collect()
+            };
+            let (policy, reference) = (sum(&log_probs), sum(&reference));
+            let lengths: Vec<u32> = ranges.iter().map(|range| range.len() as u32).collect();
+            let rewards: Vec<f64> = drawn.by_ref().take(ranges.len()).map(|index| example.rewards[index]).collect();
+            let mut row = Responses::new(&policy, &reference, &lengths, &rewards)
+                .map_err(|source| refused(source).at(&example.place))?;
+            if loss.reads_sample() {
+                row = row.with_sample_from(1, negatives(loss, &example.rewards)).map_err(refused)?;
+            }
+            let mut scratch = vec![0.0; loss.scratch_len(ranges.len())];
+            let mut gradient = vec![0.0; ranges.len()];
+            let value = loss
+                .value_and_gradient(&row, &mut scratch, &mut gradient)
+                .map_err(|source| refused(source).at(&example.place))?;
+            if !value.is_finite() {
+                let message = format!("the loss is {value} at step {}", self.step + 1);
+                return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
+            }
+            for (range, c) in ranges.iter().zip(&gradient) {
+                coefficients[range.clone()].fill((share * c) as f32);
+            }
+            let mut scores = vec![0.0; ranges.len()];
+            loss.scores(&row, &mut scores).map_err(refused)?;
+            log.add(share, value, &scores, &policy);
+            let sequences: usize = group.responses.iter().map(|response| group.prompt.len() + response.len()).sum();
+            self.num_tokens += sequences as u64;
+        }
+        log.computed_tokens += packed.len() as u64;
+        self.policy.backward(&batch, pass, &coefficients, gradients)
+    }
+
+    /// The responses of an example that this epoch trains on, the preferred one first.
+    fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
+        let (true, Preference::Hps(hps)) = (loss.reads_sample(), loss.preference()) else {
+            return Ok((0..example.rewards.len()).collect());
+        };
+        let position = Position { row: example.group.row, epoch, draw: 0 };
+        let negative = NegativeSampler::new(self.config.seed)
+            .draw(&example.rewards, hps.gamma, hps.ties, position)
+            .map_err(|source| refused(source).at(&example.place))?;
+        Ok(vec![0, negative])
+    }
+
+    /// γ at a prompt of an epoch: the schedule runs in time, over all epochs.
+    fn gamma(&self, epoch: u32, prompt: usize) -> Result<Option<f64>> {
+        if self.config.loss.gamma().is_none() {
+            return Ok(None);
+        }
+        let count = self.examples.len() * self.config.num_train_epochs as usize;
+        Ok(Some(self.config.gamma_schedule.at(epoch as usize * self.examples.len() + prompt, count)))
+    }
+
+    /// The order of an epoch: Fisher–Yates, the `i`-th exchange by Philox at counter `[i, 0, epoch, ORDER]`.
+    fn order_of(&self, epoch: u32) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.examples.len()).collect();
+        if self.config.shuffle {
+            let philox = Philox::new(self.config.seed);
+            for last in (1..order.len()).rev() {
+                let word = philox.block([last as u32, 0, epoch, ORDER])[0];
+                order.swap(last, ((u64::from(word) * (last as u64 + 1)) >> 32) as usize);
+            }
+        }
+        order
+    }
+
+    fn places(&self, prompts: &[usize]) -> String {
+        let places: Vec<&str> = prompts.iter().map(|prompt| self.examples[*prompt].place.as_str()).collect();
+        places.join(", ")
+    }
+}
+
+/// How many negatives the one drawn stands for.
+fn negatives(loss: &Loss, rewards: &[f64]) -> usize {
+    match loss.preference() {
+        Preference::Hps(hps) => (1..rewards.len()).filter(|index| hps.ties.retains(rewards, *index)).count(),
+        _ => rewards.len() - 1,
+    }
+}
+
+fn refused(source: hps_core::Error) -> Error {
+    Error::new(ErrorKind::Loss, "the loss refuses this row").because(source)
+}

@@ -1,0 +1,17 @@
+//! Gradients of the whole model: `∂/∂W Σ_t c_t log p_t` for every trained weight `W`, any coefficients `c`.
+//!
+//! They are held against candle's autograd on a Llama written out in f64, against finite differences where dropout is
+//! on, and against themselves in other packings.
+
+mod accumulation;
+mod adapter;
+mod autograd;
+mod dropout;
+mod evaluation;
+mod groups;
+mod oracle;
+mod packing;
+mod policy;
+#[path = "../support/mod.rs"]
+mod support;
+mod tolerance;

@@ -1,0 +1,25 @@
+//! The policies that are differentiated.
+
+use crate::adapter::StoredAdapter;
+use crate::support;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::model::{Llama, Policy};
+
+/// The reference models: `tiny` has its own head, `tiny-tied-scaled` Llama 3.1's frequencies and no head.
+pub const MODELS: [&str; 2] = ["tiny", "tiny-tied-scaled"];
+
+/// All of a model's weights trained.
+pub fn full(model: &str) -> Policy<Cpu> {
+    let folder = support::data(&format!("models/{model}"));
+    Policy { model: Llama::from_folder(Cpu, folder, true).expect("the reference model loads"), adapter: None }
+}
+
+/// PEFT's adapter trained: on queries and values of `tiny`, on all projections of `tiny-tied-scaled`.
+pub fn lora(model: &str) -> Policy<Cpu> {
+    support::policy(&format!("models/{model}"), Some(&format!("models/{model}/adapter-11")))
+}
+
+/// A stored adapter trained.
+pub fn with_adapter(adapter: &StoredAdapter) -> Policy<Cpu> {
+    Policy { adapter: Some(adapter.load()), ..support::policy(&adapter.model, None) }
+}

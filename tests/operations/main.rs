@@ -1,0 +1,56 @@
+//! Every backend operation, forward and backward, against a plain f64 copy of it, and that copy against finite
+//! differences.
+//!
+//! `plain/` has the copies; `conformance/` has the checks, generic over the backend; `tolerance.rs` has one table of
+//! bounds a backend. A further backend is one more `conformance!` line.
+
+mod conformance;
+mod differences;
+mod layout;
+mod matrix;
+mod plain;
+mod random;
+mod subject;
+mod tolerance;
+
+/// `conformance!(name, backend, tolerances)`: every check of `conformance/` as a test of its own, `name::check`.
+macro_rules! conformance {
+    ($name:ident, $backend:expr, $tolerance:expr) => {
+        mod $name {
+            conformance! {
+                @checks $backend, $tolerance;
+                storage: arrays_come_back, indices_come_back, every_half_is_its_value, singles_keep_their_bits,
+                    frozen_weights_are_exact;
+                rows: embed_agrees, gather_agrees, scale_rows_agrees, write_rows_agrees;
+                norm: rms_norm_agrees, rms_norm_agrees_on_rows_of_any_size;
+                linear: linear_agrees;
+                elementwise: add_scaled_agrees, swiglu_agrees, swiglu_agrees_at_extreme_gates;
+                dropout: dropout_is_philox, dropout_drops_its_rate, dropout_does_not_see_the_packing,
+                    dropout_is_its_own_adjoint;
+                rotary: rotation_agrees, rotate_agrees;
+                attention: attention_agrees, attention_agrees_at_large_scores, attention_ignores_what_is_not_seen;
+                attention_decode: decode_attention_agrees, decode_attention_is_a_row_of_attention;
+                head: log_probs_agree, log_probs_agree_at_huge_logits, a_row_without_a_coefficient_does_not_count;
+                head_tiles: log_probs_agree_across_tiles;
+                optimizer: global_norm_agrees, adamw_agrees, adamw_without_a_gradient_only_decays,
+                    adamw_leaves_a_broken_step_out;
+                sampling: at_temperature_zero_the_lowest_of_equals_wins,
+                    a_sample_is_where_the_cumulative_probability_passes, samples_follow_the_softmax;
+                refusals: a_token_outside_the_table_is_refused, a_row_outside_the_array_is_refused,
+                    a_target_outside_the_vocabulary_is_refused, a_missing_target_is_refused,
+                    malformed_spans_are_refused, missing_spans_are_refused, cache_rows_that_do_not_exist_are_refused;
+            }
+        }
+    };
+    (@checks $backend:expr, $tolerance:expr; $($family:ident: $($check:ident),+;)+) => {
+        $($(
+            #[test]
+            fn $check() {
+                let subject = crate::subject::Subject { backend: $backend, tolerance: $tolerance };
+                crate::conformance::$family::$check(&subject);
+            }
+        )+)+
+    };
+}
+
+conformance!(cpu, hps_llama::backend::cpu::Cpu, crate::tolerance::cpu);
