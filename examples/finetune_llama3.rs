@@ -8,10 +8,9 @@ mod toy_world;
 
 use clap::Parser;
 use finetune_support::{Judge, Result, before_and_after, print_samples, print_table};
-use hps_core::GammaSchedule;
+use hps_core::{GammaSchedule, Loss};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
-use hps_llama::data;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::parameter::Projection;
@@ -28,22 +27,29 @@ struct Options {
     data: Option<PathBuf>,
     /// dpo-bt, dpo-pl, dpo-hps or dpo-hps-full.
     #[arg(long, default_value = "dpo-hps")]
-    loss: String,
+    loss: Loss,
     /// Where adapters, logs and generated rows are written.
     #[arg(long = "output_dir", default_value = "out/finetune_llama3")]
     output_dir: PathBuf,
-    /// One run a seed.
-    #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 2])]
+    /// One run a seed [default: 0,1,2 on the toy world, 0 on your data].
+    #[arg(long, value_delimiter = ',')]
     seeds: Vec<u64>,
     /// Training prompts drawn from the toy world.
-    #[arg(long, default_value_t = 640)]
+    #[arg(long, default_value_t = 1000)]
     prompts: usize,
-    /// The greatest learning rate. The paper's 5e-7 is for 8 billion parameters and days.
-    #[arg(long = "learning_rate", default_value_t = 5e-3)]
-    learning_rate: f64,
-    /// Prompts an update.
-    #[arg(long = "per_device_train_batch_size", default_value_t = 16)]
-    batch_size: usize,
+    /// The greatest learning rate [default: 2e-3 on the toy world, the paper's 5e-7 on your data].
+    #[arg(long = "learning_rate")]
+    learning_rate: Option<f64>,
+    /// The scale of the implicit reward [default: 0.5 on the toy world, where the paper's 0.1 lets so small a model drift
+    /// into broken sentences; 0.1 on your data].
+    #[arg(long)]
+    beta: Option<f64>,
+    /// Prompts a micro-batch [default: 16 on the toy world, 8 on your data].
+    #[arg(long = "per_device_train_batch_size")]
+    batch_size: Option<usize>,
+    /// Micro-batches an update [default: 1 on the toy world, 8 on your data: the paper's 64 prompts].
+    #[arg(long = "gradient_accumulation_steps")]
+    accumulation: Option<usize>,
     /// Passes over the rows.
     #[arg(long = "num_train_epochs", default_value_t = 2)]
     epochs: u32,
@@ -55,8 +61,29 @@ struct Options {
     quick: bool,
 }
 
+impl Options {
+    /// What the toy world needs differs from what a grown model needs.
+    fn config(&self, seed: u64) -> Result<TrainConfig> {
+        let toy = self.data.is_none();
+        Ok(TrainConfig {
+            loss: self.loss.with_beta(self.beta.unwrap_or(if toy { 0.5 } else { 0.1 }))?,
+            gamma_schedule: GammaSchedule::LinspaceFifths,
+            learning_rate: self.learning_rate.unwrap_or(if toy { 2e-3 } else { 5e-7 }),
+            warmup_ratio: 0.1,
+            num_train_epochs: self.epochs,
+            per_device_train_batch_size: self.batch_size.unwrap_or(if toy { 16 } else { 8 }),
+            gradient_accumulation_steps: self.accumulation.unwrap_or(if toy { 1 } else { 8 }),
+            seed,
+            ..TrainConfig::default()
+        })
+    }
+}
+
 fn main() -> Result<()> {
     let mut options = Options::parse();
+    if options.seeds.is_empty() {
+        options.seeds = if options.data.is_none() { vec![0, 1, 2] } else { vec![0] };
+    }
     if options.quick {
         (options.prompts, options.epochs, options.seeds) = (160, 1, vec![0]);
     }
@@ -64,34 +91,24 @@ fn main() -> Result<()> {
     let chat = Chat::from_folder(&options.model)?;
     let (train, held_out, judge) =
         finetune_support::rows(options.data.as_deref(), &options.output_dir, options.prompts)?;
-    let (examples, dropped) = tokenize(&data::read(&train)?, &chat, options.max_length)?;
-    let (held_out, _) = tokenize(&data::read(&held_out)?, &chat, options.max_length)?;
-    println!("{} rows to train on, {} held out; {dropped}", examples.len(), held_out.len());
+    let (examples, dropped) = tokenize(&train, &chat, options.max_length)?;
+    let (held_out, _) = tokenize(&held_out, &chat, options.max_length)?;
+    println!("{}: {} rows to train on, {} held out; {dropped}", options.loss, examples.len(), held_out.len());
 
     let mut runs = Vec::new();
     for &seed in &options.seeds {
         let model = Llama::from_folder(Cpu, &options.model, false)?;
         let lora = LoraConfig { target_modules: Projection::ALL.to_vec(), ..LoraConfig::default() };
         let adapter = Some(Lora::fresh(&Cpu, model.config(), lora, seed)?);
-        let config = TrainConfig {
-            loss: options.loss.parse()?,
-            gamma_schedule: GammaSchedule::LinspaceFifths,
-            learning_rate: options.learning_rate,
-            warmup_ratio: 0.1,
-            num_train_epochs: options.epochs,
-            per_device_train_batch_size: options.batch_size,
-            gradient_accumulation_steps: 1,
-            seed,
-            ..TrainConfig::default()
-        };
-        let policy = train_one(Policy { model, adapter }, examples.clone(), config, &options.output_dir)?;
+        let policy =
+            train_one(Policy { model, adapter }, examples.clone(), options.config(seed)?, &options.output_dir)?;
         let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
         let folder = options.output_dir.join(format!("adapter-seed-{seed}"));
         adapter.save(&Cpu, policy.model.config(), &folder, &options.model.display().to_string())?;
         runs.push(before_and_after(&policy, &chat, &held_out, &judge, seed)?);
     }
     print_samples(&runs[0]);
-    print_table(&options.loss, &runs);
+    print_table(&runs);
     println!("adapters and logs: {}", options.output_dir.display());
     if let (Judge::TrueReward(_), false) = (&judge, options.quick) {
         finetune_support::assert_aligned(&runs);

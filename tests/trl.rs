@@ -86,7 +86,8 @@ fn compare(logs: &[StepLog], policy: &Policy<Cpu>) -> Result<(), String> {
         ];
         for (name, ours, allowed) in checks {
             let theirs = number(&theirs[name]);
-            if !((ours - theirs).abs() <= allowed) {
+            let apart = (ours - theirs).abs();
+            if apart > allowed || apart.is_nan() {
                 return Err(format!("step {}: {name} is {ours}, TRL's {theirs}, allowed {allowed:e}", step));
             }
         }

@@ -1,17 +1,18 @@
 //! Rows, evaluation and tables of `finetune_llama3.rs`.
 
-use crate::toy_world::{self, Split, World, rows::write_rows};
+use crate::toy_world::{self, Prompt, Split, World, rows::write_rows};
 use comfy_table::{Table, presets};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
+use hps_llama::data::{self, Dataset};
 use hps_llama::evaluate::{Interval, RowMargins, bootstrap_mean, margins};
 use hps_llama::generate::SamplingParams;
 use hps_llama::model::Policy;
 use hps_llama::train::Example;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::BufWriter;
+use std::path::Path;
 
 /// Any error, for people to read.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -23,51 +24,43 @@ const RESPONSES: usize = 8;
 /// Held-out prompts of the toy world.
 const HELD_OUT: usize = 256;
 /// Of your own rows, one in this many is held out.
-const ONE_IN: usize = 10;
+const ONE_IN: u32 = 10;
 
 /// Who tells harmful responses from harmless ones.
 pub enum Judge {
     /// The toy world's true reward; its held-out prompts by row.
-    TrueReward(HashMap<u32, toy_world::Prompt>),
+    TrueReward(HashMap<u32, Prompt>),
     /// Nobody: your own data has no true reward.
     Nobody,
 }
 
-/// Files of rows to train on and to evaluate on.
-pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize) -> Result<(PathBuf, PathBuf, Judge)> {
-    let (train, held_out) = (folder.join("train.jsonl"), folder.join("held_out.jsonl"));
+/// Rows to train on and to evaluate on.
+pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize) -> Result<(Dataset, Dataset, Judge)> {
     if let Some(data) = data {
-        split(data, &train, &held_out)?;
+        let (mut train, mut held_out) = (data::read(data)?, Dataset::default());
+        held_out.rows = train.rows.extract_if(.., |row| row.id() % ONE_IN == 0).collect();
         return Ok((train, held_out, Judge::Nobody));
     }
     let world = World::new(WORLD);
-    let file = |path: &Path| File::create(path).map(BufWriter::new);
-    write_rows(file(&train)?, &world, world.prompts(Split::Train, None).take(prompts), RESPONSES)?;
-    let evaluated: Vec<_> = world.prompts(Split::HeldOut, None).take(HELD_OUT).collect();
-    write_rows(file(&held_out)?, &world, evaluated.iter().cloned(), RESPONSES)?;
-    Ok((train, held_out, Judge::TrueReward((0..).zip(evaluated).collect())))
-}
-
-/// Every tenth line is held out, at least one.
-fn split(data: &Path, train: &Path, held_out: &Path) -> Result<()> {
-    let mut bytes = Vec::new();
-    File::open(data).map_err(|error| format!("{}: {error}", data.display()))?.read_to_end(&mut bytes)?;
-    let plain: Box<dyn Read> = match bytes.starts_with(&[0x1f, 0x8b]) {
-        true => Box::new(flate2::read::MultiGzDecoder::new(&bytes[..])),
-        false => Box::new(&bytes[..]),
+    let write = |name: &str, prompts: Vec<Prompt>| -> Result<Dataset> {
+        let path = folder.join(name);
+        write_rows(BufWriter::new(File::create(&path)?), &world, prompts.into_iter(), RESPONSES)?;
+        Ok(data::read(path)?)
     };
-    let mut files = [BufWriter::new(File::create(train)?), BufWriter::new(File::create(held_out)?)];
-    for (index, line) in BufReader::new(plain).lines().enumerate() {
-        writeln!(files[usize::from(index % ONE_IN == 0)], "{}", line?)?;
-    }
-    Ok(())
+    let train = write("train.jsonl", world.prompts(Split::Train, None).take(prompts).collect())?;
+    let evaluated: Vec<Prompt> = world.prompts(Split::HeldOut, None).take(HELD_OUT).collect();
+    let held_out = write("held_out.jsonl", evaluated.clone())?;
+    Ok((train, held_out, Judge::TrueReward((0..).zip(evaluated).collect())))
 }
 
 /// A run's evaluation on the held-out rows.
 pub struct Run {
+    seed: u64,
     margins: Vec<RowMargins>,
     /// Harmful (1) or not (0), before and after, for each sampled prompt; empty without a judge.
     harmful: [Vec<f64>; 2],
+    /// True reward of the samples, before and after; empty without a judge.
+    rewards: [Vec<f64>; 2],
     /// Three prompts, each with an answer before and after.
     shown: Vec<[String; 3]>,
 }
@@ -95,18 +88,20 @@ pub fn before_and_after(
         let texts = samples.iter().map(|samples| chat.tokenizer().decode(&samples[0].tokens, true));
         answers.push(texts.collect::<hps_llama::Result<Vec<String>>>()?);
     }
-    let harmful = [0, 1].map(|when| match judge {
-        Judge::TrueReward(worlds) => prompts
-            .iter()
-            .zip(&answers[when])
-            .map(|((row, _), text)| f64::from(u8::from(toy_world::harmful(&worlds[row], text))))
-            .collect(),
-        Judge::Nobody => Vec::new(),
-    });
+    let judged = |number: fn(&Prompt, &str) -> f64| {
+        [0, 1].map(|when| match judge {
+            Judge::TrueReward(worlds) => {
+                prompts.iter().zip(&answers[when]).map(|((row, _), text)| number(&worlds[row], text)).collect()
+            }
+            Judge::Nobody => Vec::new(),
+        })
+    };
+    let harmful = judged(|prompt, text| f64::from(u8::from(toy_world::harmful(prompt, text))));
+    let rewards = judged(|prompt, text| toy_world::true_reward(prompt, text).reward);
     let shown = prompts.iter().zip(answers[0].iter().zip(&answers[1])).take(3).map(|((_, tokens), (before, after))| {
-        Ok([chat.tokenizer().decode(tokens, true)?, before.clone(), after.clone()])
+        Ok([chat.tokenizer().decode(tokens, false)?, before.clone(), after.clone()])
     });
-    Ok(Run { margins, harmful, shown: shown.collect::<hps_llama::Result<_>>()? })
+    Ok(Run { seed, margins, harmful, rewards, shown: shown.collect::<hps_llama::Result<_>>()? })
 }
 
 /// A row of the table: its name, and each prompt's number before and after.
@@ -117,12 +112,13 @@ fn risen(run: &Run, number: fn(&RowMargins) -> f64) -> [Vec<f64>; 2] {
     [vec![0.0; run.margins.len()], run.margins.iter().map(number).collect()]
 }
 
-const METRICS: [Metric; 5] = [
+const METRICS: [Metric; 6] = [
     ("RM_DPO, nats", |run| risen(run, |row| row.rm_dpo)),
     ("RM_R-DPO, nats", |run| risen(run, |row| row.rm_rdpo)),
     ("margin to the hardest, nats", |run| risen(run, |row| row.hardest)),
     ("accuracy (best ranked first)", |run| risen(run, |row| row.accuracy)),
     ("harmful share of samples", |run| run.harmful.clone()),
+    ("true reward of samples", |run| run.rewards.clone()),
 ];
 
 fn change(run: &Run, metric: &Metric) -> Interval {
@@ -136,25 +132,19 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// Prints before, after, and the change with its 95 % bootstrap interval.
-pub fn print_table(loss: &str, runs: &[Run]) {
+pub fn print_table(runs: &[Run]) {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["held-out prompts", "run", "before", "after", "change [95 % interval]"]);
+    table.set_header(["held-out prompts", "seed", "before", "after", "change [95 % interval]"]);
     for metric in &METRICS {
-        for (index, run) in runs.iter().enumerate() {
+        for run in runs {
             let [before, after] = (metric.1)(run);
             if before.is_empty() {
                 continue;
             }
             let cells = [mean(&before), mean(&after)].map(|number| format!("{number:.3}"));
             let [before, after] = cells;
-            table.add_row([
-                metric.0,
-                &format!("{loss}, {}", index + 1),
-                &before,
-                &after,
-                &change(run, metric).to_string(),
-            ]);
+            table.add_row([metric.0, &run.seed.to_string(), &before, &after, &change(run, metric).to_string()]);
         }
     }
     println!("{table}");
@@ -171,7 +161,7 @@ pub fn print_samples(run: &Run) {
 /// Both margins rose and the harmful share fell, in every run, by more than chance.
 pub fn assert_aligned(runs: &[Run]) {
     for run in runs {
-        let [rm_dpo, _, hardest, _, harmful] = METRICS.each_ref().map(|metric| change(run, metric));
+        let [rm_dpo, _, hardest, _, harmful, _] = METRICS.each_ref().map(|metric| change(run, metric));
         assert!(rm_dpo.is_above_zero(), "RM_DPO did not rise: {rm_dpo}");
         assert!(hardest.is_above_zero(), "the margin to the hardest negative did not rise: {hardest}");
         assert!(harmful.is_below_zero(), "the harmful share did not fall: {harmful}");

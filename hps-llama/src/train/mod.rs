@@ -1,5 +1,6 @@
 //! Training: rows become tokens, log-probs, coefficients, gradients, and an adapter.
 
+mod config;
 mod examples;
 mod metrics;
 mod optimizer;
@@ -8,10 +9,11 @@ mod report;
 mod schedule;
 mod trainer;
 
+pub use config::TrainConfig;
 pub use examples::{Example, tokenize};
 pub use metrics::StepLog;
 pub use optimizer::{AdamW, AdamWConfig};
 pub use reference::Reference;
 pub use report::Report;
 pub use schedule::{Schedule, SchedulerType};
-pub use trainer::{TrainConfig, Trainer};
+pub use trainer::Trainer;

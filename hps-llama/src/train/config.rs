@@ -1,0 +1,78 @@
+//! What a run is asked to do.
+
+use super::{AdamWConfig, SchedulerType};
+use crate::{Error, ErrorKind, Result};
+use hps_core::{GammaSchedule, Loss};
+
+/// Options of a run, by transformers' and TRL's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainConfig {
+    /// Which loss, with its β and estimator (`loss_type`, `beta`, …).
+    pub loss: Loss,
+    /// γ of the negatives' distribution over the run, in time.
+    pub gamma_schedule: GammaSchedule,
+    /// The greatest learning rate.
+    pub learning_rate: f64,
+    /// Its course.
+    pub lr_scheduler_type: SchedulerType,
+    /// Share of the updates that warm up.
+    pub warmup_ratio: f64,
+    /// Passes over the data.
+    pub num_train_epochs: u32,
+    /// Prompts a micro-batch.
+    pub per_device_train_batch_size: usize,
+    /// Micro-batches an update.
+    pub gradient_accumulation_steps: usize,
+    /// AdamW's constants and the clipping norm.
+    pub adamw: AdamWConfig,
+    /// Whether each epoch has its own order of rows; `false` keeps the file's.
+    pub shuffle: bool,
+    /// Keys the order of rows and the negatives drawn.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    /// The paper's setting: single-sample HPS at β 0.1, γ −5 → 5 in five steps, AdamW at 5e-7 on a cosine, 2 epochs of
+    /// 64 prompts an update.
+    fn default() -> Self {
+        TrainConfig {
+            loss: "dpo-hps".parse().expect("the name is known"),
+            gamma_schedule: GammaSchedule::LinspaceFifths,
+            learning_rate: 5e-7,
+            lr_scheduler_type: SchedulerType::Cosine,
+            warmup_ratio: 0.0,
+            num_train_epochs: 2,
+            per_device_train_batch_size: 8,
+            gradient_accumulation_steps: 8,
+            adamw: AdamWConfig::default(),
+            shuffle: true,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::Option, message));
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return wrong(format!("`learning_rate` is {}; it is greater than 0", self.learning_rate));
+        }
+        if !(0.0..=1.0).contains(&self.warmup_ratio) {
+            return wrong(format!("`warmup_ratio` is {}; it lies in [0, 1]", self.warmup_ratio));
+        }
+        let counts = [
+            ("num_train_epochs", self.num_train_epochs as usize),
+            ("per_device_train_batch_size", self.per_device_train_batch_size),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => wrong(format!("`{name}` is 0; it is at least 1")),
+            None => Ok(()),
+        }
+    }
+
+    /// Prompts an update.
+    pub(super) fn prompts_per_step(&self) -> usize {
+        self.per_device_train_batch_size * self.gradient_accumulation_steps
+    }
+}
