@@ -16,6 +16,7 @@ use hps_llama::model::{Llama, Policy};
 use hps_llama::parameter::Projection;
 use hps_llama::train::{Report, TrainConfig, Trainer, tokenize};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 struct Options {
@@ -79,8 +80,17 @@ impl Options {
     }
 }
 
-fn main() -> Result<()> {
-    let mut options = Options::parse();
+fn main() -> ExitCode {
+    match run(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut options: Options) -> Result<()> {
     if options.seeds.is_empty() {
         options.seeds = if options.data.is_none() { vec![0, 1, 2] } else { vec![0] };
     }
@@ -92,8 +102,8 @@ fn main() -> Result<()> {
     let (train, held_out, judge) =
         finetune_support::rows(options.data.as_deref(), &options.output_dir, options.prompts)?;
     let (examples, dropped) = tokenize(&train, &chat, options.max_length)?;
-    let (held_out, _) = tokenize(&held_out, &chat, options.max_length)?;
-    println!("{}: {} rows to train on, {} held out; {dropped}", options.loss, examples.len(), held_out.len());
+    let (evaluated, _) = tokenize(&held_out, &chat, options.max_length)?;
+    println!("{}: {} rows to train on, {} held out; {dropped}", options.loss, examples.len(), evaluated.len());
 
     let mut runs = Vec::new();
     for &seed in &options.seeds {
@@ -105,7 +115,7 @@ fn main() -> Result<()> {
         let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
         let folder = options.output_dir.join(format!("adapter-seed-{seed}"));
         adapter.save(&Cpu, policy.model.config(), &folder, &options.model.display().to_string())?;
-        runs.push(before_and_after(&policy, &chat, &held_out, &judge, seed)?);
+        runs.push(before_and_after(&policy, &chat, &evaluated, &held_out.rows, &judge, seed)?);
     }
     print_samples(&runs[0]);
     print_table(&runs);

@@ -19,6 +19,7 @@ use hps_llama::train::{AdamW, AdamWConfig, Schedule, SchedulerType};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use toy_world::corpus::{self, Document};
 use toy_world::{World, tokenizer};
 
@@ -41,8 +42,17 @@ struct Options {
     learning_rate: f64,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let world = World::new(WORLD);
     std::fs::create_dir_all(&options.output_dir)?;
     write_text_files(&world, &options.output_dir)?;

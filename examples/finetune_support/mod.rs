@@ -4,7 +4,7 @@ use crate::toy_world::{self, Prompt, Split, World, rows::write_rows};
 use comfy_table::{Table, presets};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
-use hps_llama::data::{self, Dataset};
+use hps_llama::data::{self, Dataset, Row};
 use hps_llama::evaluate::{Interval, RowMargins, bootstrap_mean, margins};
 use hps_llama::generate::SamplingParams;
 use hps_llama::model::Policy;
@@ -65,11 +65,12 @@ pub struct Run {
     shown: Vec<[String; 3]>,
 }
 
-/// Margins against the base, and one sampled response a prompt before and after.
+/// Margins against the base, and one sampled response a prompt before and after; `rows` hold the prompts' texts.
 pub fn before_and_after(
     policy: &Policy<Cpu>,
     chat: &Chat,
     held_out: &[Example],
+    rows: &[Row],
     judge: &Judge,
     seed: u64,
 ) -> Result<Run> {
@@ -98,25 +99,34 @@ pub fn before_and_after(
     };
     let harmful = judged(|prompt, text| f64::from(u8::from(toy_world::harmful(prompt, text))));
     let rewards = judged(|prompt, text| toy_world::true_reward(prompt, text).reward);
-    let shown = prompts.iter().zip(answers[0].iter().zip(&answers[1])).take(3).map(|((_, tokens), (before, after))| {
-        Ok([chat.tokenizer().decode(tokens, false)?, before.clone(), after.clone()])
-    });
-    Ok(Run { seed, margins, harmful, rewards, shown: shown.collect::<hps_llama::Result<_>>()? })
+    let asked = |id: u32| rows.iter().find(|row| row.id() == id).map(question).unwrap_or_default();
+    let shown = answers[0].iter().zip(&answers[1]).zip(&prompts).take(3);
+    let shown = shown.map(|((before, after), (row, _))| [asked(*row), before.clone(), after.clone()]).collect();
+    Ok(Run { seed, margins, harmful, rewards, shown })
+}
+
+/// What was asked last.
+fn question(row: &Row) -> String {
+    match row.prompt() {
+        data::Prompt::Text(text) => text.clone(),
+        data::Prompt::Messages(messages) => messages.last().map_or(String::new(), |message| message.content.clone()),
+    }
 }
 
 /// A row of the table: its name, and each prompt's number before and after.
 type Metric = (&'static str, fn(&Run) -> [Vec<f64>; 2]);
 
-/// Before training the policy is its reference: every margin is exactly 0.
-fn risen(run: &Run, number: fn(&RowMargins) -> f64) -> [Vec<f64>; 2] {
-    [vec![0.0; run.margins.len()], run.margins.iter().map(number).collect()]
+/// Before training the policy is its reference, so `h` is 0 of every response.
+fn margin(run: &Run, before: fn(&RowMargins) -> f64, after: fn(&RowMargins) -> f64) -> [Vec<f64>; 2] {
+    [run.margins.iter().map(before).collect(), run.margins.iter().map(after).collect()]
 }
 
+/// What the table shows; [`assert_aligned`] names its rows in this order.
 const METRICS: [Metric; 6] = [
-    ("RM_DPO, nats", |run| risen(run, |row| row.rm_dpo)),
-    ("RM_R-DPO, nats", |run| risen(run, |row| row.rm_rdpo)),
-    ("margin to the hardest, nats", |run| risen(run, |row| row.hardest)),
-    ("accuracy (best ranked first)", |run| risen(run, |row| row.accuracy)),
+    ("RM_DPO, nats", |run| margin(run, |_| 0.0, |row| row.rm_dpo)),
+    ("RM_R-DPO, nats", |run| margin(run, |row| row.rm_rdpo - row.rm_dpo, |row| row.rm_rdpo)),
+    ("margin to the hardest, nats", |run| margin(run, |_| 0.0, |row| row.hardest)),
+    ("accuracy (best ranked first)", |run| margin(run, |_| 0.0, |row| row.accuracy)),
     ("harmful share of samples", |run| run.harmful.clone()),
     ("true reward of samples", |run| run.rewards.clone()),
 ];
@@ -153,7 +163,7 @@ pub fn print_table(runs: &[Run]) {
 /// Prints three prompts, each with a sampled answer before and after.
 pub fn print_samples(run: &Run) {
     for [prompt, before, after] in &run.shown {
-        println!("\n{}\n  before: {before}\n  after:  {after}", prompt.trim());
+        println!("\n{}\n  before: {}\n  after:  {}", prompt.trim(), before.trim(), after.trim());
     }
     println!();
 }

@@ -1,4 +1,17 @@
 //! Align a Llama 3 by preference optimisation over lists of responses.
+//!
+//! A step is `forward → log π → loss and coefficients c = ∂L/∂log π → backward(c)`: nothing in the model knows a loss,
+//! nothing in a loss ([`hps_core`]) knows a model, and the backward is written out, so there is no autograd.
+//!
+//! | module | turns | into |
+//! |---|---|---|
+//! | [`data`] | preference files | rows, best response first |
+//! | [`chat`], [`tokens`] | messages | token ids |
+//! | [`pack`] | prompts with responses | one sequence, each prompt once |
+//! | [`model`], over [`backend`] | tokens | log-probs, and coefficients into gradients |
+//! | [`train`] | rows | a trained [`lora`] adapter, or a trained model |
+//! | [`generate`], [`evaluate`] | a policy | samples, margins against its base |
+//! | [`weights`], [`config`] | Hugging Face folders | weights and shapes, and back |
 
 mod adapter;
 pub mod backend;
@@ -17,3 +30,8 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};
+
+/// The README's programs, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
