@@ -3,11 +3,11 @@
 //! `cargo run --release --example finetune_llama3` trains the tiny Llama in `assets/` on the toy world, three seeds.
 //! `-- --model DIR --data FILE` trains your own Llama folder on your own preference file (`.jsonl`, `.jsonl.gz`).
 
-mod finetune_support;
+mod before_after;
 mod toy_world;
 
+use before_after::{Judge, Result, evaluate, print_samples, print_table};
 use clap::Parser;
-use finetune_support::{Judge, Result, before_and_after, print_samples, print_table};
 use hps_core::{GammaSchedule, Loss};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
@@ -99,8 +99,7 @@ fn run(mut options: Options) -> Result<()> {
     }
     std::fs::create_dir_all(&options.output_dir)?;
     let chat = Chat::from_folder(&options.model)?;
-    let (train, held_out, judge) =
-        finetune_support::rows(options.data.as_deref(), &options.output_dir, options.prompts)?;
+    let (train, held_out, judge) = before_after::rows(options.data.as_deref(), &options.output_dir, options.prompts)?;
     let (examples, dropped) = tokenize(&train, &chat, options.max_length)?;
     let (evaluated, _) = tokenize(&held_out, &chat, options.max_length)?;
     println!("{}: {} rows to train on, {} held out; {dropped}", options.loss, examples.len(), evaluated.len());
@@ -115,13 +114,13 @@ fn run(mut options: Options) -> Result<()> {
         let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
         let folder = options.output_dir.join(format!("adapter-seed-{seed}"));
         adapter.save(&Cpu, policy.model.config(), &folder, &options.model.display().to_string())?;
-        runs.push(before_and_after(&policy, &chat, &evaluated, &held_out.rows, &judge, seed)?);
+        runs.push(evaluate(&policy, &chat, &evaluated, &held_out.rows, &judge, seed)?);
     }
     print_samples(&runs[0]);
     print_table(&runs);
     println!("adapters and logs: {}", options.output_dir.display());
     if let (Judge::TrueReward(_), false) = (&judge, options.quick) {
-        finetune_support::assert_aligned(&runs);
+        before_after::assert_aligned(&runs);
         println!("every seed: the intervals of both margins' rise and of the harmful share's fall exclude 0");
     }
     Ok(())

@@ -140,7 +140,7 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn dropout(&self, x: &Self::Array, dropout: Dropout, identities: &Self::Indices) -> Result<Self::Array>;
 
     /// Cosines and sines of `position · frequency` for [`Backend::rotate`]: `[tokens, 2 · frequencies]`.
-    fn rotation(&self, positions: &Self::Indices, frequencies: &[f32]) -> Result<Self::Array>;
+    fn rotation(&self, positions: &Self::Indices, frequencies: &Self::Array) -> Result<Self::Array>;
     /// Rotary embedding of every head in `x`: the pair `(i, i + dimension/2)` turns by its angle, back if `inverse`.
     fn rotate(&self, x: Self::Array, rotation: &Self::Array, dimension: usize, inverse: bool) -> Result<Self::Array>;
 

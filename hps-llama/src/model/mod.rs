@@ -30,7 +30,7 @@ pub struct Llama<B: Backend> {
     pub(crate) backend: B,
     pub(crate) config: LlamaConfig,
     pub(crate) weights: BTreeMap<Parameter, B::Weight>,
-    frequencies: Vec<f32>,
+    frequencies: B::Array,
 }
 
 impl<B: Backend> Llama<B> {
@@ -80,6 +80,7 @@ impl<B: Backend> Llama<B> {
             weights.insert(parameter, weight);
         }
         let frequencies = config.inverse_frequencies();
+        let frequencies = backend.upload(&frequencies, frequencies.len())?;
         Ok(Llama { backend, config, weights, frequencies })
     }
 

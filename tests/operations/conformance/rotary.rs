@@ -27,7 +27,8 @@ pub fn rotation_agrees<B: Backend>(subject: &Subject<B>) {
             let terms = Matrix::from_fn(rows, dimension, |row, column| {
                 1.0 + f64::from(positions[row]) * f64::from(frequencies[column % frequencies.len()])
             });
-            let got = subject.backend.rotation(&subject.indices(&positions), &frequencies).expect("a rotation");
+            let device = subject.backend.upload(&frequencies, frequencies.len()).expect("uploaded");
+            let got = subject.backend.rotation(&subject.indices(&positions), &device).expect("a rotation");
             subject.assert_close(Operation::Rotation, &got, &want, &terms);
         }
     }
@@ -39,7 +40,8 @@ pub fn rotate_agrees<B: Backend>(subject: &Subject<B>) {
     for rows in ROWS {
         for (heads, dimension) in [(1, 2), (3, 8), (1, 16), (6, 16), (4, 64), (8, 64), (1, 128)] {
             let columns = heads * dimension;
-            let rotation = subject.backend.rotation(&subject.indices(&positions(rows)), &frequencies(dimension));
+            let device = subject.backend.upload(&frequencies(dimension), dimension / 2).expect("uploaded");
+            let rotation = subject.backend.rotation(&subject.indices(&positions(rows)), &device);
             let rotation = rotation.expect("a rotation");
             let angles = subject.matrix(&rotation, dimension);
             let x = draws.matrix(rows, columns);

@@ -1,5 +1,6 @@
 //! The CPU's array: rows of f32, and their products.
 
+use super::pool;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
@@ -20,6 +21,12 @@ pub struct Matrix {
     pub(super) columns: usize,
 }
 
+impl Drop for Matrix {
+    fn drop(&mut self) {
+        pool::give(std::mem::take(&mut self.data));
+    }
+}
+
 impl Matrix {
     /// The numbers as rows of `columns`.
     pub(super) fn new(data: Vec<f32>, columns: usize) -> Matrix {
@@ -27,7 +34,7 @@ impl Matrix {
     }
 
     pub(super) fn zeros(rows: usize, columns: usize) -> Matrix {
-        Matrix::new(vec![0.0; rows * columns], columns)
+        Matrix::new(pool::zeros(rows * columns), columns)
     }
 
     /// Each row filled by `fill(row, numbers)`.

@@ -12,6 +12,7 @@ mod head;
 mod matrix;
 mod norm;
 mod optimizer;
+mod pool;
 mod rotary;
 mod rows;
 mod spans;
@@ -133,8 +134,8 @@ impl Backend for Cpu {
         Ok(elementwise::dropout(x, dropout, identities))
     }
 
-    fn rotation(&self, positions: &Vec<u32>, frequencies: &[f32]) -> Result<Matrix> {
-        Ok(rotary::rotation(positions, frequencies))
+    fn rotation(&self, positions: &Vec<u32>, frequencies: &Matrix) -> Result<Matrix> {
+        Ok(rotary::rotation(positions, &frequencies.data))
     }
     fn rotate(&self, x: Matrix, rotation: &Matrix, dimension: usize, inverse: bool) -> Result<Matrix> {
         agree("rotate", "the number of angles", x.rows() * dimension, rotation.data.len())?;

@@ -1,4 +1,4 @@
-//! Rows, evaluation and tables of `finetune_llama3.rs`.
+//! Rows of `finetune_llama3.rs`, and what training changed: margins, samples, the table.
 
 use crate::toy_world::{self, Prompt, Split, World, rows::write_rows};
 use comfy_table::{Table, presets};
@@ -66,7 +66,7 @@ pub struct Run {
 }
 
 /// Margins against the base, and one sampled response a prompt before and after; `rows` hold the prompts' texts.
-pub fn before_and_after(
+pub fn evaluate(
     policy: &Policy<Cpu>,
     chat: &Chat,
     held_out: &[Example],
