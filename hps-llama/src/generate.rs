@@ -4,10 +4,11 @@
 //! sees its prompt's rows and its own, so samples of one prompt share the prompt. A sample's randomness is keyed by
 //! (seed, prompt id, sample), so its tokens do not depend on what else is in the batch beyond rounding.
 
-use crate::Result;
 use crate::backend::{Attended, Backend};
 use crate::model::{Batch, Policy};
 use crate::pack::{Group, Packed};
+use crate::parameter::Parameter;
+use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
 
 /// Counter word that sets generation's draws apart from other uses of the same seed.
@@ -41,13 +42,18 @@ impl<B: Backend> Policy<B> {
     /// `n` responses to each prompt `(id, tokens)`; `adapted` is whether the adapter is on.
     ///
     /// # Errors
-    /// A prompt is empty or has a token outside the vocabulary, or the device failed.
+    /// The temperature is negative or not finite, a prompt is empty or has a token outside the vocabulary, or the device
+    /// failed.
     pub fn generate(
         &self,
         prompts: &[(u32, Vec<u32>)],
         params: &SamplingParams,
         adapted: bool,
     ) -> Result<Vec<Vec<Sample>>> {
+        if !(params.temperature >= 0.0 && params.temperature.is_finite()) {
+            let message = format!("`temperature` is {}; it is at least 0", params.temperature);
+            return Err(Error::new(ErrorKind::Option, message));
+        }
         if prompts.is_empty() || params.n == 0 || params.max_tokens == 0 {
             let nothing = Sample { tokens: Vec::new(), finished: false };
             return Ok(vec![vec![nothing; params.n]; prompts.len()]);
@@ -91,7 +97,7 @@ impl<'a, B: Backend> Generation<'a, B> {
             .collect();
         if let Some((id, _)) = prompts.iter().find(|(_, tokens)| tokens.is_empty()) {
             let message = format!("prompt {id} has no tokens");
-            return Err(crate::Error::new(crate::ErrorKind::Tokens, message));
+            return Err(Error::new(ErrorKind::Tokens, message));
         }
         let packed = Packed::shared(&groups);
         let batch = model.batch(&packed)?;
@@ -186,7 +192,7 @@ impl<'a, B: Backend> Generation<'a, B> {
         };
         let rows = backend.upload_indices(&rows)?;
         let adaptation = self.policy.adapter_if(self.adapted);
-        let mut x = backend.embed(model.get(crate::parameter::Parameter::Embedding)?, &batch.tokens)?;
+        let mut x = backend.embed(model.get(Parameter::Embedding)?, &batch.tokens)?;
         for (block, [keys, values]) in self.cache.iter_mut().enumerate() {
             let mut attend = |[q, k, v]: &[B::Array; 3], heads| {
                 backend.write_rows(keys, &rows, k)?;
@@ -196,7 +202,7 @@ impl<'a, B: Backend> Generation<'a, B> {
             };
             x = model.block(block, x, &batch, adaptation, &mut attend)?.0;
         }
-        let gain = model.get(crate::parameter::Parameter::FinalNorm)?;
+        let gain = model.get(Parameter::FinalNorm)?;
         let hidden = backend.rms_norm(&x, gain, model.config.rms_norm_eps)?;
         let head = model.get(model.head())?;
         let uniforms = backend.upload(&uniforms, 1)?;

@@ -112,10 +112,9 @@ impl Packed {
     }
 
     fn response(&mut self, response: &[u32], prompt: (usize, usize), identity: [u32; 2]) -> Range<usize> {
-        let start = self.tokens.len();
-        let kept = &response[..response.len() - 1];
+        let (start, first) = (self.tokens.len(), self.targets.len());
+        let [kept @ .., _] = response else { return first..first };
         self.segment(kept, prompt.1 - prompt.0, prompt, identity);
-        let first = self.targets.len();
         self.sources.push(prompt.1 as u32 - 1);
         self.sources.extend((start..start + kept.len()).map(|token| token as u32));
         self.targets.extend(response);

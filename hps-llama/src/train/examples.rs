@@ -23,13 +23,33 @@ impl Example {
     /// The prompt's tokens are not a prefix of a whole row's, or the template refuses the messages; with the row's place.
     pub fn new(row: &Row, chat: &Chat) -> Result<Example> {
         let (prompt, responses) = chat.group(row.prompt(), row.responses()).map_err(|error| error.at(row.place()))?;
-        let empty = responses.iter().position(Vec::is_empty);
-        if prompt.is_empty() || empty.is_some() {
-            let what = empty.map_or("the prompt".to_string(), |index| format!("response {index} (best first)"));
-            return Err(Error::new(ErrorKind::Tokens, format!("{what} has no tokens")).at(row.place()));
-        }
         let group = Group { row: row.id(), prompt, responses };
-        Ok(Example { place: row.place().to_string(), group, rewards: row.rewards().to_vec() })
+        let example = Example { place: row.place().to_string(), group, rewards: row.rewards().to_vec() };
+        example.check().map(|()| example)
+    }
+
+    /// Refuses what no loss can be computed on: fewer than two responses, one without tokens, rewards that are not as
+    /// many or not finite.
+    pub(super) fn check(&self) -> Result<()> {
+        let Group { prompt, responses, .. } = &self.group;
+        let refused = |kind, message: String| Err(Error::new(kind, message).at(&self.place));
+        if prompt.is_empty() {
+            return refused(ErrorKind::Tokens, "the prompt has no tokens".into());
+        }
+        if let Some(index) = responses.iter().position(Vec::is_empty) {
+            return refused(ErrorKind::Tokens, format!("response {index} (best first) has no tokens"));
+        }
+        if responses.len() < 2 {
+            return refused(ErrorKind::Row, format!("a preference needs 2 responses, there are {}", responses.len()));
+        }
+        if self.rewards.len() != responses.len() {
+            let message = format!("there are {} rewards for {} responses", self.rewards.len(), responses.len());
+            return refused(ErrorKind::Row, message);
+        }
+        match self.rewards.iter().find(|reward| !reward.is_finite()) {
+            Some(reward) => refused(ErrorKind::Row, format!("a reward is {reward}")),
+            None => Ok(()),
+        }
     }
 
     /// Tokens of its longest sequence.

@@ -48,8 +48,18 @@ impl<B: Backend> AdamW<B> {
         };
         range("adam_beta1", config.adam_beta1, (0.0..1.0).contains(&config.adam_beta1), "lies in [0, 1)")?;
         range("adam_beta2", config.adam_beta2, (0.0..1.0).contains(&config.adam_beta2), "lies in [0, 1)")?;
-        range("adam_epsilon", config.adam_epsilon, config.adam_epsilon > 0.0, "is greater than 0")?;
-        range("weight_decay", config.weight_decay, config.weight_decay >= 0.0, "is at least 0")?;
+        range(
+            "adam_epsilon",
+            config.adam_epsilon,
+            config.adam_epsilon > 0.0 && config.adam_epsilon.is_finite(),
+            "is greater than 0",
+        )?;
+        range(
+            "weight_decay",
+            config.weight_decay,
+            config.weight_decay >= 0.0 && config.weight_decay.is_finite(),
+            "is at least 0",
+        )?;
         range("max_grad_norm", config.max_grad_norm, config.max_grad_norm > 0.0, "is greater than 0")?;
         let backend = &policy.model.backend;
         let mut moments = BTreeMap::new();

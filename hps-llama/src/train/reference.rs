@@ -13,8 +13,8 @@ use std::collections::HashMap;
 /// Where reference log-probs come from.
 #[derive(Debug)]
 pub struct Reference {
-    /// By (row, response); `None` where the base itself can still be asked.
-    kept: Option<HashMap<(u32, usize), Vec<f32>>>,
+    /// By (example, response), their numbers; `None` where the base itself can still be asked.
+    kept: Option<HashMap<(usize, usize), Vec<f32>>>,
 }
 
 impl Reference {
@@ -27,23 +27,23 @@ impl Reference {
             return Ok(Reference { kept: None });
         }
         let mut kept = HashMap::new();
-        for example in examples {
+        for (number, example) in examples.iter().enumerate() {
             let packed = Packed::shared(std::slice::from_ref(&example.group));
             let batch = policy.model.batch(&packed)?;
             let log_probs = policy.model.backend().download(&policy.base_log_probs(&batch)?)?;
             for (response, range) in packed.responses[0].iter().enumerate() {
-                kept.insert((example.group.row, response), log_probs[range.clone()].to_vec());
+                kept.insert((number, response), log_probs[range.clone()].to_vec());
             }
         }
         Ok(Reference { kept: Some(kept) })
     }
 
-    /// Log-probs of a batch's scored tokens; `drawn` names the packed responses by (row, response), in order.
+    /// Log-probs of a batch's scored tokens; `drawn` names the packed responses by (example, response), in order.
     pub(super) fn log_probs<B: Backend>(
         &self,
         policy: &Policy<B>,
         batch: &Batch<B>,
-        drawn: &[(u32, usize)],
+        drawn: &[(usize, usize)],
     ) -> Result<Vec<f32>> {
         let Some(kept) = &self.kept else {
             return policy.model.backend().download(&policy.base_log_probs(batch)?);

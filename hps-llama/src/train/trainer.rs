@@ -35,6 +35,7 @@ impl<B: Backend> Trainer<B> {
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
         }
+        examples.iter().try_for_each(Example::check)?;
         let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
         let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
         let schedule = Schedule {
@@ -135,7 +136,7 @@ impl<B: Backend> Trainer<B> {
         for &prompt in prompts {
             let example = &self.examples[prompt];
             let responses = self.draw(example, epoch, loss)?;
-            drawn.extend(responses.iter().map(|response| (example.group.row, *response)));
+            drawn.extend(responses.iter().map(|response| (prompt, *response)));
             groups.push(Group {
                 row: example.group.row,
                 prompt: example.group.prompt.clone(),
@@ -160,6 +161,10 @@ impl<B: Backend> Trainer<B> {
                     .collect()
             };
             let (policy, reference) = (sum(&log_probs), sum(&reference));
+            if let Some(log_prob) = policy.iter().chain(&reference).find(|log_prob| !log_prob.is_finite()) {
+                let message = format!("a response's log-prob is {log_prob} at step {}", self.step + 1);
+                return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
+            }
             let lengths: Vec<u32> = ranges.iter().map(|range| range.len() as u32).collect();
             let rewards: Vec<f64> = drawn.by_ref().take(ranges.len()).map(|index| example.rewards[index]).collect();
             let mut row = Responses::new(&policy, &reference, &lengths, &rewards)

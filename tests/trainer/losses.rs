@@ -1,0 +1,50 @@
+//! Each loss by its name: where it starts, and that training lowers it.
+
+use crate::lists::fours;
+use crate::policy::fresh;
+use crate::run::{LOSSES, config, first, named, run};
+use crate::tolerance::{F64, OVERFITTED};
+use hps_core::Responses;
+use hps_llama::train::TrainConfig;
+use std::f64::consts::LN_2;
+
+/// The losses of four responses that all score 0, in the order of [`LOSSES`]: `ln 2`, `Σ_k ln k`, `ln 2`, `ln (1 + 3)`.
+fn at_zero() -> [f64; 4] {
+    [LN_2, LN_2 + 3f64.ln() + 4f64.ln(), LN_2, 4f64.ln()]
+}
+
+#[test]
+fn hps_core_is_at_those_numbers_where_all_scores_are_zero() {
+    for (name, expected) in LOSSES.into_iter().zip(at_zero()) {
+        let loss = named(name);
+        let row = Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[2.0, 1.0, 0.5, 0.0]).expect("a row");
+        let row = if loss.reads_sample() { row.with_sample(2).expect("a sample") } else { row };
+        let value = loss.value_and_gradient(&row, &mut [0.0; 8], &mut [0.0; 4]).expect("a value");
+        assert!((value - expected).abs() <= F64, "{name}: {value} against {expected}");
+    }
+}
+
+#[test]
+fn a_fresh_adapter_starts_at_the_reference() {
+    for (name, expected) in LOSSES.into_iter().zip(at_zero()) {
+        let log = first(fresh(0.0), &fours(4), config(name));
+        let rewards = [log.rewards_chosen, log.rewards_rejected, log.rewards_margins, log.rewards_hard_margins];
+        assert_eq!(rewards, [0.0; 4], "{name}");
+        assert_eq!(log.rewards_accuracies, 0.0, "{name}: a tie is no success");
+        assert!((log.loss - expected).abs() <= F64, "{name}: {} against {expected}", log.loss);
+        assert!(log.grad_norm > 0.0, "{name}");
+    }
+}
+
+#[test]
+fn a_small_batch_is_overfitted() {
+    for name in LOSSES {
+        let config = TrainConfig { learning_rate: 1e-2, num_train_epochs: 40, ..config(name) };
+        let (logs, _) = run(fresh(0.0), &fours(3), config);
+        let (first, last) = (logs[0], logs[logs.len() - 1]);
+        println!("{name}: {} to {}, margin {}", first.loss, last.loss, last.rewards_margins);
+        assert!(last.loss < OVERFITTED * first.loss, "{name}: {} to {}", first.loss, last.loss);
+        assert_eq!(last.rewards_accuracies, 1.0, "{name}");
+        assert!(last.rewards_hard_margins > 0.0 && last.rewards_margins >= last.rewards_hard_margins, "{name}");
+    }
+}
