@@ -73,6 +73,6 @@ impl TrainConfig {
 
     /// Prompts an update.
     pub(super) fn prompts_per_step(&self) -> usize {
-        self.per_device_train_batch_size * self.gradient_accumulation_steps
+        self.per_device_train_batch_size.saturating_mul(self.gradient_accumulation_steps)
     }
 }

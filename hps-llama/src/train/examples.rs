@@ -25,12 +25,12 @@ impl Example {
         let (prompt, responses) = chat.group(row.prompt(), row.responses()).map_err(|error| error.at(row.place()))?;
         let group = Group { row: row.id(), prompt, responses };
         let example = Example { place: row.place().to_string(), group, rewards: row.rewards().to_vec() };
-        example.check().map(|()| example)
+        example.check(usize::MAX).map(|()| example)
     }
 
-    /// Refuses what no loss can be computed on: fewer than two responses, one without tokens, rewards that are not as
-    /// many or not finite.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Refuses what no loss can be computed on: fewer than two responses, one without tokens, tokens outside the
+    /// vocabulary, rewards that are not as many or not finite.
+    pub(super) fn check(&self, vocabulary: usize) -> Result<()> {
         let Group { prompt, responses, .. } = &self.group;
         let refused = |kind, message: String| Err(Error::new(kind, message).at(&self.place));
         if prompt.is_empty() {
@@ -38,6 +38,11 @@ impl Example {
         }
         if let Some(index) = responses.iter().position(Vec::is_empty) {
             return refused(ErrorKind::Tokens, format!("response {index} (best first) has no tokens"));
+        }
+        let tokens = responses.iter().chain([prompt]).flatten();
+        if let Some(token) = tokens.copied().find(|&token| token as usize >= vocabulary) {
+            let message = format!("token {token} lies outside the model's vocabulary of {vocabulary}");
+            return refused(ErrorKind::Tokens, message);
         }
         if responses.len() < 2 {
             return refused(ErrorKind::Row, format!("a preference needs 2 responses, there are {}", responses.len()));

@@ -35,7 +35,8 @@ impl<B: Backend> Trainer<B> {
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
         }
-        examples.iter().try_for_each(Example::check)?;
+        let vocabulary = policy.model.config().vocab_size;
+        examples.iter().try_for_each(|example| example.check(vocabulary))?;
         let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
         let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
         let schedule = Schedule {
