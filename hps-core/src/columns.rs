@@ -1,6 +1,6 @@
 //! A loss over columns: one tensor per rank, each with one score per prompt.
 //!
-//! `L = f(s_1, …, s_n; w_2, …, w_n)`, `s` with gradient, the log weights `w` without.
+//! `L = f(s_1, …, s_n; constants)`, `s` with gradient, the constants (log weights, targets, gains) without.
 
 use crate::error::{Cause, Error};
 use crate::loss::Loss;
@@ -11,26 +11,24 @@ use crate::tensor::Tensor;
 pub struct Columns<'a, T> {
     loss: &'a Loss,
     scores: &'a [T],
-    log_weights: &'a [T],
+    constants: &'a [T],
 }
 
 impl<'a, T: Tensor> Columns<'a, T> {
     /// The loss of every prompt, nats.
     pub fn value(&self) -> Result<T, T::Error> {
-        self.loss.preference().define(&self.loss.pair(), self.scores, self.log_weights)
+        self.loss.preference().define(&self.loss.pair(), self.scores, self.constants)
     }
 
-    pub(crate) fn new(loss: &'a Loss, scores: &'a [T], log_weights: &'a [T]) -> Result<Self, Error> {
+    pub(crate) fn new(loss: &'a Loss, scores: &'a [T], constants: &'a [T]) -> Result<Self, Error> {
         if scores.len() < 2 {
             return Err(Cause::TooFewResponses { given: scores.len() }.into());
         }
-        if loss.reads_sample() && scores.len() != 2 {
-            return Err(Cause::LengthMismatch { list: "score columns", given: scores.len(), expected: 2 }.into());
+        loss.preference().expect_columns(scores.len())?;
+        let expected = loss.constant_count(scores.len());
+        if constants.len() != expected {
+            return Err(Cause::LengthMismatch { list: "constant columns", given: constants.len(), expected }.into());
         }
-        let expected = loss.log_weight_count(scores.len());
-        if log_weights.len() != expected {
-            return Err(Cause::LengthMismatch { list: "log weight columns", given: log_weights.len(), expected }.into());
-        }
-        Ok(Columns { loss, scores, log_weights })
+        Ok(Columns { loss, scores, constants })
     }
 }

@@ -35,8 +35,12 @@ pub enum ErrorKind {
     Unsupported,
     /// The sampled response is not among the negatives.
     SampleNotNegative,
-    /// The loss reads one sampled negative, and the row names none.
+    /// The loss reads sampled negatives, and the row names none.
     SampleMissing,
+    /// The loss reads something else that the row does not carry.
+    InputMissing,
+    /// An entry of a list is outside the range the loss takes.
+    OutOfRange,
     /// No loss or schedule has this name.
     UnknownName,
     /// The scratch buffer is shorter than the loss asks for.
@@ -46,6 +50,7 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cause {
     TooFewResponses { given: usize },
+    TooFewToPrefer { given: usize, needed: usize },
     NonFinite { list: &'static str, index: usize },
     LengthMismatch { list: &'static str, given: usize, expected: usize },
     ZeroLength { index: usize },
@@ -54,6 +59,8 @@ pub(crate) enum Cause {
     Unsupported { what: &'static str },
     SampleNotNegative { index: usize, responses: usize },
     SampleMissing,
+    InputMissing { what: &'static str },
+    OutOfRange { list: &'static str, index: usize, given: f64, range: &'static str },
     UnknownName { what: &'static str, known: &'static str },
     ScratchTooSmall { given: usize, needed: usize },
 }
@@ -62,7 +69,7 @@ impl Error {
     /// Which kind of error this is.
     pub fn kind(&self) -> ErrorKind {
         match self.0 {
-            Cause::TooFewResponses { .. } => ErrorKind::TooFewResponses,
+            Cause::TooFewResponses { .. } | Cause::TooFewToPrefer { .. } => ErrorKind::TooFewResponses,
             Cause::NonFinite { .. } => ErrorKind::NonFinite,
             Cause::LengthMismatch { .. } => ErrorKind::LengthMismatch,
             Cause::ZeroLength { .. } => ErrorKind::ZeroLength,
@@ -71,6 +78,8 @@ impl Error {
             Cause::Unsupported { .. } => ErrorKind::Unsupported,
             Cause::SampleNotNegative { .. } => ErrorKind::SampleNotNegative,
             Cause::SampleMissing => ErrorKind::SampleMissing,
+            Cause::InputMissing { .. } => ErrorKind::InputMissing,
+            Cause::OutOfRange { .. } => ErrorKind::OutOfRange,
             Cause::UnknownName { .. } => ErrorKind::UnknownName,
             Cause::ScratchTooSmall { .. } => ErrorKind::ScratchTooSmall,
         }
@@ -87,6 +96,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Cause::TooFewResponses { given } => write!(f, "{given} responses given, at least 2 are needed"),
+            Cause::TooFewToPrefer { given, needed } => {
+                write!(f, "{given} responses given, the loss prefers so many that at least {needed} are needed")
+            }
             Cause::NonFinite { list, index } => write!(f, "{list} {index} is not a finite number"),
             Cause::LengthMismatch { list, given, expected } => {
                 write!(f, "{list}: {given} entries given, {expected} expected")
@@ -102,7 +114,11 @@ impl fmt::Display for Error {
             Cause::SampleNotNegative { index, responses } => {
                 write!(f, "sample {index} is not one of the negatives among {responses} responses")
             }
-            Cause::SampleMissing => write!(f, "the loss compares with one sampled negative, but the row names none"),
+            Cause::SampleMissing => write!(f, "the loss compares with sampled negatives, but the row names none"),
+            Cause::InputMissing { what } => write!(f, "the loss reads {what}, but the row carries none"),
+            Cause::OutOfRange { list, index, given, range } => {
+                write!(f, "{list} {index} = {given} is outside {range}")
+            }
             Cause::UnknownName { what, known } => write!(f, "no {what} has this name; known are {known}"),
             Cause::ScratchTooSmall { given, needed } => {
                 write!(f, "scratch holds {given} numbers, {needed} are needed")

@@ -36,10 +36,13 @@
 //! | tensors with autograd | [`Loss::over`]: the same losses over anything that is a [`Tensor`] |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | an evaluation to write | [`metrics`] |
+//! | a bound or limit of the paper to check | [`theory`] |
+//! | exponentials and logarithms of whole slices | [`math`] |
 //!
 //! A [`Loss`] is a [`Reward`] (what the model's score of a response is), a [`Pair`] (the price of the preferred score
-//! against another) and a [`Preference`] model (which other). The losses are those of "Hard Preference Sampling" and
-//! the baselines it is compared with; equation numbers in this documentation are that paper's.
+//! against another) and a [`Preference`] model (which other). Not all parts go together; those that do are published
+//! losses or this crate's extensions of them to lists, and [`Loss`] lists their names. The losses are those of "Hard
+//! Preference Sampling" and the baselines it is compared with; equation numbers in this documentation are that paper's.
 //!
 //! The crate is `no_std`, does not allocate, contains no `unsafe`, draws from no hidden generator and prints nothing.
 #![no_std]
@@ -47,14 +50,20 @@
 #![deny(missing_docs, missing_debug_implementations)]
 
 mod bradley_terry;
+mod column_sums;
 mod columns;
 mod dual;
 mod error;
 mod half_power;
 mod hps;
+mod lipo;
 mod logistic;
 mod loss;
 mod loss_name;
+mod loss_options;
+#[cfg(feature = "serde")]
+mod loss_serde;
+pub mod math;
 pub mod metrics;
 mod negatives;
 mod pair;
@@ -63,23 +72,30 @@ mod plackett_luce;
 mod preference;
 mod responses;
 mod reward;
+mod reward_targets;
 mod sampler;
 mod scalar;
 mod schedule;
+mod slic;
 mod tensor;
+pub mod theory;
+mod top_one;
+mod win_rates;
 
 pub use columns::Columns;
 pub use dual::Dual;
 pub use error::{Error, ErrorKind};
-pub use hps::{Hps, HpsForm};
+pub use hps::{Hps, HpsForm, NegativeSet, RankWeights};
+pub use lipo::{Lipo, LogBase, RankBy};
 pub use loss::Loss;
 pub use negatives::{NegativeScale, TiePolicy, log_weights};
-pub use pair::Pair;
+pub use pair::{Pair, Reduction};
 pub use philox::Philox;
 pub use preference::Preference;
 pub use responses::Responses;
-pub use reward::Reward;
-pub use sampler::{NegativeSampler, Position, draw_with_uniform};
+pub use reward::{ResponseScale, Reward};
+pub use sampler::{NegativeSampler, Position, draw_with_generator, draw_with_uniform};
 pub use scalar::Scalar;
 pub use schedule::GammaSchedule;
+pub use slic::{Slic, Supervised};
 pub use tensor::Tensor;

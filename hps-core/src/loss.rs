@@ -2,8 +2,6 @@
 
 use crate::columns::Columns;
 use crate::error::{Cause, Error};
-use crate::hps::Hps;
-use crate::negatives::{NegativeScale, TiePolicy};
 use crate::pair::Pair;
 use crate::preference::Preference;
 use crate::responses::Responses;
@@ -24,7 +22,7 @@ use crate::tensor::Tensor;
 /// assert_eq!(by_name, by_parts);
 ///
 /// let later = by_name.with_gamma(-5.0)?.with_beta(0.25)?;
-/// assert_eq!((later.gamma(), later.beta()), (Some(-5.0), 0.25));
+/// assert_eq!((later.gamma(), later.beta()), (Some(-5.0), Some(0.25)));
 ///
 /// let smoothed_ranking = "dpo-pl".parse::<Loss>()?.with_label_smoothing(0.1);
 /// assert_eq!(smoothed_ranking.unwrap_err().kind(), ErrorKind::Unsupported);
@@ -32,8 +30,12 @@ use crate::tensor::Tensor;
 /// # }
 /// ```
 ///
-/// Names: `dpo-bt`, `dpo-pl`, `dpo-hps` (one sampled negative, scale 1), `dpo-hps-full` (all negatives, scale `N`),
-/// with `β = 0.1` and `γ = 0`. [`Display`](core::fmt::Display) prints the name; hyperparameters are not part of it.
+/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo` and `rdpo` go with all of `bt`, `top1`, `pl`,
+/// `hps` (one sampled negative, scale 1), `hps-full` (all negatives, scale `N`), `hps-multi`, `hps-expected` and
+/// `hps-weighted`; `exo` and `nca` with `bt`, `pl`, `hps`, `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`,
+/// `pl`, `hps` and `hps-expected`. Besides, there are `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge`
+/// and `lipo`. `β` is 0.1 and `γ` 0 unless [`FromStr`](core::str::FromStr) says otherwise.
+/// [`Display`](core::fmt::Display) prints the name; hyperparameters are not part of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
     reward: Reward,
@@ -46,43 +48,11 @@ impl Loss {
     pub fn new(reward: Reward, pair: Pair, preference: Preference) -> Result<Loss, Error> {
         reward.validate()?;
         pair.validate()?;
-        preference.validate(&pair)?;
+        if !pair.accepts(&reward) {
+            return Err(Cause::Unsupported { what: "the pair is not defined for scores of this reward" }.into());
+        }
+        preference.validate(&reward, &pair)?;
         Ok(Loss { reward, pair, preference })
-    }
-
-    /// The same loss with another `β`.
-    pub fn with_beta(self, beta: f64) -> Result<Loss, Error> {
-        let reward = match self.reward {
-            Reward::Dpo { .. } => Reward::Dpo { beta },
-        };
-        Loss::new(reward, self.pair, self.preference)
-    }
-
-    /// The same loss with another `ε`.
-    pub fn with_label_smoothing(self, label_smoothing: f64) -> Result<Loss, Error> {
-        let Pair::Logistic { margin, .. } = self.pair;
-        Loss::new(self.reward, Pair::Logistic { label_smoothing, margin }, self.preference)
-    }
-
-    /// The same loss with another `δ`.
-    pub fn with_margin(self, margin: f64) -> Result<Loss, Error> {
-        let Pair::Logistic { label_smoothing, .. } = self.pair;
-        Loss::new(self.reward, Pair::Logistic { label_smoothing, margin }, self.preference)
-    }
-
-    /// The same loss with another `γ`; cheap enough for every step of a [`GammaSchedule`](crate::GammaSchedule).
-    pub fn with_gamma(self, gamma: f64) -> Result<Loss, Error> {
-        self.with_hps(|hps| Hps { gamma, ..hps })
-    }
-
-    /// The same loss with another `c`.
-    pub fn with_negative_scale(self, scale: NegativeScale) -> Result<Loss, Error> {
-        self.with_hps(|hps| Hps { scale, ..hps })
-    }
-
-    /// The same loss with another tie policy.
-    pub fn with_tie_policy(self, ties: TiePolicy) -> Result<Loss, Error> {
-        self.with_hps(|hps| Hps { ties, ..hps })
     }
 
     /// The implicit reward.
@@ -100,20 +70,6 @@ impl Loss {
         self.preference
     }
 
-    /// `β`.
-    pub fn beta(&self) -> f64 {
-        let Reward::Dpo { beta } = self.reward;
-        beta
-    }
-
-    /// `γ`, if the loss weighs its negatives.
-    pub fn gamma(&self) -> Option<f64> {
-        match self.preference {
-            Preference::Hps(hps) => Some(hps.gamma),
-            _ => None,
-        }
-    }
-
     /// Whether the loss reads one sampled negative, which the row must then name
     /// ([`Responses::with_sample`]); only that response and the preferred one need scoring.
     pub fn reads_sample(&self) -> bool {
@@ -122,7 +78,12 @@ impl Loss {
 
     /// How many numbers of scratch the kernels need for `responses` responses.
     pub fn scratch_len(&self, responses: usize) -> usize {
-        2 * responses
+        responses + self.preference.scratch_len(&self.pair, responses)
+    }
+
+    /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`]).
+    pub fn reads_samples(&self) -> bool {
+        self.preference.reads_samples()
     }
 
     /// Writes the scores `s_i`, one per response.
@@ -180,24 +141,72 @@ impl Loss {
         self.preference.value_and_gradient(&self.pair, row, scores, rest, gradient)
     }
 
-    /// How many log weights go with `responses` responses: `n − 1` for HPS full, 1 for HPS single, otherwise none.
-    pub fn log_weight_count(&self, responses: usize) -> usize {
-        self.preference.log_weight_count(responses)
+    /// `∂L/∂log π_sft` of SLiC-HF, what its supervised target's backward pass starts from; 0 for any other loss.
+    ///
+    /// * `gradient`: what [`value_and_gradient`](Self::value_and_gradient) wrote.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "slic".parse()?;
+    /// let row = Responses::new(&[-9.0, -9.5], &[-9.0, -9.5], &[3, 3], &[1.0, 0.0])?.with_supervised(-20.0)?;
+    /// let mut gradient = [0.0; 2];
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// assert_eq!((value, gradient, loss.supervised_gradient(&gradient)), (2.5, [-1.0, 1.0], -0.1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn supervised_gradient<F: Scalar>(&self, gradient: &[F]) -> F {
+        match self.preference {
+            Preference::Slic(slic) => slic.supervised_gradient(gradient[0]),
+            _ => F::zero(),
+        }
     }
 
-    /// Writes what a row contributes to the no-gradient columns of [`over`](Self::over): `ln q_i + ln c` of every
-    /// negative, or `ln c` of the sampled one.
-    pub fn log_weights<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        expect_length("log weights", out.len(), self.log_weight_count(row.count()))?;
-        self.preference.log_weights(row, out)
+    /// How many constants go with `responses` responses: numbers that the loss reads of a row, without gradient.
+    pub fn constant_count(&self, responses: usize) -> usize {
+        self.preference.constant_count(responses)
+    }
+
+    /// Writes what a row contributes to the no-gradient columns of [`over`](Self::over).
+    ///
+    /// | model | constants |
+    /// |---|---|
+    /// | HPS full | `ln q_i + ln c` of every negative |
+    /// | HPS single | `ln c` |
+    /// | HPS multi | `ln c − ln S` |
+    /// | HPS expected | `ln q_i` of every negative, then `ln c` |
+    /// | HPS weighted | `ln q_i + ln c` of every negative, for each preferred response in turn |
+    /// | reward targets | `ln softmax(r / T)` |
+    /// | win rates | `(P_i − ½)/β` |
+    /// | LiPO-λ | the gains of all responses, then their discounts, by the row's present scores |
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-full".parse()?;
+    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.5, 0.0])?;
+    /// let mut constants = [0.0_f64; 2];
+    /// loss.constants(&row, &mut constants)?;
+    /// // γ = 0 and c = N: every negative counts once.
+    /// assert!(constants.iter().all(|constant| constant.abs() < 1e-15));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
+        expect_length("constants", out.len(), self.constant_count(row.count()))?;
+        self.preference.constants(&self.reward, &self.pair, row, out)
     }
 
     /// The loss over columns: its definition, for tensors with autograd.
     ///
-    /// * `scores`: one column per rank, best first. For a loss that reads a sample, two: the preferred response's
-    ///   scores and the sampled ones', gathered by the caller.
-    /// * `log_weights`: [`log_weight_count`](Self::log_weight_count) columns without gradient, filled by
-    ///   [`log_weights`](Self::log_weights).
+    /// * `scores`: one column per rank, best first. For a loss that reads samples, the preferred response's scores and
+    ///   then the sampled ones', gathered by the caller. For SLiC-HF, the supervised target's log-probability after
+    ///   those of the list.
+    /// * `constants`: [`constant_count`](Self::constant_count) columns without gradient, filled by
+    ///   [`constants`](Self::constants).
     ///
     /// ```
     /// use hps_core::{Dual, Loss};
@@ -210,15 +219,8 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn over<'a, T: Tensor>(&'a self, scores: &'a [T], log_weights: &'a [T]) -> Result<Columns<'a, T>, Error> {
-        Columns::new(self, scores, log_weights)
-    }
-
-    fn with_hps(self, change: impl FnOnce(Hps) -> Hps) -> Result<Loss, Error> {
-        match self.preference {
-            Preference::Hps(hps) => Loss::new(self.reward, self.pair, Preference::Hps(change(hps))),
-            _ => Err(Cause::Unsupported { what: "only hps weighs its negatives" }.into()),
-        }
+    pub fn over<'a, T: Tensor>(&'a self, scores: &'a [T], constants: &'a [T]) -> Result<Columns<'a, T>, Error> {
+        Columns::new(self, scores, constants)
     }
 }
 

@@ -111,14 +111,19 @@ impl<F: Scalar> Anchor<F> {
         if let Some(index) = rewards.iter().position(|reward| !reward.is_finite()) {
             return Err(Cause::NonFinite { list: "reward", index }.into());
         }
+        let anchor = Self::among(retained(rewards, ties).map(|(_, reward)| reward), gamma);
+        anchor.ok_or_else(|| Cause::NoNegatives { responses: rewards.len() }.into())
+    }
+
+    /// That of these negatives, if there are any.
+    pub(crate) fn among(rewards: impl Iterator<Item = F>, gamma: f64) -> Option<Self> {
         let hardest = |kept: F, reward: F| if gamma >= 0.0 { kept.max(reward) } else { kept.min(reward) };
-        let (reward, count) = retained(rewards, ties).fold((None, 0), |(kept, count), (_, reward)| {
-            (Some(kept.map_or(reward, |kept| hardest(kept, reward))), count + 1)
-        });
-        match reward {
-            Some(reward) => Ok(Anchor { reward, retained: count }),
-            None => Err(Cause::NoNegatives { responses: rewards.len() }.into()),
-        }
+        rewards.fold(None, |anchor: Option<Self>, reward| {
+            Some(match anchor {
+                Some(anchor) => Anchor { reward: hardest(anchor.reward, reward), retained: anchor.retained + 1 },
+                None => Anchor { reward, retained: 1 },
+            })
+        })
     }
 }
 

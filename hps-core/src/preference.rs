@@ -3,17 +3,25 @@
 //! | model | negatives | paper |
 //! |---|---|---|
 //! | Bradley–Terry | the worst | Eq. 3 |
+//! | top-one | all at once | Eq. 6 |
 //! | Plackett–Luce | at every place, all that follow | Eqs. 4, 5 |
-//! | HPS full | all, weighted by hardness | Eqs. 8, 9 |
+//! | HPS full, multi, expected | all or some, weighted by hardness | Eqs. 8, 9 |
 //! | HPS single | one, drawn by hardness | Eqs. 9, 10 |
+//! | HPS weighted | as full, for several preferred responses | App. E |
+//! | reward targets, win rates | the whole list, towards its rewards | |
+//! | SLiC-HF | the worst, with a supervised term | Eq. 16 |
+//! | LiPO-λ | all pairs | Eq. 17 |
 
 use crate::error::{Cause, Error};
 use crate::hps::{self, Hps, HpsForm};
+use crate::lipo::Lipo;
 use crate::pair::Pair;
 use crate::responses::Responses;
+use crate::reward::{Reward, validate_positive};
 use crate::scalar::Scalar;
+use crate::slic::Slic;
 use crate::tensor::Tensor;
-use crate::{bradley_terry, plackett_luce};
+use crate::{bradley_terry, plackett_luce, reward_targets, top_one, win_rates};
 
 /// What the preferred score is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,21 +29,44 @@ use crate::{bradley_terry, plackett_luce};
 pub enum Preference {
     /// The best of the list against its worst.
     BradleyTerry,
+    /// The best against all others at once: the first choice of Plackett–Luce.
+    TopOne,
     /// Every response against all that are ranked behind it.
     PlackettLuce,
     /// The best against hard negatives.
     Hps(Hps),
+    /// The list against `softmax(r / T)`: InfoNCA, EXO-RW or NCA for rewards, as the pair says. EXO-RW reads no `ε`.
+    RewardTargets {
+        /// `T > 0`, in units of the rewards.
+        temperature: f64,
+    },
+    /// SPPO's squares towards win rates estimated from the rewards.
+    WinRates,
+    /// The best against the worst, with a supervised term.
+    Slic(Slic),
+    /// All pairs, weighted by their places.
+    Lipo(Lipo),
 }
 
 impl Preference {
-    /// Refuses hyperparameters out of range and pairs this model has no form for.
-    pub(crate) fn validate(&self, pair: &Pair) -> Result<(), Error> {
-        match (self, pair) {
-            (Preference::PlackettLuce, Pair::Logistic { label_smoothing, .. }) if *label_smoothing != 0.0 => {
-                Err(Cause::Unsupported { what: "label smoothing is not defined for plackett-luce" }.into())
+    /// Refuses hyperparameters out of range, and rewards and pairs this model has no form for.
+    pub(crate) fn validate(&self, reward: &Reward, pair: &Pair) -> Result<(), Error> {
+        match self {
+            Preference::BradleyTerry if *reward == Reward::LogProb => {
+                Err(Cause::Unsupported { what: "bare log-probabilities are compared by slic alone" }.into())
             }
-            (Preference::Hps(hps), _) => hps.validate(),
-            _ => Ok(()),
+            Preference::BradleyTerry => Ok(()),
+            Preference::TopOne if matches!(pair, Pair::Logistic { .. }) => Ok(()),
+            Preference::TopOne => Err(Cause::Unsupported { what: "top1 is defined for the logistic pair" }.into()),
+            Preference::PlackettLuce => plackett_luce::validate(pair),
+            Preference::Hps(hps) => hps.validate(pair),
+            Preference::RewardTargets { temperature } => {
+                validate_positive("temperature", *temperature)?;
+                reward_targets::validate(reward, pair)
+            }
+            Preference::WinRates => win_rates::validate(pair),
+            Preference::Slic(slic) => slic.validate(reward, pair),
+            Preference::Lipo(lipo) => lipo.validate(reward, pair),
         }
     }
 
@@ -43,33 +74,82 @@ impl Preference {
         matches!(self, Preference::Hps(Hps { form: HpsForm::Single, .. }))
     }
 
-    /// How many log weights go with `responses` responses.
-    pub(crate) fn log_weight_count(&self, responses: usize) -> usize {
+    pub(crate) fn reads_samples(&self) -> bool {
+        matches!(self, Preference::Hps(Hps { form: HpsForm::Multi, .. }))
+    }
+
+    /// How many numbers of scratch the kernel needs, beside the scores.
+    pub(crate) fn scratch_len(&self, pair: &Pair, responses: usize) -> usize {
+        match (self, pair) {
+            (Preference::PlackettLuce, Pair::Exo { .. }) | (Preference::Lipo(_), _) => 2 * responses,
+            _ => responses,
+        }
+    }
+
+    /// How many no-gradient columns go with `responses` responses.
+    pub(crate) fn constant_count(&self, responses: usize) -> usize {
         match self {
-            Preference::Hps(Hps { form: HpsForm::Full, .. }) => responses.saturating_sub(1),
-            Preference::Hps(Hps { form: HpsForm::Single, .. }) => 1,
+            Preference::Hps(hps) => hps.constant_count(responses),
+            Preference::RewardTargets { .. } | Preference::WinRates => responses,
+            Preference::Lipo(_) => 2 * responses,
             _ => 0,
         }
     }
 
-    pub(crate) fn log_weights<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        self.check_sample(row)?;
+    /// Refuses a number of score columns other than the definition reads.
+    pub(crate) fn expect_columns(&self, given: usize) -> Result<(), Error> {
         match self {
-            Preference::Hps(hps) => hps.log_weights(row, out),
+            Preference::Hps(Hps { form: HpsForm::Single, .. }) if given != 2 => {
+                Err(Cause::LengthMismatch { list: "score columns", given, expected: 2 }.into())
+            }
+            Preference::Hps(Hps { form: HpsForm::Weighted { weights, .. }, .. }) => {
+                hps::expect_negatives(weights, given)
+            }
+            // The supervised target's comes after those of the list.
+            Preference::Slic(_) if given == 2 => {
+                Err(Cause::LengthMismatch { list: "score columns", given, expected: 3 }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn constants<F: Scalar>(
+        &self,
+        reward: &Reward,
+        pair: &Pair,
+        row: &Responses<'_, F>,
+        out: &mut [F],
+    ) -> Result<(), Error> {
+        self.check_samples(row)?;
+        match self {
+            Preference::Hps(hps) => hps.constants(row, out),
+            Preference::RewardTargets { temperature } => reward_targets::log_targets(pair, *temperature, row, out),
+            Preference::WinRates => {
+                win_rates::targets(pair, row, out);
+                Ok(())
+            }
+            Preference::Lipo(lipo) => lipo.constants(reward, row, out),
             _ => Ok(()),
         }
     }
 
     /// The definition, on columns whose counts [`Columns`](crate::Columns) has checked.
-    pub(crate) fn define<T: Tensor>(&self, pair: &Pair, scores: &[T], log_weights: &[T]) -> Result<T, T::Error> {
+    pub(crate) fn define<T: Tensor>(&self, pair: &Pair, scores: &[T], constants: &[T]) -> Result<T, T::Error> {
         match self {
             Preference::BradleyTerry => bradley_terry::define(pair, scores),
+            Preference::TopOne => top_one::define(pair, scores),
             Preference::PlackettLuce => plackett_luce::define(pair, scores),
-            Preference::Hps(_) => hps::define(pair, scores, log_weights),
+            Preference::Hps(hps) => hps.define(pair, scores, constants),
+            Preference::RewardTargets { .. } => reward_targets::define(pair, scores, constants),
+            Preference::WinRates => win_rates::define(pair, scores, constants),
+            Preference::Slic(slic) => slic.define(pair, scores),
+            Preference::Lipo(lipo) => lipo.define(pair, scores, constants),
         }
     }
 
-    /// Returns `L` and writes `∂L/∂s_i`; `scratch` is at least as long as `scores`.
+    /// Returns `L` and writes `∂L/∂s_i`.
+    ///
+    /// * `scratch`: at least [`scratch_len`](Self::scratch_len) numbers.
     pub(crate) fn value_and_gradient<F: Scalar>(
         &self,
         pair: &Pair,
@@ -78,19 +158,30 @@ impl Preference {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
-        self.check_sample(row)?;
+        self.check_samples(row)?;
         match self {
             Preference::BradleyTerry => Ok(bradley_terry::value_and_gradient(pair, scores, gradient)),
+            Preference::TopOne => Ok(top_one::value_and_gradient(pair, scores, gradient)),
             Preference::PlackettLuce => Ok(plackett_luce::value_and_gradient(pair, scores, scratch, gradient)),
             Preference::Hps(hps) => hps.value_and_gradient(pair, row, scores, scratch, gradient),
+            Preference::RewardTargets { temperature } => {
+                let log_targets = &mut scratch[..scores.len()];
+                reward_targets::value_and_gradient(pair, *temperature, row, scores, log_targets, gradient)
+            }
+            Preference::WinRates => Ok(win_rates::value_and_gradient(pair, row, scores, gradient)),
+            Preference::Slic(slic) => slic.value_and_gradient(pair, row, scores, gradient),
+            Preference::Lipo(lipo) => lipo.value_and_gradient(row, scores, &mut scratch[..2 * scores.len()], gradient),
         }
     }
 
-    fn check_sample<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
-        match (self.reads_sample(), row.sample()) {
-            (true, None) => Err(Cause::SampleMissing.into()),
-            (false, Some(_)) => {
-                Err(Cause::Unsupported { what: "the row names one sampled negative, the loss reads them all" }.into())
+    /// A row that names samples says that what another loss would read has no meaning.
+    fn check_samples<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
+        let (one, several) = (row.sample().is_some(), row.samples().is_some());
+        match (self.reads_sample(), self.reads_samples()) {
+            (true, _) if !one => Err(Cause::SampleMissing.into()),
+            (_, true) if !several => Err(Cause::SampleMissing.into()),
+            (reads_one, reads_several) if (one && !reads_one) || (several && !reads_several) => {
+                Err(Cause::Unsupported { what: "the row names sampled negatives, the loss reads others" }.into())
             }
             _ => Ok(()),
         }

@@ -27,12 +27,21 @@ pub struct Responses<'a, F> {
     lengths: &'a [u32],
     rewards: &'a [F],
     sample: Option<Sample>,
+    samples: Option<Samples<'a>>,
+    scales: Option<&'a [F]>,
+    supervised: Option<F>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) index: usize,
     /// Out of how many negatives it was drawn, where the row does not hold them all.
+    pub(crate) drawn_from: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Samples<'a> {
+    pub(crate) indices: &'a [usize],
     pub(crate) drawn_from: Option<usize>,
 }
 
@@ -66,7 +75,16 @@ impl<'a, F: Scalar> Responses<'a, F> {
         if let Some(index) = lengths.iter().position(|&length| length == 0) {
             return Err(Cause::ZeroLength { index }.into());
         }
-        Ok(Responses { policy, reference, lengths, rewards, sample: None })
+        Ok(Responses {
+            policy,
+            reference,
+            lengths,
+            rewards,
+            sample: None,
+            samples: None,
+            scales: None,
+            supervised: None,
+        })
     }
 
     /// Names the one negative that counts, `index` in `1..n`, drawn from all the negatives of this row.
@@ -74,9 +92,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// Only a loss that compares with one sample takes such a row; the others refuse it, as it says that what they
     /// would read has no meaning.
     pub fn with_sample(mut self, index: usize) -> Result<Self, Error> {
-        if index == 0 || index >= self.count() {
-            return Err(Cause::SampleNotNegative { index, responses: self.count() }.into());
-        }
+        self.expect_behind_preferred(index)?;
         self.sample = Some(Sample { index, drawn_from: None });
         Ok(self)
     }
@@ -100,11 +116,64 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// ```
     pub fn with_sample_from(self, index: usize, negatives: usize) -> Result<Self, Error> {
         let mut row = self.with_sample(index)?;
-        if negatives == 0 {
-            return Err(Cause::NoNegatives { responses: self.count() }.into());
-        }
+        row.expect_negatives(negatives)?;
         row.sample = Some(Sample { index, drawn_from: Some(negatives) });
         Ok(row)
+    }
+
+    /// Names the `S ≥ 1` draws of a loss that compares with several: each in `1..n`, with repetition, drawn from all
+    /// the negatives of this row. As [`with_sample`](Self::with_sample), other losses refuse such a row.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-multi".parse()?;
+    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.0, 0.0])?.with_samples(&[2, 1, 2])?;
+    /// let mut gradient = [0.0; 3];
+    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 6], &mut gradient)?;
+    /// assert!((value - 3.0_f64.ln()).abs() < 1e-15 && (gradient[2] - 2.0 * gradient[1]).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_samples(mut self, indices: &'a [usize]) -> Result<Self, Error> {
+        if indices.is_empty() {
+            return Err(Cause::SampleMissing.into());
+        }
+        indices.iter().try_for_each(|&index| self.expect_behind_preferred(index))?;
+        self.samples = Some(Samples { indices, drawn_from: None });
+        Ok(self)
+    }
+
+    /// As [`with_samples`](Self::with_samples), drawn among `negatives` responses that this row does not all hold.
+    pub fn with_samples_from(self, indices: &'a [usize], negatives: usize) -> Result<Self, Error> {
+        let mut row = self.with_samples(indices)?;
+        row.expect_negatives(negatives)?;
+        row.samples = Some(Samples { indices, drawn_from: Some(negatives) });
+        Ok(row)
+    }
+
+    /// Gives each response a factor `k_i > 0` of its own, for [`ResponseScale::FromRow`](crate::ResponseScale).
+    pub fn with_scales(mut self, scales: &'a [F]) -> Result<Self, Error> {
+        if scales.len() != self.count() {
+            return Err(Cause::LengthMismatch { list: "scales", given: scales.len(), expected: self.count() }.into());
+        }
+        if let Some(index) = scales.iter().position(|&scale| !(scale > F::zero() && scale.is_finite())) {
+            let given = scales[index].widen();
+            return Err(Cause::OutOfRange { list: "scale", index, given, range: "(0, inf)" }.into());
+        }
+        self.scales = Some(scales);
+        Ok(self)
+    }
+
+    /// Gives the prompt a supervised target's summed log-probability under the policy, nats, for
+    /// [`Slic`](crate::Slic).
+    pub fn with_supervised(mut self, log_prob: F) -> Result<Self, Error> {
+        if !log_prob.is_finite() {
+            return Err(Cause::NonFinite { list: "supervised log-prob", index: 0 }.into());
+        }
+        self.supervised = Some(log_prob);
+        Ok(self)
     }
 
     /// How many responses, `n`.
@@ -137,7 +206,40 @@ impl<'a, F: Scalar> Responses<'a, F> {
         self.sample.map(|sample| sample.index)
     }
 
+    /// The indices of the several draws, if they are named.
+    pub fn samples(&self) -> Option<&'a [usize]> {
+        self.samples.map(|samples| samples.indices)
+    }
+
+    /// A factor per response, if given.
+    pub fn scales(&self) -> Option<&'a [F]> {
+        self.scales
+    }
+
+    /// The supervised target's log-probability under the policy, if given.
+    pub fn supervised(&self) -> Option<F> {
+        self.supervised
+    }
+
     pub(crate) fn draw(&self) -> Option<Sample> {
         self.sample
+    }
+
+    pub(crate) fn draws(&self) -> Option<Samples<'a>> {
+        self.samples
+    }
+
+    fn expect_behind_preferred(&self, index: usize) -> Result<(), Error> {
+        if index == 0 || index >= self.count() {
+            return Err(Cause::SampleNotNegative { index, responses: self.count() }.into());
+        }
+        Ok(())
+    }
+
+    fn expect_negatives(&self, negatives: usize) -> Result<(), Error> {
+        if negatives == 0 {
+            return Err(Cause::NoNegatives { responses: self.count() }.into());
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,16 @@
 //! The implicit reward: what the model's own score of a response is.
 //!
-//! DPO (Eq. 3): `s_i = β (log π_i − log π_ref,i)`, up to a constant of the prompt that cancels in every difference.
+//! | reward | `s_i` | paper |
+//! |---|---|---|
+//! | DPO; also EXO and NCA | `β h_i` | Eq. 3 |
+//! | KTO's reward | `k_i h_i` | Eq. 18 |
+//! | SimPO | `β log π_i / l_i` | Eq. 19 |
+//! | R-DPO | `β h_i + α l_i` | Park et al. 2024 |
+//! | log ratio, for IPO and SPPO | `h_i` or `h_i / l_i` | Azar et al. 2023, Eq. 17 |
+//! | log-prob, for SLiC-HF | `log π_i` | Eq. 16 |
+//!
+//! `h_i = log π_i − log π_ref,i`, nats, summed over the `l_i` tokens. Up to a constant of the prompt, which cancels in
+//! every difference of scores.
 
 use crate::error::{Cause, Error};
 use crate::responses::Responses;
@@ -15,27 +25,101 @@ pub enum Reward {
         /// Strength of the pull towards the reference policy.
         beta: f64,
     },
+    /// `s_i = k_i (log π_i − log π_ref,i)`: KTO's reward, not its loss with reference point and prospect value.
+    Kto {
+        /// `k_i`.
+        scale: ResponseScale,
+    },
+    /// `s_i = β log π_i / l_i`: no reference policy. Its target margin is [`Pair::Logistic`](crate::Pair)'s.
+    SimPo {
+        /// `β > 0`.
+        beta: f64,
+    },
+    /// `s_i = β (log π_i − log π_ref,i) + α l_i`.
+    ///
+    /// Maximising `E[r − α l] − β KL` gives `r = β h + α l` up to a constant, so a positive `α` credits length in the
+    /// implicit reward and thereby teaches brevity. The evaluation metric of R-DPO has the opposite sign.
+    RDpo {
+        /// `β > 0`.
+        beta: f64,
+        /// `α`, per token; any number.
+        alpha: f64,
+    },
+    /// `s_i = log π_i − log π_ref,i`, or its mean over tokens: the unit of IPO and SPPO, whose `β` is in the pair.
+    LogRatio {
+        /// Whether to divide by `l_i`.
+        per_token: bool,
+    },
+    /// `s_i = log π_i`.
+    LogProb,
+}
+
+/// The factor `k_i > 0` of KTO's reward.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ResponseScale {
+    /// `k_i = β`: then it is DPO's reward.
+    Constant(f64),
+    /// `k_i = β / l_i`.
+    PerToken(f64),
+    /// Given by [`Responses::with_scales`].
+    FromRow,
 }
 
 impl Reward {
     /// The β of the paper's experiments.
     pub const DEFAULT_BETA: f64 = 0.1;
 
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// `β`, if this reward has one.
+    pub fn beta(&self) -> Option<f64> {
         match *self {
-            Reward::Dpo { beta } if beta > 0.0 && beta.is_finite() => Ok(()),
-            Reward::Dpo { beta } => Err(Cause::BadHyper { name: "beta", given: beta, range: "(0, inf)" }.into()),
+            Reward::Dpo { beta } | Reward::SimPo { beta } | Reward::RDpo { beta, .. } => Some(beta),
+            Reward::Kto { scale: ResponseScale::Constant(beta) | ResponseScale::PerToken(beta) } => Some(beta),
+            _ => None,
+        }
+    }
+
+    /// The same reward with another `β`, if it has one.
+    pub(crate) fn with_beta(self, beta: f64) -> Option<Reward> {
+        match self {
+            Reward::Dpo { .. } => Some(Reward::Dpo { beta }),
+            Reward::SimPo { .. } => Some(Reward::SimPo { beta }),
+            Reward::RDpo { alpha, .. } => Some(Reward::RDpo { beta, alpha }),
+            Reward::Kto { scale: ResponseScale::Constant(_) } => {
+                Some(Reward::Kto { scale: ResponseScale::Constant(beta) })
+            }
+            Reward::Kto { scale: ResponseScale::PerToken(_) } => {
+                Some(Reward::Kto { scale: ResponseScale::PerToken(beta) })
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if let Some(beta) = self.beta() {
+            validate_positive("beta", beta)?;
+        }
+        match *self {
+            Reward::RDpo { alpha, .. } if !alpha.is_finite() => {
+                Err(Cause::BadHyper { name: "alpha", given: alpha, range: "(-inf, inf)" }.into())
+            }
+            _ => Ok(()),
         }
     }
 
     /// Writes the scores of all responses; `out` has one entry per response.
     pub(crate) fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        match *self {
-            Reward::Dpo { beta } => {
-                let beta = F::narrow(beta);
-                for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
-                    *score = beta * (policy - reference);
-                }
+        if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
+            return Err(Cause::InputMissing { what: "a scale per response" }.into());
+        }
+        for (index, score) in out.iter_mut().enumerate() {
+            let unscaled = match self {
+                Reward::SimPo { .. } | Reward::LogProb => row.policy()[index],
+                _ => row.policy()[index] - row.reference()[index],
+            };
+            *score = self.slope(row, index) * unscaled;
+            if let Reward::RDpo { alpha, .. } = *self {
+                *score = *score + F::narrow(alpha) * length(row, index);
             }
         }
         // Finite log-probabilities can still overflow here, most easily in f32.
@@ -46,12 +130,34 @@ impl Reward {
     }
 
     /// Turns `∂L/∂s_i` into `∂L/∂log π_i`, in place.
-    pub(crate) fn chain<F: Scalar>(&self, _row: &Responses<'_, F>, gradient: &mut [F]) {
-        match *self {
-            Reward::Dpo { beta } => {
-                let beta = F::narrow(beta);
-                gradient.iter_mut().for_each(|entry| *entry = beta * *entry);
-            }
+    pub(crate) fn chain<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) {
+        for (index, entry) in gradient.iter_mut().enumerate() {
+            *entry = self.slope(row, index) * *entry;
         }
     }
+
+    /// `∂s_i/∂log π_i`.
+    fn slope<F: Scalar>(&self, row: &Responses<'_, F>, index: usize) -> F {
+        match *self {
+            Reward::Dpo { beta } | Reward::RDpo { beta, .. } => F::narrow(beta),
+            Reward::Kto { scale: ResponseScale::Constant(beta) } => F::narrow(beta),
+            Reward::Kto { scale: ResponseScale::PerToken(beta) } => F::narrow(beta) / length(row, index),
+            // Whether the row carries them, `scores` has checked.
+            Reward::Kto { scale: ResponseScale::FromRow } => row.scales().map_or(F::nan(), |scales| scales[index]),
+            Reward::SimPo { beta } => F::narrow(beta) / length(row, index),
+            Reward::LogRatio { per_token: true } => length(row, index).recip(),
+            Reward::LogRatio { per_token: false } | Reward::LogProb => F::one(),
+        }
+    }
+}
+
+pub(crate) fn validate_positive(name: &'static str, given: f64) -> Result<(), Error> {
+    if given > 0.0 && given.is_finite() {
+        return Ok(());
+    }
+    Err(Cause::BadHyper { name, given, range: "(0, inf)" }.into())
+}
+
+fn length<F: Scalar>(row: &Responses<'_, F>, index: usize) -> F {
+    F::narrow(f64::from(row.lengths()[index]))
 }

@@ -15,6 +15,12 @@
 //! Floats stop at step 1, whose two products and floor are the same on every IEEE machine. Sums of `e^x` are not: two
 //! orders of summation in f32 draw differently a few times in a million.
 //!
+//! **Several draws** ([`draw_many`](NegativeSampler::draw_many)) take consecutive values of `draw` in the counter.
+//! **Without replacement** ([`draw_distinct`](NegativeSampler::draw_distinct)) the `k`-th draw, `k = 0, 1, …`, is made by
+//! steps 1 to 4 with `draw + k` in the counter, from the retained negatives that no earlier draw took: their number is
+//! `N`, theirs are `r*` and `W`. So the first is the draw itself, each follows `q` of what is left, and where `γ` is
+//! large they come in order of reward.
+//!
 //! **What the integers cost.** The weights make some `q̃` in place of `q`, with
 //! `|q̃_i − q_i| ≤ 10^−6 q_i + (1 + N q_i) · 2^(⌈log2 N⌉ − 30)`;
 //! among 99 negatives at most 1.3e-5, whatever `γ`, and among a few thousand at most 1 %. A negative whose `q_i` is less
@@ -23,11 +29,12 @@
 //! **Promise.** Which negatives a seed draws is part of this crate's interface: changing it is a breaking change.
 
 use crate::error::{Cause, Error};
-use crate::half_power::{half_power, high_product};
 use crate::negatives::{Anchor, TiePolicy, retained};
 use crate::philox::Philox;
 use crate::scalar::Scalar;
-use core::f64::consts::LOG2_E;
+
+mod weights;
+use weights::IntegerWeights;
 
 /// Draws negatives, reproducibly: a draw depends on the seed, the [`Position`] and the prompt's rewards alone.
 ///
@@ -83,54 +90,123 @@ impl NegativeSampler {
         position: Position,
     ) -> Result<usize, Error> {
         let weights = IntegerWeights::new(rewards, gamma, ties)?;
-        let total = retained(rewards, ties).map(|(_, reward)| weights.of(reward)).sum();
-        let [word, ..] = self.philox.block([position.row, position.epoch, position.draw, Self::DOMAIN]);
-        let target = high_product(word, total);
-        let mut cumulative = 0;
-        let mut drawn = 0;
-        for (index, reward) in retained(rewards, ties) {
-            cumulative += weights.of(reward);
-            drawn = index;
-            // Happens at the latest with the last positive weight: target < W.
-            if cumulative > target {
-                break;
-            }
+        Ok(weights.index_at(|| retained(rewards, ties), self.word(position, 0)?))
+    }
+
+    /// Draws `out.len()` negatives, independently: entry `k` is [`draw`](Self::draw) with `position.draw + k`.
+    ///
+    /// ```
+    /// use hps_core::{NegativeSampler, Position, TiePolicy};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let (sampler, position) = (NegativeSampler::new(7), Position { row: 3, epoch: 0, draw: 0 });
+    /// let mut drawn = [0; 6];
+    /// sampler.draw_many(&[2.0, 1.5, -0.5, -3.0], 0.5, TiePolicy::Keep, position, &mut drawn)?;
+    /// assert_eq!(drawn, [2, 3, 1, 1, 1, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn draw_many<F: Scalar>(
+        &self,
+        rewards: &[F],
+        gamma: f64,
+        ties: TiePolicy,
+        position: Position,
+        out: &mut [usize],
+    ) -> Result<(), Error> {
+        let weights = IntegerWeights::new(rewards, gamma, ties)?;
+        for (number, drawn) in out.iter_mut().enumerate() {
+            *drawn = weights.index_at(|| retained(rewards, ties), self.word(position, number)?);
         }
-        Ok(drawn)
+        Ok(())
+    }
+
+    /// Draws `out.len()` different negatives, in the order in which they were drawn; at most as many as are retained.
+    ///
+    /// Entry 0 is [`draw`](Self::draw); each further one is drawn from those left, at `position.draw + k`. In
+    /// `O(n S²)` for `S` draws.
+    ///
+    /// ```
+    /// use hps_core::{NegativeSampler, Position, TiePolicy};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let (sampler, position) = (NegativeSampler::new(7), Position { row: 3, epoch: 0, draw: 0 });
+    /// let rewards = [2.0, -0.5, 1.5, -3.0];
+    /// let mut drawn = [0; 3];
+    /// sampler.draw_distinct(&rewards, 0.0, TiePolicy::Keep, position, &mut drawn)?;
+    /// assert_eq!(drawn, [3, 2, 1]);
+    /// // γ = ∞ takes the hardest first.
+    /// sampler.draw_distinct(&rewards, f64::INFINITY, TiePolicy::Keep, position, &mut drawn)?;
+    /// assert_eq!(drawn, [2, 1, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn draw_distinct<F: Scalar>(
+        &self,
+        rewards: &[F],
+        gamma: f64,
+        ties: TiePolicy,
+        position: Position,
+        out: &mut [usize],
+    ) -> Result<(), Error> {
+        let negatives = Anchor::find(rewards, gamma, ties)?.retained;
+        if out.len() > negatives {
+            return Err(Cause::Unsupported { what: "more draws without replacement than negatives" }.into());
+        }
+        for number in 0..out.len() {
+            let (taken, rest) = out.split_at_mut(number);
+            let left = || retained(rewards, ties).filter(|(index, _)| !taken.contains(index));
+            // Never empty: fewer were taken than there are negatives.
+            let Some(anchor) = Anchor::among(left().map(|(_, reward)| reward), gamma) else { continue };
+            rest[0] = IntegerWeights::around(&anchor, gamma)?.index_at(left, self.word(position, number)?);
+        }
+        Ok(())
+    }
+
+    /// Step 3's `u`, `number` draws after the position.
+    fn word(&self, position: Position, number: usize) -> Result<u32, Error> {
+        let draw = u32::try_from(number).ok().and_then(|number| position.draw.checked_add(number));
+        let draw = draw.ok_or(Cause::Unsupported { what: "more than 2^32 draws in one epoch of a row" })?;
+        let [word, ..] = self.philox.block([position.row, position.epoch, draw, Self::DOMAIN]);
+        Ok(word)
     }
 }
 
-/// Steps 1 and 2.
-struct IntegerWeights {
-    anchor: f64,
+/// Draws one negative with a generator of the caller's: steps 1 to 4 with its next word as `u`.
+///
+/// * `rewards`, `gamma`, `ties`: as for [`NegativeSampler::draw`].
+/// * `generator`: asked for one `u32`.
+///
+/// ```
+/// use hps_core::{TiePolicy, draw_with_generator};
+/// # use core::convert::Infallible;
+///
+/// struct Counter(u32); // stands for a generator of the rand crates
+/// impl rand_core::TryRng for Counter {
+///     type Error = Infallible;
+///     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+///         self.0 = self.0.wrapping_add(0x4000_0000);
+///         Ok(self.0)
+///     }
+///     # fn try_next_u64(&mut self) -> Result<u64, Infallible> { rand_core::utils::next_u64_via_u32(self) }
+///     # fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> { bytes.fill(0); Ok(()) }
+/// }
+///
+/// # fn main() -> Result<(), hps_core::Error> {
+/// let mut generator = Counter(0);
+/// let mut draw = || draw_with_generator(&[1.0, 0.0, 0.0], 0.0, TiePolicy::Keep, &mut generator);
+/// assert_eq!([draw()?, draw()?, draw()?], [1, 2, 2]); // u = 1/4, 1/2, 3/4
+/// # Ok(())
+/// # }
+/// ```
+pub fn draw_with_generator<F: Scalar, R: rand_core::Rng + ?Sized>(
+    rewards: &[F],
     gamma: f64,
-    scale_shift: u32,
-}
-
-impl IntegerWeights {
-    fn new<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy) -> Result<Self, Error> {
-        let anchor = Anchor::find(rewards, gamma, ties)?;
-        // ⌈log2 N⌉
-        let scale_shift = usize::BITS - (anchor.retained - 1).leading_zeros();
-        if scale_shift > 31 {
-            return Err(Cause::Unsupported { what: "sampling among more than 2^31 negatives" }.into());
-        }
-        Ok(IntegerWeights { anchor: anchor.reward.widen(), gamma, scale_shift })
-    }
-
-    fn of<F: Scalar>(&self, reward: F) -> u32 {
-        let difference = reward.widen() - self.anchor;
-        // γ = 0 on its own: 0 · ∞ is not a number, where rewards are so far apart that their difference overflows.
-        let exponent = if difference == 0.0 || self.gamma == 0.0 {
-            0
-        } else if self.gamma.is_infinite() {
-            return 0;
-        } else {
-            // A conversion to u32 rounds down and saturates.
-            (-self.gamma * difference * (LOG2_E * 16_777_216.0)) as u32
-        };
-        half_power(exponent).checked_shr(self.scale_shift + (exponent >> 24)).unwrap_or(0)
-    }
+    ties: TiePolicy,
+    generator: &mut R,
+) -> Result<usize, Error> {
+    let weights = IntegerWeights::new(rewards, gamma, ties)?;
+    Ok(weights.index_at(|| retained(rewards, ties), generator.next_u32()))
 }
 
 /// The first index whose cumulative probability exceeds `uniform`: NumPy's `choice`, for float probabilities.

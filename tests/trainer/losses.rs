@@ -5,7 +5,8 @@ use crate::policy::fresh;
 use crate::run::{LOSSES, config, first, named, run};
 use crate::tolerance::{F64, OVERFITTED};
 use hps_core::Responses;
-use hps_llama::train::TrainConfig;
+use hps_llama::ErrorKind;
+use hps_llama::train::{TrainConfig, Trainer};
 use std::f64::consts::LN_2;
 
 /// The losses of four responses that all score 0, in the order of [`LOSSES`]: `ln 2`, `Σ_k ln k`, `ln 2`, `ln (1 + 3)`.
@@ -46,5 +47,27 @@ fn a_small_batch_is_overfitted() {
         assert!(last.loss < OVERFITTED * first.loss, "{name}: {} to {}", first.loss, last.loss);
         assert_eq!(last.rewards_accuracies, 1.0, "{name}");
         assert!(last.rewards_hard_margins > 0.0 && last.rewards_margins >= last.rewards_hard_margins, "{name}");
+    }
+}
+
+/// Losses that read more than a trainer gives: several samples, or a supervised response.
+#[test]
+fn losses_that_need_more_are_refused_before_the_first_step() {
+    for name in ["dpo-hps-multi", "slic"] {
+        let error =
+            Trainer::new(fresh(0.0), fours(2), config(name)).err().unwrap_or_else(|| panic!("{name} was taken"));
+        assert_eq!(error.kind(), ErrorKind::Option, "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+/// Every other published loss runs, and starts from rewards of exactly zero.
+#[test]
+fn published_losses_run() {
+    let names = ["simpo-bt", "kto-hps", "rdpo-hps-full", "exo-pl", "nca-hps-full", "ipo-hps-expected", "hinge", "lipo"];
+    for name in names.into_iter().chain(["sppo-pl", "exo-rw", "nca-k", "infonca-k", "dpo-top1", "dpo-hps-weighted"]) {
+        let log = first(fresh(0.0), &fours(2), config(name));
+        assert!(log.loss.is_finite() && log.grad_norm > 0.0, "{name}: {log:?}");
+        assert!(name.starts_with("simpo") || name.starts_with("rdpo") || log.rewards_margins == 0.0, "{name}: {log:?}");
     }
 }

@@ -63,7 +63,7 @@ fn the_reference_does_not_move_with_the_policy() {
     let (examples, initial) = (uneven(4), full());
     for name in ["dpo-pl", "dpo-hps-full"] {
         let config = TrainConfig { num_train_epochs: 6, ..config(name) };
-        let beta = config.loss.beta();
+        let beta = config.loss.beta().expect("a scale");
         let mut trainer = trainer(full(), &examples, config);
         for step in 1..=6 {
             let expected = expected(trainer.policy(), &initial, &examples, beta);

@@ -32,6 +32,9 @@ pub struct Row<F> {
     pub reference: Vec<F>,
     pub lengths: Vec<u32>,
     pub rewards: Vec<F>,
+    pub scales: Vec<F>,
+    pub supervised: F,
+    pub samples: Vec<usize>,
 }
 
 impl Row<f64> {
@@ -41,7 +44,15 @@ impl Row<f64> {
         let count = 2 + generator.index(39);
         let all_equal = number.is_multiple_of(7);
         let ties = number.is_multiple_of(3);
-        let mut row = Row { policy: vec![], reference: vec![], lengths: vec![], rewards: vec![] };
+        let mut row = Row {
+            policy: vec![],
+            reference: vec![],
+            lengths: vec![],
+            rewards: vec![],
+            scales: vec![],
+            supervised: generator.between(-300.0, 0.0),
+            samples: vec![],
+        };
         for _ in 0..count {
             let reference = generator.between(-300.0, -20.0);
             let mut change = if all_equal { 0.0 } else { generator.between(-10.0 * spread, 10.0 * spread) };
@@ -54,7 +65,9 @@ impl Row<f64> {
             row.reference.push(reference);
             row.lengths.push(1 + generator.index(500) as u32);
             row.rewards.push(reward);
+            row.scales.push(generator.between(0.01, 0.3));
         }
+        row.samples = (0..1 + generator.index(6)).map(|_| 1 + generator.index(count - 1)).collect();
         // Best first, and alone there: a tie policy must not mask them all.
         row.rewards.sort_by(|a, b| b.total_cmp(a));
         row.rewards[0] += 1.0;
@@ -69,6 +82,9 @@ impl Row<f64> {
             reference: vec![0.0; scores.len()],
             lengths: vec![1; scores.len()],
             rewards: rewards.to_vec(),
+            scales: vec![1.0; scores.len()],
+            supervised: -1.0,
+            samples: (1..scores.len()).collect(),
         }
     }
 
@@ -79,6 +95,9 @@ impl Row<f64> {
             reference: narrow(&self.reference),
             lengths: self.lengths.clone(),
             rewards: narrow(&self.rewards),
+            scales: narrow(&self.scales),
+            supervised: self.supervised as f32,
+            samples: self.samples.clone(),
         }
     }
 }
@@ -91,6 +110,9 @@ impl Row<f32> {
             reference: widen(&self.reference),
             lengths: self.lengths.clone(),
             rewards: widen(&self.rewards),
+            scales: widen(&self.scales),
+            supervised: f64::from(self.supervised),
+            samples: self.samples.clone(),
         }
     }
 }
@@ -100,9 +122,15 @@ impl<F: hps_core::Scalar> Row<F> {
         Responses::new(&self.policy, &self.reference, &self.lengths, &self.rewards).unwrap()
     }
 
-    /// As [`responses`](Self::responses), naming the sample if the loss reads one.
+    /// As [`responses`](Self::responses), with all that the loss reads besides.
     pub fn responses_for(&self, loss: &hps_core::Loss, sample: usize) -> Responses<'_, F> {
-        let row = self.responses();
-        if loss.reads_sample() { row.with_sample(sample).unwrap() } else { row }
+        let row = self.responses().with_scales(&self.scales).unwrap().with_supervised(self.supervised).unwrap();
+        if loss.reads_sample() {
+            row.with_sample(sample).unwrap()
+        } else if loss.reads_samples() {
+            row.with_samples(&self.samples).unwrap()
+        } else {
+            row
+        }
     }
 }

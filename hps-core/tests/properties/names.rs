@@ -1,5 +1,6 @@
 //! Names parse to what they print from.
 
+use crate::losses::names;
 use hps_core::{ErrorKind, GammaSchedule, Hps, HpsForm, Loss, NegativeScale, Pair, Preference, Reward, TiePolicy};
 
 #[test]
@@ -9,12 +10,42 @@ fn losses_parse_and_print() {
         ("dpo-pl", Preference::PlackettLuce),
         ("dpo-hps", Preference::Hps(Hps::single())),
         ("dpo-hps-full", Preference::Hps(Hps::full())),
+        ("dpo-hps-multi", Preference::Hps(Hps::multi())),
+        ("dpo-hps-expected", Preference::Hps(Hps::expected())),
+        ("dpo-top1", Preference::TopOne),
     ];
     for (name, preference) in expected {
         let loss: Loss = name.parse().unwrap();
         assert_eq!(loss, Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, preference).unwrap());
         assert_eq!(loss.to_string(), name);
         assert_eq!(loss.with_beta(0.7).unwrap().to_string(), name);
+    }
+}
+
+#[test]
+fn every_name_parses_and_prints() {
+    let names = names();
+    assert_eq!(names.len(), 4 * 8 + 2 * 5 + 2 * 4 + 7);
+    for name in &names {
+        let loss: Loss = name.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(&loss.to_string(), name);
+        assert_eq!(Loss::new(loss.reward(), loss.pair(), loss.preference()), Ok(loss));
+        assert_eq!(loss.beta().is_none(), name == "slic", "{name}");
+    }
+    let losses: Vec<Loss> = names.iter().map(|name| name.parse().unwrap()).collect();
+    for (index, loss) in losses.iter().enumerate() {
+        assert!(!losses[..index].contains(loss), "{loss} is another's name");
+    }
+}
+
+#[test]
+fn families_and_models_that_do_not_go_together_are_refused() {
+    let unsupported = ["exo-top1", "nca-hps-multi", "exo-hps-weighted", "ipo-hps-full", "sppo-hps-full", "ipo-top1"];
+    for name in unsupported {
+        assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::Unsupported, "{name}");
+    }
+    for name in ["slic-bt", "hinge-pl", "lipo-pl", "exo-k", "nca-rw", "dpo-soft-bt", "infonca", "dpo-hps-single"] {
+        assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::UnknownName, "{name}");
     }
 }
 

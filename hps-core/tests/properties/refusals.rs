@@ -73,7 +73,7 @@ fn samples() {
     refused(
         evaluate(&loss("dpo-hps"), &row()),
         SampleMissing,
-        "the loss compares with one sampled negative, but the row names none",
+        "the loss compares with sampled negatives, but the row names none",
     );
     let sampled = row().with_sample(1).unwrap();
     for name in ["dpo-bt", "dpo-pl", "dpo-hps-full"] {
@@ -143,7 +143,7 @@ fn buffers() {
     let gradient = loss.value_and_gradient(&row(), &mut [0.0; 6], &mut [0.0; 4]);
     refused(gradient, LengthMismatch, "gradient: 4 entries given, 3 expected");
     refused(loss.scores(&row(), &mut [0.0; 2]), LengthMismatch, "scores: 2 entries given, 3 expected");
-    refused(loss.log_weights(&row(), &mut [0.0; 3]), LengthMismatch, "log weights: 3 entries given, 2 expected");
+    refused(loss.constants(&row(), &mut [0.0; 3]), LengthMismatch, "constants: 3 entries given, 2 expected");
     let free = log_weights(&REWARDS, 0.0, TiePolicy::Keep, &mut [0.0; 3]);
     refused(free, LengthMismatch, "log weights: 3 entries given, 2 expected");
 }
@@ -152,9 +152,9 @@ fn buffers() {
 fn columns() {
     use ErrorKind::*;
     refused(loss("dpo-bt").over(&[0.0_f64], &[]), TooFewResponses, "1 responses given, at least 2 are needed");
-    let text = "log weight columns: 0 entries given, 2 expected";
+    let text = "constant columns: 0 entries given, 2 expected";
     refused(loss("dpo-hps-full").over(&[0.0_f64; 3], &[]), LengthMismatch, text);
-    let text = "log weight columns: 1 entries given, 0 expected";
+    let text = "constant columns: 1 entries given, 0 expected";
     refused(loss("dpo-pl").over(&[0.0_f64; 3], &[0.0]), LengthMismatch, text);
     let text = "score columns: 3 entries given, 2 expected";
     refused(loss("dpo-hps").over(&[0.0_f64; 3], &[0.0]), LengthMismatch, text);

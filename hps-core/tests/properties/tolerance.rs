@@ -1,16 +1,17 @@
 //! Every tolerance of these tests, with its reason. Measured values are the largest over all the rows a test draws.
 
-/// A kernel against its definition under f64 dual numbers, as a share of `1 + |value|`. Scores reach ±60, so exponents
+/// A kernel against its definition under f64 dual numbers, as a share of `1 + |value|`, or of the largest number of the
+/// row where a loss is a difference of large ones. Scores reach ±60, so exponents
 /// reach 120 and carry an error of 120 · 1.1e-16 = 1.3e-14, the terms' relative error; sums of up to 40 of them average
-/// it out rather than add it up. Measured 1.3e-14.
+/// it out rather than add it up. Measured 1.7e-14.
 pub const KERNEL_F64: f64 = 1e-13;
 
 /// An f32 kernel against the f64 kernel on the same f32 inputs, as a share of `1 + |value|`: the exponents' error above
-/// with f32's 6e-8, 120 · 6e-8 = 7.2e-6. Measured 4.2e-6.
-pub const KERNEL_F32: f64 = 8e-6;
+/// with f32's 6e-8, 120 · 6e-8 = 7.2e-6, and as much again from rounding the scores. Measured 5.0e-6.
+pub const KERNEL_F32: f64 = 1.5e-5;
 
 /// Sum of gradient entries that cancel exactly in mathematics. Plackett-Luce entries reach 40, the longest list, each
-/// with the relative error of 1.3e-14 above: 5e-13 for the largest, and a few are as large. Measured 2.0e-13.
+/// with the relative error of 1.3e-14 above: 5e-13 for the largest, and a few are as large. Measured 2.6e-13.
 pub const ZERO_SUM_F64: f64 = 1e-12;
 
 /// Two formulas for one number of size about 1, each a handful of f64 roundings; as a share of `1 + |value|` where the

@@ -2,7 +2,7 @@
 
 use super::{AdamWConfig, SchedulerType};
 use crate::{Error, ErrorKind, Result};
-use hps_core::{GammaSchedule, Loss};
+use hps_core::{GammaSchedule, Loss, Responses};
 
 /// Options of a run, by transformers' and TRL's names.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,10 +65,25 @@ impl TrainConfig {
             ("per_device_train_batch_size", self.per_device_train_batch_size),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps),
         ];
-        match counts.iter().find(|(_, count)| *count == 0) {
-            Some((name, _)) => wrong(format!("`{name}` is 0; it is at least 1")),
-            None => Ok(()),
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return wrong(format!("`{name}` is 0; it is at least 1"));
         }
+        self.check_loss()
+    }
+
+    /// Refuses a loss that reads more than the trainer gives it: several samples, scales of one's own, a supervised
+    /// response. Tried on a row whose scores are all zero.
+    fn check_loss(&self) -> Result<()> {
+        let (zeros, lengths, rewards) = ([0.0; 3], [1; 3], [2.0, 1.0, 0.0]);
+        let count = if self.loss.reads_sample() { 2 } else { 3 };
+        let tried = Responses::new(&zeros[..count], &zeros[..count], &lengths[..count], &rewards[..count])
+            .and_then(|row| if self.loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
+            .and_then(|row| {
+                let mut scratch = vec![0.0; self.loss.scratch_len(count)];
+                self.loss.value_and_gradient(&row, &mut scratch, &mut [0.0; 3][..count])
+            });
+        let message = || format!("`loss_type` {} is not trained here", self.loss);
+        tried.map(drop).map_err(|source| Error::new(ErrorKind::Option, message()).because(source))
     }
 
     /// Prompts an update.

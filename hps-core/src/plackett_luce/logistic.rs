@@ -6,12 +6,10 @@
 //! `∂L/∂s_k = [k<n] (e^{s_k − D_k} − 1) + e^{s_k + δ + P_k}`, `P_k = ln Σ_{j<k, j<n} e^{−D_j}`: two sweeps, `O(n)`.
 
 use crate::logistic::{log_add_exp, sigmoid, softplus};
-use crate::pair::Pair;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
-pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error> {
-    let margin = margin(pair);
+pub(super) fn define<T: Tensor>(margin: f64, scores: &[T]) -> Result<T, T::Error> {
     let mut later = scores[scores.len() - 1].clone();
     let mut total: Option<T> = None;
     for score in scores.iter().rev().skip(1) {
@@ -31,8 +29,8 @@ pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error
 }
 
 /// * `suffixes`: scratch, at least as long as `scores`.
-pub(crate) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], suffixes: &mut [F], gradient: &mut [F]) -> F {
-    let margin = F::narrow(margin(pair));
+pub(super) fn value_and_gradient<F: Scalar>(margin: f64, scores: &[F], suffixes: &mut [F], gradient: &mut [F]) -> F {
+    let margin = F::narrow(margin);
     let last = scores.len() - 1;
     suffixes[last] = scores[last];
     for index in (0..last).rev() {
@@ -50,9 +48,4 @@ pub(crate) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], suffixes:
     }
     gradient[last] = (scores[last] + margin + prefix).exp();
     value
-}
-
-fn margin(pair: &Pair) -> f64 {
-    let Pair::Logistic { margin, .. } = *pair;
-    margin
 }

@@ -1,0 +1,116 @@
+//! The functions themselves, once for both widths.
+//!
+//! `eˣ = 2^k · eʳ`, `k = round(x / ln 2)`; `ln x = k ln 2 + ln(1 + f)`, `x = 2^k (1 + f)`, `1 + f` in [√½, √2),
+//! `ln(1 + f) = 2 atanh(f / (2 + f))`.
+//!
+//! Every `if` is a selection between two numbers already at hand. `max` and `min` would lose NaN.
+
+use super::constants;
+
+/// What [`Elementary`](super::Elementary) stands for; not nameable outside.
+pub trait Kernels: Sized {
+    fn exp_kernel(self) -> Self;
+    fn ln_kernel(self) -> Self;
+    fn ln_1p_kernel(self) -> Self;
+    fn sigmoid_kernel(self) -> Self;
+    fn softplus_kernel(self) -> Self;
+}
+
+macro_rules! kernels {
+    ($float:ident, $bits:ident, $name:ident) => {
+        mod $name {
+            use super::Kernels;
+            use super::constants::$name::*;
+
+            impl Kernels for $float {
+                #[inline(always)]
+                fn exp_kernel(self) -> Self {
+                    let x = if self < LOWEST { LOWEST } else { self };
+                    let x = if x > HIGHEST { HIGHEST } else { x };
+                    let exponent = x * core::$float::consts::LOG2_E + ROUNDER - ROUNDER;
+                    let rest = x - exponent * LN_2_HIGH - exponent * LN_2_LOW;
+                    let value = 1.0 + (rest + rest * rest * polynomial(EXP, rest));
+                    // In two factors: 2^exponent can be out of the range of normal numbers where the result is not.
+                    let first = exponent * 0.5 + ROUNDER;
+                    let second = exponent - (first - ROUNDER) + ROUNDER;
+                    value * power_of_two(first) * power_of_two(second)
+                }
+
+                #[inline(always)]
+                fn ln_kernel(self) -> Self {
+                    let subnormal = self < $float::MIN_POSITIVE;
+                    let lifted = if subnormal { self * LIFT } else { self };
+                    let lift = if subnormal { (FRACTION + 1) as $float } else { 0.0 };
+                    let (exponent, excess) = split(lifted);
+                    let value = logarithm(exponent - lift, excess, 0.0);
+                    let value = if self > 0.0 { value } else { $float::NAN };
+                    let value = if self == 0.0 { $float::NEG_INFINITY } else { value };
+                    if self == $float::INFINITY { $float::INFINITY } else { value }
+                }
+
+                #[inline(always)]
+                fn ln_1p_kernel(self) -> Self {
+                    // 1 + x = sum + error, exactly.
+                    let sum = 1.0 + self;
+                    let one = sum - self;
+                    let error = (self - (sum - one)) + (1.0 - one);
+                    let (exponent, excess) = split(sum);
+                    let value = logarithm(exponent, excess, error / sum);
+                    let value = if self > -1.0 { value } else { $float::NAN };
+                    let value = if self == -1.0 { $float::NEG_INFINITY } else { value };
+                    // Either zero is itself, and infinity too.
+                    let unchanged = (self == 0.0) | (self == $float::INFINITY);
+                    if unchanged { self } else { value }
+                }
+
+                #[inline(always)]
+                fn sigmoid_kernel(self) -> Self {
+                    let tail = (-self.abs()).exp_kernel();
+                    let numerator = if self >= 0.0 { 1.0 } else { tail };
+                    numerator / (1.0 + tail)
+                }
+
+                #[inline(always)]
+                fn softplus_kernel(self) -> Self {
+                    let positive = if self > 0.0 { self } else { 0.0 };
+                    positive + (-self.abs()).exp_kernel().ln_1p_kernel()
+                }
+            }
+
+            /// `2^i` of an integer that `ROUNDER` has been added to.
+            #[inline(always)]
+            fn power_of_two(rounded: $float) -> $float {
+                $float::from_bits(rounded.to_bits().wrapping_add(BIAS) << FRACTION)
+            }
+
+            /// `(k, f)` of a positive normal number `2^k (1 + f)`.
+            #[inline(always)]
+            fn split(x: $float) -> ($float, $float) {
+                let bits = x.to_bits().wrapping_add(ONE - SQRT_HALF);
+                let exponent = $float::from_bits(ROUNDER.to_bits() + (bits >> FRACTION)) - (ROUNDER + BIAS as $float);
+                let mantissa = $float::from_bits((bits & ((1 << FRACTION) - 1)) + SQRT_HALF);
+                (exponent, mantissa - 1.0)
+            }
+
+            /// `k ln 2 + ln(1 + f) + low`.
+            #[inline(always)]
+            fn logarithm(exponent: $float, excess: $float, low: $float) -> $float {
+                // With s = f / (2 + f): ln(1 + f) = f − f²/2 + s (f²/2 + s² P(s²)), its large terms first.
+                let ratio = excess / (2.0 + excess);
+                let square = ratio * ratio;
+                let half = 0.5 * excess * excess;
+                let tail = ratio * (half + square * polynomial(LN, square)) + (exponent * LN_2_LOW + low);
+                exponent * LN_2_HIGH + (excess - (half - tail))
+            }
+
+            /// Coefficients lowest power first.
+            #[inline(always)]
+            fn polynomial(coefficients: &[$float], x: $float) -> $float {
+                coefficients.iter().rev().fold(0.0, |sum, &coefficient| sum * x + coefficient)
+            }
+        }
+    };
+}
+
+kernels!(f32, u32, single);
+kernels!(f64, u64, double);

@@ -1,0 +1,24 @@
+//! The first choice alone: the preferred response against all others at once, in nats per prompt (Eq. 6).
+//!
+//! `L = ℓ(s_1, V)`, `V = ln Σ_{i≥2} e^{s_i}`, `ℓ` the logistic pair loss; without smoothing and margin it is the
+//! cross-entropy of picking response 1, and over DPO's reward the softmax-DPO of Chen et al. 2024. `∂L/∂s_i = ∂ℓ/∂V · e^{s_i − V}`.
+
+use crate::column_sums;
+use crate::logistic::log_sum_exp;
+use crate::pair::Pair;
+use crate::scalar::Scalar;
+use crate::tensor::Tensor;
+
+pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error> {
+    pair.define(&scores[0], &column_sums::log_sum_exp(&scores[1..])?)
+}
+
+pub(crate) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], gradient: &mut [F]) -> F {
+    let others = log_sum_exp(&scores[1..]);
+    let (value, preferred, other) = pair.value_and_gradient(scores[0], others);
+    gradient[0] = preferred;
+    for (entry, &score) in gradient[1..].iter_mut().zip(&scores[1..]) {
+        *entry = other * (score - others).exp();
+    }
+    value
+}

@@ -1,0 +1,176 @@
+//! Parts that make no loss, numbers out of range, and rows that lack what a loss reads.
+
+use hps_core::{
+    ErrorKind, Hps, Loss, NegativeScale, NegativeSet, Pair, Preference, RankWeights, Reduction, ResponseScale,
+    Responses, Reward, Slic, Supervised, TiePolicy,
+};
+
+const LOG_PROBS: [f64; 3] = [-10.0, -11.0, -12.0];
+const LENGTHS: [u32; 3] = [4, 5, 6];
+const REWARDS: [f64; 3] = [1.0, 0.0, -1.0];
+const DPO: Reward = Reward::Dpo { beta: 0.1 };
+const LOG_RATIO: Reward = Reward::LogRatio { per_token: false };
+const IPO: Pair = Pair::Ipo { beta: 0.1 };
+const SPPO: Pair = Pair::Sppo { beta: 0.1, reduction: Reduction::Sum };
+const EXO: Pair = Pair::Exo { label_smoothing: 1e-3 };
+const HINGE: Pair = Pair::Hinge { margin: 1.0 };
+
+fn row() -> Responses<'static, f64> {
+    Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &REWARDS).unwrap()
+}
+
+fn loss(name: &str) -> Loss {
+    name.parse().unwrap()
+}
+
+fn evaluate(loss: &Loss, row: &Responses<'_, f64>) -> Result<f64, hps_core::Error> {
+    loss.value_and_gradient(row, &mut [0.0; 9], &mut [0.0; 3])
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, hps_core::Error>, kind: ErrorKind, text: &str) {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+}
+
+#[test]
+fn rewards_and_pairs() {
+    let accepted = [
+        (DPO, Pair::LOGISTIC),
+        (Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC),
+        (Reward::SimPo { beta: 2.0 }, Pair::LOGISTIC),
+        (Reward::RDpo { beta: 0.1, alpha: -0.01 }, Pair::LOGISTIC),
+        (DPO, EXO),
+        (DPO, Pair::Nca),
+        (LOG_RATIO, IPO),
+        (Reward::LogRatio { per_token: true }, IPO),
+        (LOG_RATIO, SPPO),
+        (DPO, HINGE),
+        (Reward::LogProb, HINGE),
+    ];
+    let rewards: Vec<Reward> =
+        accepted.iter().map(|&(reward, _)| reward).chain([Reward::LogRatio { per_token: true }]).collect();
+    let pairs = [Pair::LOGISTIC, EXO, Pair::Nca, IPO, SPPO, HINGE];
+    for &reward in &rewards {
+        for pair in pairs {
+            let built = Loss::new(reward, pair, Preference::BradleyTerry);
+            if accepted.contains(&(reward, pair)) && reward != Reward::LogProb {
+                assert!(built.is_ok(), "{reward:?} {pair:?}");
+            } else {
+                assert_eq!(built.unwrap_err().kind(), ErrorKind::Unsupported, "{reward:?} {pair:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_and_models() {
+    let weighted = Hps::weighted(RankWeights::new(&[1.0]).unwrap(), NegativeSet::NextRanks);
+    let mut scaled = Hps::expected();
+    scaled.scale = NegativeScale::Count;
+    let mut masked = weighted;
+    masked.ties = TiePolicy::MaskMax;
+    let targets = Preference::RewardTargets { temperature: 1.0 };
+    let smoothed = Pair::Logistic { label_smoothing: 0.1, margin: 0.0 };
+    let refused = [
+        (DPO, EXO, Preference::TopOne),
+        (DPO, HINGE, Preference::PlackettLuce),
+        (DPO, smoothed, Preference::PlackettLuce),
+        (DPO, HINGE, Preference::Hps(Hps::single())),
+        (LOG_RATIO, IPO, Preference::Hps(Hps::full())),
+        (LOG_RATIO, SPPO, Preference::Hps(Hps::full())),
+        (LOG_RATIO, IPO, Preference::Hps(Hps::multi())),
+        (LOG_RATIO, SPPO, Preference::Hps(scaled)),
+        (DPO, EXO, Preference::Hps(weighted)),
+        (DPO, Pair::LOGISTIC, Preference::Hps(masked)),
+        (DPO, smoothed, targets),
+        (Reward::SimPo { beta: 2.0 }, Pair::LOGISTIC, targets),
+        (LOG_RATIO, SPPO, targets),
+        (DPO, Pair::LOGISTIC, Preference::WinRates),
+        (DPO, HINGE, Preference::Slic(Slic { weight: 0.1, placement: Supervised::Outside })),
+        (DPO, smoothed, Preference::Lipo(Default::default())),
+    ];
+    for (reward, pair, preference) in refused {
+        let error = Loss::new(reward, pair, preference).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{reward:?} {pair:?} {preference:?}");
+    }
+}
+
+#[test]
+fn hyperparameters() {
+    use ErrorKind::*;
+    for beta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for name in ["kto-bt", "simpo-pl", "rdpo-hps", "exo-pl", "nca-hps-full", "ipo-bt", "sppo-pl", "lipo", "hinge"] {
+            refused(loss(name).with_beta(beta), BadHyper, &format!("beta = {beta} is outside (0, inf)"));
+        }
+    }
+    for smoothing in [0.0, 0.5, f64::NAN] {
+        let text = format!("label_smoothing = {smoothing} is outside (0, 0.5)");
+        refused(loss("exo-bt").with_label_smoothing(smoothing), BadHyper, &text);
+    }
+    refused(loss("rdpo-bt").with_alpha(f64::NAN), BadHyper, "alpha = NaN is outside (-inf, inf)");
+    refused(loss("nca-k").with_temperature(0.0), BadHyper, "temperature = 0 is outside (0, inf)");
+    refused(loss("slic").with_margin(f64::NAN), BadHyper, "margin = NaN is outside (-inf, inf)");
+    refused(RankWeights::new(&[]), BadHyper, "number of rank weights = 0 is outside [1, 16]");
+    refused(RankWeights::new(&[1.0; 17]), BadHyper, "number of rank weights = 17 is outside [1, 16]");
+    refused(RankWeights::new(&[0.5]), BadHyper, "rank weight = 0.5 is outside {1}, the first");
+    refused(RankWeights::new(&[1.0, -0.5]), BadHyper, "rank weight = -0.5 is outside [0, inf)");
+    let slic = Preference::Slic(Slic { weight: -0.1, placement: Supervised::Outside });
+    refused(Loss::new(Reward::LogProb, HINGE, slic), BadHyper, "weight = -0.1 is outside [0, inf)");
+}
+
+#[test]
+fn options_a_loss_does_not_have() {
+    for built in [
+        loss("slic").with_beta(0.1),
+        loss("nca-bt").with_label_smoothing(0.1),
+        loss("exo-rw").with_label_smoothing(0.1),
+        loss("ipo-bt").with_margin(1.0),
+        loss("dpo-bt").with_alpha(0.01),
+        loss("dpo-bt").with_temperature(1.0),
+        loss("exo-pl").with_gamma(1.0),
+        loss("ipo-hps").with_negative_scale(NegativeScale::Count),
+        loss("dpo-hps-weighted").with_tie_policy(TiePolicy::MaskMax),
+    ] {
+        assert_eq!(built.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+}
+
+#[test]
+fn rows_that_lack_something() {
+    use ErrorKind::*;
+    let scaled = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::PlackettLuce);
+    let text = "the loss reads a scale per response, but the row carries none";
+    refused(evaluate(&scaled.unwrap(), &row()), InputMissing, text);
+    let text = "the loss reads a supervised log-probability, but the row carries none";
+    refused(evaluate(&loss("slic"), &row()), InputMissing, text);
+    let text = "the loss compares with sampled negatives, but the row names none";
+    refused(evaluate(&loss("dpo-hps-multi"), &row()), SampleMissing, text);
+    refused(row().with_samples(&[]), SampleMissing, text);
+    refused(row().with_samples(&[1, 3]), SampleNotNegative, "sample 3 is not one of the negatives among 3 responses");
+    assert_eq!(row().with_samples_from(&[1], 0).unwrap_err().kind(), NoNegatives);
+    let drawn = row().with_samples(&[1, 1]).unwrap();
+    for name in ["dpo-bt", "dpo-hps-full", "dpo-hps-expected", "lipo"] {
+        assert_eq!(evaluate(&loss(name), &drawn).unwrap_err().kind(), Unsupported, "{name}");
+    }
+    assert_eq!(evaluate(&loss("dpo-hps"), &drawn).unwrap_err().kind(), SampleMissing);
+    assert!(evaluate(&loss("dpo-hps-multi"), &drawn).is_ok());
+    let text = "scale 1 = 0 is outside (0, inf)";
+    refused(row().with_scales(&[1.0, 0.0, 1.0]), OutOfRange, text);
+    refused(row().with_scales(&[1.0]), LengthMismatch, "scales: 1 entries given, 3 expected");
+    refused(row().with_supervised(f64::NAN), NonFinite, "supervised log-prob 0 is not a finite number");
+    let rewards = [1.0, 0.0, -61.0];
+    let raw = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &rewards).unwrap();
+    refused(evaluate(&loss("lipo"), &raw), OutOfRange, "reward 2 = -61 is outside [-60, 60]");
+}
+
+#[test]
+fn too_few_to_prefer() {
+    let weights = Hps::weighted(RankWeights::new(&[1.0, 1.0, 1.0]).unwrap(), NegativeSet::NonPreferred);
+    let loss = Loss::new(DPO, Pair::LOGISTIC, Preference::Hps(weights)).unwrap();
+    let text = "3 responses given, the loss prefers so many that at least 4 are needed";
+    refused(evaluate(&loss, &row()), ErrorKind::TooFewResponses, text);
+    refused(loss.over(&[0.0_f64; 3], &[]), ErrorKind::TooFewResponses, text);
+    let text = "score columns: 2 entries given, 3 expected";
+    refused(self::loss("slic").over(&[0.0_f64; 2], &[]), ErrorKind::LengthMismatch, text);
+}

@@ -1,0 +1,5 @@
+//! Every statement of `theory` against random rows, and what the paper states otherwise against counterexamples.
+
+mod estimation;
+mod hardest;
+mod rows;
