@@ -268,3 +268,15 @@ fn draws_of_two_steps_are_independent() {
     let fit = misfit(&counts, &[1.0 / (SIDE * SIDE) as f64; SIDE * SIDE]);
     assert!(fit < 1.0, "χ² at {fit} of its limit: {counts:?}");
 }
+
+/// A model that computes no numbers has no most probable token.
+#[test]
+fn logits_that_are_no_numbers_are_refused() {
+    let matrix = |numbers: &[f32], columns| Cpu.upload(numbers, columns).expect("uploaded");
+    let (hidden, uniforms) = (matrix(&[1.0, 1.0, 1.0, f32::NAN], 2), matrix(&[0.5, 0.5], 1));
+    for temperature in [0.0, 1.0] {
+        let error = Cpu.sample(&hidden, &matrix(&[0.5; 6], 2), temperature, &uniforms).expect_err("NaN");
+        assert_eq!(error.kind(), ErrorKind::NonFinite, "{error}");
+        assert!(error.to_string().contains("sequence 1"), "{error}");
+    }
+}

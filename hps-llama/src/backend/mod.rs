@@ -220,7 +220,7 @@ pub trait Backend: Debug + Clone + Send + Sync {
         heads: Heads,
     ) -> Result<Self::Array>;
     /// A token a row from `softmax(h Wᵀ / temperature)`: the first whose cumulative probability exceeds the row's
-    /// uniform number `[rows, 1]`; at temperature 0 the most probable (the lowest id of equals).
+    /// uniform number `[rows, 1]`; at temperature 0 the most probable (the lowest id of equals). NaN logits are an error.
     fn sample(
         &self,
         hidden: &Self::Array,

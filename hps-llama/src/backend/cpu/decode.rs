@@ -42,10 +42,17 @@ pub(super) fn attention(q: &Matrix, keys: &Matrix, values: &Matrix, spans: &[u32
     }))
 }
 
-pub(super) fn sample(hidden: &Matrix, head: &Matrix, temperature: f32, uniforms: &Matrix) -> Vec<u32> {
+pub(super) fn sample(hidden: &Matrix, head: &Matrix, temperature: f32, uniforms: &Matrix) -> Result<Vec<u32>> {
     let logits = Matrix::product(hidden.view(), head.view().transpose());
+    if let Some(index) = logits.data.iter().position(|logit| logit.is_nan()) {
+        let message = format!("the logits of sequence {} of the batch are NaN", index / logits.columns);
+        return Err(Error::new(ErrorKind::NonFinite, message));
+    }
     let rows = logits.data.par_chunks(logits.columns).zip(&uniforms.data);
-    rows.map(|(row, uniform)| if temperature > 0.0 { draw(row, temperature, *uniform) } else { greedy(row) }).collect()
+    let tokens = rows
+        .map(|(row, uniform)| if temperature > 0.0 { draw(row, temperature, *uniform) } else { greedy(row) })
+        .collect();
+    Ok(tokens)
 }
 
 /// The index of the largest logit, the lowest of equals.
