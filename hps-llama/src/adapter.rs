@@ -1,12 +1,11 @@
 //! Adapters in PEFT's form: `adapter_config.json` and `adapter_model.safetensors`.
 
-use crate::backend::{Backend, Precision, StoredTensor};
+use crate::backend::{Backend, Precision};
 use crate::config::LlamaConfig;
 use crate::lora::{Lora, LoraConfig};
 use crate::parameter::{Parameter, Projection};
 use crate::weights::{OwnedTensor, Weights, write_safetensors, write_whole};
 use crate::{Error, ErrorKind, Result};
-use half::{bf16, f16};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -49,8 +48,8 @@ impl<B: Backend> Lora<B> {
             let message = format!("`{name}` has no place in this model and `target_modules`");
             return Err(Error::new(ErrorKind::Adapter, message).at(file.display()));
         }
-        Self::from_matrices(backend, model, config, seed, &mut |parameter, shape| {
-            let read = stored.read(&parameter.to_string(), shape, |tensor| Ok(decode(tensor)));
+        Self::from_matrices(model, config, seed, |parameter, shape| {
+            let read = stored.read(&parameter.to_string(), shape, |tensor| backend.upload_weight(tensor, true));
             read.map_err(|error| Error::new(ErrorKind::Adapter, "does not fit the model").because(error))
         })
     }
@@ -98,15 +97,6 @@ impl<B: Backend> Lora<B> {
     /// The device failed.
     pub fn matrix(&self, backend: &B, parameter: Parameter) -> Result<Option<Vec<f32>>> {
         self.matrices.get(&parameter).map(|matrix| backend.download_weight(matrix)).transpose()
-    }
-}
-
-fn decode(tensor: &StoredTensor<'_>) -> Vec<f32> {
-    let halves = || tensor.bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair));
-    match tensor.precision {
-        Precision::F32 => tensor.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-        Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
     }
 }
 

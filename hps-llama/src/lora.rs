@@ -95,41 +95,34 @@ impl<B: Backend> Lora<B> {
     /// # Errors
     /// An option is out of its range.
     pub fn fresh(backend: &B, model: &LlamaConfig, config: LoraConfig, seed: u64) -> Result<Self> {
-        config.check()?;
         let philox = Philox::new(seed);
-        let mut read = |parameter: Parameter, (rows, columns): (usize, usize)| {
-            let bound = 1.0 / (columns as f64).sqrt();
-            let data: Vec<f32> = (0..rows * columns)
-                .map(|index| match parameter {
-                    Parameter::LoraA(block, projection) => {
-                        let counter = [index as u32 / 4, projection as u32, block as u32, INITIAL];
-                        let word = philox.block(counter)[index % 4];
-                        (bound * (2.0 * (f64::from(word) + 0.5) / 4_294_967_296.0 - 1.0)) as f32
-                    }
-                    _ => 0.0,
-                })
-                .collect();
-            Ok(data)
+        let entry = |parameter: Parameter, index: usize, bound: f64| match parameter {
+            Parameter::LoraA(block, projection) => {
+                let counter = [index as u32 / 4, projection as u32, block as u32, INITIAL];
+                let word = philox.block(counter)[index % 4];
+                (bound * (2.0 * (f64::from(word) + 0.5) / 4_294_967_296.0 - 1.0)) as f32
+            }
+            _ => 0.0,
         };
-        Self::from_matrices(backend, model, config, seed, &mut read)
+        Self::from_matrices(model, config, seed, |parameter, (rows, columns)| {
+            let bound = 1.0 / (columns as f64).sqrt();
+            let bytes: Vec<u8> =
+                (0..rows * columns).flat_map(|index| entry(parameter, index, bound).to_le_bytes()).collect();
+            backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, true)
+        })
     }
 
-    /// An adapter whose matrices `read` returns, `[rows, columns]`.
+    /// An adapter whose matrices `read` uploads, `[rows, columns]`, as trained ones.
     pub(crate) fn from_matrices(
-        backend: &B,
         model: &LlamaConfig,
         config: LoraConfig,
         seed: u64,
-        read: &mut dyn FnMut(Parameter, (usize, usize)) -> Result<Vec<f32>>,
+        mut read: impl FnMut(Parameter, (usize, usize)) -> Result<B::Weight>,
     ) -> Result<Self> {
         config.check()?;
         let mut matrices = BTreeMap::new();
         for parameter in config.parameters(model) {
-            let (rows, columns) = parameter.shape(model, config.r);
-            let data = read(parameter, (rows, columns))?;
-            let bytes: Vec<u8> = data.iter().flat_map(|number| number.to_le_bytes()).collect();
-            let tensor = StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes };
-            matrices.insert(parameter, backend.upload_weight(&tensor, true)?);
+            matrices.insert(parameter, read(parameter, parameter.shape(model, config.r))?);
         }
         Ok(Lora { config, matrices, seed })
     }
