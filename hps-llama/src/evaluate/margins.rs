@@ -45,10 +45,7 @@ pub fn margins<B: Backend>(policy: &Policy<B>, examples: &[Example], max_tokens:
         let log_probs = backend.download(&policy.log_probs(&batch)?)?;
         let reference = backend.download(&policy.base_log_probs(&batch)?)?;
         for (example, ranges) in now.iter().zip(&packed.responses) {
-            let sum = |numbers: &[f32]| -> Vec<f64> {
-                ranges.iter().map(|range| numbers[range.clone()].iter().copied().map(f64::from).sum()).collect()
-            };
-            rows.push(row(example, &sum(&log_probs), &sum(&reference))?);
+            rows.push(row(example, &Packed::sums(&log_probs, ranges), &Packed::sums(&reference, ranges))?);
         }
     }
     Ok(rows)

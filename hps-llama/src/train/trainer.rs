@@ -155,13 +155,7 @@ impl<B: Backend> Trainer<B> {
         let mut drawn = drawn.iter().map(|(_, response)| *response);
         for ((&prompt, ranges), group) in prompts.iter().zip(&packed.responses).zip(&groups) {
             let example = &self.examples[prompt];
-            let sum = |numbers: &[f32]| -> Vec<f64> {
-                ranges
-                    .iter()
-                    .map(|range| numbers[range.clone()].iter().map(|number| f64::from(*number)).sum())
-                    .collect()
-            };
-            let (policy, reference) = (sum(&log_probs), sum(&reference));
+            let (policy, reference) = (Packed::sums(&log_probs, ranges), Packed::sums(&reference, ranges));
             if let Some(log_prob) = policy.iter().chain(&reference).find(|log_prob| !log_prob.is_finite()) {
                 let message = format!("a response's log-prob is {log_prob} at step {}", self.step + 1);
                 return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
