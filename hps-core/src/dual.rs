@@ -3,7 +3,7 @@
 //! They differentiate any loss from its definition alone, in one direction at a time. The row kernels are tested
 //! against them; a new loss gets its gradient checked before a line of its kernel is written.
 
-use crate::logistic::{log_add_exp, sigmoid, softplus};
+use crate::logistic::{log_add_exp, log1m_exp, sigmoid, softplus};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use core::convert::Infallible;
@@ -85,6 +85,12 @@ impl<F: Scalar> Tensor for Dual<F> {
         let difference = if self.value == other.value { F::zero() } else { self.value - other.value };
         let derivative = sigmoid(difference) * self.derivative + sigmoid(-difference) * other.derivative;
         Ok(Dual::new(log_add_exp(self.value, other.value), derivative))
+    }
+
+    fn log1m_exp(&self) -> Result<Self, Infallible> {
+        // −eˣ / (1 − eˣ) = 1 / (1 − e⁻ˣ)
+        let slope = -(-self.value).exp_m1().recip();
+        Ok(Dual::new(log1m_exp(self.value), slope * self.derivative))
     }
 
     fn relu(&self) -> Result<Self, Infallible> {

@@ -24,6 +24,11 @@ pub(crate) fn log_add_exp<F: Scalar>(a: F, b: F) -> F {
     larger + (-(a - b).abs()).exp().ln_1p()
 }
 
+/// `ln(1 − eˣ)` of `x < 0`. Above −ln 2 the difference would cancel, below it the logarithm's argument is close to 1.
+pub(crate) fn log1m_exp<F: Scalar>(x: F) -> F {
+    if x > F::narrow(-core::f64::consts::LN_2) { (-x.exp_m1()).ln() } else { (-x.exp()).ln_1p() }
+}
+
 /// `ln Σ_i exp(x_i)`; `−∞` terms are absent, and at least one must be present.
 pub(crate) fn log_sum_exp<F: Scalar>(terms: &[F]) -> F {
     let largest = terms.iter().fold(F::neg_infinity(), |largest, &term| largest.max(term));

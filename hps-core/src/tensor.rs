@@ -1,7 +1,7 @@
 //! One score per prompt, in whatever form a trainer holds it: a number, or a column over a batch.
 //!
 //! Every loss is defined once, over [`Tensor`]; the row kernels are closed forms of those definitions and are tested
-//! against them. An autograd tensor that implements these eight operations can be trained with every loss here.
+//! against them. An autograd tensor that implements these nine operations can be trained with every loss here.
 
 use crate::logistic;
 use crate::scalar::Scalar;
@@ -9,7 +9,7 @@ use core::convert::Infallible;
 
 /// One score per prompt: a number, or a column over the batch.
 ///
-/// Whoever implements it for a tensor type supplies eight elementwise operations on columns of one length.
+/// Whoever implements it for a tensor type supplies nine elementwise operations on columns of one length.
 /// Where autograd runs underneath, two gradients are part of the contract:
 ///
 /// * `log_add_exp` at a tie passes (½, ½). Before the first step every score is zero, so *all* comparisons are ties;
@@ -47,6 +47,9 @@ pub trait Tensor: Clone {
     /// `ln(eᵃ + eᵇ)`. Either side may hold `−∞`, an absent term: the other side comes back, with the whole gradient.
     fn log_add_exp(&self, other: &Self) -> Result<Self, Self::Error>;
 
+    /// `ln(1 − eˣ)` of `x < 0`, accurate at both ends: `ln(−x)` just below 0, `−eˣ` far below. At 0 it is `−∞`.
+    fn log1m_exp(&self) -> Result<Self, Self::Error>;
+
     /// `max(x, 0)`.
     fn relu(&self) -> Result<Self, Self::Error>;
 }
@@ -82,6 +85,10 @@ macro_rules! number {
 
             fn log_add_exp(&self, other: &Self) -> Result<Self, Infallible> {
                 Ok(logistic::log_add_exp(*self, *other))
+            }
+
+            fn log1m_exp(&self) -> Result<Self, Infallible> {
+                Ok(logistic::log1m_exp(*self))
             }
 
             fn relu(&self) -> Result<Self, Infallible> {

@@ -1,4 +1,4 @@
-//! Dual numbers and the eight operations.
+//! Dual numbers and the nine operations.
 
 use crate::tolerance;
 use hps_core::{Dual, Tensor};
@@ -14,6 +14,7 @@ fn dual_numbers_differentiate_every_operation() {
     let Ok(exp) = x.exp();
     let Ok(softplus) = x.softplus();
     let Ok(log_add_exp) = x.log_add_exp(&y);
+    let Ok(log1m_exp) = y.log1m_exp();
     let Ok(relu) = x.relu();
     let Ok(relu_below) = y.relu();
     let Ok(kink) = Dual::variable(0.0).relu();
@@ -25,6 +26,7 @@ fn dual_numbers_differentiate_every_operation() {
         (exp, 0.7_f64.exp(), 2.0 * 0.7_f64.exp()),
         (softplus, (1.0 + 0.7_f64.exp()).ln(), 2.0 * sigmoid(0.7)),
         (log_add_exp, (0.7_f64.exp() + (-1.3_f64).exp()).ln(), 2.0 * sigmoid(2.0) + 0.5 * sigmoid(-2.0)),
+        (log1m_exp, (1.0 - (-1.3_f64).exp()).ln(), 0.5 / (1.0 - 1.3_f64.exp())),
         (relu, 0.7, 2.0),
         (relu_below, 0.0, 0.0),
         (kink, 0.0, 0.0),
@@ -52,4 +54,15 @@ fn log_add_exp_takes_absent_terms_and_ties() {
     assert_eq!((left_tie.derivative(), right_tie.derivative()), (0.5, 0.5));
     let Ok(far) = 800.0_f64.log_add_exp(&-800.0);
     assert_eq!(far, 800.0);
+}
+
+#[test]
+fn log1m_exp_keeps_its_digits_at_both_ends() {
+    // ln(1 − e^−x) = ln x − x/2 + x²/24 − … near 0, and −e^−x far out.
+    for (x, expected) in [(-1e-12_f64, 1e-12_f64.ln() - 5e-13), (-40.0, -(-40.0_f64).exp()), (0.0, f64::NEG_INFINITY)] {
+        let Ok(given) = x.log1m_exp();
+        assert!(given == expected || ((given - expected) / expected).abs() < 1e-15, "{x}: {given} {expected}");
+    }
+    let Ok(narrow) = (-1e-6_f32).log1m_exp();
+    assert!((f64::from(narrow) - f64::from(1e-6_f32).ln()).abs() < 2e-6);
 }
