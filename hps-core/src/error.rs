@@ -13,7 +13,11 @@ use core::fmt;
 /// assert_eq!(text, "response 1 has length 0 (tokens), at least 1 is needed");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Error(Cause);
+pub struct Error {
+    cause: Cause,
+    /// Of a batch.
+    prompt: Option<usize>,
+}
 
 /// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +72,7 @@ pub(crate) enum Cause {
 impl Error {
     /// Which kind of error this is.
     pub fn kind(&self) -> ErrorKind {
-        match self.0 {
+        match self.cause {
             Cause::TooFewResponses { .. } | Cause::TooFewToPrefer { .. } => ErrorKind::TooFewResponses,
             Cause::NonFinite { .. } => ErrorKind::NonFinite,
             Cause::LengthMismatch { .. } => ErrorKind::LengthMismatch,
@@ -84,17 +88,29 @@ impl Error {
             Cause::ScratchTooSmall { .. } => ErrorKind::ScratchTooSmall,
         }
     }
+
+    /// Which prompt of a [`Batch`](crate::Batch) it is about, counted from 0.
+    pub fn prompt(&self) -> Option<usize> {
+        self.prompt
+    }
+
+    pub(crate) fn of_prompt(self, prompt: usize) -> Error {
+        Error { prompt: Some(prompt), ..self }
+    }
 }
 
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
-        Error(cause)
+        Error { cause, prompt: None }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        if let Some(prompt) = self.prompt {
+            write!(f, "prompt {prompt}: ")?;
+        }
+        match self.cause {
             Cause::TooFewResponses { given } => write!(f, "{given} responses given, at least 2 are needed"),
             Cause::TooFewToPrefer { given, needed } => {
                 write!(f, "{given} responses given, the loss prefers so many that at least {needed} are needed")

@@ -49,6 +49,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+mod batch;
 mod bradley_terry;
 mod column_sums;
 mod columns;
@@ -56,6 +57,7 @@ mod dual;
 mod error;
 mod half_power;
 mod hps;
+mod lanes;
 mod lipo;
 mod logistic;
 mod loss;
@@ -82,6 +84,7 @@ pub mod theory;
 mod top_one;
 mod win_rates;
 
+pub use batch::Batch;
 pub use columns::Columns;
 pub use dual::Dual;
 pub use error::{Error, ErrorKind};

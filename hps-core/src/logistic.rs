@@ -3,17 +3,9 @@
 //! `softplus(x) = ln(1 + eˣ)`, `sigmoid(x) = 1 / (1 + e⁻ˣ)`, `log_add_exp(a, b) = ln(eᵃ + eᵇ)`.
 //! All three are formed from `e^−|·|`, which lies in (0, 1].
 
+use crate::math::{exp, ln, ln_1p};
+pub(crate) use crate::math::{sigmoid, softplus};
 use crate::scalar::Scalar;
-
-pub(crate) fn softplus<F: Scalar>(x: F) -> F {
-    x.max(F::zero()) + (-x.abs()).exp().ln_1p()
-}
-
-pub(crate) fn sigmoid<F: Scalar>(x: F) -> F {
-    let tail = (-x.abs()).exp();
-    let numerator = if x >= F::zero() { F::one() } else { tail };
-    numerator / (F::one() + tail)
-}
 
 /// `−∞` stands for an absent term; two absent terms stay absent.
 pub(crate) fn log_add_exp<F: Scalar>(a: F, b: F) -> F {
@@ -21,16 +13,16 @@ pub(crate) fn log_add_exp<F: Scalar>(a: F, b: F) -> F {
     if larger == F::neg_infinity() {
         return larger;
     }
-    larger + (-(a - b).abs()).exp().ln_1p()
+    larger + ln_1p(exp(-(a - b).abs()))
 }
 
 /// `ln(1 − eˣ)` of `x < 0`. Above −ln 2 the difference would cancel, below it the logarithm's argument is close to 1.
 pub(crate) fn log1m_exp<F: Scalar>(x: F) -> F {
-    if x > F::narrow(-core::f64::consts::LN_2) { (-x.exp_m1()).ln() } else { (-x.exp()).ln_1p() }
+    if x > F::narrow(-core::f64::consts::LN_2) { ln(-x.exp_m1()) } else { ln_1p(-exp(x)) }
 }
 
 /// `ln Σ_i exp(x_i)`; `−∞` terms are absent, and at least one must be present.
 pub(crate) fn log_sum_exp<F: Scalar>(terms: &[F]) -> F {
     let largest = terms.iter().fold(F::neg_infinity(), |largest, &term| largest.max(term));
-    largest + terms.iter().fold(F::zero(), |sum, &term| sum + (term - largest).exp()).ln()
+    largest + ln(terms.iter().fold(F::zero(), |sum, &term| sum + exp(term - largest)))
 }

@@ -23,12 +23,7 @@ mod constants;
 mod kernels;
 
 use crate::scalar::Scalar;
-
-/// `f32` or `f64`. Sealed, as [`Scalar`] is.
-pub trait Elementary: Scalar + kernels::Kernels {}
-
-impl Elementary for f32 {}
-impl Elementary for f64 {}
+pub(crate) use kernels::Kernels;
 
 /// `eˣ`, within 1.0 ulp.
 ///
@@ -39,7 +34,7 @@ impl Elementary for f64 {}
 /// assert_eq!((exp(-745.0_f64), exp(-746.0_f64), exp(710.0_f64)), (5e-324, 0.0, f64::INFINITY));
 /// ```
 #[inline]
-pub fn exp<F: Elementary>(x: F) -> F {
+pub fn exp<F: Scalar>(x: F) -> F {
     x.exp_kernel()
 }
 
@@ -53,7 +48,7 @@ pub fn exp<F: Elementary>(x: F) -> F {
 /// assert!(ln(-1.0_f64).is_nan());
 /// ```
 #[inline]
-pub fn ln<F: Elementary>(x: F) -> F {
+pub fn ln<F: Scalar>(x: F) -> F {
     x.ln_kernel()
 }
 
@@ -65,7 +60,7 @@ pub fn ln<F: Elementary>(x: F) -> F {
 /// assert_eq!((ln_1p(1e-20_f64), ln_1p(1.0_f64)), (1e-20, core::f64::consts::LN_2));
 /// ```
 #[inline]
-pub fn ln_1p<F: Elementary>(x: F) -> F {
+pub fn ln_1p<F: Scalar>(x: F) -> F {
     x.ln_1p_kernel()
 }
 
@@ -77,7 +72,7 @@ pub fn ln_1p<F: Elementary>(x: F) -> F {
 /// assert_eq!((sigmoid(0.0_f64), sigmoid(-1e3_f64), sigmoid(1e3_f32)), (0.5, 0.0, 1.0));
 /// ```
 #[inline]
-pub fn sigmoid<F: Elementary>(x: F) -> F {
+pub fn sigmoid<F: Scalar>(x: F) -> F {
     x.sigmoid_kernel()
 }
 
@@ -89,7 +84,7 @@ pub fn sigmoid<F: Elementary>(x: F) -> F {
 /// assert_eq!((softplus(0.0_f64), softplus(1e3_f64)), (core::f64::consts::LN_2, 1e3));
 /// ```
 #[inline]
-pub fn softplus<F: Elementary>(x: F) -> F {
+pub fn softplus<F: Scalar>(x: F) -> F {
     x.softplus_kernel()
 }
 
@@ -100,7 +95,7 @@ pub fn softplus<F: Elementary>(x: F) -> F {
 /// hps_core::math::exp_into(&mut values);
 /// assert_eq!(values, [1.0, 0.0]);
 /// ```
-pub fn exp_into<F: Elementary>(values: &mut [F]) {
+pub fn exp_into<F: Scalar>(values: &mut [F]) {
     values.iter_mut().for_each(|value| *value = exp(*value));
 }
 
@@ -111,7 +106,7 @@ pub fn exp_into<F: Elementary>(values: &mut [F]) {
 /// hps_core::math::ln_into(&mut values);
 /// assert_eq!(values, [0.0, f64::NEG_INFINITY]);
 /// ```
-pub fn ln_into<F: Elementary>(values: &mut [F]) {
+pub fn ln_into<F: Scalar>(values: &mut [F]) {
     values.iter_mut().for_each(|value| *value = ln(*value));
 }
 
@@ -122,7 +117,7 @@ pub fn ln_into<F: Elementary>(values: &mut [F]) {
 /// hps_core::math::ln_1p_into(&mut values);
 /// assert_eq!(values, [0.0, f64::NEG_INFINITY]);
 /// ```
-pub fn ln_1p_into<F: Elementary>(values: &mut [F]) {
+pub fn ln_1p_into<F: Scalar>(values: &mut [F]) {
     values.iter_mut().for_each(|value| *value = ln_1p(*value));
 }
 
@@ -133,7 +128,7 @@ pub fn ln_1p_into<F: Elementary>(values: &mut [F]) {
 /// hps_core::math::sigmoid_into(&mut values);
 /// assert_eq!(values, [0.5, 1.0]);
 /// ```
-pub fn sigmoid_into<F: Elementary>(values: &mut [F]) {
+pub fn sigmoid_into<F: Scalar>(values: &mut [F]) {
     values.iter_mut().for_each(|value| *value = sigmoid(*value));
 }
 
@@ -144,6 +139,6 @@ pub fn sigmoid_into<F: Elementary>(values: &mut [F]) {
 /// hps_core::math::softplus_into(&mut values);
 /// assert_eq!(values, [0.0, 1e6]);
 /// ```
-pub fn softplus_into<F: Elementary>(values: &mut [F]) {
+pub fn softplus_into<F: Scalar>(values: &mut [F]) {
     values.iter_mut().for_each(|value| *value = softplus(*value));
 }

@@ -7,7 +7,8 @@
 //! `γ = ±∞` is the limit: uniform over the negatives of largest or smallest reward.
 
 use crate::error::{Cause, Error};
-use crate::logistic::log_sum_exp;
+use crate::lanes;
+use crate::math::{exp, ln};
 use crate::scalar::Scalar;
 
 /// What happens to a negative whose reward ties with the highest of the list.
@@ -36,6 +37,14 @@ impl TiePolicy {
     pub fn retains<F: Scalar>(self, rewards: &[F], index: usize) -> bool {
         retained(rewards, self).any(|(kept, _)| kept == index)
     }
+
+    /// A negative's reward is below it.
+    fn ceiling<F: Scalar>(self, rewards: &[F]) -> F {
+        match self {
+            TiePolicy::Keep => F::infinity(),
+            TiePolicy::MaskMax => lanes::max(rewards),
+        }
+    }
 }
 
 impl NegativeScale {
@@ -52,8 +61,8 @@ impl NegativeScale {
     pub(crate) fn log<F: Scalar>(self, negatives: usize) -> F {
         match self {
             NegativeScale::Unit => F::zero(),
-            NegativeScale::Count => F::narrow(negatives as f64).ln(),
-            NegativeScale::Custom(scale) => F::narrow(num_traits::Float::ln(scale)),
+            NegativeScale::Count => ln(F::narrow(negatives as f64)),
+            NegativeScale::Custom(scale) => F::narrow(ln(scale)),
         }
     }
 }
@@ -76,24 +85,45 @@ impl NegativeScale {
 /// # }
 /// ```
 pub fn log_weights<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, out: &mut [F]) -> Result<usize, Error> {
-    let anchor = Anchor::find(rewards, gamma, ties)?;
+    let hardness = Hardness::find(rewards, gamma, ties)?;
     if out.len() + 1 != rewards.len() {
         return Err(Cause::LengthMismatch { list: "log weights", given: out.len(), expected: rewards.len() - 1 }.into());
     }
-    // A finite γ can be infinite in F; only after narrowing is it settled which case this is.
-    let narrow_gamma = F::narrow(gamma);
-    out.fill(F::neg_infinity());
-    for (index, reward) in retained(rewards, ties) {
-        out[index - 1] = if reward == anchor.reward || narrow_gamma == F::zero() {
-            F::zero()
-        } else {
-            // (r_i − r*) is not 0 here, so ±∞ times it is −∞: the limit.
-            narrow_gamma * (reward - anchor.reward)
-        };
-    }
-    let log_sum = log_sum_exp(out);
+    let sum = lanes::map_sum([&rewards[1..]], F::infinity(), out, |[reward]| {
+        let hardness = hardness.of(reward);
+        (hardness, exp(hardness))
+    });
+    let log_sum = ln(sum);
     out.iter_mut().for_each(|entry| *entry = *entry - log_sum);
-    Ok(anchor.retained)
+    Ok(hardness.retained)
+}
+
+/// How hard each negative is before the weights are normalised: `γ (r_i − r*)`, at most 0.
+pub(crate) struct Hardness<F> {
+    anchor: F,
+    ceiling: F,
+    gamma: F,
+    /// How many negatives there are, `N`.
+    pub(crate) retained: usize,
+}
+
+impl<F: Scalar> Hardness<F> {
+    /// That of a row's negatives. `rewards` are those of the whole list, best first.
+    pub(crate) fn find(rewards: &[F], gamma: f64, ties: TiePolicy) -> Result<Self, Error> {
+        let Anchor { reward: anchor, retained } = Anchor::find(rewards, gamma, ties)?;
+        // A finite γ can be infinite in F; only after narrowing is it settled which case this is.
+        Ok(Hardness { anchor, ceiling: ties.ceiling(rewards), gamma: F::narrow(gamma), retained })
+    }
+
+    /// Of a negative; `−∞` if it is masked, out of reach at `γ = ±∞`, or stands for none (`+∞`).
+    #[inline(always)]
+    pub(crate) fn of(&self, reward: F) -> F {
+        let difference = reward - self.anchor;
+        let level = (difference == F::zero()) | (self.gamma == F::zero());
+        // Where the difference is not 0, ±∞ times it is −∞: the limit.
+        let hardness = if level { F::zero() } else { self.gamma * difference };
+        if reward < self.ceiling { hardness } else { F::neg_infinity() }
+    }
 }
 
 /// The reward `r*` that gets the largest weight, and how many negatives there are.
@@ -108,11 +138,23 @@ impl<F: Scalar> Anchor<F> {
         if rewards.len() < 2 {
             return Err(Cause::TooFewResponses { given: rewards.len() }.into());
         }
-        if let Some(index) = rewards.iter().position(|reward| !reward.is_finite()) {
-            return Err(Cause::NonFinite { list: "reward", index }.into());
+        lanes::expect_finite("reward", rewards)?;
+        let (ceiling, negatives) = (ties.ceiling(rewards), &rewards[1..]);
+        let retained = match ties {
+            TiePolicy::Keep => negatives.len(),
+            TiePolicy::MaskMax => negatives.iter().filter(|&&reward| reward < ceiling).count(),
+        };
+        if retained == 0 {
+            return Err(Cause::NoNegatives { responses: rewards.len() }.into());
         }
-        let anchor = Self::among(retained(rewards, ties).map(|(_, reward)| reward), gamma);
-        anchor.ok_or_else(|| Cause::NoNegatives { responses: rewards.len() }.into())
+        let reward = if gamma >= 0.0 {
+            let higher = |kept: F, reward: F| if (reward < ceiling) & (reward > kept) { reward } else { kept };
+            lanes::fold(negatives, F::neg_infinity(), higher)
+        } else {
+            // Masked ones are the highest.
+            lanes::fold(negatives, F::infinity(), |kept: F, reward: F| if reward < kept { reward } else { kept })
+        };
+        Ok(Anchor { reward, retained })
     }
 
     /// That of these negatives, if there are any.
@@ -136,9 +178,6 @@ pub(crate) fn validate_gamma(gamma: f64) -> Result<(), Error> {
 
 /// The negatives that count: `(index, reward)`, in list order.
 pub(crate) fn retained<F: Scalar>(rewards: &[F], ties: TiePolicy) -> impl Iterator<Item = (usize, F)> {
-    let ceiling = match ties {
-        TiePolicy::Keep => F::infinity(),
-        TiePolicy::MaskMax => rewards.iter().fold(F::neg_infinity(), |highest, &reward| highest.max(reward)),
-    };
+    let ceiling = ties.ceiling(rewards);
     rewards.iter().copied().enumerate().skip(1).filter(move |&(_, reward)| reward < ceiling)
 }

@@ -1,6 +1,7 @@
 //! The responses to one prompt, best first: `(log π_i, log π_ref,i, l_i, r_i)`, `i = 0` preferred.
 
 use crate::error::{Cause, Error};
+use crate::lanes;
 use crate::scalar::Scalar;
 
 /// The responses to one prompt, *best first*: index 0 is the preferred one. Borrowed and validated.
@@ -68,11 +69,11 @@ impl<'a, F: Scalar> Responses<'a, F> {
             return Err(Cause::TooFewResponses { given: count }.into());
         }
         for (list, numbers) in [("policy log-prob", policy), ("reference log-prob", reference), ("reward", rewards)] {
-            if let Some(index) = numbers.iter().position(|number| !number.is_finite()) {
-                return Err(Cause::NonFinite { list, index }.into());
-            }
+            lanes::expect_finite(list, numbers)?;
         }
-        if let Some(index) = lengths.iter().position(|&length| length == 0) {
+        // Without an early exit, as in `lanes`; the place is looked for only when there is one.
+        if lengths.iter().fold(false, |zero, &length| zero | (length == 0)) {
+            let index = lengths.iter().position(|&length| length == 0).unwrap_or(0);
             return Err(Cause::ZeroLength { index }.into());
         }
         Ok(Responses {

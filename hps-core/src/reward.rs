@@ -13,6 +13,7 @@
 //! every difference of scores.
 
 use crate::error::{Cause, Error};
+use crate::lanes;
 use crate::responses::Responses;
 use crate::scalar::Scalar;
 
@@ -112,43 +113,62 @@ impl Reward {
         if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
             return Err(Cause::InputMissing { what: "a scale per response" }.into());
         }
-        for (index, score) in out.iter_mut().enumerate() {
-            let unscaled = match self {
-                Reward::SimPo { .. } | Reward::LogProb => row.policy()[index],
-                _ => row.policy()[index] - row.reference()[index],
-            };
-            *score = self.slope(row, index) * unscaled;
-            if let Reward::RDpo { alpha, .. } = *self {
-                *score = *score + F::narrow(alpha) * length(row, index);
+        let of_log_prob = matches!(self, Reward::SimPo { .. } | Reward::LogProb);
+        if of_log_prob {
+            out.copy_from_slice(row.policy());
+        } else {
+            for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
+                *score = policy - reference;
+            }
+        }
+        self.chain(row, out);
+        if let Reward::RDpo { alpha, .. } = *self {
+            let alpha = F::narrow(alpha);
+            for (score, &length) in out.iter_mut().zip(row.lengths()) {
+                *score = *score + alpha * F::narrow(f64::from(length));
             }
         }
         // Finite log-probabilities can still overflow here, most easily in f32.
-        match out.iter().position(|score| !score.is_finite()) {
-            Some(index) => Err(Cause::NonFinite { list: "score", index }.into()),
-            None => Ok(()),
-        }
+        lanes::expect_finite("score", out)
     }
 
-    /// Turns `∂L/∂s_i` into `∂L/∂log π_i`, in place.
+    /// Multiplies by `∂s_i/∂log π_i`, in place: turns `∂L/∂s_i` into `∂L/∂log π_i`.
     pub(crate) fn chain<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) {
-        for (index, entry) in gradient.iter_mut().enumerate() {
-            *entry = self.slope(row, index) * *entry;
+        match self.slopes::<F>() {
+            Slopes::Same(slope) => gradient.iter_mut().for_each(|entry| *entry = slope * *entry),
+            Slopes::PerToken(slope) => {
+                for (entry, &length) in gradient.iter_mut().zip(row.lengths()) {
+                    *entry = slope / F::narrow(f64::from(length)) * *entry;
+                }
+            }
+            // Whether the row carries them, `scores` has checked.
+            Slopes::FromRow => {
+                for (entry, &scale) in gradient.iter_mut().zip(row.scales().unwrap_or_default()) {
+                    *entry = scale * *entry;
+                }
+            }
         }
     }
 
-    /// `∂s_i/∂log π_i`.
-    fn slope<F: Scalar>(&self, row: &Responses<'_, F>, index: usize) -> F {
+    fn slopes<F: Scalar>(&self) -> Slopes<F> {
         match *self {
-            Reward::Dpo { beta } | Reward::RDpo { beta, .. } => F::narrow(beta),
-            Reward::Kto { scale: ResponseScale::Constant(beta) } => F::narrow(beta),
-            Reward::Kto { scale: ResponseScale::PerToken(beta) } => F::narrow(beta) / length(row, index),
-            // Whether the row carries them, `scores` has checked.
-            Reward::Kto { scale: ResponseScale::FromRow } => row.scales().map_or(F::nan(), |scales| scales[index]),
-            Reward::SimPo { beta } => F::narrow(beta) / length(row, index),
-            Reward::LogRatio { per_token: true } => length(row, index).recip(),
-            Reward::LogRatio { per_token: false } | Reward::LogProb => F::one(),
+            Reward::Dpo { beta } | Reward::RDpo { beta, .. } => Slopes::Same(F::narrow(beta)),
+            Reward::Kto { scale: ResponseScale::Constant(beta) } => Slopes::Same(F::narrow(beta)),
+            Reward::Kto { scale: ResponseScale::PerToken(beta) } => Slopes::PerToken(F::narrow(beta)),
+            Reward::Kto { scale: ResponseScale::FromRow } => Slopes::FromRow,
+            Reward::SimPo { beta } => Slopes::PerToken(F::narrow(beta)),
+            Reward::LogRatio { per_token: true } => Slopes::PerToken(F::one()),
+            Reward::LogRatio { per_token: false } | Reward::LogProb => Slopes::Same(F::one()),
         }
     }
+}
+
+/// `∂s_i/∂log π_i`.
+enum Slopes<F> {
+    Same(F),
+    /// Divided by `l_i`.
+    PerToken(F),
+    FromRow,
 }
 
 pub(crate) fn validate_positive(name: &'static str, given: f64) -> Result<(), Error> {
@@ -156,8 +176,4 @@ pub(crate) fn validate_positive(name: &'static str, given: f64) -> Result<(), Er
         return Ok(());
     }
     Err(Cause::BadHyper { name, given, range: "(0, inf)" }.into())
-}
-
-fn length<F: Scalar>(row: &Responses<'_, F>, index: usize) -> F {
-    F::narrow(f64::from(row.lengths()[index]))
 }

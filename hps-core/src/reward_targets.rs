@@ -11,6 +11,7 @@
 use crate::column_sums::{self, zero};
 use crate::error::{Cause, Error};
 use crate::logistic::{log_sum_exp, sigmoid, softplus};
+use crate::math::exp;
 use crate::pair::Pair;
 use crate::responses::Responses;
 use crate::reward::Reward;
@@ -81,14 +82,14 @@ pub(crate) fn value_and_gradient<F: Scalar>(
     let per_response = F::narrow(scores.len() as f64).recip();
     let mut value = F::zero();
     for ((&score, &log_target), entry) in scores.iter().zip(log_targets.iter()).zip(gradient.iter_mut()) {
-        let (log_share, target) = (score - log_normaliser, log_target.exp());
+        let (log_share, target) = (score - log_normaliser, exp(log_target));
         let (term, slope) = match pair {
-            Pair::Exo { .. } => (log_share.exp() * (log_share - log_target), F::zero()),
+            Pair::Exo { .. } => (exp(log_share) * (log_share - log_target), F::zero()),
             Pair::Nca => (
                 target * softplus(-score) + per_response * softplus(score),
                 per_response * sigmoid(score) - target * sigmoid(-score),
             ),
-            _ => (-target * log_share, log_share.exp() - target),
+            _ => (-target * log_share, exp(log_share) - target),
         };
         value = value + term;
         *entry = slope;
@@ -96,7 +97,7 @@ pub(crate) fn value_and_gradient<F: Scalar>(
     if let Pair::Exo { .. } = pair {
         for ((&score, &log_target), entry) in scores.iter().zip(log_targets.iter()).zip(gradient) {
             let log_share = score - log_normaliser;
-            *entry = log_share.exp() * (log_share - log_target - value);
+            *entry = exp(log_share) * (log_share - log_target - value);
         }
     }
     Ok(value)

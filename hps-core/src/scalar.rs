@@ -1,9 +1,10 @@
 //! The number a row kernel computes in: `f32` or `f64`.
 
+use crate::math::Kernels;
 use core::fmt::{Debug, Display};
 
-/// `f32` or `f64`. Sealed: the closed forms are tested for these two and no other.
-pub trait Scalar: num_traits::Float + Debug + Display + sealed::Sealed {
+/// `f32` or `f64`. Sealed, by a supertrait that cannot be named: the closed forms are tested for these two and no other.
+pub trait Scalar: num_traits::Float + Debug + Display + Kernels {
     /// The nearest number of this type.
     fn narrow(value: f64) -> Self;
 
@@ -29,10 +30,4 @@ impl Scalar for f64 {
     fn widen(self) -> f64 {
         self
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
 }

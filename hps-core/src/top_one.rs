@@ -4,7 +4,8 @@
 //! cross-entropy of picking response 1, and over DPO's reward the softmax-DPO of Chen et al. 2024. `∂L/∂s_i = ∂ℓ/∂V · e^{s_i − V}`.
 
 use crate::column_sums;
-use crate::logistic::log_sum_exp;
+use crate::lanes;
+use crate::math::ln;
 use crate::pair::Pair;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -14,11 +15,12 @@ pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error
 }
 
 pub(crate) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], gradient: &mut [F]) -> F {
-    let others = log_sum_exp(&scores[1..]);
-    let (value, preferred, other) = pair.value_and_gradient(scores[0], others);
+    let largest = lanes::max(&scores[1..]);
+    gradient.copy_from_slice(scores);
+    let sum = lanes::exp_sum(&mut gradient[1..], largest);
+    let (value, preferred, other) = pair.value_and_gradient(scores[0], largest + ln(sum));
+    let shared = other / sum;
+    gradient[1..].iter_mut().for_each(|entry| *entry = shared * *entry);
     gradient[0] = preferred;
-    for (entry, &score) in gradient[1..].iter_mut().zip(&scores[1..]) {
-        *entry = other * (score - others).exp();
-    }
     value
 }

@@ -1,6 +1,6 @@
 //! The vectorised functions: all of f32, samples of f64, and the edges.
 
-use hps_core::math::{self, Elementary};
+use hps_core::{Scalar, math};
 
 /// `(name, f32, f64, library, bound)`: bounds in ulp of the exact result, as documented.
 type Entry = (&'static str, fn(&mut [f32]), fn(&mut [f64]), fn(f64) -> f64, f64);
@@ -179,7 +179,7 @@ fn f64_samples_agree_with_libm() {
 }
 
 /// Bit for bit, signs of zeros included.
-fn edges<F: Elementary + Into<f64>>(tiny: F) {
+fn edges<F: Scalar + Into<f64>>(tiny: F) {
     let (zero, one, infinity) = (F::zero(), F::one(), F::infinity());
     let same = |name: &str, given: F, expected: F| {
         let bits = |value: F| (value.into().to_bits(), value.is_nan());

@@ -3,6 +3,7 @@
 //! A negative that was drawn twice counts twice. `∂/∂s_j` of each draw is `∂ℓ/∂V · e^{s_j} / Σ e^{s_j}`.
 
 use crate::column_sums::log_sum_exp;
+use crate::math::{exp, ln};
 use crate::pair::Pair;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -21,12 +22,12 @@ pub(super) fn value_and_gradient<F: Scalar>(
     gradient: &mut [F],
 ) -> F {
     let largest = draws.iter().fold(F::neg_infinity(), |largest, &draw| largest.max(scores[draw]));
-    let sum = draws.iter().fold(F::zero(), |sum, &draw| sum + (scores[draw] - largest).exp());
-    let (value, preferred, other) = pair.value_and_gradient(scores[0], largest + sum.ln() + log_scale);
+    let sum = draws.iter().fold(F::zero(), |sum, &draw| sum + exp(scores[draw] - largest));
+    let (value, preferred, other) = pair.value_and_gradient(scores[0], largest + ln(sum) + log_scale);
     gradient.fill(F::zero());
     gradient[0] = preferred;
     for &draw in draws {
-        gradient[draw] = gradient[draw] + other * ((scores[draw] - largest).exp() / sum);
+        gradient[draw] = gradient[draw] + other * (exp(scores[draw] - largest) / sum);
     }
     value
 }

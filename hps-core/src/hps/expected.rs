@@ -4,6 +4,7 @@
 //! that uses all negatives.
 
 use crate::column_sums::zero;
+use crate::math::exp;
 use crate::pair::Pair;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -23,7 +24,7 @@ pub(super) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], constants
     let mut value = F::zero();
     gradient[0] = F::zero();
     for (index, log_q) in log_q.iter().enumerate().map(|(index, log_q)| (index + 1, log_q)) {
-        let q = log_q.exp();
+        let q = exp(*log_q);
         let (term, preferred, other) = pair.value_and_gradient(scores[0], scores[index] + log_scale[0]);
         value = value + q * term;
         gradient[0] = gradient[0] + q * preferred;

@@ -2,6 +2,9 @@
 //!
 //! `∂/∂s_i = ∂ℓ/∂V · e^{w_i + s_i − V}`.
 
+use crate::lanes;
+use crate::math::{exp, ln};
+use crate::negatives::{Hardness, NegativeScale};
 use crate::pair::Pair;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -15,31 +18,38 @@ pub(super) fn define<T: Tensor>(pair: &Pair, preferred: &T, others: &[T], log_we
     pair.define(preferred, &total)
 }
 
-/// Returns the value and the derivative by `preferred`; adds `factor` times those by `others` to `gradient`.
+/// The negatives of one preferred response.
+pub(super) struct Negatives<'a, F> {
+    pub(super) rewards: &'a [F],
+    pub(super) scores: &'a [F],
+    pub(super) hardness: Hardness<F>,
+    pub(super) scale: NegativeScale,
+}
+
+/// Returns the value and the derivative by `preferred`; adds `factor` times those by the negatives to `gradient`.
 ///
-/// * `log_weights`: overwritten.
+/// * `terms`: scratch, one entry per negative.
 pub(super) fn add_gradient<F: Scalar>(
     pair: &Pair,
     factor: F,
     preferred: F,
-    others: &[F],
-    log_weights: &mut [F],
+    negatives: &Negatives<'_, F>,
+    terms: &mut [F],
     gradient: &mut [F],
 ) -> (F, F) {
-    let mut largest = F::neg_infinity();
-    for (weight, &score) in log_weights.iter_mut().zip(others) {
-        *weight = *weight + score;
-        largest = largest.max(*weight);
-    }
-    let mut sum = F::zero();
-    for weight in log_weights.iter_mut() {
-        *weight = (*weight - largest).exp();
-        sum = sum + *weight;
-    }
-    let (value, slope, other_slope) = pair.value_and_gradient(preferred, largest + sum.ln());
+    let Negatives { rewards, scores, hardness, scale } = negatives;
+    // With h_i = γ (r_i − r*): V = ln c − ln Σ e^{h_i} + ln Σ e^{h_i + s_i}, both sums shifted to at most 1 a term.
+    let normaliser = lanes::map_sum([rewards, scores], F::infinity(), terms, |[reward, score]| {
+        let hardness = hardness.of(reward);
+        (hardness + score, exp(hardness))
+    });
+    let largest = lanes::max(terms);
+    let sum = lanes::exp_sum(terms, largest);
+    let others = scale.log::<F>(hardness.retained) - ln(normaliser) + largest + ln(sum);
+    let (value, slope, other_slope) = pair.value_and_gradient(preferred, others);
     let shared = factor * other_slope / sum;
-    for (entry, &weight) in gradient.iter_mut().zip(log_weights.iter()) {
-        *entry = *entry + shared * weight;
+    for (entry, &term) in gradient.iter_mut().zip(terms.iter()) {
+        *entry = *entry + shared * term;
     }
     (value, slope)
 }

@@ -23,11 +23,13 @@ pub(crate) use weighted::expect_negatives;
 pub use weighted::{NegativeSet, RankWeights};
 
 use crate::error::{Cause, Error};
-use crate::negatives::{Anchor, NegativeScale, TiePolicy, log_weights, validate_gamma};
+use crate::math::ln;
+use crate::negatives::{Anchor, Hardness, NegativeScale, TiePolicy, log_weights, validate_gamma};
 use crate::pair::Pair;
 use crate::responses::Responses;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use full::Negatives;
 use weighted::Comparisons;
 
 /// The choices within Hard Preference Sampling. Checked when a [`Loss`](crate::Loss) is built from it.
@@ -167,12 +169,13 @@ impl Hps {
     ) -> Result<F, Error> {
         match self.form {
             HpsForm::Full => {
-                let log_weights = &mut scratch[..scores.len() - 1];
-                self.constants(row, log_weights)?;
+                let hardness = Hardness::find(row.rewards(), self.gamma, self.ties)?;
+                let negatives =
+                    Negatives { rewards: &row.rewards()[1..], scores: &scores[1..], hardness, scale: self.scale };
+                let terms = &mut scratch[..scores.len() - 1];
                 gradient.fill(F::zero());
-                let (preferred, others) = (scores[0], &scores[1..]);
                 let (value, slope) =
-                    full::add_gradient(pair, F::one(), preferred, others, log_weights, &mut gradient[1..]);
+                    full::add_gradient(pair, F::one(), scores[0], &negatives, terms, &mut gradient[1..]);
                 gradient[0] = slope;
                 Ok(value)
             }
@@ -208,7 +211,7 @@ impl Hps {
         let samples = row.draws().ok_or(Cause::SampleMissing)?;
         let negatives = self.drawn_from(row, samples.indices, samples.drawn_from)?;
         let log_scale: F = self.scale.log(negatives);
-        Ok((samples.indices, log_scale - F::narrow(samples.indices.len() as f64).ln()))
+        Ok((samples.indices, log_scale - ln(F::narrow(samples.indices.len() as f64))))
     }
 
     /// Out of how many negatives the draws were made; refuses those that are none.

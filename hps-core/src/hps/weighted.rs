@@ -1,10 +1,11 @@
 //! Several preferred responses, each against its own negatives (App. E): `L = Σ_{a≤k} λ_a ℓ(s_a, V_a)`,
 //! `V_a = ln c_a + ln Σ_{i ∈ N_a} q_i e^{s_i}`, `c_a` and `q` taken within `N_a`.
 
-use super::{Hps, full};
+use super::Hps;
+use super::full::{self, Negatives};
 use crate::column_sums::zero;
 use crate::error::{Cause, Error};
-use crate::negatives::{TiePolicy, log_weights};
+use crate::negatives::{Hardness, TiePolicy, log_weights};
 use crate::pair::Pair;
 use crate::responses::Responses;
 use crate::scalar::Scalar;
@@ -120,13 +121,13 @@ impl Comparisons<'_> {
         gradient.fill(F::zero());
         let mut total = F::zero();
         for (preferred, &weight) in self.weights.as_slice().iter().enumerate() {
-            let negatives = self.negatives(preferred, scores.len());
-            let log_weights = &mut scratch[..negatives.len()];
-            self.log_weights(row, preferred, log_weights)?;
-            let weight = F::narrow(weight);
-            let others = &scores[negatives.clone()];
+            let range = self.negatives(preferred, scores.len());
+            let (hardness, scale) = (self.hardness(row, range.start)?, self.hps.scale);
+            let negatives =
+                Negatives { rewards: &row.rewards()[range.clone()], scores: &scores[range.clone()], hardness, scale };
+            let (terms, weight) = (&mut scratch[..range.len()], F::narrow(weight));
             let (value, slope) =
-                full::add_gradient(pair, weight, scores[preferred], others, log_weights, &mut gradient[negatives]);
+                full::add_gradient(pair, weight, scores[preferred], &negatives, terms, &mut gradient[range]);
             total = total + weight * value;
             gradient[preferred] = gradient[preferred] + weight * slope;
         }
@@ -141,12 +142,16 @@ impl Comparisons<'_> {
     }
 
     fn log_weights<F: Scalar>(&self, row: &Responses<'_, F>, preferred: usize, out: &mut [F]) -> Result<(), Error> {
-        // The response before the negatives stands for the preferred one, whose reward is not read.
         let first = self.negatives(preferred, row.count()).start;
         let retained = log_weights(&row.rewards()[first - 1..], self.hps.gamma, TiePolicy::Keep, out)?;
         let log_scale = self.hps.scale.log(retained);
         out.iter_mut().for_each(|entry| *entry = *entry + log_scale);
         Ok(())
+    }
+
+    /// That of the negatives from `first` on. The response before stands for the preferred one; its reward is not read.
+    fn hardness<F: Scalar>(&self, row: &Responses<'_, F>, first: usize) -> Result<Hardness<F>, Error> {
+        Hardness::find(&row.rewards()[first - 1..], self.hps.gamma, TiePolicy::Keep)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::constants;
 
-/// What [`Elementary`](super::Elementary) stands for; not nameable outside.
+/// What makes a [`Scalar`](crate::Scalar) one; not nameable outside.
 pub trait Kernels: Sized {
     fn exp_kernel(self) -> Self;
     fn ln_kernel(self) -> Self;

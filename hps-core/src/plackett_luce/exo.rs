@@ -9,6 +9,7 @@
 
 use crate::column_sums::{log_sum_exp, zero};
 use crate::logistic::{log_add_exp, softplus};
+use crate::math::exp;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use num_traits::Float;
@@ -45,7 +46,7 @@ pub(super) fn value_and_gradient<F: Scalar>(
     for index in (0..last).rev() {
         let behind = normalisers[index + 1] - scores[index];
         let (log_share, log_rest) = (-softplus(behind), -softplus(-behind));
-        let (share, rest) = (log_share.exp(), log_rest.exp());
+        let (share, rest) = (exp(log_share), exp(log_rest));
         entropy = rest * (entropy - log_rest) - share * log_share;
         normalisers[index] = log_add_exp(normalisers[index + 1], scores[index]);
         divergences[index] = -entropy - share * first - rest * other(index);
@@ -58,10 +59,10 @@ pub(super) fn value_and_gradient<F: Scalar>(
     let (mut masses, mut terms) = (F::one(), -other(0) - divergences[0]);
     for index in 1..=last {
         let above = scores[index] - normalisers[index - 1];
-        gradient[index] = gradient[index] + above.exp() * (terms + above * masses);
+        gradient[index] = gradient[index] + exp(above) * (terms + above * masses);
         if index < last {
             let drop = normalisers[index] - normalisers[index - 1];
-            let shrink = drop.exp();
+            let shrink = exp(drop);
             terms = shrink * (terms + drop * masses) - other(index) - divergences[index];
             masses = shrink * masses + F::one();
         }

@@ -1,0 +1,170 @@
+//! The responses of many prompts, equally many of each: `[prompts, responses]`, row-major, every row best first.
+
+use crate::error::{Cause, Error};
+use crate::loss::Loss;
+use crate::responses::Responses;
+use crate::scalar::Scalar;
+
+/// What [`Loss::values_and_gradients`] reads: the lists of [`Responses::new`], one prompt after the other.
+///
+/// ```
+/// use hps_core::{Batch, Loss};
+///
+/// # fn main() -> Result<(), hps_core::Error> {
+/// let loss: Loss = "dpo-bt".parse()?;
+/// let policy = [-8.0_f64, -9.0, -5.0, -5.0];
+/// let batch = Batch::new(2, &policy, &[-8.0, -9.0, -6.0, -4.0], &[2, 3, 2, 2], &[1.0, 0.0, 0.5, 0.1])?;
+/// let (mut values, mut gradient) = ([0.0; 2], [0.0; 4]);
+/// loss.values_and_gradients(&batch, &mut [0.0; 4], &mut values, &mut gradient)?;
+/// assert!((values[0] - 2.0_f64.ln()).abs() < 1e-15 && (values[1] - (1.0 + (-0.2_f64).exp()).ln()).abs() < 1e-15);
+/// assert_eq!(gradient[..2], [-0.05, 0.05]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, F> {
+    responses: usize,
+    policy: &'a [F],
+    reference: &'a [F],
+    lengths: &'a [u32],
+    rewards: &'a [F],
+    samples: Option<Samples<'a>>,
+    scales: Option<&'a [F]>,
+    supervised: Option<&'a [F]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Samples<'a> {
+    indices: &'a [usize],
+    /// Of each prompt.
+    count: usize,
+    /// Out of how many negatives each prompt's were drawn, where its row does not hold them all.
+    drawn_from: Option<&'a [usize]>,
+}
+
+impl<'a, F: Scalar> Batch<'a, F> {
+    /// * `responses`: how many each prompt has, at least two.
+    /// * the others: as in [`Responses::new`], each `[prompts, responses]`. Their entries are checked row by row when a
+    ///   loss reads them.
+    pub fn new(
+        responses: usize,
+        policy: &'a [F],
+        reference: &'a [F],
+        lengths: &'a [u32],
+        rewards: &'a [F],
+    ) -> Result<Batch<'a, F>, Error> {
+        if responses < 2 {
+            return Err(Cause::TooFewResponses { given: responses }.into());
+        }
+        let expected = policy.len();
+        if !expected.is_multiple_of(responses) {
+            let expected = expected.next_multiple_of(responses);
+            return Err(Cause::LengthMismatch { list: "policy", given: policy.len(), expected }.into());
+        }
+        expect_length("reference", reference.len(), expected)?;
+        expect_length("lengths", lengths.len(), expected)?;
+        expect_length("rewards", rewards.len(), expected)?;
+        Ok(Batch { responses, policy, reference, lengths, rewards, samples: None, scales: None, supervised: None })
+    }
+
+    /// Names the sampled negatives, `[prompts, samples]`, each an index in its own row: one a prompt for a loss that
+    /// reads one ([`Responses::with_sample`]), `S ≥ 1` for a loss that reads several ([`Responses::with_samples`]).
+    ///
+    /// * `drawn_from`: as in [`Responses::with_sample_from`], one entry a prompt.
+    pub fn with_samples(mut self, indices: &'a [usize], drawn_from: Option<&'a [usize]>) -> Result<Self, Error> {
+        let prompts = self.prompts();
+        if indices.is_empty() || !indices.len().is_multiple_of(prompts) {
+            let expected = indices.len().max(1).next_multiple_of(prompts);
+            return Err(Cause::LengthMismatch { list: "samples", given: indices.len(), expected }.into());
+        }
+        if let Some(negatives) = drawn_from {
+            expect_length("drawn from", negatives.len(), prompts)?;
+        }
+        self.samples = Some(Samples { indices, count: indices.len() / prompts, drawn_from });
+        Ok(self)
+    }
+
+    /// As [`Responses::with_scales`], `[prompts, responses]`.
+    pub fn with_scales(mut self, scales: &'a [F]) -> Result<Self, Error> {
+        expect_length("scales", scales.len(), self.policy.len())?;
+        self.scales = Some(scales);
+        Ok(self)
+    }
+
+    /// As [`Responses::with_supervised`], one a prompt.
+    pub fn with_supervised(mut self, log_probs: &'a [F]) -> Result<Self, Error> {
+        expect_length("supervised log-probs", log_probs.len(), self.prompts())?;
+        self.supervised = Some(log_probs);
+        Ok(self)
+    }
+
+    /// How many prompts.
+    pub fn prompts(&self) -> usize {
+        self.policy.len() / self.responses
+    }
+
+    /// How many responses each prompt has, `n`.
+    pub fn responses(&self) -> usize {
+        self.responses
+    }
+
+    /// The row of one prompt, for a loss that reads one sampled negative (`one`) or several.
+    fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
+        let range = prompt * self.responses..(prompt + 1) * self.responses;
+        let lengths = &self.lengths[range.clone()];
+        let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
+        let mut row = Responses::new(policy, reference, lengths, rewards)?;
+        if let Some(Samples { indices, count, drawn_from }) = self.samples {
+            let indices = &indices[prompt * count..(prompt + 1) * count];
+            row = match (one && count == 1, drawn_from) {
+                (true, None) => row.with_sample(indices[0])?,
+                (true, Some(negatives)) => row.with_sample_from(indices[0], negatives[prompt])?,
+                (false, None) => row.with_samples(indices)?,
+                (false, Some(negatives)) => row.with_samples_from(indices, negatives[prompt])?,
+            };
+        }
+        if let Some(scales) = self.scales {
+            row = row.with_scales(&scales[range])?;
+        }
+        match self.supervised {
+            Some(log_probs) => row.with_supervised(log_probs[prompt]),
+            None => Ok(row),
+        }
+    }
+}
+
+impl Loss {
+    /// [`value_and_gradient`](Self::value_and_gradient) of every prompt of a batch, to the same bits.
+    ///
+    /// * `scratch`: at least [`scratch_len`](Self::scratch_len) numbers for one row.
+    /// * `values`: one entry per prompt.
+    /// * `gradient`: `[prompts, responses]`; of each prompt's own loss, so divide by the number of prompts for a mean.
+    ///
+    /// An error names the prompt; what was written before it is of no use.
+    pub fn values_and_gradients<F: Scalar>(
+        &self,
+        batch: &Batch<'_, F>,
+        scratch: &mut [F],
+        values: &mut [F],
+        gradient: &mut [F],
+    ) -> Result<(), Error> {
+        expect_length("values", values.len(), batch.prompts())?;
+        expect_length("gradient", gradient.len(), batch.policy.len())?;
+        let one = self.reads_sample();
+        let rows = values.iter_mut().zip(gradient.chunks_exact_mut(batch.responses));
+        for (prompt, (value, gradient)) in rows.enumerate() {
+            *value = batch
+                .row(prompt, one)
+                .and_then(|row| self.value_and_gradient(&row, scratch, gradient))
+                .map_err(|error| error.of_prompt(prompt))?;
+        }
+        Ok(())
+    }
+}
+
+fn expect_length(list: &'static str, given: usize, expected: usize) -> Result<(), Error> {
+    if given != expected {
+        return Err(Cause::LengthMismatch { list, given, expected }.into());
+    }
+    Ok(())
+}
