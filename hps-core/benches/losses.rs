@@ -77,7 +77,7 @@ impl Line {
         let rewards = (0..count).map(|_| 4.0 * uniform() - 2.0).collect();
         let loss: Loss = name.parse().expect("a name of the crate");
         let loss = loss.with_gamma(2.0).unwrap_or(loss);
-        let scratch = vec![0.0; loss.scratch_len(responses)];
+        let scratch = vec![0.0; loss.batch_scratch_len(responses)];
         let (values, gradient, seconds) = (vec![0.0; prompts], vec![0.0; count], vec![]);
         Line {
             title,

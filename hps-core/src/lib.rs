@@ -18,7 +18,7 @@
 //! let loss: Loss = "dpo-hps-full".parse()?;
 //! let (policy, reference) = ([-12.0, -15.0, -11.0], [-13.0, -15.0, -10.0]);
 //! let row = Responses::new(&policy, &reference, &[4, 5, 4], &[1.0, 0.2, -0.3])?;
-//! let (mut scratch, mut coefficients) = ([0.0; 6], [0.0; 3]);
+//! let (mut scratch, mut coefficients) = ([0.0; 9], [0.0; 3]);
 //! let value = loss.value_and_gradient(&row, &mut scratch, &mut coefficients)?;
 //! # assert!((value - 1.0019428482292441_f64).abs() < 1e-12);
 //! # assert!(coefficients[0] < 0.0 && coefficients.iter().sum::<f64>().abs() < 1e-15);
@@ -81,6 +81,7 @@ mod schedule;
 mod slic;
 mod tensor;
 pub mod theory;
+mod tile;
 mod top_one;
 mod win_rates;
 

@@ -7,6 +7,14 @@ use crate::math::{exp, ln, ln_1p};
 pub(crate) use crate::math::{sigmoid, softplus};
 use crate::scalar::Scalar;
 
+/// `(softplus(x), sigmoid(x))`, the value and its slope, from one exponential.
+#[inline(always)]
+pub(crate) fn softplus_and_sigmoid<F: Scalar>(x: F) -> (F, F) {
+    let tail = exp(-x.abs());
+    let (positive, numerator) = if x > F::zero() { (x, F::one()) } else { (F::zero(), tail) };
+    (positive + ln_1p(tail), numerator / (F::one() + tail))
+}
+
 /// `−∞` stands for an absent term; two absent terms stay absent.
 pub(crate) fn log_add_exp<F: Scalar>(a: F, b: F) -> F {
     let larger = a.max(b);

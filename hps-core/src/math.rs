@@ -38,6 +38,12 @@ pub fn exp<F: Scalar>(x: F) -> F {
     x.exp_kernel()
 }
 
+/// `eˣ` for `x ≤ 0`; 0 below −87 (f32) and −708 (f64), where [`exp`] nears the subnormal numbers.
+#[inline(always)]
+pub(crate) fn decay<F: Scalar>(x: F) -> F {
+    x.decay_kernel()
+}
+
 /// `ln x`, within 0.9 ulp; `−∞` at either zero, NaN below.
 ///
 /// ```

@@ -57,6 +57,15 @@ impl NegativeScale {
         }
     }
 
+    /// `(a, b)` with `c = a eᵇ`: a custom scale can be out of the range of `F`, its logarithm cannot.
+    pub(crate) fn parts<F: Scalar>(self, negatives: usize) -> (F, F) {
+        match self {
+            NegativeScale::Unit => (F::one(), F::zero()),
+            NegativeScale::Count => (F::narrow(negatives as f64), F::zero()),
+            NegativeScale::Custom(_) => (F::one(), self.log(negatives)),
+        }
+    }
+
     /// `ln c`, for `negatives` retained ones.
     pub(crate) fn log<F: Scalar>(self, negatives: usize) -> F {
         match self {
@@ -89,11 +98,11 @@ pub fn log_weights<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, out: &
     if out.len() + 1 != rewards.len() {
         return Err(Cause::LengthMismatch { list: "log weights", given: out.len(), expected: rewards.len() - 1 }.into());
     }
-    let sum = lanes::map_sum([&rewards[1..]], F::infinity(), out, |[reward]| {
-        let hardness = hardness.of(reward);
-        (hardness, exp(hardness))
-    });
-    let log_sum = ln(sum);
+    for (entry, &reward) in out.iter_mut().zip(&rewards[1..]) {
+        *entry = hardness.of(reward);
+    }
+    // The largest is 0.
+    let log_sum = ln(out.iter().fold(F::zero(), |sum, &entry| sum + exp(entry)));
     out.iter_mut().for_each(|entry| *entry = *entry - log_sum);
     Ok(hardness.retained)
 }
@@ -152,7 +161,7 @@ impl<F: Scalar> Anchor<F> {
             lanes::fold(negatives, F::neg_infinity(), higher)
         } else {
             // Masked ones are the highest.
-            lanes::fold(negatives, F::infinity(), |kept: F, reward: F| if reward < kept { reward } else { kept })
+            lanes::min(negatives)
         };
         Ok(Anchor { reward, retained })
     }

@@ -13,7 +13,7 @@
 //! given `ε`, not convex, and its gradient vanishes for large `|m|`. SPPO and NCA see more than the lead.
 
 use crate::error::{Cause, Error};
-use crate::logistic::{sigmoid, softplus};
+use crate::logistic::{sigmoid, softplus, softplus_and_sigmoid};
 use crate::reward::{Reward, validate_positive};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -138,7 +138,8 @@ impl Pair {
         match *self {
             Pair::Logistic { label_smoothing, margin } => {
                 let (label_smoothing, lead) = (F::narrow(label_smoothing), lead - F::narrow(margin));
-                of_lead(softplus(-lead) + label_smoothing * lead, label_smoothing - sigmoid(-lead))
+                let (value, slope) = softplus_and_sigmoid(-lead);
+                of_lead(value + label_smoothing * lead, label_smoothing - slope)
             }
             Pair::Exo { label_smoothing } => {
                 let log_win = F::narrow((-label_smoothing).ln_1p());

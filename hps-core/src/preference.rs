@@ -13,8 +13,10 @@
 //! | LiPO-λ | all pairs | Eq. 17 |
 
 use crate::error::{Cause, Error};
+use crate::hps::tile::FullTile;
 use crate::hps::{self, Hps, HpsForm};
 use crate::lipo::Lipo;
+use crate::negatives::TiePolicy;
 use crate::pair::Pair;
 use crate::responses::Responses;
 use crate::reward::{Reward, validate_positive};
@@ -46,6 +48,12 @@ pub enum Preference {
     Slic(Slic),
     /// All pairs, weighted by their places.
     Lipo(Lipo),
+}
+
+/// A kernel for rows side by side.
+pub(crate) enum Tile<F> {
+    HpsFull(FullTile<F>),
+    PlackettLuce { margin: F },
 }
 
 impl Preference {
@@ -81,7 +89,9 @@ impl Preference {
     /// How many numbers of scratch the kernel needs, beside the scores.
     pub(crate) fn scratch_len(&self, pair: &Pair, responses: usize) -> usize {
         match (self, pair) {
-            (Preference::PlackettLuce, Pair::Exo { .. }) | (Preference::Lipo(_), _) => 2 * responses,
+            (Preference::PlackettLuce, Pair::Exo { .. } | Pair::Logistic { .. }) => 2 * responses,
+            (Preference::Hps(Hps { form: HpsForm::Full | HpsForm::Weighted { .. }, .. }), _) => 2 * responses,
+            (Preference::Lipo(_), _) => 2 * responses,
             _ => responses,
         }
     }
@@ -171,6 +181,21 @@ impl Preference {
             Preference::WinRates => Ok(win_rates::value_and_gradient(pair, row, scores, gradient)),
             Preference::Slic(slic) => slic.value_and_gradient(pair, row, scores, gradient),
             Preference::Lipo(lipo) => lipo.value_and_gradient(row, scores, &mut scratch[..2 * scores.len()], gradient),
+        }
+    }
+
+    /// The kernel for rows side by side, if there is one: of `[responses]` columns of scores and of rewards.
+    pub(crate) fn tile<F: Scalar>(&self, pair: &Pair, responses: usize) -> Option<Tile<F>> {
+        let Pair::Logistic { label_smoothing, margin } = *pair else { return None };
+        let (label_smoothing, margin) = (F::narrow(label_smoothing), F::narrow(margin));
+        match self {
+            Preference::PlackettLuce => Some(Tile::PlackettLuce { margin }),
+            Preference::Hps(Hps { form: HpsForm::Full, gamma, scale, ties: TiePolicy::Keep }) => {
+                let (factor, log_scale) = scale.parts(responses - 1);
+                let gamma = F::narrow(*gamma);
+                Some(Tile::HpsFull(FullTile { gamma, label_smoothing, margin, factor, log_scale }))
+            }
+            _ => None,
         }
     }
 

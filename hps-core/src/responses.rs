@@ -71,11 +71,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
         for (list, numbers) in [("policy log-prob", policy), ("reference log-prob", reference), ("reward", rewards)] {
             lanes::expect_finite(list, numbers)?;
         }
-        // Without an early exit, as in `lanes`; the place is looked for only when there is one.
-        if lengths.iter().fold(false, |zero, &length| zero | (length == 0)) {
-            let index = lengths.iter().position(|&length| length == 0).unwrap_or(0);
-            return Err(Cause::ZeroLength { index }.into());
-        }
+        lanes::expect_tokens(lengths)?;
         Ok(Responses {
             policy,
             reference,
@@ -132,7 +128,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// let loss: Loss = "dpo-hps-multi".parse()?;
     /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.0, 0.0])?.with_samples(&[2, 1, 2])?;
     /// let mut gradient = [0.0; 3];
-    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 6], &mut gradient)?;
+    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 9], &mut gradient)?;
     /// assert!((value - 3.0_f64.ln()).abs() < 1e-15 && (gradient[2] - 2.0 * gradient[1]).abs() < 1e-15);
     /// # Ok(())
     /// # }

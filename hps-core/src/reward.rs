@@ -114,14 +114,23 @@ impl Reward {
             return Err(Cause::InputMissing { what: "a scale per response" }.into());
         }
         let of_log_prob = matches!(self, Reward::SimPo { .. } | Reward::LogProb);
-        if of_log_prob {
-            out.copy_from_slice(row.policy());
-        } else {
-            for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
-                *score = policy - reference;
+        match self.slopes::<F>() {
+            Slopes::Same(slope) if !of_log_prob => {
+                for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
+                    *score = slope * (policy - reference);
+                }
+            }
+            _ if of_log_prob => {
+                out.copy_from_slice(row.policy());
+                self.chain(row, out);
+            }
+            _ => {
+                for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
+                    *score = policy - reference;
+                }
+                self.chain(row, out);
             }
         }
-        self.chain(row, out);
         if let Reward::RDpo { alpha, .. } = *self {
             let alpha = F::narrow(alpha);
             for (score, &length) in out.iter_mut().zip(row.lengths()) {

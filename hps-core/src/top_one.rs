@@ -17,7 +17,8 @@ pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error
 pub(crate) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], gradient: &mut [F]) -> F {
     let largest = lanes::max(&scores[1..]);
     gradient.copy_from_slice(scores);
-    let sum = lanes::exp_sum(&mut gradient[1..], largest);
+    lanes::decay_in_place(&mut gradient[1..], largest);
+    let sum = lanes::sum(&gradient[1..]);
     let (value, preferred, other) = pair.value_and_gradient(scores[0], largest + ln(sum));
     let shared = other / sum;
     gradient[1..].iter_mut().for_each(|entry| *entry = shared * *entry);

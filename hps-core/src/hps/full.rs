@@ -3,7 +3,7 @@
 //! `∂/∂s_i = ∂ℓ/∂V · e^{w_i + s_i − V}`.
 
 use crate::lanes;
-use crate::math::{exp, ln};
+use crate::math::ln;
 use crate::negatives::{Hardness, NegativeScale};
 use crate::pair::Pair;
 use crate::scalar::Scalar;
@@ -28,24 +28,29 @@ pub(super) struct Negatives<'a, F> {
 
 /// Returns the value and the derivative by `preferred`; adds `factor` times those by the negatives to `gradient`.
 ///
-/// * `terms`: scratch, one entry per negative.
+/// * `scratch`: two numbers per negative.
 pub(super) fn add_gradient<F: Scalar>(
     pair: &Pair,
     factor: F,
     preferred: F,
     negatives: &Negatives<'_, F>,
-    terms: &mut [F],
+    scratch: &mut [F],
     gradient: &mut [F],
 ) -> (F, F) {
     let Negatives { rewards, scores, hardness, scale } = negatives;
+    let (terms, weights) = scratch.split_at_mut(scores.len());
+    let weights = &mut weights[..scores.len()];
     // With h_i = γ (r_i − r*): V = ln c − ln Σ e^{h_i} + ln Σ e^{h_i + s_i}, both sums shifted to at most 1 a term.
-    let normaliser = lanes::map_sum([rewards, scores], F::infinity(), terms, |[reward, score]| {
-        let hardness = hardness.of(reward);
-        (hardness + score, exp(hardness))
-    });
+    for ((weight, term), (&reward, &score)) in weights.iter_mut().zip(&mut *terms).zip(rewards.iter().zip(*scores)) {
+        *weight = hardness.of(reward);
+        *term = *weight + score;
+    }
+    lanes::decay_in_place(weights, F::zero());
     let largest = lanes::max(terms);
-    let sum = lanes::exp_sum(terms, largest);
-    let others = scale.log::<F>(hardness.retained) - ln(normaliser) + largest + ln(sum);
+    lanes::decay_in_place(terms, largest);
+    let sum = lanes::sum(terms);
+    let (scale, log_scale) = scale.parts::<F>(hardness.retained);
+    let others = largest + log_scale + ln(sum * (scale / lanes::sum(weights)));
     let (value, slope, other_slope) = pair.value_and_gradient(preferred, others);
     let shared = factor * other_slope / sum;
     for (entry, &term) in gradient.iter_mut().zip(terms.iter()) {

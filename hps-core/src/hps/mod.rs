@@ -17,6 +17,7 @@
 mod drawn;
 mod expected;
 mod full;
+pub(crate) mod tile;
 mod weighted;
 
 pub(crate) use weighted::expect_negatives;
@@ -158,7 +159,7 @@ impl Hps {
         }
     }
 
-    /// * `scratch`: at least as long as `scores`.
+    /// * `scratch`: at least twice as long as `scores`.
     pub(crate) fn value_and_gradient<F: Scalar>(
         &self,
         pair: &Pair,
@@ -172,10 +173,9 @@ impl Hps {
                 let hardness = Hardness::find(row.rewards(), self.gamma, self.ties)?;
                 let negatives =
                     Negatives { rewards: &row.rewards()[1..], scores: &scores[1..], hardness, scale: self.scale };
-                let terms = &mut scratch[..scores.len() - 1];
                 gradient.fill(F::zero());
                 let (value, slope) =
-                    full::add_gradient(pair, F::one(), scores[0], &negatives, terms, &mut gradient[1..]);
+                    full::add_gradient(pair, F::one(), scores[0], &negatives, scratch, &mut gradient[1..]);
                 gradient[0] = slope;
                 Ok(value)
             }

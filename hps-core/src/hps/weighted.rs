@@ -108,7 +108,7 @@ impl Comparisons<'_> {
         Ok(total)
     }
 
-    /// * `scratch`: at least as long as there are negatives.
+    /// * `scratch`: two numbers per negative.
     pub(super) fn value_and_gradient<F: Scalar>(
         &self,
         pair: &Pair,
@@ -125,9 +125,9 @@ impl Comparisons<'_> {
             let (hardness, scale) = (self.hardness(row, range.start)?, self.hps.scale);
             let negatives =
                 Negatives { rewards: &row.rewards()[range.clone()], scores: &scores[range.clone()], hardness, scale };
-            let (terms, weight) = (&mut scratch[..range.len()], F::narrow(weight));
+            let weight = F::narrow(weight);
             let (value, slope) =
-                full::add_gradient(pair, weight, scores[preferred], &negatives, terms, &mut gradient[range]);
+                full::add_gradient(pair, weight, scores[preferred], &negatives, scratch, &mut gradient[range]);
             total = total + weight * value;
             gradient[preferred] = gradient[preferred] + weight * slope;
         }

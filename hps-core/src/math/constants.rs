@@ -2,7 +2,7 @@
 //! the errors in brackets are those of the fit, relative to the function.
 
 macro_rules! constants {
-    ($name:ident, $float:ident, $bits:ident, $exp:expr, $ln:expr, $lowest:expr, $highest:expr, $high:expr, $low:expr) => {
+    ($name:ident, $float:ident, $bits:ident, $exp:expr, $ln:expr, $lowest:expr, $normal:expr, $highest:expr, $high:expr, $low:expr) => {
         pub(super) mod $name {
             /// `(eʳ − 1 − r) / r²` on |r| ≤ ln 2 / 2.
             pub const EXP: &[$float] = &$exp;
@@ -10,6 +10,8 @@ macro_rules! constants {
             pub const LN: &[$float] = &$ln;
             /// Below, `eˣ` rounds to 0; above, to infinity. In between the exponent stays in the range of two factors.
             pub const LOWEST: $float = $lowest;
+            /// Not far below, `eˣ` is subnormal.
+            pub const LOWEST_NORMAL: $float = $normal;
             pub const HIGHEST: $float = $highest;
             /// `ln 2` in two parts, the first short enough that its product with any exponent is exact.
             pub const LN_2_HIGH: $float = $high;
@@ -38,6 +40,7 @@ constants!(
     // [3e-11]
     [0.666_666_7, 0.400_001_23, 0.285_508_16, 0.233_305_83],
     -105.0,
+    -87.0,
     89.0,
     0.693_115_23,
     3.194_618_3e-5
@@ -72,6 +75,7 @@ constants!(
         0.146_165_854_248_886_23,
     ],
     -746.0,
+    -708.0,
     710.0,
     0.693_147_180_559_208_2,
     7.371_002_565_167_799e-13

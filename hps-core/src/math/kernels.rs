@@ -10,6 +10,8 @@ use super::constants;
 /// What makes a [`Scalar`](crate::Scalar) one; not nameable outside.
 pub trait Kernels: Sized {
     fn exp_kernel(self) -> Self;
+    /// `eˣ` for `x ≤ 0`, 0 where the result would be subnormal: two thirds of the work.
+    fn decay_kernel(self) -> Self;
     fn ln_kernel(self) -> Self;
     fn ln_1p_kernel(self) -> Self;
     fn sigmoid_kernel(self) -> Self;
@@ -25,7 +27,9 @@ macro_rules! kernels {
             impl Kernels for $float {
                 #[inline(always)]
                 fn exp_kernel(self) -> Self {
-                    let x = if self < LOWEST { LOWEST } else { self };
+                    // Not clamped but replaced: where the result is 0, to form it would be slow, as subnormal numbers are.
+                    let vanishes = self < LOWEST;
+                    let x = if vanishes { 0.0 } else { self };
                     let x = if x > HIGHEST { HIGHEST } else { x };
                     let exponent = x * core::$float::consts::LOG2_E + ROUNDER - ROUNDER;
                     let rest = x - exponent * LN_2_HIGH - exponent * LN_2_LOW;
@@ -33,7 +37,20 @@ macro_rules! kernels {
                     // In two factors: 2^exponent can be out of the range of normal numbers where the result is not.
                     let first = exponent * 0.5 + ROUNDER;
                     let second = exponent - (first - ROUNDER) + ROUNDER;
-                    value * power_of_two(first) * power_of_two(second)
+                    let value = value * power_of_two(first) * power_of_two(second);
+                    if vanishes { 0.0 } else { value }
+                }
+
+                #[inline(always)]
+                fn decay_kernel(self) -> Self {
+                    let vanishes = self < LOWEST_NORMAL;
+                    let x = if vanishes { 0.0 } else { self };
+                    let rounded = x * core::$float::consts::LOG2_E + ROUNDER;
+                    let exponent = rounded - ROUNDER;
+                    let rest = x - exponent * LN_2_HIGH - exponent * LN_2_LOW;
+                    let value = 1.0 + (rest + rest * rest * polynomial(EXP, rest));
+                    let value = value * power_of_two(rounded);
+                    if vanishes { 0.0 } else { value }
                 }
 
                 #[inline(always)]
@@ -106,7 +123,8 @@ macro_rules! kernels {
             /// Coefficients lowest power first.
             #[inline(always)]
             fn polynomial(coefficients: &[$float], x: $float) -> $float {
-                coefficients.iter().rev().fold(0.0, |sum, &coefficient| sum * x + coefficient)
+                let (highest, lower) = coefficients.split_last().unwrap_or((&0.0, &[]));
+                lower.iter().rev().fold(*highest, |sum, &coefficient| sum * x + coefficient)
             }
         }
     };

@@ -10,7 +10,7 @@
 
 use crate::lanes;
 use crate::logistic::{log_add_exp, sigmoid, softplus};
-use crate::math::{exp, ln_1p};
+use crate::math::exp;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -36,109 +36,102 @@ pub(super) fn define<T: Tensor>(margin: f64, scores: &[T]) -> Result<T, T::Error
     }
 }
 
-/// * `scratch`: at least as long as `scores`.
+/// * `scratch`: at least twice as long as `scores`.
 pub(super) fn value_and_gradient<F: Scalar>(margin: f64, scores: &[F], scratch: &mut [F], gradient: &mut [F]) -> F {
     let margin = F::narrow(margin);
     let highest = lanes::max(scores);
-    let lowest = lanes::fold(scores, F::infinity(), |kept, score| if score < kept { score } else { kept });
-    // Two thirds of the exponents; the rest is for what n of them add up to.
-    let span = F::narrow(if size_of::<F>() == 4 { 60.0 } else { 600.0 });
-    if highest - lowest + margin.abs() < span {
-        of_exponentials(exp(margin), highest, scores, &mut scratch[..scores.len()], gradient)
+    if within_reach(highest - lanes::min(scores), margin) {
+        let (weights, terms) = scratch.split_at_mut(scores.len());
+        weights.copy_from_slice(scores);
+        lanes::decay_in_place(weights, highest);
+        of_weights(exp(margin), weights, &mut terms[..scores.len()], gradient)
     } else {
         of_logarithms(margin, scores, scratch, gradient)
     }
 }
 
-/// `factor` is `e^δ`, `weights` scratch for `w_i = e^{s_i − highest}`.
-fn of_exponentials<F: Scalar>(factor: F, highest: F, scores: &[F], weights: &mut [F], gradient: &mut [F]) -> F {
-    // From the back: w_i, and Σ_{k>i} w_k into `gradient`.
-    let mut behind = F::zero();
-    let whole = scores.len() - scores.len() % BLOCK;
-    if whole < scores.len() {
-        let (weights, gradient) = (&mut weights[whole..], &mut gradient[whole..]);
-        let mut block = [F::neg_infinity(); BLOCK];
-        block[..weights.len()].copy_from_slice(&scores[whole..]);
-        let block = block.map(|score| exp(score - highest));
-        let (later, total) = sums_behind(block, behind);
-        weights.copy_from_slice(&block[..weights.len()]);
-        gradient.copy_from_slice(&later[..weights.len()]);
-        behind = total;
-    }
-    let blocks = scores.as_chunks::<BLOCK>().0.iter();
-    let blocks = blocks.zip(weights.as_chunks_mut::<BLOCK>().0).zip(gradient.as_chunks_mut::<BLOCK>().0);
-    for ((scores, weights), gradient) in blocks.rev() {
-        *weights = scores.map(|score| exp(score - highest));
-        (*gradient, behind) = sums_behind(*weights, behind);
-    }
+/// Whether scores so far apart can be compared as exponentials.
+#[inline(always)]
+pub(super) fn within_reach<F: Scalar>(spread: F, margin: F) -> bool {
+    // Two thirds of the exponents; the rest is for what n of them add up to.
+    let span = if size_of::<F>() == 4 { 60.0 } else { 600.0 };
+    spread + margin.abs() < F::narrow(span)
+}
 
-    // From the front, with tail_i = e^δ Σ_{k>i} w_k: the choices' ln(1 + tail_i/w_i), and Σ_{j<i} 1/(w_j + tail_j).
-    let mut values = [F::zero(); BLOCK];
+/// With `w_i = e^{s_i − max s}` and `t_i = e^δ Σ_{k>i} w_k`: `L = Σ_i ln(1 + t_i/w_i)`,
+/// `∂L/∂s_k = e^δ w_k Σ_{j<k} 1/(w_j + t_j) − t_k/(w_k + t_k)`. The last response has `t = 0` and adds nothing.
+///
+/// * `factor`: `e^δ`.
+/// * `terms`: scratch, as long as `weights`.
+fn of_weights<F: Scalar>(factor: F, weights: &[F], terms: &mut [F], gradient: &mut [F]) -> F {
+    gradient.copy_from_slice(weights);
+    sums_behind(gradient);
+    for ((tail, term), &weight) in gradient.iter_mut().zip(&mut *terms).zip(weights) {
+        *tail = factor * *tail;
+        *term = *tail / weight;
+    }
+    lanes::ln_1p_in_place(terms);
+    let value = lanes::sum(terms);
+    for ((entry, term), &weight) in gradient.iter_mut().zip(&mut *terms).zip(weights) {
+        let reciprocal = F::one() / (weight + *entry);
+        *term = reciprocal;
+        *entry = *entry * reciprocal;
+    }
+    sums_before(terms);
+    for ((entry, &sum), &weight) in gradient.iter_mut().zip(&*terms).zip(weights) {
+        *entry = factor * weight * sum - *entry;
+    }
+    value
+}
+
+/// Replaces every entry by the sum of those before it.
+fn sums_before<F: Scalar>(values: &mut [F]) {
     let mut before = F::zero();
-    let (weight_blocks, last_weights) = weights.as_chunks::<BLOCK>();
-    let (gradient_blocks, last_gradient) = gradient.as_chunks_mut::<BLOCK>();
-    for (weights, gradient) in weight_blocks.iter().zip(gradient_blocks) {
-        (*gradient, before) = choices(factor, weights, gradient, before, &mut values);
+    let (blocks, rest) = values.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        let mut sums = *block;
+        let mut step = 1;
+        while step < BLOCK {
+            let previous = sums;
+            for lane in step..BLOCK {
+                sums[lane] = previous[lane] + previous[lane - step];
+            }
+            step *= 2;
+        }
+        block[0] = before;
+        for lane in 1..BLOCK {
+            block[lane] = before + sums[lane - 1];
+        }
+        before = before + sums[BLOCK - 1];
     }
-    if !last_weights.is_empty() {
-        // A response with none behind it adds nothing.
-        let (mut weights, mut tails) = ([F::one(); BLOCK], [F::zero(); BLOCK]);
-        weights[..last_weights.len()].copy_from_slice(last_weights);
-        tails[..last_weights.len()].copy_from_slice(last_gradient);
-        let (block, _) = choices(factor, &weights, &tails, before, &mut values);
-        last_gradient.copy_from_slice(&block[..last_weights.len()]);
+    for value in rest {
+        before = before + core::mem::replace(value, before);
     }
-    values.iter().fold(F::zero(), |sum, &value| sum + value)
 }
 
-/// The gradient of a block, and the sum of `1/(w_j + tail_j)` up to its end.
-#[inline(always)]
-fn choices<F: Scalar>(
-    factor: F,
-    weights: &[F; BLOCK],
-    sums_behind: &[F; BLOCK],
-    before: F,
-    values: &mut [F; BLOCK],
-) -> ([F; BLOCK], F) {
-    let (mut reciprocals, mut tails) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
-    for lane in 0..BLOCK {
-        tails[lane] = factor * sums_behind[lane];
-        values[lane] = values[lane] + ln_1p(tails[lane] / weights[lane]);
-        reciprocals[lane] = F::one() / (weights[lane] + tails[lane]);
+/// Replaces every entry by the sum of those behind it.
+fn sums_behind<F: Scalar>(values: &mut [F]) {
+    let mut behind = F::zero();
+    let (rest, blocks) = values.as_rchunks_mut::<BLOCK>();
+    for block in blocks.iter_mut().rev() {
+        let mut sums = *block;
+        let mut step = 1;
+        while step < BLOCK {
+            let previous = sums;
+            for lane in 0..BLOCK - step {
+                sums[lane] = previous[lane] + previous[lane + step];
+            }
+            step *= 2;
+        }
+        for lane in 0..BLOCK - 1 {
+            block[lane] = behind + sums[lane + 1];
+        }
+        block[BLOCK - 1] = behind;
+        behind = behind + sums[0];
     }
-    let (sums, total) = sums_before(reciprocals, before);
-    // e^{s_k − D_k} − 1 = −tail_k / (w_k + tail_k), which does not cancel.
-    let gradient = core::array::from_fn(|lane| factor * weights[lane] * sums[lane] - tails[lane] * reciprocals[lane]);
-    (gradient, total)
-}
-
-/// `before + Σ_{j<i} x_j` of each `i`, and `before` plus the whole sum.
-#[inline(always)]
-fn sums_before<F: Scalar>(terms: [F; BLOCK], before: F) -> ([F; BLOCK], F) {
-    let mut sums = terms;
-    let mut step = 1;
-    while step < BLOCK {
-        let shifted: [F; BLOCK] = core::array::from_fn(|lane| if lane >= step { sums[lane - step] } else { F::zero() });
-        sums = core::array::from_fn(|lane| sums[lane] + shifted[lane]);
-        step *= 2;
+    for value in rest.iter_mut().rev() {
+        behind = behind + core::mem::replace(value, behind);
     }
-    let total = before + sums[BLOCK - 1];
-    (core::array::from_fn(|lane| if lane > 0 { before + sums[lane - 1] } else { before }), total)
-}
-
-/// The same from the other end.
-#[inline(always)]
-fn sums_behind<F: Scalar>(terms: [F; BLOCK], behind: F) -> ([F; BLOCK], F) {
-    let mut sums = terms;
-    let mut step = 1;
-    while step < BLOCK {
-        let shifted: [F; BLOCK] =
-            core::array::from_fn(|lane| if lane + step < BLOCK { sums[lane + step] } else { F::zero() });
-        sums = core::array::from_fn(|lane| sums[lane] + shifted[lane]);
-        step *= 2;
-    }
-    let total = behind + sums[0];
-    (core::array::from_fn(|lane| if lane + 1 < BLOCK { behind + sums[lane + 1] } else { behind }), total)
 }
 
 /// * `suffixes`: scratch, at least as long as `scores`.

@@ -15,6 +15,7 @@ mod ipo;
 mod logistic;
 mod nca;
 mod sppo;
+pub(crate) mod tile;
 
 pub(crate) use sppo::{define_towards, value_and_gradient_towards};
 

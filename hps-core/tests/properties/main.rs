@@ -1,5 +1,6 @@
 //! What must hold for any row: kernels against definitions, limits, refusals, names, draws.
 
+mod batch;
 mod draws;
 mod generator;
 mod kernels;

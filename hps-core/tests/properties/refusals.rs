@@ -28,7 +28,7 @@ fn loss(name: &str) -> Loss {
 }
 
 fn evaluate(loss: &Loss, row: &Responses<'_, f64>) -> Result<f64, hps_core::Error> {
-    loss.value_and_gradient(row, &mut [0.0; 6], &mut [0.0; 3])
+    loss.value_and_gradient(row, &mut [0.0; 9], &mut [0.0; 3])
 }
 
 #[track_caller]
@@ -138,9 +138,9 @@ fn combinations() {
 fn buffers() {
     use ErrorKind::*;
     let loss = loss("dpo-hps-full");
-    let short = loss.value_and_gradient(&row(), &mut [0.0; 5], &mut [0.0; 3]);
-    refused(short, ScratchTooSmall, "scratch holds 5 numbers, 6 are needed");
-    let gradient = loss.value_and_gradient(&row(), &mut [0.0; 6], &mut [0.0; 4]);
+    let short = loss.value_and_gradient(&row(), &mut [0.0; 8], &mut [0.0; 3]);
+    refused(short, ScratchTooSmall, "scratch holds 8 numbers, 9 are needed");
+    let gradient = loss.value_and_gradient(&row(), &mut [0.0; 9], &mut [0.0; 4]);
     refused(gradient, LengthMismatch, "gradient: 4 entries given, 3 expected");
     refused(loss.scores(&row(), &mut [0.0; 2]), LengthMismatch, "scores: 2 entries given, 3 expected");
     refused(loss.constants(&row(), &mut [0.0; 3]), LengthMismatch, "constants: 3 entries given, 2 expected");

@@ -158,7 +158,7 @@ fn population_gradient(truth: &[f64; 3], gamma: f64) -> [f64; 3] {
         let scores = order.map(|index| truth[index]);
         let row = Responses::new(&scores, &[0.0; 3], &[1; 3], &scores).unwrap();
         let mut gradient = [0.0; 3];
-        loss.value_and_gradient(&row, &mut [0.0; 6], &mut gradient).unwrap();
+        loss.value_and_gradient(&row, &mut [0.0; 9], &mut gradient).unwrap();
         for (index, entry) in order.into_iter().zip(gradient) {
             sum[index] += truth[best].exp() / total * entry;
         }
@@ -196,7 +196,7 @@ fn a_ranking_informs_at_least_as_much_as_its_first_choice() {
             let row = Responses::new(&scores, &[0.0; 3], &[1; 3], &scores).unwrap();
             let mut gradient = [0.0; 3];
             let mut slope = |loss: &Loss| {
-                let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut gradient).unwrap();
+                let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut gradient).unwrap();
                 (value, dot(&gradient, &along))
             };
             let probability = (-slope(&losses[0]).0).exp();

@@ -1,0 +1,93 @@
+//! HPS full with the logistic pair, for rows side by side: `L = softplus(−m) + ε m`, `m = s_1 − V − δ`,
+//! `V = ln c + ln Σ_i e^{h_i + s_i} − ln Σ_i e^{h_i}`, `h_i = γ (r_i − r*)`.
+//!
+//! `∂L/∂s_i = (sigmoid(−m) − ε) e^{h_i + s_i} / Σ e^{h + s}`.
+
+use crate::lanes::LANES;
+use crate::logistic::softplus_and_sigmoid;
+use crate::math::{decay, ln};
+use crate::scalar::Scalar;
+use crate::tile::Lane;
+
+/// What a kernel reads beside the rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FullTile<F> {
+    pub(crate) gamma: F,
+    pub(crate) label_smoothing: F,
+    pub(crate) margin: F,
+    /// `c = factor · e^log_scale`.
+    pub(crate) factor: F,
+    pub(crate) log_scale: F,
+}
+
+impl<F: Scalar> FullTile<F> {
+    /// Returns the losses; `scores` become `∂L/∂s_i`.
+    ///
+    /// * `rewards`: overwritten. As long as `scores`; at least two.
+    pub(crate) fn values_and_gradients(&self, scores: &mut [Lane<F>], rewards: &mut [Lane<F>]) -> Lane<F> {
+        let (Some((preferred, scores)), Some((_, rewards))) = (scores.split_first_mut(), rewards.split_first_mut())
+        else {
+            return [F::zero(); LANES];
+        };
+        let normaliser = self.add_hardness(scores, rewards);
+
+        let mut largest = [F::neg_infinity(); LANES];
+        for terms in scores.iter() {
+            for (largest, &term) in largest.iter_mut().zip(terms) {
+                *largest = if term > *largest { term } else { *largest };
+            }
+        }
+        let mut sums = [F::zero(); LANES];
+        for terms in scores.iter_mut() {
+            for lane in 0..LANES {
+                terms[lane] = decay(terms[lane] - largest[lane]);
+                sums[lane] = sums[lane] + terms[lane];
+            }
+        }
+
+        let mut values = [F::zero(); LANES];
+        let mut shared = [F::zero(); LANES];
+        for lane in 0..LANES {
+            let others = largest[lane] + self.log_scale + ln(sums[lane] * (self.factor / normaliser[lane]));
+            let lead = preferred[lane] - others - self.margin;
+            let (value, slope) = softplus_and_sigmoid(-lead);
+            values[lane] = value + self.label_smoothing * lead;
+            preferred[lane] = self.label_smoothing - slope;
+            shared[lane] = -preferred[lane] / sums[lane];
+        }
+        for terms in scores {
+            for (term, &shared) in terms.iter_mut().zip(&shared) {
+                *term = shared * *term;
+            }
+        }
+        values
+    }
+
+    /// Adds `h_i` to the scores and returns `Σ e^{h_i}`.
+    fn add_hardness(&self, scores: &mut [Lane<F>], rewards: &[Lane<F>]) -> Lane<F> {
+        // At γ = 0 all weigh the same, however far apart their rewards are.
+        if self.gamma == F::zero() {
+            return [F::narrow(scores.len() as f64); LANES];
+        }
+        let upwards = if self.gamma > F::zero() { F::one() } else { -F::one() };
+        let mut hardest = [F::neg_infinity(); LANES];
+        for rewards in rewards {
+            for (hardest, &reward) in hardest.iter_mut().zip(rewards) {
+                let reward = upwards * reward;
+                *hardest = if reward > *hardest { reward } else { *hardest };
+            }
+        }
+        let steepness = self.gamma.abs();
+        let mut normaliser = [F::zero(); LANES];
+        for (scores, rewards) in scores.iter_mut().zip(rewards) {
+            for lane in 0..LANES {
+                let behind = upwards * rewards[lane] - hardest[lane];
+                // γ = ±∞ times 0 is no number.
+                let hardness = if behind == F::zero() { F::zero() } else { steepness * behind };
+                normaliser[lane] = normaliser[lane] + decay(hardness);
+                scores[lane] = scores[lane] + hardness;
+            }
+        }
+        normaliser
+    }
+}

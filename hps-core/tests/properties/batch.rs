@@ -1,0 +1,153 @@
+//! Many prompts a call against one prompt a call.
+
+use crate::generator::Generator;
+use crate::losses::{fewest_responses, losses};
+use crate::tolerance;
+use hps_core::{Batch, ErrorKind, Loss, Responses, Scalar};
+
+/// Whole tiles of prompts, and some that do not fill one.
+const PROMPTS: usize = 37;
+/// Around the width of a vector, and beyond the longest list that is computed side by side with others.
+const COUNTS: [usize; 6] = [2, 3, 8, 17, 100, 600];
+
+struct Lists<F> {
+    policy: Vec<F>,
+    reference: Vec<F>,
+    lengths: Vec<u32>,
+    rewards: Vec<F>,
+    scales: Vec<F>,
+    supervised: Vec<F>,
+    samples: Vec<usize>,
+}
+
+impl<F: Scalar> Lists<F> {
+    /// Scores at β = 0.1 span about ±`spread`, in every fourth prompt ±`wide`; rewards are on a grid, so there are ties.
+    fn random(generator: &mut Generator, count: usize, spread: f64, wide: f64) -> Lists<F> {
+        let entries = PROMPTS * count;
+        let mut list = |low: f64, high: f64| -> Vec<F> {
+            (0..entries).map(|_| F::narrow(f64::from(generator.between(low, high) as f32))).collect()
+        };
+        let reference = list(-300.0, -20.0);
+        let change = list(-10.0, 10.0);
+        let scales = list(0.01, 0.3);
+        let mut rewards: Vec<F> = list(-5.0, 5.0).into_iter().map(|reward| reward.round()).collect();
+        // Alone at the top: a tie policy must not mask them all, nor the sample.
+        rewards.iter_mut().step_by(count).for_each(|best| *best = F::narrow(6.0));
+        let supervised = list(-300.0, 0.0)[..PROMPTS].to_vec();
+        let spread_of = |entry: usize| F::narrow(if (entry / count).is_multiple_of(4) { wide } else { spread });
+        let policy = (0..entries).map(|entry| reference[entry] + change[entry] * spread_of(entry)).collect();
+        let lengths = (0..entries).map(|_| 1 + generator.index(500) as u32).collect();
+        let samples = (0..PROMPTS).map(|_| 1 + generator.index(count - 1)).collect();
+        Lists { policy, reference, lengths, rewards, scales, supervised, samples }
+    }
+
+    fn batch<'a>(&'a self, loss: &Loss, count: usize) -> Batch<'a, F> {
+        let batch = Batch::new(count, &self.policy, &self.reference, &self.lengths, &self.rewards).unwrap();
+        let batch = batch.with_scales(&self.scales).unwrap().with_supervised(&self.supervised).unwrap();
+        if loss.reads_sample() || loss.reads_samples() {
+            return batch.with_samples(&self.samples, None).unwrap();
+        }
+        batch
+    }
+
+    fn row<'a>(&'a self, loss: &Loss, count: usize, prompt: usize) -> Responses<'a, F> {
+        let range = prompt * count..(prompt + 1) * count;
+        let [policy, reference, rewards, scales] =
+            [&self.policy, &self.reference, &self.rewards, &self.scales].map(|list| &list[range.clone()]);
+        let row = Responses::new(policy, reference, &self.lengths[range], rewards).unwrap();
+        let row = row.with_scales(scales).unwrap().with_supervised(self.supervised[prompt]).unwrap();
+        match (loss.reads_sample(), loss.reads_samples()) {
+            (true, _) => row.with_sample(self.samples[prompt]).unwrap(),
+            (_, true) => row.with_samples(&self.samples[prompt..=prompt]).unwrap(),
+            _ => row,
+        }
+    }
+}
+
+fn agree<F: Scalar>(tolerance: f64) {
+    let mut generator = Generator::new(11);
+    for count in COUNTS {
+        // The second is too far apart for Plackett–Luce's exponentials, in some prompts of every tile.
+        for (spread, wide) in [(1.0, 3.0), (1.0, 2000.0)] {
+            let lists = Lists::<F>::random(&mut generator, count, spread, wide);
+            for loss in losses()
+                .into_iter()
+                .filter(|loss| count >= fewest_responses(loss) && (count < 600 || !is_quadratic(loss)))
+            {
+                let mut scratch = vec![F::nan(); loss.batch_scratch_len(count)];
+                let (mut values, mut gradient) = (vec![F::nan(); PROMPTS], vec![F::nan(); PROMPTS * count]);
+                loss.values_and_gradients(&lists.batch(&loss, count), &mut scratch, &mut values, &mut gradient)
+                    .unwrap();
+                let mut alone = vec![F::nan(); count];
+                for prompt in 0..PROMPTS {
+                    let row = lists.row(&loss, count, prompt);
+                    let value = loss.value_and_gradient(&row, &mut scratch, &mut alone).unwrap();
+                    let close = |given: F, expected: F| {
+                        let (given, expected) = (given.widen(), expected.widen());
+                        (given - expected).abs() <= tolerance * (1.0 + expected.abs())
+                    };
+                    assert!(close(values[prompt], value), "{loss}, {count}: {} {value}", values[prompt]);
+                    for (index, (&given, &expected)) in gradient[prompt * count..].iter().zip(&alone).enumerate() {
+                        assert!(close(given, expected), "{loss}, {count}, {index}: {given} {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_quadratic(loss: &Loss) -> bool {
+    ["lipo", "sppo-soft-bt"].contains(&loss.to_string().as_str())
+}
+
+#[test]
+fn a_batch_is_its_rows_in_f64() {
+    agree::<f64>(tolerance::KERNEL_F64);
+}
+
+#[test]
+fn a_batch_is_its_rows_in_f32() {
+    agree::<f32>(tolerance::KERNEL_F32);
+}
+
+#[test]
+fn an_error_names_the_prompt() {
+    let loss: Loss = "dpo-pl".parse().unwrap();
+    let mut policy = vec![-5.0_f64; 3 * PROMPTS];
+    policy[3 * 20 + 1] = f64::NAN;
+    let (reference, lengths, rewards) = (vec![-5.0; 3 * PROMPTS], vec![4; 3 * PROMPTS], vec![0.0; 3 * PROMPTS]);
+    let evaluate = |policy: &[f64], lengths: &[u32]| {
+        let batch = Batch::new(3, policy, &reference, lengths, &rewards).unwrap();
+        let mut scratch = vec![0.0; loss.batch_scratch_len(3)];
+        loss.values_and_gradients(&batch, &mut scratch, &mut [0.0; PROMPTS], &mut [0.0; 3 * PROMPTS])
+    };
+    let error = evaluate(&policy, &lengths).unwrap_err();
+    assert_eq!((error.kind(), error.prompt()), (ErrorKind::NonFinite, Some(20)));
+    assert_eq!(error.to_string(), "prompt 20: policy log-prob 1 is not a finite number");
+    policy[3 * 20 + 1] = -5.0;
+    let mut empty = lengths.clone();
+    empty[3 * 36 + 2] = 0;
+    let error = evaluate(&policy, &empty).unwrap_err();
+    assert_eq!(error.to_string(), "prompt 36: response 2 has length 0 (tokens), at least 1 is needed");
+    assert_eq!(evaluate(&policy, &lengths), Ok(()));
+}
+
+#[test]
+fn lists_of_other_lengths_are_refused() {
+    let list = [-1.0_f64; 6];
+    let mismatch = |result: Result<Batch<'_, f64>, hps_core::Error>, text: &str| {
+        assert_eq!(result.unwrap_err().to_string(), text);
+    };
+    mismatch(Batch::new(1, &list, &list, &[1; 6], &list), "1 responses given, at least 2 are needed");
+    mismatch(Batch::new(4, &list, &list, &[1; 6], &list), "policy: 6 entries given, 8 expected");
+    mismatch(Batch::new(3, &list, &list[..5], &[1; 6], &list), "reference: 5 entries given, 6 expected");
+    mismatch(Batch::new(3, &list, &list, &[1; 5], &list), "lengths: 5 entries given, 6 expected");
+    mismatch(Batch::new(3, &list, &list, &[1; 6], &list[..3]), "rewards: 3 entries given, 6 expected");
+    let batch = Batch::new(3, &list, &list, &[1; 6], &list).unwrap();
+    assert_eq!((batch.prompts(), batch.responses()), (2, 3));
+    mismatch(batch.with_samples(&[], None), "samples: 0 entries given, 2 expected");
+    mismatch(batch.with_samples(&[1, 2, 1], None), "samples: 3 entries given, 4 expected");
+    mismatch(batch.with_samples(&[1, 2], Some(&[9])), "drawn from: 1 entries given, 2 expected");
+    mismatch(batch.with_scales(&list[..3]), "scales: 3 entries given, 6 expected");
+    mismatch(batch.with_supervised(&list[..3]), "supervised log-probs: 3 entries given, 2 expected");
+}
