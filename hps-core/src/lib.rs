@@ -33,7 +33,7 @@
 //! | you have | use |
 //! |---|---|
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
-//! | tensors with autograd | [`Loss::over`]: the same losses over anything that is a [`Tensor`] |
+//! | tensors with autograd | [`Loss::over`]: the same losses over anything that is a [`Tensor`]; candle's are, with the feature `candle` |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | an evaluation to write | [`metrics`] |
 //! | a bound or limit of the paper to check | [`theory`] |
@@ -45,12 +45,23 @@
 //! Preference Sampling" and the baselines it is compared with; equation numbers in this documentation are that paper's.
 //!
 //! The crate is `no_std`, does not allocate, contains no `unsafe`, draws from no hidden generator and prints nothing.
+//!
+//! # Features
+//!
+//! Both are off by default, and then the crate depends on `libm`, `num-traits` and `rand_core` alone.
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `candle` | [`Tensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
+//! | `serde` | a [`Loss`] in configuration files, by name |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
 mod batch;
 mod bradley_terry;
+#[cfg(feature = "candle")]
+mod candle_tensor;
 mod column_sums;
 mod columns;
 mod dual;

@@ -1,0 +1,14 @@
+//! Candle's tensors as columns: each operation against dual numbers, every loss against its closed form.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../properties/generator.rs"]
+mod generator;
+// One list of losses for all tests: what is added there is tested here.
+#[path = "../properties/losses.rs"]
+mod losses;
+
+mod absent;
+mod batch;
+mod kernels;
+mod operations;
+mod tolerance;
