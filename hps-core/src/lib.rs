@@ -79,7 +79,6 @@ mod schedule;
 mod slic;
 mod tensor;
 pub mod theory;
-mod top_one;
 mod win_rates;
 
 pub use columns::Columns;

@@ -30,7 +30,8 @@ use crate::tensor::Tensor;
 /// # }
 /// ```
 ///
-/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo` and `rdpo` go with all of `bt`, `top1`, `pl`,
+/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo` and `rdpo` go with all of `bt`, `top1`, `top2`, … (the
+/// first `K` choices), `pl`,
 /// `hps` (one sampled negative, scale 1), `hps-full` (all negatives, scale `N`), `hps-multi`, `hps-expected` and
 /// `hps-weighted`; `exo` and `nca` with `bt`, `pl`, `hps`, `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`,
 /// `pl`, `hps` and `hps-expected`. Besides, there are `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge`

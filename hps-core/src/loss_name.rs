@@ -11,7 +11,7 @@ use crate::slic::{Slic, Supervised};
 use core::fmt;
 use core::str::FromStr;
 
-const KNOWN: &str = "dpo-, kto-, simpo-, rdpo- with bt, top1, pl, hps, hps-full, hps-multi, hps-expected, \
+const KNOWN: &str = "dpo-, kto-, simpo-, rdpo- with bt, top1, top2, …, pl, hps, hps-full, hps-multi, hps-expected, \
     hps-weighted; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
     exo-rw, nca-k, infonca-k, sppo-soft-bt, slic, hinge, lipo";
 
@@ -58,17 +58,24 @@ impl FromStr for Loss {
         };
         let preference = match model {
             "bt" => Preference::BradleyTerry,
-            "top1" => Preference::TopOne,
             "pl" => Preference::PlackettLuce,
             "hps" => Preference::Hps(Hps::single()),
             "hps-full" => Preference::Hps(Hps::full()),
             "hps-multi" => Preference::Hps(Hps::multi()),
             "hps-expected" => Preference::Hps(Hps::expected()),
             "hps-weighted" => Preference::Hps(Hps::weighted(RankWeights::new(&[1.0, 0.5])?, NegativeSet::NonPreferred)),
-            _ => return Err(unknown.into()),
+            _ => Preference::Top { choices: choices(model).ok_or(unknown)? },
         };
         Loss::new(reward, pair, preference)
     }
+}
+
+/// `K` of `topK`, in plain decimal.
+fn choices(model: &str) -> Option<u32> {
+    let digits = model.strip_prefix("top")?;
+    // `parse` would take a sign and leading zeros, and one name is enough.
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    if plain { digits.parse().ok() } else { None }
 }
 
 /// What has a name of its own.
@@ -111,7 +118,7 @@ impl fmt::Display for Loss {
             (Preference::RewardTargets { .. }, _) => "k",
             (Preference::WinRates, _) => "soft-bt",
             (Preference::BradleyTerry, _) => "bt",
-            (Preference::TopOne, _) => "top1",
+            (Preference::Top { choices }, _) => return write!(f, "{family}-top{choices}"),
             (Preference::PlackettLuce, _) => "pl",
             (Preference::Hps(hps), _) => match hps.form {
                 HpsForm::Single => "hps",

@@ -3,7 +3,7 @@
 //! | model | negatives | paper |
 //! |---|---|---|
 //! | Bradley–Terry | the worst | Eq. 3 |
-//! | top-one | all at once | Eq. 6 |
+//! | top `K` | at each of the first `K` places, all that follow | Eq. 6 for `K = 1`; Cai et al. 2025 |
 //! | Plackett–Luce | at every place, all that follow | Eqs. 4, 5 |
 //! | HPS full, multi, expected | all or some, weighted by hardness | Eqs. 8, 9 |
 //! | HPS single | one, drawn by hardness | Eqs. 9, 10 |
@@ -16,12 +16,13 @@ use crate::error::{Cause, Error};
 use crate::hps::{self, Hps, HpsForm};
 use crate::lipo::Lipo;
 use crate::pair::Pair;
+use crate::plackett_luce::top;
 use crate::responses::Responses;
 use crate::reward::{Reward, validate_positive};
 use crate::scalar::Scalar;
 use crate::slic::Slic;
 use crate::tensor::Tensor;
-use crate::{bradley_terry, plackett_luce, reward_targets, top_one, win_rates};
+use crate::{bradley_terry, plackett_luce, reward_targets, win_rates};
 
 /// What the preferred score is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,8 +30,26 @@ use crate::{bradley_terry, plackett_luce, reward_targets, top_one, win_rates};
 pub enum Preference {
     /// The best of the list against its worst.
     BradleyTerry,
-    /// The best against all others at once: the first choice of Plackett–Luce.
-    TopOne,
+    /// The best against all others at once, then the second against all behind it, up to place `K`: the first choices
+    /// of Plackett–Luce. The order of what follows is not read.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let row = Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[2.0, 1.0, 0.5, 0.0])?;
+    /// // Equal scores: one choice out of four, then one out of three.
+    /// for (name, choices) in [("dpo-top1", 4.0), ("dpo-top2", 12.0), ("dpo-top9", 24.0_f64)] {
+    ///     let value = name.parse::<Loss>()?.value_and_gradient(&row, &mut [0.0; 8], &mut [0.0; 4])?;
+    ///     assert!((value - choices.ln()).abs() < 1e-14);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    Top {
+        /// `K ≥ 1`; places that a list does not have are not missed.
+        choices: u32,
+    },
     /// Every response against all that are ranked behind it.
     PlackettLuce,
     /// The best against hard negatives.
@@ -56,8 +75,7 @@ impl Preference {
                 Err(Cause::Unsupported { what: "bare log-probabilities are compared by slic alone" }.into())
             }
             Preference::BradleyTerry => Ok(()),
-            Preference::TopOne if matches!(pair, Pair::Logistic { .. }) => Ok(()),
-            Preference::TopOne => Err(Cause::Unsupported { what: "top1 is defined for the logistic pair" }.into()),
+            Preference::Top { choices } => top::validate(pair, *choices),
             Preference::PlackettLuce => plackett_luce::validate(pair),
             Preference::Hps(hps) => hps.validate(pair),
             Preference::RewardTargets { temperature } => {
@@ -137,7 +155,7 @@ impl Preference {
     pub(crate) fn define<T: Tensor>(&self, pair: &Pair, scores: &[T], constants: &[T]) -> Result<T, T::Error> {
         match self {
             Preference::BradleyTerry => bradley_terry::define(pair, scores),
-            Preference::TopOne => top_one::define(pair, scores),
+            Preference::Top { choices } => top::define(pair, *choices, scores),
             Preference::PlackettLuce => plackett_luce::define(pair, scores),
             Preference::Hps(hps) => hps.define(pair, scores, constants),
             Preference::RewardTargets { .. } => reward_targets::define(pair, scores, constants),
@@ -161,7 +179,7 @@ impl Preference {
         self.check_samples(row)?;
         match self {
             Preference::BradleyTerry => Ok(bradley_terry::value_and_gradient(pair, scores, gradient)),
-            Preference::TopOne => Ok(top_one::value_and_gradient(pair, scores, gradient)),
+            Preference::Top { choices } => Ok(top::value_and_gradient(pair, *choices, scores, scratch, gradient)),
             Preference::PlackettLuce => Ok(plackett_luce::value_and_gradient(pair, scores, scratch, gradient)),
             Preference::Hps(hps) => hps.value_and_gradient(pair, row, scores, scratch, gradient),
             Preference::RewardTargets { temperature } => {

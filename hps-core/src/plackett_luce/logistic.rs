@@ -3,22 +3,27 @@
 //! `L = Σ_{j<n} [D_j − s_j]`, `D_j = ln(e^{s_j} + e^{δ + S_{j+1}})`, `S_j = ln Σ_{k≥j} e^{s_k}`; `s` best first,
 //! `δ` the pair's margin. A sum over the n − 1 choices, not their mean.
 //!
+//! With `K` choices fewer, the sums over `j` end at `K`: see [`top`](super::top).
+//!
 //! `∂L/∂s_k = [k<n] (e^{s_k − D_k} − 1) + e^{s_k + δ + P_k}`, `P_k = ln Σ_{j<k, j<n} e^{−D_j}`: two sweeps, `O(n)`.
 
 use crate::logistic::{log_add_exp, sigmoid, softplus};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
-pub(super) fn define<T: Tensor>(margin: f64, scores: &[T]) -> Result<T, T::Error> {
+/// * `choices`: how many of the `n − 1` count, from the first; more than there are is all of them.
+pub(super) fn define<T: Tensor>(margin: f64, choices: usize, scores: &[T]) -> Result<T, T::Error> {
     let mut later = scores[scores.len() - 1].clone();
     let mut total: Option<T> = None;
-    for score in scores.iter().rev().skip(1) {
-        // D_j − s_j
-        let choice = later.affine(1.0, margin)?.sub(score)?.softplus()?;
-        total = Some(match total {
-            Some(total) => total.add(&choice)?,
-            None => choice,
-        });
+    for (index, score) in scores.iter().enumerate().rev().skip(1) {
+        if index < choices {
+            // D_j − s_j
+            let choice = later.affine(1.0, margin)?.sub(score)?.softplus()?;
+            total = Some(match total {
+                Some(total) => total.add(&choice)?,
+                None => choice,
+            });
+        }
         later = later.log_add_exp(score)?;
     }
     match total {
@@ -28,8 +33,15 @@ pub(super) fn define<T: Tensor>(margin: f64, scores: &[T]) -> Result<T, T::Error
     }
 }
 
+/// * `choices`: as for [`define`].
 /// * `suffixes`: scratch, at least as long as `scores`.
-pub(super) fn value_and_gradient<F: Scalar>(margin: f64, scores: &[F], suffixes: &mut [F], gradient: &mut [F]) -> F {
+pub(super) fn value_and_gradient<F: Scalar>(
+    margin: f64,
+    choices: usize,
+    scores: &[F],
+    suffixes: &mut [F],
+    gradient: &mut [F],
+) -> F {
     let margin = F::narrow(margin);
     let last = scores.len() - 1;
     suffixes[last] = scores[last];
@@ -38,7 +50,8 @@ pub(super) fn value_and_gradient<F: Scalar>(margin: f64, scores: &[F], suffixes:
     }
     let mut value = F::zero();
     let mut prefix = F::neg_infinity();
-    for index in 0..last {
+    let choices = choices.min(last);
+    for index in 0..choices {
         let behind = margin + suffixes[index + 1] - scores[index];
         let choice = softplus(behind);
         value = value + choice;
@@ -46,6 +59,8 @@ pub(super) fn value_and_gradient<F: Scalar>(margin: f64, scores: &[F], suffixes:
         gradient[index] = (scores[index] + margin + prefix).exp() - sigmoid(behind);
         prefix = log_add_exp(prefix, -(scores[index] + choice));
     }
-    gradient[last] = (scores[last] + margin + prefix).exp();
+    for index in choices..=last {
+        gradient[index] = (scores[index] + margin + prefix).exp();
+    }
     value
 }

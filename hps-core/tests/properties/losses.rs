@@ -6,8 +6,8 @@ use hps_core::{
 };
 
 pub const LOGISTIC_FAMILIES: [&str; 4] = ["dpo", "kto", "simpo", "rdpo"];
-pub const LOGISTIC_MODELS: [&str; 8] =
-    ["bt", "top1", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted"];
+pub const LOGISTIC_MODELS: [&str; 10] =
+    ["bt", "top1", "top2", "top5", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted"];
 pub const EXPONENTIAL_FAMILIES: [&str; 2] = ["exo", "nca"];
 pub const EXPONENTIAL_MODELS: [&str; 5] = ["bt", "pl", "hps", "hps-full", "hps-expected"];
 pub const SQUARE_FAMILIES: [&str; 2] = ["ipo", "sppo"];
@@ -32,7 +32,9 @@ pub fn losses() -> Vec<Loss> {
     for name in ["dpo-bt", "simpo-top1", "exo-bt", "exo-pl", "exo-hps-full"] {
         losses.push(loss(name).with_label_smoothing(0.1).unwrap());
     }
-    losses.push(loss("dpo-pl").with_margin(0.7).unwrap());
+    for name in ["dpo-pl", "dpo-top3"] {
+        losses.push(loss(name).with_margin(0.7).unwrap());
+    }
     for name in ["dpo-hps", "dpo-hps-full", "dpo-hps-multi", "dpo-hps-expected", "dpo-hps-weighted", "nca-hps-full"] {
         for gamma in [f64::NEG_INFINITY, -5.0, 0.0, 2.5, 1e3, f64::INFINITY] {
             for scale in [NegativeScale::Unit, NegativeScale::Count, NegativeScale::Custom(7.5)] {

@@ -2,6 +2,7 @@
 
 mod draws;
 mod generator;
+mod golden;
 mod kernels;
 mod limits;
 mod losses;

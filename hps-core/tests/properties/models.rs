@@ -65,7 +65,7 @@ fn two_responses_make_every_model_its_pair_loss() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 20 * (4 * 7 + 2 * 5 + 2 * 4 + 1));
+    assert_eq!(compared, 20 * (4 * 9 + 2 * 5 + 2 * 4 + 1));
     for negatives in [NegativeSet::NonPreferred, NegativeSet::NextRanks] {
         let scores = random_scores(&mut generator, 2);
         let pair = evaluate(&loss("dpo-bt"), &scores, &falling(2), &[]);
@@ -121,6 +121,29 @@ fn top_one_is_the_full_loss_at_gamma_zero_with_count() {
         // All the weight of the soft target on response 1 is the same cross-entropy.
         let one_hot = evaluate(&loss("infonca-k").with_temperature(1e-3).unwrap(), &scores, &rewards, &[]);
         assert_same("infonca", &one_hot, &evaluate(&loss("dpo-top1"), &scores, &rewards, &[]));
+    }
+}
+
+#[test]
+fn the_first_choices_end_at_the_whole_ranking() {
+    let mut generator = Generator::new(27);
+    for count in 2..12 {
+        let (scores, rewards) = (random_scores(&mut generator, count), falling(count));
+        let margin = |name: &str| loss(name).with_margin(-0.6).unwrap();
+        let ranking = evaluate(&margin("dpo-pl"), &scores, &rewards, &[]);
+        // Choice j is the first one of what is left after j − 1 of them.
+        let mut sum = (0.0, vec![0.0; count]);
+        for choices in 1..count {
+            let first = evaluate(&margin("dpo-top1"), &scores[choices - 1..], &rewards[choices - 1..], &[]);
+            sum.0 += first.0;
+            sum.1[choices - 1..].iter_mut().zip(&first.1).for_each(|(sum, entry)| *sum += entry);
+            let given = evaluate(&margin(&format!("dpo-top{choices}")), &scores, &rewards, &[]);
+            assert_same("top k", &given, &sum);
+        }
+        for choices in [count - 1, count, 1000] {
+            let given = evaluate(&margin(&format!("dpo-top{}", choices.max(2))), &scores, &rewards, &[]);
+            assert_same("all", &given, &ranking);
+        }
     }
 }
 

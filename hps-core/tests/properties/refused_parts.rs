@@ -73,7 +73,9 @@ fn pairs_and_models() {
     let targets = Preference::RewardTargets { temperature: 1.0 };
     let smoothed = Pair::Logistic { label_smoothing: 0.1, margin: 0.0 };
     let refused = [
-        (DPO, EXO, Preference::TopOne),
+        (DPO, EXO, Preference::Top { choices: 1 }),
+        (DPO, HINGE, Preference::Top { choices: 2 }),
+        (DPO, smoothed, Preference::Top { choices: 2 }),
         (DPO, HINGE, Preference::PlackettLuce),
         (DPO, smoothed, Preference::PlackettLuce),
         (DPO, HINGE, Preference::Hps(Hps::single())),
@@ -111,6 +113,8 @@ fn hyperparameters() {
     refused(loss("rdpo-bt").with_alpha(f64::NAN), BadHyper, "alpha = NaN is outside (-inf, inf)");
     refused(loss("nca-k").with_temperature(0.0), BadHyper, "temperature = 0 is outside (0, inf)");
     refused(loss("slic").with_margin(f64::NAN), BadHyper, "margin = NaN is outside (-inf, inf)");
+    let none = Loss::new(DPO, Pair::LOGISTIC, Preference::Top { choices: 0 });
+    refused(none, BadHyper, "number of choices = 0 is outside [1, inf)");
     refused(RankWeights::new(&[]), BadHyper, "number of rank weights = 0 is outside [1, 16]");
     refused(RankWeights::new(&[1.0; 17]), BadHyper, "number of rank weights = 17 is outside [1, 16]");
     refused(RankWeights::new(&[0.5]), BadHyper, "rank weight = 0.5 is outside {1}, the first");
