@@ -52,6 +52,7 @@
 mod bradley_terry;
 mod column_sums;
 mod columns;
+mod contrast;
 mod dual;
 mod error;
 mod half_power;
@@ -82,6 +83,7 @@ pub mod theory;
 mod win_rates;
 
 pub use columns::Columns;
+pub use contrast::Contrast;
 pub use dual::Dual;
 pub use error::{Error, ErrorKind};
 pub use hps::{Hps, HpsForm, NegativeSet, RankWeights};

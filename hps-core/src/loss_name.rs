@@ -1,5 +1,6 @@
 //! Names of losses: `<reward and pair>-<preference model>`, or one word for what exists in one form only.
 
+use crate::contrast::Contrast;
 use crate::error::{Cause, Error};
 use crate::hps::{Hps, HpsForm, NegativeSet, RankWeights};
 use crate::lipo::Lipo;
@@ -12,7 +13,7 @@ use core::fmt;
 use core::str::FromStr;
 
 const KNOWN: &str = "dpo-, kto-, simpo-, rdpo- with bt, top1, top2, …, pl, hps, hps-full, hps-multi, hps-expected, \
-    hps-weighted; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
+    hps-weighted, swepo; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
     exo-rw, nca-k, infonca-k, sppo-soft-bt, slic, hinge, lipo";
 
 const DPO: Reward = Reward::Dpo { beta: Reward::DEFAULT_BETA };
@@ -34,6 +35,7 @@ impl FromStr for Loss {
     /// | `ipo-…` | log ratios per token |
     /// | `sppo-…` | `β = 0.001`, mean of the squares |
     /// | `…-hps-weighted` | `λ = (1, ½)`, negatives of neither |
+    /// | `…-swepo` | `α = 1`, `p = 1` |
     /// | `exo-rw`, `nca-k`, `infonca-k` | `T` 0.1, 1 and 1 |
     /// | `slic` | `δ = 1`, `λ = 0.1`, supervised term outside |
     /// | `hinge` | `δ = 1` |
@@ -58,6 +60,7 @@ impl FromStr for Loss {
         };
         let preference = match model {
             "bt" => Preference::BradleyTerry,
+            "swepo" => Preference::Contrast(Contrast::default()),
             "pl" => Preference::PlackettLuce,
             "hps" => Preference::Hps(Hps::single()),
             "hps-full" => Preference::Hps(Hps::full()),
@@ -120,6 +123,7 @@ impl fmt::Display for Loss {
             (Preference::BradleyTerry, _) => "bt",
             (Preference::Top { choices }, _) => return write!(f, "{family}-top{choices}"),
             (Preference::PlackettLuce, _) => "pl",
+            (Preference::Contrast(_), _) => "swepo",
             (Preference::Hps(hps), _) => match hps.form {
                 HpsForm::Single => "hps",
                 HpsForm::Full => "hps-full",

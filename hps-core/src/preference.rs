@@ -8,10 +8,12 @@
 //! | HPS full, multi, expected | all or some, weighted by hardness | Eqs. 8, 9 |
 //! | HPS single | one, drawn by hardness | Eqs. 9, 10 |
 //! | HPS weighted | as full, for several preferred responses | App. E |
+//! | contrast | those not above the mean reward, against those above | Gupta et al. 2024 |
 //! | reward targets, win rates | the whole list, towards its rewards | |
 //! | SLiC-HF | the worst, with a supervised term | Eq. 16 |
 //! | LiPO-λ | all pairs | Eq. 17 |
 
+use crate::contrast::Contrast;
 use crate::error::{Cause, Error};
 use crate::hps::{self, Hps, HpsForm};
 use crate::lipo::Lipo;
@@ -54,6 +56,8 @@ pub enum Preference {
     PlackettLuce,
     /// The best against hard negatives.
     Hps(Hps),
+    /// The responses above the mean reward against the others, weighted by their distance from it.
+    Contrast(Contrast),
     /// The list against `softmax(r / T)`: InfoNCA, EXO-RW or NCA for rewards, as the pair says. EXO-RW reads no `ε`.
     RewardTargets {
         /// `T > 0`, in units of the rewards.
@@ -78,6 +82,7 @@ impl Preference {
             Preference::Top { choices } => top::validate(pair, *choices),
             Preference::PlackettLuce => plackett_luce::validate(pair),
             Preference::Hps(hps) => hps.validate(pair),
+            Preference::Contrast(contrast) => contrast.validate(pair),
             Preference::RewardTargets { temperature } => {
                 validate_positive("temperature", *temperature)?;
                 reward_targets::validate(reward, pair)
@@ -99,7 +104,9 @@ impl Preference {
     /// How many numbers of scratch the kernel needs, beside the scores.
     pub(crate) fn scratch_len(&self, pair: &Pair, responses: usize) -> usize {
         match (self, pair) {
-            (Preference::PlackettLuce, Pair::Exo { .. }) | (Preference::Lipo(_), _) => 2 * responses,
+            (Preference::PlackettLuce, Pair::Exo { .. }) | (Preference::Lipo(_) | Preference::Contrast(_), _) => {
+                2 * responses
+            }
             _ => responses,
         }
     }
@@ -109,7 +116,7 @@ impl Preference {
         match self {
             Preference::Hps(hps) => hps.constant_count(responses),
             Preference::RewardTargets { .. } | Preference::WinRates => responses,
-            Preference::Lipo(_) => 2 * responses,
+            Preference::Lipo(_) | Preference::Contrast(_) => 2 * responses,
             _ => 0,
         }
     }
@@ -141,6 +148,7 @@ impl Preference {
         self.check_samples(row)?;
         match self {
             Preference::Hps(hps) => hps.constants(row, out),
+            Preference::Contrast(contrast) => contrast.log_weights(row, out),
             Preference::RewardTargets { temperature } => reward_targets::log_targets(pair, *temperature, row, out),
             Preference::WinRates => {
                 win_rates::targets(pair, row, out);
@@ -158,6 +166,7 @@ impl Preference {
             Preference::Top { choices } => top::define(pair, *choices, scores),
             Preference::PlackettLuce => plackett_luce::define(pair, scores),
             Preference::Hps(hps) => hps.define(pair, scores, constants),
+            Preference::Contrast(contrast) => contrast.define(pair, scores, constants),
             Preference::RewardTargets { .. } => reward_targets::define(pair, scores, constants),
             Preference::WinRates => win_rates::define(pair, scores, constants),
             Preference::Slic(slic) => slic.define(pair, scores),
@@ -182,6 +191,9 @@ impl Preference {
             Preference::Top { choices } => Ok(top::value_and_gradient(pair, *choices, scores, scratch, gradient)),
             Preference::PlackettLuce => Ok(plackett_luce::value_and_gradient(pair, scores, scratch, gradient)),
             Preference::Hps(hps) => hps.value_and_gradient(pair, row, scores, scratch, gradient),
+            Preference::Contrast(contrast) => {
+                contrast.value_and_gradient(pair, row, scores, &mut scratch[..2 * scores.len()], gradient)
+            }
             Preference::RewardTargets { temperature } => {
                 let log_targets = &mut scratch[..scores.len()];
                 reward_targets::value_and_gradient(pair, *temperature, row, scores, log_targets, gradient)

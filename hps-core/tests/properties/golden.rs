@@ -1,7 +1,7 @@
 //! One row, and what losses give for it by their formulas, computed with 50 digits independently of this crate.
 
 use crate::tolerance;
-use hps_core::{Loss, Responses};
+use hps_core::{Contrast, Loss, Pair, Preference, Responses, Reward};
 
 const POLICY: [f64; 5] = [-12.0, -15.0, -11.0, -14.5, -20.0];
 const REFERENCE: [f64; 5] = [-13.0, -15.0, -10.0, -16.0, -18.0];
@@ -29,5 +29,28 @@ fn two_choices() {
         0.053_183_122_473_166_27,
         0.037_477_512_980_891_915,
     ];
-    gives("dpo-top2".parse().unwrap(), 2.864_777_359_221_288_7, gradient);
+    gives("dpo-top2".parse().unwrap(), 2.864_777_359_221_289, gradient);
+}
+
+/// `−ln [Σ_{r > r̄} e^{w+s} / Σ e^{w+s}]`, `w = α |r − r̄|^p`, `r̄ = −0.08`: the first, second and fourth above it.
+#[test]
+fn two_groups() {
+    let gradient = [
+        -0.022_217_418_002_587_167,
+        -0.009_032_928_077_626_526,
+        0.008_156_059_829_186_432,
+        -0.017_302_942_538_239_614,
+        0.040_397_228_789_266_875,
+    ];
+    gives("dpo-swepo".parse().unwrap(), 0.664_623_644_476_933_6, gradient);
+    let squared = Preference::Contrast(Contrast { alpha: 1.5, power: 2.0 });
+    let gradient = [
+        -0.058_349_165_494_931_42,
+        -0.010_323_729_257_258_78,
+        0.000_446_923_548_500_972_6,
+        -0.026_561_028_749_999_114,
+        0.094_786_999_953_688_35,
+    ];
+    let loss = Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, squared).unwrap();
+    gives(loss, 3.043_646_756_703_743, gradient);
 }

@@ -27,7 +27,7 @@ fn losses_parse_and_print() {
 #[test]
 fn every_name_parses_and_prints() {
     let names = names();
-    assert_eq!(names.len(), 4 * 10 + 2 * 5 + 2 * 4 + 7);
+    assert_eq!(names.len(), 4 * 11 + 2 * 5 + 2 * 4 + 7);
     for name in &names {
         let loss: Loss = name.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(&loss.to_string(), name);
@@ -42,8 +42,16 @@ fn every_name_parses_and_prints() {
 
 #[test]
 fn families_and_models_that_do_not_go_together_are_refused() {
-    let unsupported =
-        ["exo-top1", "nca-hps-multi", "exo-hps-weighted", "ipo-hps-full", "sppo-hps-full", "ipo-top1", "nca-top2"];
+    let unsupported = [
+        "exo-top1",
+        "nca-hps-multi",
+        "exo-hps-weighted",
+        "ipo-hps-full",
+        "sppo-hps-full",
+        "ipo-top1",
+        "nca-top2",
+        "sppo-swepo",
+    ];
     for name in unsupported {
         assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::Unsupported, "{name}");
     }
