@@ -106,7 +106,7 @@ impl Line {
                 loss.values_and_gradients(&batch, scratch, values, gradient).expect("finite rows");
             }
             Call::One => {
-                for prompt in 0..*prompts {
+                for (prompt, value) in values.iter_mut().enumerate() {
                     let range = prompt * *responses..(prompt + 1) * *responses;
                     let [policy, reference, rewards] = [&*policy, reference, rewards].map(|list| &list[range.clone()]);
                     let row = Responses::new(policy, reference, &lengths[range.clone()], rewards).expect("a row");

@@ -246,7 +246,9 @@ impl Loss {
                 tile::stand(&batch.rewards[range], others);
                 Some(full.values_and_gradients(scores, others))
             }
-            Tile::PlackettLuce { margin } => plackett_luce::tile::values_and_gradients(*margin, scores, others),
+            Tile::PlackettLuce { margin, choices } => {
+                plackett_luce::tile::values_and_gradients(*margin, *choices, scores, others)
+            }
         };
         let Some(lanes) = lanes else { return false };
         values.copy_from_slice(&lanes);

@@ -30,9 +30,10 @@ use crate::tensor::Tensor;
 /// # }
 /// ```
 ///
-/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo` and `rdpo` go with all of `bt`, `top1`, `pl`,
-/// `hps` (one sampled negative, scale 1), `hps-full` (all negatives, scale `N`), `hps-multi`, `hps-expected` and
-/// `hps-weighted`; `exo` and `nca` with `bt`, `pl`, `hps`, `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`,
+/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo` and `rdpo` go with all of `bt`, `top1`, `top2`, … (the
+/// first `K` choices), `pl`,
+/// `hps` (one sampled negative, scale 1), `hps-full` (all negatives, scale `N`), `hps-multi`, `hps-expected`,
+/// `hps-weighted` and `swepo`; `exo` and `nca` with `bt`, `pl`, `hps`, `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`,
 /// `pl`, `hps` and `hps-expected`. Besides, there are `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge`
 /// and `lipo`. `β` is 0.1 and `γ` 0 unless [`FromStr`](core::str::FromStr) says otherwise.
 /// [`Display`](core::fmt::Display) prints the name; hyperparameters are not part of it.
@@ -178,6 +179,7 @@ impl Loss {
     /// | HPS multi | `ln c − ln S` |
     /// | HPS expected | `ln q_i` of every negative, then `ln c` |
     /// | HPS weighted | `ln q_i + ln c` of every negative, for each preferred response in turn |
+    /// | contrast | `α \|r_i − r̄\|^p` of all responses, `−∞` below the mean, then the same, `−∞` above |
     /// | reward targets | `ln softmax(r / T)` |
     /// | win rates | `(P_i − ½)/β` |
     /// | LiPO-λ | the gains of all responses, then their discounts, by the row's present scores |

@@ -1,5 +1,6 @@
 //! Names of losses: `<reward and pair>-<preference model>`, or one word for what exists in one form only.
 
+use crate::contrast::Contrast;
 use crate::error::{Cause, Error};
 use crate::hps::{Hps, HpsForm, NegativeSet, RankWeights};
 use crate::lipo::Lipo;
@@ -11,8 +12,8 @@ use crate::slic::{Slic, Supervised};
 use core::fmt;
 use core::str::FromStr;
 
-const KNOWN: &str = "dpo-, kto-, simpo-, rdpo- with bt, top1, pl, hps, hps-full, hps-multi, hps-expected, \
-    hps-weighted; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
+const KNOWN: &str = "dpo-, kto-, simpo-, rdpo- with bt, top1, top2, …, pl, hps, hps-full, hps-multi, hps-expected, \
+    hps-weighted, swepo; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
     exo-rw, nca-k, infonca-k, sppo-soft-bt, slic, hinge, lipo";
 
 const DPO: Reward = Reward::Dpo { beta: Reward::DEFAULT_BETA };
@@ -34,6 +35,7 @@ impl FromStr for Loss {
     /// | `ipo-…` | log ratios per token |
     /// | `sppo-…` | `β = 0.001`, mean of the squares |
     /// | `…-hps-weighted` | `λ = (1, ½)`, negatives of neither |
+    /// | `…-swepo` | `α = 1`, `p = 1` |
     /// | `exo-rw`, `nca-k`, `infonca-k` | `T` 0.1, 1 and 1 |
     /// | `slic` | `δ = 1`, `λ = 0.1`, supervised term outside |
     /// | `hinge` | `δ = 1` |
@@ -58,17 +60,25 @@ impl FromStr for Loss {
         };
         let preference = match model {
             "bt" => Preference::BradleyTerry,
-            "top1" => Preference::TopOne,
+            "swepo" => Preference::Contrast(Contrast::default()),
             "pl" => Preference::PlackettLuce,
             "hps" => Preference::Hps(Hps::single()),
             "hps-full" => Preference::Hps(Hps::full()),
             "hps-multi" => Preference::Hps(Hps::multi()),
             "hps-expected" => Preference::Hps(Hps::expected()),
             "hps-weighted" => Preference::Hps(Hps::weighted(RankWeights::new(&[1.0, 0.5])?, NegativeSet::NonPreferred)),
-            _ => return Err(unknown.into()),
+            _ => Preference::Top { choices: choices(model).ok_or(unknown)? },
         };
         Loss::new(reward, pair, preference)
     }
+}
+
+/// `K` of `topK`, in plain decimal.
+fn choices(model: &str) -> Option<u32> {
+    let digits = model.strip_prefix("top")?;
+    // `parse` would take a sign and leading zeros, and one name is enough.
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    if plain { digits.parse().ok() } else { None }
 }
 
 /// What has a name of its own.
@@ -111,8 +121,9 @@ impl fmt::Display for Loss {
             (Preference::RewardTargets { .. }, _) => "k",
             (Preference::WinRates, _) => "soft-bt",
             (Preference::BradleyTerry, _) => "bt",
-            (Preference::TopOne, _) => "top1",
+            (Preference::Top { choices }, _) => return write!(f, "{family}-top{choices}"),
             (Preference::PlackettLuce, _) => "pl",
+            (Preference::Contrast(_), _) => "swepo",
             (Preference::Hps(hps), _) => match hps.form {
                 HpsForm::Single => "hps",
                 HpsForm::Full => "hps-full",

@@ -3,27 +3,30 @@
 //! | model | negatives | paper |
 //! |---|---|---|
 //! | Bradley–Terry | the worst | Eq. 3 |
-//! | top-one | all at once | Eq. 6 |
+//! | top `K` | at each of the first `K` places, all that follow | Eq. 6 for `K = 1`; Cai et al. 2025 |
 //! | Plackett–Luce | at every place, all that follow | Eqs. 4, 5 |
 //! | HPS full, multi, expected | all or some, weighted by hardness | Eqs. 8, 9 |
 //! | HPS single | one, drawn by hardness | Eqs. 9, 10 |
 //! | HPS weighted | as full, for several preferred responses | App. E |
+//! | contrast | those not above the mean reward, against those above | Gupta et al. 2024 |
 //! | reward targets, win rates | the whole list, towards its rewards | |
 //! | SLiC-HF | the worst, with a supervised term | Eq. 16 |
 //! | LiPO-λ | all pairs | Eq. 17 |
 
+use crate::contrast::Contrast;
 use crate::error::{Cause, Error};
 use crate::hps::tile::FullTile;
 use crate::hps::{self, Hps, HpsForm};
 use crate::lipo::Lipo;
 use crate::negatives::TiePolicy;
 use crate::pair::Pair;
+use crate::plackett_luce::top;
 use crate::responses::Responses;
 use crate::reward::{Reward, validate_positive};
 use crate::scalar::Scalar;
 use crate::slic::Slic;
 use crate::tensor::Tensor;
-use crate::{bradley_terry, plackett_luce, reward_targets, top_one, win_rates};
+use crate::{bradley_terry, plackett_luce, reward_targets, win_rates};
 
 /// What the preferred score is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,12 +34,32 @@ use crate::{bradley_terry, plackett_luce, reward_targets, top_one, win_rates};
 pub enum Preference {
     /// The best of the list against its worst.
     BradleyTerry,
-    /// The best against all others at once: the first choice of Plackett–Luce.
-    TopOne,
+    /// The best against all others at once, then the second against all behind it, up to place `K`: the first choices
+    /// of Plackett–Luce. The order of what follows is not read.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let row = Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[2.0, 1.0, 0.5, 0.0])?;
+    /// // Equal scores: one choice out of four, then one out of three.
+    /// for (name, choices) in [("dpo-top1", 4.0), ("dpo-top2", 12.0), ("dpo-top9", 24.0_f64)] {
+    ///     let value = name.parse::<Loss>()?.value_and_gradient(&row, &mut [0.0; 8], &mut [0.0; 4])?;
+    ///     assert!((value - choices.ln()).abs() < 1e-14);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    Top {
+        /// `K ≥ 1`; places that a list does not have are not missed.
+        choices: u32,
+    },
     /// Every response against all that are ranked behind it.
     PlackettLuce,
     /// The best against hard negatives.
     Hps(Hps),
+    /// The responses above the mean reward against the others, weighted by their distance from it.
+    Contrast(Contrast),
     /// The list against `softmax(r / T)`: InfoNCA, EXO-RW or NCA for rewards, as the pair says. EXO-RW reads no `ε`.
     RewardTargets {
         /// `T > 0`, in units of the rewards.
@@ -53,7 +76,7 @@ pub enum Preference {
 /// A kernel for rows side by side.
 pub(crate) enum Tile<F> {
     HpsFull(FullTile<F>),
-    PlackettLuce { margin: F },
+    PlackettLuce { margin: F, choices: usize },
 }
 
 impl Preference {
@@ -64,10 +87,10 @@ impl Preference {
                 Err(Cause::Unsupported { what: "bare log-probabilities are compared by slic alone" }.into())
             }
             Preference::BradleyTerry => Ok(()),
-            Preference::TopOne if matches!(pair, Pair::Logistic { .. }) => Ok(()),
-            Preference::TopOne => Err(Cause::Unsupported { what: "top1 is defined for the logistic pair" }.into()),
+            Preference::Top { choices } => top::validate(pair, *choices),
             Preference::PlackettLuce => plackett_luce::validate(pair),
             Preference::Hps(hps) => hps.validate(pair),
+            Preference::Contrast(contrast) => contrast.validate(pair),
             Preference::RewardTargets { temperature } => {
                 validate_positive("temperature", *temperature)?;
                 reward_targets::validate(reward, pair)
@@ -89,9 +112,11 @@ impl Preference {
     /// How many numbers of scratch the kernel needs, beside the scores.
     pub(crate) fn scratch_len(&self, pair: &Pair, responses: usize) -> usize {
         match (self, pair) {
-            (Preference::PlackettLuce, Pair::Exo { .. } | Pair::Logistic { .. }) => 2 * responses,
+            (Preference::PlackettLuce | Preference::Top { .. }, Pair::Exo { .. } | Pair::Logistic { .. }) => {
+                2 * responses
+            }
             (Preference::Hps(Hps { form: HpsForm::Full | HpsForm::Weighted { .. }, .. }), _) => 2 * responses,
-            (Preference::Lipo(_), _) => 2 * responses,
+            (Preference::Lipo(_) | Preference::Contrast(_), _) => 2 * responses,
             _ => responses,
         }
     }
@@ -101,7 +126,7 @@ impl Preference {
         match self {
             Preference::Hps(hps) => hps.constant_count(responses),
             Preference::RewardTargets { .. } | Preference::WinRates => responses,
-            Preference::Lipo(_) => 2 * responses,
+            Preference::Lipo(_) | Preference::Contrast(_) => 2 * responses,
             _ => 0,
         }
     }
@@ -133,6 +158,7 @@ impl Preference {
         self.check_samples(row)?;
         match self {
             Preference::Hps(hps) => hps.constants(row, out),
+            Preference::Contrast(contrast) => contrast.log_weights(row, out),
             Preference::RewardTargets { temperature } => reward_targets::log_targets(pair, *temperature, row, out),
             Preference::WinRates => {
                 win_rates::targets(pair, row, out);
@@ -147,9 +173,10 @@ impl Preference {
     pub(crate) fn define<T: Tensor>(&self, pair: &Pair, scores: &[T], constants: &[T]) -> Result<T, T::Error> {
         match self {
             Preference::BradleyTerry => bradley_terry::define(pair, scores),
-            Preference::TopOne => top_one::define(pair, scores),
+            Preference::Top { choices } => top::define(pair, *choices, scores),
             Preference::PlackettLuce => plackett_luce::define(pair, scores),
             Preference::Hps(hps) => hps.define(pair, scores, constants),
+            Preference::Contrast(contrast) => contrast.define(pair, scores, constants),
             Preference::RewardTargets { .. } => reward_targets::define(pair, scores, constants),
             Preference::WinRates => win_rates::define(pair, scores, constants),
             Preference::Slic(slic) => slic.define(pair, scores),
@@ -171,9 +198,12 @@ impl Preference {
         self.check_samples(row)?;
         match self {
             Preference::BradleyTerry => Ok(bradley_terry::value_and_gradient(pair, scores, gradient)),
-            Preference::TopOne => Ok(top_one::value_and_gradient(pair, scores, gradient)),
+            Preference::Top { choices } => Ok(top::value_and_gradient(pair, *choices, scores, scratch, gradient)),
             Preference::PlackettLuce => Ok(plackett_luce::value_and_gradient(pair, scores, scratch, gradient)),
             Preference::Hps(hps) => hps.value_and_gradient(pair, row, scores, scratch, gradient),
+            Preference::Contrast(contrast) => {
+                contrast.value_and_gradient(pair, row, scores, &mut scratch[..2 * scores.len()], gradient)
+            }
             Preference::RewardTargets { temperature } => {
                 let log_targets = &mut scratch[..scores.len()];
                 reward_targets::value_and_gradient(pair, *temperature, row, scores, log_targets, gradient)
@@ -189,7 +219,10 @@ impl Preference {
         let Pair::Logistic { label_smoothing, margin } = *pair else { return None };
         let (label_smoothing, margin) = (F::narrow(label_smoothing), F::narrow(margin));
         match self {
-            Preference::PlackettLuce => Some(Tile::PlackettLuce { margin }),
+            Preference::PlackettLuce => Some(Tile::PlackettLuce { margin, choices: usize::MAX }),
+            Preference::Top { choices: choices @ 2.. } => {
+                Some(Tile::PlackettLuce { margin, choices: *choices as usize })
+            }
             Preference::Hps(Hps { form: HpsForm::Full, gamma, scale, ties: TiePolicy::Keep }) => {
                 let (factor, log_scale) = scale.parts(responses - 1);
                 let gamma = F::narrow(*gamma);

@@ -3,6 +3,8 @@
 //! `L = Σ_{j<n} [D_j − s_j]`, `D_j = ln(e^{s_j} + e^{δ + S_{j+1}})`, `S_j = ln Σ_{k≥j} e^{s_k}`; `s` best first,
 //! `δ` the pair's margin. A sum over the n − 1 choices, not their mean.
 //!
+//! With `K` choices fewer, the sums over `j` end at `K`: see [`top`](super::top).
+//!
 //! `∂L/∂s_k = [k<n] (e^{s_k − D_k} − 1) + e^{s_k + δ + P_k}`, `P_k = ln Σ_{j<k, j<n} e^{−D_j}`: two sweeps, `O(n)`.
 //!
 //! Where all scores lie within a span that `e^s` can cover, the sweeps run over `e^{s − max s}`, block by block; else over
@@ -17,16 +19,19 @@ use crate::tensor::Tensor;
 /// Responses per block: as many as prefix sums take in `log2 BLOCK` steps of vector additions.
 const BLOCK: usize = 8;
 
-pub(super) fn define<T: Tensor>(margin: f64, scores: &[T]) -> Result<T, T::Error> {
+/// * `choices`: how many of the `n − 1` count, from the first; more than there are is all of them.
+pub(super) fn define<T: Tensor>(margin: f64, choices: usize, scores: &[T]) -> Result<T, T::Error> {
     let mut later = scores[scores.len() - 1].clone();
     let mut total: Option<T> = None;
-    for score in scores.iter().rev().skip(1) {
-        // D_j − s_j
-        let choice = later.affine(1.0, margin)?.sub(score)?.softplus()?;
-        total = Some(match total {
-            Some(total) => total.add(&choice)?,
-            None => choice,
-        });
+    for (index, score) in scores.iter().enumerate().rev().skip(1) {
+        if index < choices {
+            // D_j − s_j
+            let choice = later.affine(1.0, margin)?.sub(score)?.softplus()?;
+            total = Some(match total {
+                Some(total) => total.add(&choice)?,
+                None => choice,
+            });
+        }
         later = later.log_add_exp(score)?;
     }
     match total {
@@ -36,17 +41,24 @@ pub(super) fn define<T: Tensor>(margin: f64, scores: &[T]) -> Result<T, T::Error
     }
 }
 
+/// * `choices`: as for [`define`].
 /// * `scratch`: at least twice as long as `scores`.
-pub(super) fn value_and_gradient<F: Scalar>(margin: f64, scores: &[F], scratch: &mut [F], gradient: &mut [F]) -> F {
+pub(super) fn value_and_gradient<F: Scalar>(
+    margin: f64,
+    choices: usize,
+    scores: &[F],
+    scratch: &mut [F],
+    gradient: &mut [F],
+) -> F {
     let margin = F::narrow(margin);
     let highest = lanes::max(scores);
     if within_reach(highest - lanes::min(scores), margin) {
         let (weights, terms) = scratch.split_at_mut(scores.len());
         weights.copy_from_slice(scores);
         lanes::decay_in_place(weights, highest);
-        of_weights(exp(margin), weights, &mut terms[..scores.len()], gradient)
+        of_weights(exp(margin), choices, weights, &mut terms[..scores.len()], gradient)
     } else {
-        of_logarithms(margin, scores, scratch, gradient)
+        of_logarithms(margin, choices, scores, scratch, gradient)
     }
 }
 
@@ -63,20 +75,24 @@ pub(super) fn within_reach<F: Scalar>(spread: F, margin: F) -> bool {
 ///
 /// * `factor`: `e^δ`.
 /// * `terms`: scratch, as long as `weights`.
-fn of_weights<F: Scalar>(factor: F, weights: &[F], terms: &mut [F], gradient: &mut [F]) -> F {
+fn of_weights<F: Scalar>(factor: F, choices: usize, weights: &[F], terms: &mut [F], gradient: &mut [F]) -> F {
+    let choices = choices.min(weights.len());
     gradient.copy_from_slice(weights);
     sums_behind(gradient);
     for ((tail, term), &weight) in gradient.iter_mut().zip(&mut *terms).zip(weights) {
         *tail = factor * *tail;
         *term = *tail / weight;
     }
-    lanes::ln_1p_in_place(terms);
-    let value = lanes::sum(terms);
+    lanes::ln_1p_in_place(&mut terms[..choices]);
+    let value = lanes::sum(&terms[..choices]);
     for ((entry, term), &weight) in gradient.iter_mut().zip(&mut *terms).zip(weights) {
         let reciprocal = F::one() / (weight + *entry);
         *term = reciprocal;
         *entry = *entry * reciprocal;
     }
+    // Who is not among the first choices only loses.
+    terms[choices..].fill(F::zero());
+    gradient[choices..].fill(F::zero());
     sums_before(terms);
     for ((entry, &sum), &weight) in gradient.iter_mut().zip(&*terms).zip(weights) {
         *entry = factor * weight * sum - *entry;
@@ -135,7 +151,7 @@ fn sums_behind<F: Scalar>(values: &mut [F]) {
 }
 
 /// * `suffixes`: scratch, at least as long as `scores`.
-fn of_logarithms<F: Scalar>(margin: F, scores: &[F], suffixes: &mut [F], gradient: &mut [F]) -> F {
+fn of_logarithms<F: Scalar>(margin: F, choices: usize, scores: &[F], suffixes: &mut [F], gradient: &mut [F]) -> F {
     let last = scores.len() - 1;
     suffixes[last] = scores[last];
     for index in (0..last).rev() {
@@ -143,7 +159,8 @@ fn of_logarithms<F: Scalar>(margin: F, scores: &[F], suffixes: &mut [F], gradien
     }
     let mut value = F::zero();
     let mut prefix = F::neg_infinity();
-    for index in 0..last {
+    let choices = choices.min(last);
+    for index in 0..choices {
         let behind = margin + suffixes[index + 1] - scores[index];
         let choice = softplus(behind);
         value = value + choice;
@@ -151,6 +168,8 @@ fn of_logarithms<F: Scalar>(margin: F, scores: &[F], suffixes: &mut [F], gradien
         gradient[index] = exp(scores[index] + margin + prefix) - sigmoid(behind);
         prefix = log_add_exp(prefix, -(scores[index] + choice));
     }
-    gradient[last] = exp(scores[last] + margin + prefix);
+    for index in choices..=last {
+        gradient[index] = exp(scores[index] + margin + prefix);
+    }
     value
 }

@@ -16,6 +16,7 @@ mod logistic;
 mod nca;
 mod sppo;
 pub(crate) mod tile;
+pub(crate) mod top;
 
 pub(crate) use sppo::{define_towards, value_and_gradient_towards};
 
@@ -23,6 +24,9 @@ use crate::error::{Cause, Error};
 use crate::pair::Pair;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+
+/// Choices of a ranking to its end.
+const ALL: usize = usize::MAX;
 
 pub(crate) fn validate(pair: &Pair) -> Result<(), Error> {
     match *pair {
@@ -36,7 +40,7 @@ pub(crate) fn validate(pair: &Pair) -> Result<(), Error> {
 
 pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error> {
     match *pair {
-        Pair::Logistic { margin, .. } => logistic::define(margin, scores),
+        Pair::Logistic { margin, .. } => logistic::define(margin, ALL, scores),
         Pair::Exo { label_smoothing } => exo::define(label_smoothing, scores),
         Pair::Ipo { beta } => ipo::define(beta, scores),
         Pair::Sppo { beta, reduction } => sppo::define(beta, reduction, scores),
@@ -48,7 +52,7 @@ pub(crate) fn define<T: Tensor>(pair: &Pair, scores: &[T]) -> Result<T, T::Error
 /// * `scratch`: at least twice as long as `scores`.
 pub(crate) fn value_and_gradient<F: Scalar>(pair: &Pair, scores: &[F], scratch: &mut [F], gradient: &mut [F]) -> F {
     match *pair {
-        Pair::Logistic { margin, .. } => logistic::value_and_gradient(margin, scores, scratch, gradient),
+        Pair::Logistic { margin, .. } => logistic::value_and_gradient(margin, ALL, scores, scratch, gradient),
         Pair::Exo { label_smoothing } => exo::value_and_gradient(label_smoothing, scores, scratch, gradient),
         Pair::Ipo { beta } => ipo::value_and_gradient(beta, scores, gradient),
         Pair::Sppo { beta, reduction } => sppo::value_and_gradient(beta, reduction, scores, gradient),

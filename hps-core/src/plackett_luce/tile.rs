@@ -9,9 +9,11 @@ use crate::tile::Lane;
 
 /// Returns the losses, and `scores` become `∂L/∂s_i`; nothing, if some row's scores are too far apart.
 ///
+/// * `choices`: how many count, from the first; more than there are is all of them.
 /// * `tails`: scratch, as long as `scores`.
 pub(crate) fn values_and_gradients<F: Scalar>(
     margin: F,
+    choices: usize,
     scores: &mut [Lane<F>],
     tails: &mut [Lane<F>],
 ) -> Option<Lane<F>> {
@@ -37,13 +39,19 @@ pub(crate) fn values_and_gradients<F: Scalar>(
         }
     }
     let (mut values, mut before) = ([F::zero(); LANES], [F::zero(); LANES]);
-    for (weights, tails) in scores.iter_mut().zip(tails.iter()) {
+    let (choosing, losing) = scores.split_at_mut(choices.min(scores.len()));
+    for (weights, tails) in choosing.iter_mut().zip(tails.iter()) {
         for lane in 0..LANES {
             let (weight, tail) = (weights[lane], tails[lane]);
             let reciprocal = F::one() / (weight + tail);
             values[lane] = values[lane] + ln_1p(tail / weight);
             weights[lane] = factor * weight * before[lane] - tail * reciprocal;
             before[lane] = before[lane] + reciprocal;
+        }
+    }
+    for weights in losing {
+        for (weight, &before) in weights.iter_mut().zip(&before) {
+            *weight = factor * *weight * before;
         }
     }
     Some(values)

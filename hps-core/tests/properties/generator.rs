@@ -63,9 +63,10 @@ impl Row<f64> {
             }
             row.policy.push(reference + change);
             row.reference.push(reference);
-            row.lengths.push(1 + generator.index(500) as u32);
+            // At least 50: rewards per token then stay within the same span at the factors tested.
+            row.lengths.push(50 + generator.index(500) as u32);
             row.rewards.push(reward);
-            row.scales.push(generator.between(0.01, 0.3));
+            row.scales.push(generator.between(0.01, 0.1));
         }
         row.samples = (0..1 + generator.index(6)).map(|_| 1 + generator.index(count - 1)).collect();
         // Best first, and alone there: a tie policy must not mask them all.

@@ -1,13 +1,13 @@
 //! Every loss, with every option that changes its arithmetic.
 
 use hps_core::{
-    Hps, HpsForm, Lipo, LogBase, Loss, NegativeScale, NegativeSet, Pair, Preference, RankBy, RankWeights, Reduction,
-    ResponseScale, Reward, Slic, Supervised, TiePolicy,
+    Contrast, Hps, HpsForm, Lipo, LogBase, Loss, NegativeScale, NegativeSet, Pair, Preference, RankBy, RankWeights,
+    Reduction, ResponseScale, Reward, Slic, Supervised, TiePolicy,
 };
 
 pub const LOGISTIC_FAMILIES: [&str; 4] = ["dpo", "kto", "simpo", "rdpo"];
-pub const LOGISTIC_MODELS: [&str; 8] =
-    ["bt", "top1", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted"];
+pub const LOGISTIC_MODELS: [&str; 11] =
+    ["bt", "top1", "top2", "top5", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted", "swepo"];
 pub const EXPONENTIAL_FAMILIES: [&str; 2] = ["exo", "nca"];
 pub const EXPONENTIAL_MODELS: [&str; 5] = ["bt", "pl", "hps", "hps-full", "hps-expected"];
 pub const SQUARE_FAMILIES: [&str; 2] = ["ipo", "sppo"];
@@ -32,7 +32,9 @@ pub fn losses() -> Vec<Loss> {
     for name in ["dpo-bt", "simpo-top1", "exo-bt", "exo-pl", "exo-hps-full"] {
         losses.push(loss(name).with_label_smoothing(0.1).unwrap());
     }
-    losses.push(loss("dpo-pl").with_margin(0.7).unwrap());
+    for name in ["dpo-pl", "dpo-top3"] {
+        losses.push(loss(name).with_margin(0.7).unwrap());
+    }
     for name in ["dpo-hps", "dpo-hps-full", "dpo-hps-multi", "dpo-hps-expected", "dpo-hps-weighted", "nca-hps-full"] {
         for gamma in [f64::NEG_INFINITY, -5.0, 0.0, 2.5, 1e3, f64::INFINITY] {
             for scale in [NegativeScale::Unit, NegativeScale::Count, NegativeScale::Custom(7.5)] {
@@ -61,6 +63,11 @@ pub fn losses() -> Vec<Loss> {
     for placement in [Supervised::Outside, Supervised::Inside] {
         let slic = Preference::Slic(Slic { weight: 0.3, placement });
         losses.push(new(Reward::LogProb, Pair::Hinge { margin: 40.0 }, slic));
+    }
+    for (alpha, power) in [(0.0, 1.0), (0.5, 0.0), (0.4, 2.0), (2.0, 0.5)] {
+        let contrast = Preference::Contrast(Contrast { alpha, power });
+        losses.push(new(Reward::Dpo { beta: 0.1 }, Pair::Logistic { label_smoothing: 0.1, margin: -0.3 }, contrast));
+        losses.push(new(Reward::RDpo { beta: 0.1, alpha: 0.01 }, Pair::LOGISTIC, contrast));
     }
     for ranks in [RankBy::Scores, RankBy::Rewards] {
         let lipo = Preference::Lipo(Lipo { log_base: LogBase::Two, ranks, reduction: Reduction::Mean });

@@ -3,6 +3,7 @@
 mod batch;
 mod draws;
 mod generator;
+mod golden;
 mod kernels;
 mod limits;
 mod losses;

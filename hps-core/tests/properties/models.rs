@@ -4,7 +4,7 @@ use crate::generator::{Generator, Row};
 use crate::losses::{self, names};
 use crate::tolerance;
 use hps_core::{
-    Hps, Lipo, LogBase, Loss, NegativeScale, NegativeSet, Pair, Preference, RankBy, Reduction, Reward, Slic,
+    Contrast, Hps, Lipo, LogBase, Loss, NegativeScale, NegativeSet, Pair, Preference, RankBy, Reduction, Reward, Slic,
     Supervised, TiePolicy, log_weights,
 };
 
@@ -65,7 +65,7 @@ fn two_responses_make_every_model_its_pair_loss() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 20 * (4 * 7 + 2 * 5 + 2 * 4 + 1));
+    assert_eq!(compared, 20 * (4 * 10 + 2 * 5 + 2 * 4 + 1));
     for negatives in [NegativeSet::NonPreferred, NegativeSet::NextRanks] {
         let scores = random_scores(&mut generator, 2);
         let pair = evaluate(&loss("dpo-bt"), &scores, &falling(2), &[]);
@@ -122,6 +122,66 @@ fn top_one_is_the_full_loss_at_gamma_zero_with_count() {
         let one_hot = evaluate(&loss("infonca-k").with_temperature(1e-3).unwrap(), &scores, &rewards, &[]);
         assert_same("infonca", &one_hot, &evaluate(&loss("dpo-top1"), &scores, &rewards, &[]));
     }
+}
+
+#[test]
+fn the_first_choices_end_at_the_whole_ranking() {
+    let mut generator = Generator::new(27);
+    for count in 2..12 {
+        let (scores, rewards) = (random_scores(&mut generator, count), falling(count));
+        let margin = |name: &str| loss(name).with_margin(-0.6).unwrap();
+        let ranking = evaluate(&margin("dpo-pl"), &scores, &rewards, &[]);
+        // Choice j is the first one of what is left after j − 1 of them.
+        let mut sum = (0.0, vec![0.0; count]);
+        for choices in 1..count {
+            let first = evaluate(&margin("dpo-top1"), &scores[choices - 1..], &rewards[choices - 1..], &[]);
+            sum.0 += first.0;
+            sum.1[choices - 1..].iter_mut().zip(&first.1).for_each(|(sum, entry)| *sum += entry);
+            let given = evaluate(&margin(&format!("dpo-top{choices}")), &scores, &rewards, &[]);
+            assert_same("top k", &given, &sum);
+        }
+        for choices in [count - 1, count, 1000] {
+            let given = evaluate(&margin(&format!("dpo-top{}", choices.max(2))), &scores, &rewards, &[]);
+            assert_same("all", &given, &ranking);
+        }
+    }
+}
+
+fn contrast(alpha: f64, power: f64) -> Loss {
+    Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Contrast(Contrast { alpha, power })).unwrap()
+}
+
+#[test]
+fn a_contrast_with_one_above_the_mean_and_no_weights_is_top_one() {
+    let mut generator = Generator::new(28);
+    for count in 2..12 {
+        let scores = random_scores(&mut generator, count);
+        let mut rewards = vec![1.0; count];
+        rewards[0] = 2.0;
+        let top = evaluate(&loss("dpo-top1"), &scores, &rewards, &[]);
+        assert_same("α = 0", &evaluate(&contrast(0.0, 1.0), &scores, &rewards, &[]), &top);
+        // The same weight for all is none.
+        assert_same("p = 0", &evaluate(&contrast(0.7, 0.0), &scores, &rewards, &[]), &top);
+        // Weights are added to the scores.
+        let shifted: Vec<f64> =
+            scores.iter().zip(&rewards).map(|(s, r)| s + 0.7 * (r - rewards_mean(&rewards)).abs()).collect();
+        let expected = evaluate(&loss("dpo-top1"), &shifted, &rewards, &[]);
+        assert_same("α = 0.7", &evaluate(&contrast(0.7, 1.0), &scores, &rewards, &[]), &expected);
+    }
+}
+
+fn rewards_mean(rewards: &[f64]) -> f64 {
+    rewards.iter().sum::<f64>() / rewards.len() as f64
+}
+
+/// The groups are by reward: a preferred response that a reward model ranks low is pushed down.
+#[test]
+fn a_contrast_reads_the_rewards_and_not_the_order() {
+    let (_, gradient) = evaluate(&contrast(1.0, 1.0), &[0.3, -0.2, 0.9], &[-1.0, 2.0, 0.0], &[]);
+    assert!(gradient[0] > 0.0 && gradient[1] < 0.0 && gradient[2] > 0.0);
+    // At the mean exactly is not above it.
+    let (_, gradient) = evaluate(&contrast(1.0, 1.0), &[0.0; 3], &[1.0, 0.0, -1.0], &[]);
+    assert!(gradient[1] > 0.0 && gradient[2] > gradient[1]);
 }
 
 #[test]

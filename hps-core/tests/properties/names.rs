@@ -12,7 +12,9 @@ fn losses_parse_and_print() {
         ("dpo-hps-full", Preference::Hps(Hps::full())),
         ("dpo-hps-multi", Preference::Hps(Hps::multi())),
         ("dpo-hps-expected", Preference::Hps(Hps::expected())),
-        ("dpo-top1", Preference::TopOne),
+        ("dpo-top1", Preference::Top { choices: 1 }),
+        ("dpo-top2", Preference::Top { choices: 2 }),
+        ("dpo-top4294967295", Preference::Top { choices: u32::MAX }),
     ];
     for (name, preference) in expected {
         let loss: Loss = name.parse().unwrap();
@@ -25,7 +27,7 @@ fn losses_parse_and_print() {
 #[test]
 fn every_name_parses_and_prints() {
     let names = names();
-    assert_eq!(names.len(), 4 * 8 + 2 * 5 + 2 * 4 + 7);
+    assert_eq!(names.len(), 4 * 11 + 2 * 5 + 2 * 4 + 7);
     for name in &names {
         let loss: Loss = name.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(&loss.to_string(), name);
@@ -40,7 +42,16 @@ fn every_name_parses_and_prints() {
 
 #[test]
 fn families_and_models_that_do_not_go_together_are_refused() {
-    let unsupported = ["exo-top1", "nca-hps-multi", "exo-hps-weighted", "ipo-hps-full", "sppo-hps-full", "ipo-top1"];
+    let unsupported = [
+        "exo-top1",
+        "nca-hps-multi",
+        "exo-hps-weighted",
+        "ipo-hps-full",
+        "sppo-hps-full",
+        "ipo-top1",
+        "nca-top2",
+        "sppo-swepo",
+    ];
     for name in unsupported {
         assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::Unsupported, "{name}");
     }
@@ -59,7 +70,12 @@ fn defaults_of_hps() {
 
 #[test]
 fn unknown_names_are_refused() {
-    for name in ["", "dpo", "bt", "dpo-", "dpo-BT", "dpo-hps-", "dpo-hps-full-", "ipo-hps-full-full", " dpo-bt"] {
+    for name in
+        ["", "dpo", "bt", "dpo-", "dpo-BT", "dpo-hps-", "dpo-hps-full-", "ipo-hps-full-full", " dpo-bt", "dpo-top"]
+    {
+        assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::UnknownName, "{name:?}");
+    }
+    for name in ["dpo-top0", "dpo-top01", "dpo-top+1", "dpo-top1 ", "dpo-topk", "dpo-top4294967296"] {
         assert_eq!(name.parse::<Loss>().unwrap_err().kind(), ErrorKind::UnknownName, "{name:?}");
     }
     for name in ["", "linear", "constant:", "constant:x", "Continuous"] {

@@ -1,8 +1,8 @@
 //! Parts that make no loss, numbers out of range, and rows that lack what a loss reads.
 
 use hps_core::{
-    ErrorKind, Hps, Loss, NegativeScale, NegativeSet, Pair, Preference, RankWeights, Reduction, ResponseScale,
-    Responses, Reward, Slic, Supervised, TiePolicy,
+    Contrast, ErrorKind, Hps, Loss, NegativeScale, NegativeSet, Pair, Preference, RankWeights, Reduction,
+    ResponseScale, Responses, Reward, Slic, Supervised, TiePolicy,
 };
 
 const LOG_PROBS: [f64; 3] = [-10.0, -11.0, -12.0];
@@ -73,8 +73,11 @@ fn pairs_and_models() {
     let targets = Preference::RewardTargets { temperature: 1.0 };
     let smoothed = Pair::Logistic { label_smoothing: 0.1, margin: 0.0 };
     let refused = [
-        (DPO, EXO, Preference::TopOne),
+        (DPO, EXO, Preference::Top { choices: 1 }),
+        (DPO, HINGE, Preference::Top { choices: 2 }),
+        (DPO, smoothed, Preference::Top { choices: 2 }),
         (DPO, HINGE, Preference::PlackettLuce),
+        (DPO, EXO, Preference::Contrast(Contrast::default())),
         (DPO, smoothed, Preference::PlackettLuce),
         (DPO, HINGE, Preference::Hps(Hps::single())),
         (LOG_RATIO, IPO, Preference::Hps(Hps::full())),
@@ -111,10 +114,20 @@ fn hyperparameters() {
     refused(loss("rdpo-bt").with_alpha(f64::NAN), BadHyper, "alpha = NaN is outside (-inf, inf)");
     refused(loss("nca-k").with_temperature(0.0), BadHyper, "temperature = 0 is outside (0, inf)");
     refused(loss("slic").with_margin(f64::NAN), BadHyper, "margin = NaN is outside (-inf, inf)");
+    let none = Loss::new(DPO, Pair::LOGISTIC, Preference::Top { choices: 0 });
+    refused(none, BadHyper, "number of choices = 0 is outside [1, inf)");
     refused(RankWeights::new(&[]), BadHyper, "number of rank weights = 0 is outside [1, 16]");
     refused(RankWeights::new(&[1.0; 17]), BadHyper, "number of rank weights = 17 is outside [1, 16]");
     refused(RankWeights::new(&[0.5]), BadHyper, "rank weight = 0.5 is outside {1}, the first");
     refused(RankWeights::new(&[1.0, -0.5]), BadHyper, "rank weight = -0.5 is outside [0, inf)");
+    for (alpha, power, text) in [
+        (-0.1, 1.0, "alpha = -0.1 is outside [0, inf)"),
+        (f64::INFINITY, 1.0, "alpha = inf is outside [0, inf)"),
+        (1.0, -1.0, "power = -1 is outside [0, inf)"),
+        (1.0, f64::NAN, "power = NaN is outside [0, inf)"),
+    ] {
+        refused(Loss::new(DPO, Pair::LOGISTIC, Preference::Contrast(Contrast { alpha, power })), BadHyper, text);
+    }
     let slic = Preference::Slic(Slic { weight: -0.1, placement: Supervised::Outside });
     refused(Loss::new(Reward::LogProb, HINGE, slic), BadHyper, "weight = -0.1 is outside [0, inf)");
 }
@@ -162,6 +175,24 @@ fn rows_that_lack_something() {
     let rewards = [1.0, 0.0, -61.0];
     let raw = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &rewards).unwrap();
     refused(evaluate(&loss("lipo"), &raw), OutOfRange, "reward 2 = -61 is outside [-60, 60]");
+}
+
+#[test]
+fn groups_without_a_contrast() {
+    // Three times 0.1 does not have 0.1 as its mean in f64.
+    let equal = [0.1; 3];
+    let row = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &equal).unwrap();
+    let text = "none of the 3 responses is left as a negative: all tie with the highest reward";
+    refused(evaluate(&loss("dpo-swepo"), &row), ErrorKind::NoNegatives, text);
+    // One unit in the last place is enough.
+    let nearly = [0.1, 0.1, 0.1_f64.next_down()];
+    let row = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &nearly).unwrap();
+    assert!((evaluate(&loss("dpo-swepo"), &row).unwrap() - 1.5_f64.ln()).abs() < 1e-12);
+    let far = [1e300, 0.0, -1e300];
+    let row = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &far).unwrap();
+    let squared = Preference::Contrast(Contrast { alpha: 1.0, power: 2.0 });
+    let squared = Loss::new(DPO, Pair::LOGISTIC, squared).unwrap();
+    refused(evaluate(&squared, &row), ErrorKind::NonFinite, "log weight 0 is not a finite number");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn loss(case: &Value) -> Result<Loss, Error> {
     };
     let preference = match (case["model"].as_str().unwrap(), case["param"].as_str().unwrap()) {
         ("bt", _) | ("baseline", "hinge") => Preference::BradleyTerry,
-        ("top1", _) => Preference::TopOne,
+        ("top1", _) => Preference::Top { choices: 1 },
         ("pl", "sppo") if hyper["sppo_target"] == "soft_bt" => Preference::WinRates,
         ("pl", _) => Preference::PlackettLuce,
         ("hps_full", _) => hps(Hps::full(), hyper),
