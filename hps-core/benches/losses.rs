@@ -97,7 +97,7 @@ impl Line {
     }
 
     fn run(&mut self) {
-        let Line { loss, prompts, responses, policy, reference, lengths, rewards, scratch, values, gradient, .. } =
+        let Line { loss, responses, policy, reference, lengths, rewards, scratch, values, gradient, .. } =
             self;
         let start = Instant::now();
         match self.call {
@@ -110,7 +110,7 @@ impl Line {
                     let range = prompt * *responses..(prompt + 1) * *responses;
                     let [policy, reference, rewards] = [&*policy, reference, rewards].map(|list| &list[range.clone()]);
                     let row = Responses::new(policy, reference, &lengths[range.clone()], rewards).expect("a row");
-                    values[prompt] =
+                    *value =
                         black_box(*loss).value_and_gradient(&row, scratch, &mut gradient[range]).expect("finite rows");
                 }
             }

@@ -44,7 +44,7 @@ pub enum Preference {
     /// let row = Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[2.0, 1.0, 0.5, 0.0])?;
     /// // Equal scores: one choice out of four, then one out of three.
     /// for (name, choices) in [("dpo-top1", 4.0), ("dpo-top2", 12.0), ("dpo-top9", 24.0_f64)] {
-    ///     let value = name.parse::<Loss>()?.value_and_gradient(&row, &mut [0.0; 8], &mut [0.0; 4])?;
+    ///     let value = name.parse::<Loss>()?.value_and_gradient(&row, &mut [0.0; 12], &mut [0.0; 4])?;
     ///     assert!((value - choices.ln()).abs() < 1e-14);
     /// }
     /// # Ok(())
