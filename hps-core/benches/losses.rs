@@ -97,8 +97,7 @@ impl Line {
     }
 
     fn run(&mut self) {
-        let Line { loss, responses, policy, reference, lengths, rewards, scratch, values, gradient, .. } =
-            self;
+        let Line { loss, responses, policy, reference, lengths, rewards, scratch, values, gradient, .. } = self;
         let start = Instant::now();
         match self.call {
             Call::Many => {

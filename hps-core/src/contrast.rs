@@ -17,8 +17,9 @@ use crate::responses::Responses;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
-/// The weights of the contrast between two groups, `w_i = α |r_i − r̄|^p`. Checked when a [`Loss`](crate::Loss) is built
-/// from it.
+/// `L = ℓ(U, V)`, `U = ln Σ_{r_i > r̄} e^{w_i + s_i}`, `V` the same over the others, `w_i = α |r_i − r̄|^p`: SWEPO (Gupta et
+/// al. 2024, later MPO), the responses above the mean reward `r̄` against the rest. Checked when a
+/// [`Loss`](crate::Loss) is built from it.
 ///
 /// ```
 /// use hps_core::{Contrast, Loss, Pair, Preference, Responses, Reward};

@@ -16,7 +16,8 @@ use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use core::f64::consts::LN_2;
 
-/// The choices within LiPO-λ.
+/// `D(t) = log(1 + t)`, `τ_i` the rank of response `i`: the choices within LiPO-λ, whose equation is that of
+/// [`Preference::Lipo`](crate::Preference::Lipo). Ranks are recomputed every step and constant for the gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lipo {
     /// The logarithm of the discount.

@@ -28,13 +28,13 @@ use crate::slic::Slic;
 use crate::tensor::Tensor;
 use crate::{bradley_terry, plackett_luce, reward_targets, win_rates};
 
-/// What the preferred score is compared with.
+/// `L = Σ ℓ(u, v)`: which scores `u`, `v` of a list the pair loss `ℓ` compares. Scores `s_i` are best first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Preference {
-    /// The best of the list against its worst.
+    /// `ℓ(s_1, s_n)`: the best of the list against its worst (Eq. 3).
     BradleyTerry,
-    /// The best against all others at once, then the second against all behind it, up to place `K`: the first choices
+    /// `Σ_{j≤K} ℓ(s_j, ln Σ_{k>j} e^{s_k})`: the best against all others at once (Eq. 6), then the second against all behind it, up to place `K`: the first choices
     /// of Plackett–Luce. The order of what follows is not read.
     ///
     /// ```
@@ -54,22 +54,41 @@ pub enum Preference {
         /// `K ≥ 1`; places that a list does not have are not missed.
         choices: u32,
     },
-    /// Every response against all that are ranked behind it.
+    /// `Σ_{j<n} ℓ(s_j, ln Σ_{k>j} e^{s_k})`: every response against all that are ranked behind it (Eqs. 4 and 5). That
+    /// is Plackett–Luce, over the logistic pair; other pairs have forms of their own:
+    ///
+    /// | pair | `L` |
+    /// |---|---|
+    /// | EXO | `Σ_{j<n} KL(softmax(s_j, …, s_n) ‖ (1 − ε, ε/(n−j), …, ε/(n−j)))` |
+    /// | IPO | `Σ_{j<n} 1/(n−j) Σ_{k>j} (s_j − s_k − 1/(2β))²` |
+    /// | SPPO | `c Σ_i (s_i − (P_i − ½)/β)²`, `P_i = (n−i)/(n−1)` |
+    /// | NCA | `Σ_{j<n} [softplus(−s_j) + 1/(n−j+1) Σ_{k≥j} softplus(s_k)]` |
+    ///
+    /// These are this crate's; two responses give the published pair loss.
     PlackettLuce,
-    /// The best against hard negatives.
+    /// `ℓ(s_1, ln c + ln Σ_{i≥2} q_i e^{s_i})`: the best against hard negatives (Eqs. 8 to 10), in the forms of
+    /// [`HpsForm`].
     Hps(Hps),
-    /// The responses above the mean reward against the others, weighted by their distance from it.
+    /// `ℓ(U, V)`: the responses above the mean reward against the others, weighted by their distance from it.
     Contrast(Contrast),
-    /// The list against `softmax(r / T)`: InfoNCA, EXO-RW or NCA for rewards, as the pair says. EXO-RW reads no `ε`.
+    /// The list against `w = softmax(r / T)`, with `p = softmax(s)`. EXO-RW reads no `ε`.
+    ///
+    /// | pair | published as | `L` |
+    /// |---|---|---|
+    /// | logistic | InfoNCA (Chen et al. 2024) | `−Σ_i w_i ln p_i` |
+    /// | EXO | EXO-RW (Ji et al. 2024) | `Σ_i p_i (ln p_i − ln w_i)` |
+    /// | NCA | NCA (Chen et al. 2024) | `Σ_i [w_i softplus(−s_i) + softplus(s_i)/n]` |
     RewardTargets {
         /// `T > 0`, in units of the rewards.
         temperature: f64,
     },
-    /// SPPO's squares towards win rates estimated from the rewards.
+    /// `c Σ_i (s_i − (P_i − ½)/β)²`, `P_i = 1/n Σ_k sigmoid(r_i − r_k)`: SPPO's squares towards win rates estimated from
+    /// the rewards. `O(n²)`.
     WinRates,
-    /// The best against the worst, with a supervised term.
+    /// `max(0, δ − log π_1 + log π_n) − λ log π_sft`: the best against the worst, with a supervised term (Eq. 16).
     Slic(Slic),
-    /// All pairs, weighted by their places.
+    /// `Σ_{ψ_i>ψ_j} |2^{ψ_i} − 2^{ψ_j}| |1/D(τ_i) − 1/D(τ_j)| softplus(s_j − s_i)`: all pairs, weighted by their places
+    /// (Eq. 17). `O(n²)`.
     Lipo(Lipo),
 }
 

@@ -12,7 +12,7 @@ use crate::reward::Reward;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
-/// The supervised term of SLiC-HF. Checked when a [`Loss`](crate::Loss) is built from it.
+/// `−λ log π_sft`: the supervised term of SLiC-HF. Checked when a [`Loss`](crate::Loss) is built from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slic {
     /// `λ ≥ 0`.

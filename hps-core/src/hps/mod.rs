@@ -33,7 +33,27 @@ use crate::tensor::Tensor;
 use full::Negatives;
 use weighted::Comparisons;
 
-/// The choices within Hard Preference Sampling. Checked when a [`Loss`](crate::Loss) is built from it.
+/// `ln q_i = γ (r_i − r*) − ln Σ_k e^{γ (r_k − r*)}` over the negatives: Hard Preference Sampling (Eq. 9), where the best
+/// response is compared with negatives that the reward estimate `r` ranks close to it. `q` and the scale `c` carry no
+/// gradient.
+///
+/// ```
+/// use hps_core::{Hps, Loss, NegativeScale, Pair, Preference, Responses, Reward};
+///
+/// # fn main() -> Result<(), hps_core::Error> {
+/// let hps = Hps { gamma: 2.0_f64.ln(), scale: NegativeScale::Unit, ..Hps::full() };
+/// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(hps))?;
+/// let row = Responses::new(&[0.0, 0.0, 3.0_f64.ln()], &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+/// // q = (2/3, 1/3), e^s = (1, 3): ln(1 + 2/3 + 1).
+/// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+/// assert!((value - (8.0_f64 / 3.0).ln()).abs() < 1e-15);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The single form is not an unbiased estimate of the full one: its expectation under `q` is at most the full loss
+/// (Jensen), short of it by at most `(max s_i − min s_i)² / 8`, and its expected gradient differs as well. More draws
+/// come closer. Checked when a [`Loss`](crate::Loss) is built from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Hps {
@@ -51,15 +71,15 @@ pub struct Hps {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum HpsForm {
-    /// All of them, weighted with `q`.
+    /// `ℓ(s_1, ln c + ln Σ_{i≥2} q_i e^{s_i})` (Eq. 8): all of them, weighted with `q`.
     Full,
-    /// One, drawn from `q` beforehand and named by [`Responses::with_sample`].
+    /// `ℓ(s_1, s_j + ln c)` (Eq. 10): one, drawn from `q` beforehand and named by [`Responses::with_sample`].
     Single,
-    /// Several, drawn from `q` beforehand with repetition and named by [`Responses::with_samples`].
+    /// `ℓ(s_1, ln c + ln (1/S Σ_j e^{s_j}))`: several, drawn from `q` beforehand with repetition and named by [`Responses::with_samples`].
     Multi,
-    /// Each on its own, averaged with `q`.
+    /// `Σ_{i≥2} q_i ℓ(s_1, s_i + ln c)`: each on its own, averaged with `q`; what single samples minimise on average.
     Expected,
-    /// All, behind several preferred responses.
+    /// `Σ_{a≤k} λ_a ℓ(s_a, ln c_a + ln Σ_{i ∈ N_a} q_i e^{s_i})` (App. E): all, behind several preferred responses.
     Weighted {
         /// `λ`.
         weights: RankWeights,
