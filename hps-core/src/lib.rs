@@ -28,11 +28,38 @@
 //!
 //! The responses of a prompt always come *best first*: index 0 is the preferred one. No loss sorts.
 //!
+//! # Preference losses, from the beginning
+//!
+//! The data are prompts with responses that somebody, or a reward model, has ranked. There is nothing to imitate in them
+//! word by word; what they say is *this one rather than those*. A preference loss turns that into a number.
+//!
+//! **A score per response.** How much more likely the model makes a response than it was before training,
+//! `h = log π − log π_ref`, times `β`, is the reward that the model itself implies (DPO); so no second network is needed.
+//! Other [`Reward`]s divide by the length, or do without the reference.
+//!
+//! **A price per comparison.** The preferred score `u` should lead the other, `v`. `softplus(v − u)`, the default
+//! [`Pair`], costs `ln 2` where they tie and little once `u` leads; its slope, how hard the step pushes, is the
+//! probability with which the model would still choose wrongly.
+//!
+//! **Which comparisons.** Of a list of `n` a [`Preference`] model chooses them.
+//! *Bradley–Terry* takes the best and the worst and throws the rest away: cheap, and mostly easy.
+//! *Plackett–Luce* asks for the whole order: all is used, all `n` must be scored, and effort goes into telling bad from
+//! worse. *Hard Preference Sampling* asks for one thing, the best before all others, and weighs those others with
+//! `q_i ∝ e^{γ r_i}`, `r_i` an estimate of their reward. With `γ > 0` the *hard* ones weigh most, those that come
+//! close to the best, which are those a model confuses with it; with `γ < 0` the easy ones. A [`GammaSchedule`] goes
+//! from easy to hard. As `q` is known before the model has seen anything, one negative can be *drawn* from it
+//! ([`NegativeSampler`]) and be the only one that is scored and trained on: a list of a hundred then costs what a
+//! pair costs.
+//!
+//! Before the first step `π = π_ref`, all scores are 0, every comparison is a tie and every loss has its gradient all
+//! the same; this crate is tested there above all.
+//!
 //! # Which part to use
 //!
 //! | you have | use |
 //! |---|---|
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
+//! | the same of many prompts | [`Loss::values_and_gradients`] of a [`Batch`]: several prompts at once in vector units |
 //! | tensors with autograd | [`Loss::over`]: the same losses over anything that is a [`Tensor`]; candle's are, with the feature `candle` |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | an evaluation to write | [`metrics`] |
