@@ -3,7 +3,9 @@
 //! `L = f(s_1, …, s_n; constants)`, `s` with gradient, the constants (log weights, targets, gains) without.
 
 use crate::error::{Cause, Error};
-use crate::loss::Loss;
+use crate::loss::{Loss, expect_length};
+use crate::responses::Responses;
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// A loss and the columns it is taken over; made by [`Loss::over`].
@@ -14,18 +16,84 @@ pub struct Columns<'a, T> {
     constants: &'a [T],
 }
 
+impl Loss {
+    /// How many constants go with `responses` responses: numbers that the loss reads of a row, without gradient.
+    pub fn constant_count(&self, responses: usize) -> usize {
+        self.preference().constant_count(responses)
+    }
+
+    /// Writes what a row contributes to the no-gradient columns of [`over`](Self::over).
+    ///
+    /// | model | constants |
+    /// |---|---|
+    /// | HPS full | `ln q_i + ln c` of every negative |
+    /// | HPS single | `ln c` |
+    /// | HPS multi | `ln c − ln S` |
+    /// | HPS expected | `ln q_i` of every negative, then `ln c` |
+    /// | HPS weighted | `ln q_i + ln c` of every negative, for each preferred response in turn |
+    /// | contrast | `α \|r_i − r̄\|^p` of all responses, `−∞` below the mean, then the same, `−∞` above |
+    /// | reward targets | `ln softmax(r / T)` |
+    /// | win rates | `(P_i − ½)/β` |
+    /// | LiPO-λ | the gains of all responses, then their discounts, by the row's present scores |
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-full".parse()?;
+    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.5, 0.0])?;
+    /// let mut constants = [0.0_f64; 2];
+    /// loss.constants(&row, &mut constants)?;
+    /// // γ = 0 and c = N: every negative counts once.
+    /// assert!(constants.iter().all(|constant| constant.abs() < 1e-15));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
+        expect_length("constants", out.len(), self.constant_count(row.count()))?;
+        self.preference().constants(&self.reward(), &self.pair(), row, out)
+    }
+
+    /// The loss over columns: its definition, for tensors with autograd.
+    ///
+    /// * `scores`: one column per rank, best first. For a loss that reads samples, the preferred response's scores and
+    ///   then the sampled ones', gathered by the caller. For SLiC-HF, the supervised target's log-probability after
+    ///   those of the list. For a loss with a likelihood term, `log π_1 / l_1` after those of the list.
+    /// * `constants`: [`constant_count`](Self::constant_count) columns without gradient, filled by
+    ///   [`constants`](Self::constants).
+    ///
+    /// ```
+    /// use hps_core::{Dual, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-bt".parse()?;
+    /// let scores = [Dual::variable(0.0_f64), Dual::constant(0.0)];
+    /// let Ok(value) = loss.over(&scores, &[])?.value();
+    /// assert_eq!(value.derivative(), -0.5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn over<'a, T: Tensor>(&'a self, scores: &'a [T], constants: &'a [T]) -> Result<Columns<'a, T>, Error> {
+        Columns::new(self, scores, constants)
+    }
+}
+
 impl<'a, T: Tensor> Columns<'a, T> {
     /// The loss of every prompt, nats.
     pub fn value(&self) -> Result<T, T::Error> {
-        self.loss.preference().define(&self.loss.pair(), self.scores, self.constants)
+        let terms = self.loss.terms();
+        let (scores, likelihood) = self.scores.split_at(self.scores.len() - terms.columns());
+        terms.define(self.loss.preference().define(&self.loss.pair(), scores, self.constants)?, likelihood)
     }
 
-    pub(crate) fn new(loss: &'a Loss, scores: &'a [T], constants: &'a [T]) -> Result<Self, Error> {
-        if scores.len() < 2 {
-            return Err(Cause::TooFewResponses { given: scores.len() }.into());
+    fn new(loss: &'a Loss, scores: &'a [T], constants: &'a [T]) -> Result<Self, Error> {
+        let others = loss.terms().columns();
+        let responses = scores.len().saturating_sub(others);
+        if responses < 2 {
+            return Err(Cause::TooFewResponses { given: responses }.into());
         }
-        loss.preference().expect_columns(scores.len())?;
-        let expected = loss.constant_count(scores.len());
+        loss.preference().expect_columns(responses, others)?;
+        let expected = loss.constant_count(responses);
         if constants.len() != expected {
             return Err(Cause::LengthMismatch { list: "constant columns", given: constants.len(), expected }.into());
         }

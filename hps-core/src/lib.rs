@@ -40,7 +40,8 @@
 //! | exponentials and logarithms of whole slices | [`math`] |
 //!
 //! A [`Loss`] is a [`Reward`] (what the model's score of a response is), a [`Pair`] (the price of the preferred score
-//! against another) and a [`Preference`] model (which other). Not all parts go together; those that do are published
+//! against another) and a [`Preference`] model (which other); to them [`Loss::with_likelihood`] adds the likelihood of
+//! the preferred response. Not all parts go together; those that do are published
 //! losses or this crate's extensions of them to lists, and [`Loss`] lists their names. The losses are those of "Hard
 //! Preference Sampling" and the baselines it is compared with; equation numbers in this documentation are that paper's.
 //!
@@ -57,6 +58,7 @@ mod dual;
 mod error;
 mod half_power;
 mod hps;
+mod likelihood;
 mod lipo;
 mod logistic;
 mod loss;

@@ -6,6 +6,8 @@
 //! | KTO's reward | `k_i h_i` | Eq. 18 |
 //! | SimPO | `β log π_i / l_i` | Eq. 19 |
 //! | R-DPO | `β h_i + α l_i` | Park et al. 2024 |
+//! | ORPO's log odds | `x_i − ln(1 − e^{x_i})`, `x_i = log π_i / l_i` | Hong et al. 2024 |
+//! | CPO | `β log π_i` | Xu et al. 2024 |
 //! | log ratio, for IPO and SPPO | `h_i` or `h_i / l_i` | Azar et al. 2023, Eq. 17 |
 //! | log-prob, for SLiC-HF | `log π_i` | Eq. 16 |
 //!
@@ -13,6 +15,7 @@
 //! every difference of scores.
 
 use crate::error::{Cause, Error};
+use crate::logistic::log1m_exp;
 use crate::responses::Responses;
 use crate::scalar::Scalar;
 
@@ -32,6 +35,14 @@ pub enum Reward {
     },
     /// `s_i = β log π_i / l_i`: no reference policy. Its target margin is [`Pair::Logistic`](crate::Pair)'s.
     SimPo {
+        /// `β > 0`.
+        beta: f64,
+    },
+    /// `s_i = ln(P_i / (1 − P_i))`, `P_i = e^{x_i}` the geometric mean of the tokens' probabilities, `x_i = log π_i / l_i`:
+    /// no reference policy and no `β`. Needs `log π_i < 0`; the slope is `1 / (l_i (1 − P_i))`.
+    LogOdds,
+    /// `s_i = β log π_i`: no reference policy. CPO is this with the likelihood of the preferred response.
+    Cpo {
         /// `β > 0`.
         beta: f64,
     },
@@ -73,7 +84,9 @@ impl Reward {
     /// `β`, if this reward has one.
     pub fn beta(&self) -> Option<f64> {
         match *self {
-            Reward::Dpo { beta } | Reward::SimPo { beta } | Reward::RDpo { beta, .. } => Some(beta),
+            Reward::Dpo { beta } | Reward::SimPo { beta } | Reward::Cpo { beta } | Reward::RDpo { beta, .. } => {
+                Some(beta)
+            }
             Reward::Kto { scale: ResponseScale::Constant(beta) | ResponseScale::PerToken(beta) } => Some(beta),
             _ => None,
         }
@@ -84,6 +97,7 @@ impl Reward {
         match self {
             Reward::Dpo { .. } => Some(Reward::Dpo { beta }),
             Reward::SimPo { .. } => Some(Reward::SimPo { beta }),
+            Reward::Cpo { .. } => Some(Reward::Cpo { beta }),
             Reward::RDpo { alpha, .. } => Some(Reward::RDpo { beta, alpha }),
             Reward::Kto { scale: ResponseScale::Constant(_) } => {
                 Some(Reward::Kto { scale: ResponseScale::Constant(beta) })
@@ -113,13 +127,15 @@ impl Reward {
             return Err(Cause::InputMissing { what: "a scale per response" }.into());
         }
         for (index, score) in out.iter_mut().enumerate() {
-            let unscaled = match self {
-                Reward::SimPo { .. } | Reward::LogProb => row.policy()[index],
-                _ => row.policy()[index] - row.reference()[index],
-            };
+            let unscaled =
+                if self.reads_reference() { row.policy()[index] - row.reference()[index] } else { row.policy()[index] };
             *score = self.slope(row, index) * unscaled;
             if let Reward::RDpo { alpha, .. } = *self {
                 *score = *score + F::narrow(alpha) * length(row, index);
+            }
+            if let Reward::LogOdds = self {
+                // Infinite at log π = 0, NaN above.
+                *score = *score - log1m_exp(*score);
             }
         }
         // Finite log-probabilities can still overflow here, most easily in f32.
@@ -132,20 +148,28 @@ impl Reward {
     /// Turns `∂L/∂s_i` into `∂L/∂log π_i`, in place.
     pub(crate) fn chain<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) {
         for (index, entry) in gradient.iter_mut().enumerate() {
-            *entry = self.slope(row, index) * *entry;
+            let slope = self.slope(row, index);
+            *entry = slope * *entry;
+            if let Reward::LogOdds = self {
+                *entry = *entry / -(slope * row.policy()[index]).exp_m1();
+            }
         }
     }
 
-    /// `∂s_i/∂log π_i`.
+    fn reads_reference(&self) -> bool {
+        !matches!(self, Reward::SimPo { .. } | Reward::LogOdds | Reward::Cpo { .. } | Reward::LogProb)
+    }
+
+    /// `∂s_i/∂log π_i`; of log odds, `∂x_i/∂log π_i`.
     fn slope<F: Scalar>(&self, row: &Responses<'_, F>, index: usize) -> F {
         match *self {
-            Reward::Dpo { beta } | Reward::RDpo { beta, .. } => F::narrow(beta),
+            Reward::Dpo { beta } | Reward::Cpo { beta } | Reward::RDpo { beta, .. } => F::narrow(beta),
             Reward::Kto { scale: ResponseScale::Constant(beta) } => F::narrow(beta),
             Reward::Kto { scale: ResponseScale::PerToken(beta) } => F::narrow(beta) / length(row, index),
             // Whether the row carries them, `scores` has checked.
             Reward::Kto { scale: ResponseScale::FromRow } => row.scales().map_or(F::nan(), |scales| scales[index]),
             Reward::SimPo { beta } => F::narrow(beta) / length(row, index),
-            Reward::LogRatio { per_token: true } => length(row, index).recip(),
+            Reward::LogRatio { per_token: true } | Reward::LogOdds => length(row, index).recip(),
             Reward::LogRatio { per_token: false } | Reward::LogProb => F::one(),
         }
     }
