@@ -1,4 +1,7 @@
-//! A loss over columns: one tensor per rank, each with one score per prompt.
+//! A loss over columns: one tensor per rank, each with one number per prompt.
+//!
+//! `x_i = slope_i (log π_i − origin_i)`, `s_i = x_i` or of log odds `x_i − ln(1 − e^{x_i})`; slope and origin without
+//! gradient.
 //!
 //! `L = f(s_1, …, s_n; constants)`, `s` with gradient, the constants (log weights, targets, gains) without.
 
@@ -52,6 +55,67 @@ impl Loss {
     pub fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         expect_length("constants", out.len(), self.constant_count(row.count()))?;
         self.preference().constants(&self.reward(), &self.pair(), row, out)
+    }
+
+    /// Writes what a row contributes to the no-gradient columns of [`score_over`](Self::score_over), one entry per
+    /// response each.
+    ///
+    /// | reward | slope | origin, nats |
+    /// |---|---|---|
+    /// | DPO | `β` | `log π_ref,i` |
+    /// | KTO | `k_i` | `log π_ref,i` |
+    /// | SimPO | `β / l_i` | 0 |
+    /// | R-DPO | `β` | `log π_ref,i − (α/β) l_i` |
+    /// | log odds | `1 / l_i` | 0 |
+    /// | CPO | `β` | 0 |
+    /// | log ratio | 1 or `1 / l_i` | `log π_ref,i` |
+    /// | log-prob | 1 | 0 |
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "rdpo-bt".parse::<Loss>()?.with_beta(0.5)?.with_alpha(0.25)?;
+    /// let row = Responses::new(&[-9.0_f64; 2], &[-7.0, -8.0], &[4, 6], &[1.0, 0.0])?;
+    /// let (mut slopes, mut origins) = ([0.0; 2], [0.0; 2]);
+    /// loss.score_constants(&row, &mut slopes, &mut origins)?;
+    /// assert_eq!((slopes, origins), ([0.5, 0.5], [-9.0, -11.0]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn score_constants<F: Scalar>(
+        &self,
+        row: &Responses<'_, F>,
+        slopes: &mut [F],
+        origins: &mut [F],
+    ) -> Result<(), Error> {
+        expect_length("slopes", slopes.len(), row.count())?;
+        expect_length("origins", origins.len(), row.count())?;
+        self.reward().lines(row, slopes, origins)
+    }
+
+    /// The scores of one rank, what [`over`](Self::over) takes: the reward's definition, for tensors with autograd.
+    ///
+    /// Log odds of a log-probability that is not below 0 are infinite or NaN, which a tensor cannot refuse as
+    /// [`scores`](Self::scores) does.
+    ///
+    /// * `policy`: log-probabilities of the rank's responses, summed over tokens, nats; with gradient.
+    /// * `slope`, `origin`: columns without gradient, filled by [`score_constants`](Self::score_constants).
+    ///
+    /// ```
+    /// use hps_core::{Dual, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "orpo-bt".parse()?;
+    /// // Four tokens of probability ½ each: even odds, of slope 1 / (4 · ½).
+    /// let policy = Dual::variable(-4.0 * 2.0_f64.ln());
+    /// let Ok(score) = loss.score_over(&policy, &Dual::constant(0.25), &Dual::constant(0.0));
+    /// assert!(score.value().abs() < 1e-15 && (score.derivative() - 0.5).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn score_over<T: Tensor>(&self, policy: &T, slope: &T, origin: &T) -> Result<T, T::Error> {
+        self.reward().define(&policy.sub(origin)?.mul(slope)?)
     }
 
     /// The loss over columns: its definition, for tensors with autograd.

@@ -33,7 +33,7 @@
 //! | you have | use |
 //! |---|---|
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
-//! | tensors with autograd | [`Loss::over`]: the same losses over anything that is a [`Tensor`] |
+//! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`Tensor`] |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | an evaluation to write | [`metrics`] |
 //! | a bound or limit of the paper to check | [`theory`] |

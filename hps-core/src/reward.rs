@@ -18,6 +18,7 @@ use crate::error::{Cause, Error};
 use crate::logistic::log1m_exp;
 use crate::responses::Responses;
 use crate::scalar::Scalar;
+use crate::tensor::Tensor;
 
 /// How a response's log-probabilities become its score `s_i`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,9 +124,7 @@ impl Reward {
 
     /// Writes the scores of all responses; `out` has one entry per response.
     pub(crate) fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
-            return Err(Cause::InputMissing { what: "a scale per response" }.into());
-        }
+        self.expect_scales(row)?;
         for (index, score) in out.iter_mut().enumerate() {
             let unscaled =
                 if self.reads_reference() { row.policy()[index] - row.reference()[index] } else { row.policy()[index] };
@@ -143,6 +142,39 @@ impl Reward {
             Some(index) => Err(Cause::NonFinite { list: "score", index }.into()),
             None => Ok(()),
         }
+    }
+
+    /// `s_i` of `x_i`, on columns.
+    pub(crate) fn define<T: Tensor>(&self, line: &T) -> Result<T, T::Error> {
+        match self {
+            Reward::LogOdds => line.sub(&line.log1m_exp()?),
+            _ => Ok(line.clone()),
+        }
+    }
+
+    /// Writes the slopes and origins of `x_i = slope_i (log π_i − origin_i)`.
+    pub(crate) fn lines<F: Scalar>(
+        &self,
+        row: &Responses<'_, F>,
+        slopes: &mut [F],
+        origins: &mut [F],
+    ) -> Result<(), Error> {
+        self.expect_scales(row)?;
+        for (index, (slope, origin)) in slopes.iter_mut().zip(origins).enumerate() {
+            *slope = self.slope(row, index);
+            *origin = if self.reads_reference() { row.reference()[index] } else { F::zero() };
+            if let Reward::RDpo { beta, alpha } = *self {
+                *origin = *origin - F::narrow(alpha / beta) * length(row, index);
+            }
+        }
+        Ok(())
+    }
+
+    fn expect_scales<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
+        if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
+            return Err(Cause::InputMissing { what: "a scale per response" }.into());
+        }
+        Ok(())
     }
 
     /// Turns `∂L/∂s_i` into `∂L/∂log π_i`, in place.
@@ -166,7 +198,7 @@ impl Reward {
             Reward::Dpo { beta } | Reward::Cpo { beta } | Reward::RDpo { beta, .. } => F::narrow(beta),
             Reward::Kto { scale: ResponseScale::Constant(beta) } => F::narrow(beta),
             Reward::Kto { scale: ResponseScale::PerToken(beta) } => F::narrow(beta) / length(row, index),
-            // Whether the row carries them, `scores` has checked.
+            // Whether the row carries them, `expect_scales` has checked.
             Reward::Kto { scale: ResponseScale::FromRow } => row.scales().map_or(F::nan(), |scales| scales[index]),
             Reward::SimPo { beta } => F::narrow(beta) / length(row, index),
             Reward::LogRatio { per_token: true } | Reward::LogOdds => length(row, index).recip(),

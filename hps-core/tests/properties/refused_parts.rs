@@ -179,6 +179,10 @@ fn rows_that_lack_something() {
     let scaled = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::PlackettLuce);
     let text = "the loss reads a scale per response, but the row carries none";
     refused(evaluate(&scaled.unwrap(), &row()), InputMissing, text);
+    let slopes = scaled.and_then(|loss| loss.score_constants(&row(), &mut [0.0; 3], &mut [0.0; 3]));
+    refused(slopes, InputMissing, text);
+    let short = loss("dpo-bt").score_constants(&row(), &mut [0.0; 3], &mut [0.0; 2]);
+    refused(short, LengthMismatch, "origins: 2 entries given, 3 expected");
     let text = "the loss reads a supervised log-probability, but the row carries none";
     refused(evaluate(&loss("slic"), &row()), InputMissing, text);
     let text = "the loss compares with sampled negatives, but the row names none";

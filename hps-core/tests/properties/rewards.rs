@@ -3,7 +3,7 @@
 use crate::generator::{Generator, Row};
 use crate::losses::{fewest_responses, losses};
 use crate::tolerance;
-use hps_core::{Loss, Pair, Preference, ResponseScale, Reward};
+use hps_core::{Dual, Loss, Pair, Preference, ResponseScale, Reward};
 
 fn bradley_terry(reward: Reward) -> Loss {
     let pair = match reward {
@@ -74,6 +74,40 @@ fn every_gradient_passes_through_its_reward() {
             assert!(error <= 300.0 * tolerance::SAME_F64 * (1.0 + by_score[index].abs()), "{loss:?}: {error:e}");
         }
     }
+}
+
+/// Scores over tensors are the slices' scores, and their dual derivative is what the kernel chains with.
+#[test]
+fn scores_over_tensors_are_the_scores() {
+    let mut generator = Generator::new(32);
+    let mut worst = 0.0_f64;
+    for (number, loss) in losses().iter().enumerate() {
+        let (data, sample) = Row::random(&mut generator, number, 3.0);
+        if data.policy.len() < fewest_responses(loss) {
+            continue;
+        }
+        let data = data.suited_to(loss);
+        let (row, count) = (data.responses_for(loss, sample), data.policy.len());
+        let [mut slopes, mut origins, mut scores, mut by_score, mut by_log_prob] =
+            [(); 5].map(|()| vec![f64::NAN; count]);
+        let mut scratch = vec![f64::NAN; loss.scratch_len(count)];
+        loss.scores(&row, &mut scores).unwrap();
+        loss.score_constants(&row, &mut slopes, &mut origins).unwrap();
+        loss.value_and_score_gradient(&row, &mut scratch, &mut by_score).unwrap();
+        loss.value_and_gradient(&row, &mut scratch, &mut by_log_prob).unwrap();
+        by_log_prob[0] += loss.likelihood() / f64::from(data.lengths[0]);
+        for index in 0..count {
+            let policy = Dual::variable(data.policy[index]);
+            let Ok(score) = loss.score_over(&policy, &Dual::constant(slopes[index]), &Dual::constant(origins[index]));
+            let Ok(bare) = loss.score_over(&data.policy[index], &slopes[index], &origins[index]);
+            assert_eq!(bare, score.value());
+            let errors = [(scores[index], bare), (by_log_prob[index], score.derivative() * by_score[index])]
+                .map(|(kernel, definition)| (kernel - definition).abs() / (1.0 + definition.abs()));
+            assert!(errors.iter().all(|error| *error <= tolerance::SUMS_F64), "{loss:?}: {errors:?}");
+            worst = errors.into_iter().fold(worst, f64::max);
+        }
+    }
+    println!("worst {worst:e}");
 }
 
 /// `∂/∂log π ln(P/(1 − P)) = 1/(l (1 − P))`, `P` from nearly 1 to nearly 0.
