@@ -157,7 +157,8 @@ impl Loss {
 
     /// The kernel that takes several rows of so many responses at once, if there is one.
     fn kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
-        (responses <= tile::LONGEST).then(|| self.preference().tile(&self.pair(), responses)).flatten()
+        let bare = self.likelihood() == 0.0 && self.preference_weight() == 1.0;
+        (bare && responses <= tile::LONGEST).then(|| self.preference().tile(&self.pair(), responses)).flatten()
     }
 
     /// [`value_and_gradient`](Self::value_and_gradient) of every prompt of a batch, up to rounding.

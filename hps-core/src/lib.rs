@@ -60,14 +60,15 @@
 //! |---|---|
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
 //! | the same of many prompts | [`Loss::values_and_gradients`] of a [`Batch`]: several prompts at once in vector units |
-//! | tensors with autograd | [`Loss::over`]: the same losses over anything that is a [`Tensor`]; candle's are, with the feature `candle` |
+//! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`Tensor`]; candle's are, with the feature `candle` |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | an evaluation to write | [`metrics`] |
 //! | a bound or limit of the paper to check | [`theory`] |
 //! | exponentials and logarithms of whole slices | [`math`] |
 //!
 //! A [`Loss`] is a [`Reward`] (what the model's score of a response is), a [`Pair`] (the price of the preferred score
-//! against another) and a [`Preference`] model (which other). Not all parts go together; those that do are published
+//! against another) and a [`Preference`] model (which other); to them [`Loss::with_likelihood`] adds the likelihood of
+//! the preferred response. Not all parts go together; those that do are published
 //! losses or this crate's extensions of them to lists, and [`Loss`] lists their names. The losses are those of "Hard
 //! Preference Sampling" and the baselines it is compared with; equation numbers in this documentation are that paper's.
 //!
@@ -97,6 +98,7 @@ mod error;
 mod half_power;
 mod hps;
 mod lanes;
+mod likelihood;
 mod lipo;
 mod logistic;
 mod loss;
@@ -117,6 +119,7 @@ mod reward_targets;
 mod sampler;
 mod scalar;
 mod schedule;
+mod scores;
 mod slic;
 mod tensor;
 pub mod theory;

@@ -1,15 +1,16 @@
-//! A loss is three choices: `L = preference(pair)(reward(log π, log π_ref))`, in nats per prompt.
+//! A loss is three choices, `L = preference(pair)(reward(log π, log π_ref))`, in nats per prompt; a fourth, the
+//! likelihood of the preferred response, may be added.
 
-use crate::columns::Columns;
 use crate::error::{Cause, Error};
+use crate::likelihood::Terms;
 use crate::pair::Pair;
 use crate::preference::Preference;
 use crate::responses::Responses;
 use crate::reward::Reward;
 use crate::scalar::Scalar;
-use crate::tensor::Tensor;
 
-/// A preference loss: [`Reward`] × [`Pair`] × [`Preference`]. Every value of this type is a legal loss.
+/// A preference loss: [`Reward`] × [`Pair`] × [`Preference`], and, if asked for, the likelihood of the preferred
+/// response ([`with_likelihood`](Self::with_likelihood)). Every value of this type is a legal loss.
 ///
 /// Made from a name or from its parts, then adjusted:
 ///
@@ -30,18 +31,19 @@ use crate::tensor::Tensor;
 /// # }
 /// ```
 ///
-/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo` and `rdpo` go with all of `bt`, `top1`, `top2`, … (the
-/// first `K` choices), `pl`,
-/// `hps` (one sampled negative, scale 1), `hps-full` (all negatives, scale `N`), `hps-multi`, `hps-expected`,
-/// `hps-weighted` and `swepo`; `exo` and `nca` with `bt`, `pl`, `hps`, `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`,
-/// `pl`, `hps` and `hps-expected`. Besides, there are `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge`
-/// and `lipo`. `β` is 0.1 and `γ` 0 unless [`FromStr`](core::str::FromStr) says otherwise.
+/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo`, `rdpo`, `orpo` and `cpo` go with all of `bt`,
+/// `top1`, `top2`, … (the first `K` choices), `pl`, `hps` (one sampled negative, scale 1), `hps-full` (all negatives,
+/// scale `N`), `hps-multi`, `hps-expected`, `hps-weighted` and `swepo`; `exo` and `nca` with `bt`, `pl`, `hps`,
+/// `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`, `pl`, `hps` and `hps-expected`. Besides, there are
+/// `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge` and `lipo`. `β` is 0.1 and `γ` 0 unless
+/// [`FromStr`](core::str::FromStr) says otherwise.
 /// [`Display`](core::fmt::Display) prints the name; hyperparameters are not part of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
     reward: Reward,
     pair: Pair,
     preference: Preference,
+    terms: Terms,
 }
 
 impl Loss {
@@ -53,7 +55,7 @@ impl Loss {
             return Err(Cause::Unsupported { what: "the pair is not defined for scores of this reward" }.into());
         }
         preference.validate(&reward, &pair)?;
-        Ok(Loss { reward, pair, preference })
+        Ok(Loss { reward, pair, preference, terms: Terms::BARE })
     }
 
     /// The implicit reward.
@@ -69,6 +71,15 @@ impl Loss {
     /// The preference model.
     pub fn preference(&self) -> Preference {
         self.preference
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    pub(crate) fn with_terms(self, terms: Terms) -> Result<Loss, Error> {
+        terms.validate(&self.preference)?;
+        Ok(Loss { terms, ..self })
     }
 
     /// Whether the loss reads one sampled negative, which the row must then name
@@ -121,10 +132,14 @@ impl Loss {
     ) -> Result<F, Error> {
         let value = self.value_and_score_gradient(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
+        self.terms.add_likelihood_gradient(row, gradient);
         Ok(value)
     }
 
     /// As [`value_and_gradient`](Self::value_and_gradient), with `∂L/∂s_i` in place of `∂L/∂log π_i`.
+    ///
+    /// The value is that of the whole loss. A likelihood term is a function of `log π_1 / l_1` and of no score, so it has
+    /// no share in this gradient; the derivative by it is `−ν`, minus [`likelihood`](Self::likelihood).
     pub fn value_and_score_gradient<F: Scalar>(
         &self,
         row: &Responses<'_, F>,
@@ -139,7 +154,8 @@ impl Loss {
         }
         let (scores, rest) = scratch.split_at_mut(count);
         self.reward.scores(row, scores)?;
-        self.preference.value_and_gradient(&self.pair, row, scores, rest, gradient)
+        let value = self.preference.value_and_gradient(&self.pair, row, scores, rest, gradient)?;
+        Ok(self.terms.apply(row, value, gradient))
     }
 
     /// `∂L/∂log π_sft` of SLiC-HF, what its supervised target's backward pass starts from; 0 for any other loss.
@@ -164,69 +180,9 @@ impl Loss {
             _ => F::zero(),
         }
     }
-
-    /// How many constants go with `responses` responses: numbers that the loss reads of a row, without gradient.
-    pub fn constant_count(&self, responses: usize) -> usize {
-        self.preference.constant_count(responses)
-    }
-
-    /// Writes what a row contributes to the no-gradient columns of [`over`](Self::over).
-    ///
-    /// | model | constants |
-    /// |---|---|
-    /// | HPS full | `ln q_i + ln c` of every negative |
-    /// | HPS single | `ln c` |
-    /// | HPS multi | `ln c − ln S` |
-    /// | HPS expected | `ln q_i` of every negative, then `ln c` |
-    /// | HPS weighted | `ln q_i + ln c` of every negative, for each preferred response in turn |
-    /// | contrast | `α \|r_i − r̄\|^p` of all responses, `−∞` below the mean, then the same, `−∞` above |
-    /// | reward targets | `ln softmax(r / T)` |
-    /// | win rates | `(P_i − ½)/β` |
-    /// | LiPO-λ | the gains of all responses, then their discounts, by the row's present scores |
-    ///
-    /// ```
-    /// use hps_core::{Loss, Responses};
-    ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// let loss: Loss = "dpo-hps-full".parse()?;
-    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.5, 0.0])?;
-    /// let mut constants = [0.0_f64; 2];
-    /// loss.constants(&row, &mut constants)?;
-    /// // γ = 0 and c = N: every negative counts once.
-    /// assert!(constants.iter().all(|constant| constant.abs() < 1e-15));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        expect_length("constants", out.len(), self.constant_count(row.count()))?;
-        self.preference.constants(&self.reward, &self.pair, row, out)
-    }
-
-    /// The loss over columns: its definition, for tensors with autograd.
-    ///
-    /// * `scores`: one column per rank, best first. For a loss that reads samples, the preferred response's scores and
-    ///   then the sampled ones', gathered by the caller. For SLiC-HF, the supervised target's log-probability after
-    ///   those of the list.
-    /// * `constants`: [`constant_count`](Self::constant_count) columns without gradient, filled by
-    ///   [`constants`](Self::constants).
-    ///
-    /// ```
-    /// use hps_core::{Dual, Loss};
-    ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// let loss: Loss = "dpo-bt".parse()?;
-    /// let scores = [Dual::variable(0.0_f64), Dual::constant(0.0)];
-    /// let Ok(value) = loss.over(&scores, &[])?.value();
-    /// assert_eq!(value.derivative(), -0.5);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn over<'a, T: Tensor>(&'a self, scores: &'a [T], constants: &'a [T]) -> Result<Columns<'a, T>, Error> {
-        Columns::new(self, scores, constants)
-    }
 }
 
-fn expect_length(list: &'static str, given: usize, expected: usize) -> Result<(), Error> {
+pub(crate) fn expect_length(list: &'static str, given: usize, expected: usize) -> Result<(), Error> {
     if given != expected {
         return Err(Cause::LengthMismatch { list, given, expected }.into());
     }

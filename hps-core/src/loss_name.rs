@@ -3,6 +3,7 @@
 use crate::contrast::Contrast;
 use crate::error::{Cause, Error};
 use crate::hps::{Hps, HpsForm, NegativeSet, RankWeights};
+use crate::likelihood::Terms;
 use crate::lipo::Lipo;
 use crate::loss::Loss;
 use crate::pair::{Pair, Reduction};
@@ -12,7 +13,7 @@ use crate::slic::{Slic, Supervised};
 use core::fmt;
 use core::str::FromStr;
 
-const KNOWN: &str = "dpo-, kto-, simpo-, rdpo- with bt, top1, top2, …, pl, hps, hps-full, hps-multi, hps-expected, \
+const KNOWN: &str = "dpo-, kto-, simpo-, rdpo-, orpo-, cpo- with bt, top1, top2, …, pl, hps, hps-full, hps-multi, hps-expected, \
     hps-weighted, swepo; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
     exo-rw, nca-k, infonca-k, sppo-soft-bt, slic, hinge, lipo";
 
@@ -31,6 +32,8 @@ impl FromStr for Loss {
     /// | `kto-…` | the same factor `k_i = β` for all responses: DPO's reward |
     /// | `simpo-…` | `β = 2` |
     /// | `rdpo-…` | `α = 0.01` |
+    /// | `orpo-…` | the likelihood, and 0.1 of the preference: `β` is its weight |
+    /// | `cpo-…` | the likelihood too |
     /// | `exo-…` | `ε = 0.001` |
     /// | `ipo-…` | log ratios per token |
     /// | `sppo-…` | `β = 0.001`, mean of the squares |
@@ -52,6 +55,8 @@ impl FromStr for Loss {
             "kto" => (Reward::Kto { scale: ResponseScale::Constant(beta) }, Pair::LOGISTIC),
             "simpo" => (Reward::SimPo { beta: 2.0 }, Pair::LOGISTIC),
             "rdpo" => (Reward::RDpo { beta, alpha: 0.01 }, Pair::LOGISTIC),
+            "orpo" => (Reward::LogOdds, Pair::LOGISTIC),
+            "cpo" => (Reward::Cpo { beta }, Pair::LOGISTIC),
             "exo" => (DPO, EXO),
             "nca" => (DPO, Pair::Nca),
             "ipo" => (Reward::LogRatio { per_token: true }, Pair::Ipo { beta }),
@@ -69,7 +74,12 @@ impl FromStr for Loss {
             "hps-weighted" => Preference::Hps(Hps::weighted(RankWeights::new(&[1.0, 0.5])?, NegativeSet::NonPreferred)),
             _ => Preference::Top { choices: choices(model).ok_or(unknown)? },
         };
-        Loss::new(reward, pair, preference)
+        let terms = match reward {
+            Reward::LogOdds => Terms { preference: 0.1, likelihood: 1.0 },
+            Reward::Cpo { .. } => Terms { preference: 1.0, likelihood: 1.0 },
+            _ => Terms::BARE,
+        };
+        Loss::new(reward, pair, preference)?.with_terms(terms)
     }
 }
 
@@ -105,6 +115,8 @@ impl fmt::Display for Loss {
             (Reward::Kto { .. }, _) => "kto",
             (Reward::SimPo { .. }, _) => "simpo",
             (Reward::RDpo { .. }, _) => "rdpo",
+            (Reward::LogOdds, _) => "orpo",
+            (Reward::Cpo { .. }, _) => "cpo",
             (_, Pair::Exo { .. }) => "exo",
             (_, Pair::Nca) => "nca",
             (_, Pair::Ipo { .. }) => "ipo",

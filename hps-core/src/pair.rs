@@ -88,9 +88,7 @@ impl Pair {
     /// Whether this pair is published with scores in that reward's unit.
     pub(crate) fn accepts(&self, reward: &Reward) -> bool {
         match self {
-            Pair::Logistic { .. } => {
-                matches!(reward, Reward::Dpo { .. } | Reward::Kto { .. } | Reward::SimPo { .. } | Reward::RDpo { .. })
-            }
+            Pair::Logistic { .. } => !matches!(reward, Reward::LogRatio { .. } | Reward::LogProb),
             Pair::Exo { .. } | Pair::Nca => matches!(reward, Reward::Dpo { .. }),
             Pair::Ipo { .. } => matches!(reward, Reward::LogRatio { .. }),
             Pair::Sppo { .. } => matches!(reward, Reward::LogRatio { per_token: false }),

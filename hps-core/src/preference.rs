@@ -150,19 +150,19 @@ impl Preference {
         }
     }
 
-    /// Refuses a number of score columns other than the definition reads.
-    pub(crate) fn expect_columns(&self, given: usize) -> Result<(), Error> {
+    /// Refuses a number of score columns other than the definition reads; `others` are columns beside them.
+    pub(crate) fn expect_columns(&self, given: usize, others: usize) -> Result<(), Error> {
+        let mismatch = |expected: usize| {
+            Err(Cause::LengthMismatch { list: "score columns", given: given + others, expected: expected + others }
+                .into())
+        };
         match self {
-            Preference::Hps(Hps { form: HpsForm::Single, .. }) if given != 2 => {
-                Err(Cause::LengthMismatch { list: "score columns", given, expected: 2 }.into())
-            }
+            Preference::Hps(Hps { form: HpsForm::Single, .. }) if given != 2 => mismatch(2),
             Preference::Hps(Hps { form: HpsForm::Weighted { weights, .. }, .. }) => {
                 hps::expect_negatives(weights, given)
             }
             // The supervised target's comes after those of the list.
-            Preference::Slic(_) if given == 2 => {
-                Err(Cause::LengthMismatch { list: "score columns", given, expected: 3 }.into())
-            }
+            Preference::Slic(_) if given == 2 => mismatch(3),
             _ => Ok(()),
         }
     }

@@ -6,6 +6,8 @@
 //! | KTO's reward | `k_i h_i` | Eq. 18 |
 //! | SimPO | `β log π_i / l_i` | Eq. 19 |
 //! | R-DPO | `β h_i + α l_i` | Park et al. 2024 |
+//! | ORPO's log odds | `x_i − ln(1 − e^{x_i})`, `x_i = log π_i / l_i` | Hong et al. 2024 |
+//! | CPO | `β log π_i` | Xu et al. 2024 |
 //! | log ratio, for IPO and SPPO | `h_i` or `h_i / l_i` | Azar et al. 2023, Eq. 17 |
 //! | log-prob, for SLiC-HF | `log π_i` | Eq. 16 |
 //!
@@ -13,9 +15,6 @@
 //! every difference of scores.
 
 use crate::error::{Cause, Error};
-use crate::lanes;
-use crate::responses::Responses;
-use crate::scalar::Scalar;
 
 /// How a response's log-probabilities become its score `s_i`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +32,14 @@ pub enum Reward {
     },
     /// `s_i = β log π_i / l_i`: no reference policy. Its target margin is [`Pair::Logistic`](crate::Pair)'s.
     SimPo {
+        /// `β > 0`.
+        beta: f64,
+    },
+    /// `s_i = ln(P_i / (1 − P_i))`, `P_i = e^{x_i}` the geometric mean of the tokens' probabilities, `x_i = log π_i / l_i`:
+    /// no reference policy and no `β`. Needs `log π_i < 0`; the slope is `1 / (l_i (1 − P_i))`.
+    LogOdds,
+    /// `s_i = β log π_i`: no reference policy. CPO is this with the likelihood of the preferred response.
+    Cpo {
         /// `β > 0`.
         beta: f64,
     },
@@ -74,7 +81,9 @@ impl Reward {
     /// `β`, if this reward has one.
     pub fn beta(&self) -> Option<f64> {
         match *self {
-            Reward::Dpo { beta } | Reward::SimPo { beta } | Reward::RDpo { beta, .. } => Some(beta),
+            Reward::Dpo { beta } | Reward::SimPo { beta } | Reward::Cpo { beta } | Reward::RDpo { beta, .. } => {
+                Some(beta)
+            }
             Reward::Kto { scale: ResponseScale::Constant(beta) | ResponseScale::PerToken(beta) } => Some(beta),
             _ => None,
         }
@@ -85,6 +94,7 @@ impl Reward {
         match self {
             Reward::Dpo { .. } => Some(Reward::Dpo { beta }),
             Reward::SimPo { .. } => Some(Reward::SimPo { beta }),
+            Reward::Cpo { .. } => Some(Reward::Cpo { beta }),
             Reward::RDpo { alpha, .. } => Some(Reward::RDpo { beta, alpha }),
             Reward::Kto { scale: ResponseScale::Constant(_) } => {
                 Some(Reward::Kto { scale: ResponseScale::Constant(beta) })
@@ -107,77 +117,6 @@ impl Reward {
             _ => Ok(()),
         }
     }
-
-    /// Writes the scores of all responses; `out` has one entry per response.
-    pub(crate) fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
-            return Err(Cause::InputMissing { what: "a scale per response" }.into());
-        }
-        let of_log_prob = matches!(self, Reward::SimPo { .. } | Reward::LogProb);
-        match self.slopes::<F>() {
-            Slopes::Same(slope) if !of_log_prob => {
-                for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
-                    *score = slope * (policy - reference);
-                }
-            }
-            _ if of_log_prob => {
-                out.copy_from_slice(row.policy());
-                self.chain(row, out);
-            }
-            _ => {
-                for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
-                    *score = policy - reference;
-                }
-                self.chain(row, out);
-            }
-        }
-        if let Reward::RDpo { alpha, .. } = *self {
-            let alpha = F::narrow(alpha);
-            for (score, &length) in out.iter_mut().zip(row.lengths()) {
-                *score = *score + alpha * F::narrow(f64::from(length));
-            }
-        }
-        // Finite log-probabilities can still overflow here, most easily in f32.
-        lanes::expect_finite("score", out)
-    }
-
-    /// Multiplies by `∂s_i/∂log π_i`, in place: turns `∂L/∂s_i` into `∂L/∂log π_i`.
-    pub(crate) fn chain<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) {
-        match self.slopes::<F>() {
-            Slopes::Same(slope) => gradient.iter_mut().for_each(|entry| *entry = slope * *entry),
-            Slopes::PerToken(slope) => {
-                for (entry, &length) in gradient.iter_mut().zip(row.lengths()) {
-                    *entry = slope / F::narrow(f64::from(length)) * *entry;
-                }
-            }
-            // Whether the row carries them, `scores` has checked.
-            Slopes::FromRow => {
-                for (entry, &scale) in gradient.iter_mut().zip(row.scales().unwrap_or_default()) {
-                    *entry = scale * *entry;
-                }
-            }
-        }
-    }
-
-    fn slopes<F: Scalar>(&self) -> Slopes<F> {
-        match *self {
-            Reward::Dpo { beta } | Reward::RDpo { beta, .. } => Slopes::Same(F::narrow(beta)),
-            Reward::Kto { scale: ResponseScale::Constant(beta) } => Slopes::Same(F::narrow(beta)),
-            Reward::Kto { scale: ResponseScale::PerToken(beta) } => Slopes::PerToken(F::narrow(beta)),
-            Reward::Kto { scale: ResponseScale::FromRow } => Slopes::FromRow,
-            Reward::SimPo { beta } => Slopes::PerToken(F::narrow(beta)),
-            Reward::LogRatio { per_token: true } => Slopes::PerToken(F::one()),
-            Reward::LogRatio { per_token: false } | Reward::LogProb => Slopes::Same(F::one()),
-        }
-    }
-}
-
-/// `∂s_i/∂log π_i`.
-enum Slopes<F> {
-    Same(F),
-    /// Divided by `l_i`.
-    PerToken(F),
-    FromRow,
 }
 
 pub(crate) fn validate_positive(name: &'static str, given: f64) -> Result<(), Error> {

@@ -41,7 +41,8 @@ use weighted::Comparisons;
 /// use hps_core::{Hps, Loss, NegativeScale, Pair, Preference, Responses, Reward};
 ///
 /// # fn main() -> Result<(), hps_core::Error> {
-/// let hps = Hps { gamma: 2.0_f64.ln(), scale: NegativeScale::Unit, ..Hps::full() };
+/// let mut hps = Hps::full();
+/// (hps.gamma, hps.scale) = (2.0_f64.ln(), NegativeScale::Unit);
 /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(hps))?;
 /// let row = Responses::new(&[0.0, 0.0, 3.0_f64.ln()], &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
 /// // q = (2/3, 1/3), e^s = (1, 3): ln(1 + 2/3 + 1).

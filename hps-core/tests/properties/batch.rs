@@ -35,7 +35,8 @@ impl<F: Scalar> Lists<F> {
         rewards.iter_mut().step_by(count).for_each(|best| *best = F::narrow(6.0));
         let supervised = list(-300.0, 0.0)[..PROMPTS].to_vec();
         let spread_of = |entry: usize| F::narrow(if (entry / count).is_multiple_of(4) { wide } else { spread });
-        let policy = (0..entries).map(|entry| reference[entry] + change[entry] * spread_of(entry)).collect();
+        let policy =
+            (0..entries).map(|entry| (reference[entry] + change[entry] * spread_of(entry)).min(-F::one())).collect();
         let lengths = (0..entries).map(|_| 1 + generator.index(500) as u32).collect();
         let samples = (0..PROMPTS).map(|_| 1 + generator.index(count - 1)).collect();
         Lists { policy, reference, lengths, rewards, scales, supervised, samples }

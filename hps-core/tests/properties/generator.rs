@@ -76,6 +76,14 @@ impl Row<f64> {
         (row, sample)
     }
 
+    /// The row with log-probabilities below 0 where the loss needs them there.
+    pub fn suited_to(mut self, loss: &hps_core::Loss) -> Self {
+        if let hps_core::Reward::LogOdds = loss.reward() {
+            self.policy.iter_mut().for_each(|log_prob| *log_prob = -log_prob.abs() - 1e-3);
+        }
+        self
+    }
+
     /// A row with these scores at β = 1, reference log-probs 0 and these rewards.
     pub fn of_scores(scores: &[f64], rewards: &[f64]) -> Self {
         Row {

@@ -8,12 +8,16 @@ const REFERENCE: [f64; 5] = [-13.0, -15.0, -10.0, -16.0, -18.0];
 const LENGTHS: [u32; 5] = [4, 5, 4, 6, 10];
 const REWARDS: [f64; 5] = [1.0, 0.2, -0.3, 0.7, -2.0];
 
-#[track_caller]
-fn gives(loss: Loss, value: f64, gradient: [f64; 5]) {
+fn evaluate(loss: Loss) -> (f64, [f64; 5]) {
     let row = Responses::new(&POLICY, &REFERENCE, &LENGTHS, &REWARDS).unwrap();
     let mut scratch = vec![f64::NAN; loss.scratch_len(5)];
-    let mut given = [f64::NAN; 5];
-    let given_value = loss.value_and_gradient(&row, &mut scratch, &mut given).unwrap();
+    let mut gradient = [f64::NAN; 5];
+    (loss.value_and_gradient(&row, &mut scratch, &mut gradient).unwrap(), gradient)
+}
+
+#[track_caller]
+fn gives(loss: Loss, value: f64, gradient: [f64; 5]) {
+    let (given_value, given) = evaluate(loss);
     for (given, expected) in given.iter().chain([&given_value]).zip(gradient.iter().chain([&value])) {
         assert!((given - expected).abs() <= tolerance::SAME_F64, "{loss}: {given}, expected {expected}");
     }
@@ -53,4 +57,30 @@ fn two_groups() {
     ];
     let loss = Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, squared).unwrap();
     gives(loss, 3.043_646_756_703_743, gradient);
+}
+
+/// `0.1 softplus(o_5 − o_1) − log π_1 / l_1`, `o = x − ln(1 − eˣ)`, `x = log π / l`: what TRL's `ORPOConfig()` trains,
+/// of the response's tokens.
+#[test]
+fn orpo() {
+    let gradient = [-0.269_711_342_302_650_7, 0.0, 0.0, 0.0, 0.008_664_617_391_081_393];
+    gives("orpo-bt".parse().unwrap(), 3.138_309_506_127_077_5, gradient);
+    // 0.1 (ln Σ e^o − o_1) − log π_1 / l_1
+    let listwise: Loss = "orpo-top1".parse().unwrap();
+    assert!((evaluate(listwise).0 - 3.209_927_244_357_023_6).abs() <= tolerance::SAME_F64);
+}
+
+/// `softplus(0.1 (log π_5 − log π_1)) − log π_1 / l_1`: what TRL's `CPOConfig()` trains.
+#[test]
+fn cpo() {
+    let gradient = [-0.281_002_551_887_238_76, 0.0, 0.0, 0.0, 0.031_002_551_887_238_756];
+    gives("cpo-bt".parse().unwrap(), 3.371_100_665_947_778, gradient);
+}
+
+/// DPO and `−log π_1 / l_1`: TRL's `DPOConfig(rpo_alpha=1)`.
+#[test]
+fn rpo() {
+    let loss = "dpo-bt".parse::<Loss>().unwrap().with_likelihood(1.0).unwrap();
+    let gradient = [-0.292_555_748_318_834_1, 0.0, 0.0, 0.0, 0.042_555_748_318_834_1];
+    gives(loss, 3.554_355_244_468_527, gradient);
 }

@@ -9,6 +9,8 @@ use std::convert::Infallible;
 const ROWS: usize = 1500;
 /// The index that stands for the supervised target's log-probability.
 const SUPERVISED: usize = usize::MAX - 1;
+/// The index that stands for the preferred response's log-probability per token.
+const LIKELIHOOD: usize = usize::MAX - 2;
 const SPREADS: [f64; 3] = [0.1, 3.0, 60.0];
 
 /// Value, score gradient and scores of the closed form.
@@ -21,10 +23,11 @@ fn kernel<F: Scalar>(loss: &Loss, row: &Responses<'_, F>) -> (F, Vec<F>, Vec<F>)
     (value, gradient, scores)
 }
 
-/// All but smoothed comparisons far beyond their target and SLiC-HF's supervised term.
+/// All but smoothed comparisons far beyond their target, SLiC-HF's supervised term, and likelihoods, which these rows
+/// have above 1.
 fn is_never_negative(loss: &Loss) -> bool {
     let smoothed = matches!(loss.pair(), Pair::Logistic { label_smoothing, .. } if label_smoothing > 0.0);
-    !smoothed && !matches!(loss.preference(), Preference::Slic(_))
+    !smoothed && !matches!(loss.preference(), Preference::Slic(_)) && loss.likelihood() == 0.0
 }
 
 /// What an entry's error is a share of: the entry itself where the loss is made of probabilities, all that went into it
@@ -52,6 +55,9 @@ where
     if let Preference::Slic(_) = loss.preference() {
         columns.push(make(SUPERVISED, row.supervised().unwrap()));
     }
+    if loss.likelihood() > 0.0 {
+        columns.push(make(LIKELIHOOD, row.policy()[0] / f64::from(row.lengths()[0])));
+    }
     // No score has this index, so these are constants.
     let constants: Vec<T> = constants.into_iter().map(|constant| make(usize::MAX, constant)).collect();
     let Ok(value) = loss.over(&columns, &constants).unwrap().value();
@@ -66,18 +72,24 @@ fn kernels_equal_definitions_under_dual_numbers() {
     for number in 0..ROWS {
         let (data, sample) = Row::random(&mut generator, number, SPREADS[number % SPREADS.len()]);
         let loss = &losses[number % losses.len()];
+        let data = data.suited_to(loss);
         if data.policy.len() < fewest_responses(loss) {
             continue;
         }
         let row = data.responses_for(loss, sample);
         let (value, mut gradient, scores) = kernel(loss, &row);
         gradient.push(loss.supervised_gradient(&gradient));
+        gradient.push(-loss.likelihood());
         assert!(value.is_finite(), "{loss:?} {data:?}");
         if is_never_negative(loss) {
             assert!(value >= -tolerance::KERNEL_F64, "{loss:?} row {number}: {value}");
         }
         for (direction, &entry) in gradient.iter().enumerate() {
-            let direction = if direction == row.count() { SUPERVISED } else { direction };
+            let direction = match direction.checked_sub(row.count()) {
+                None => direction,
+                Some(0) => SUPERVISED,
+                Some(_) => LIKELIHOOD,
+            };
             let dual = definition(loss, &row, &scores, |index, number| {
                 if index == direction { Dual::variable(number) } else { Dual::constant(number) }
             });
@@ -101,14 +113,14 @@ fn f32_kernels_follow_f64() {
     let losses = losses();
     for number in 0..ROWS {
         let (data, sample) = Row::random(&mut generator, number, SPREADS[number % SPREADS.len()]);
-        let narrow = data.to_f32();
-        let wide = narrow.to_f64();
         // At γ = 1000 the exponents γ (r − r*) reach 1e4, whose f32 rounding alone is 1e-3.
         let loss = &losses[number % losses.len()];
         if loss.gamma().is_some_and(|gamma| gamma.is_finite() && gamma.abs() > 5.0) {
             continue;
         }
-        if data.policy.len() < fewest_responses(loss) || !same_ranks(loss, &narrow.responses(), &wide.responses()) {
+        let narrow = data.suited_to(loss).to_f32();
+        let wide = narrow.to_f64();
+        if wide.policy.len() < fewest_responses(loss) || !same_ranks(loss, &narrow.responses(), &wide.responses()) {
             continue;
         }
         let (value, gradient, _) = kernel(loss, &narrow.responses_for(loss, sample));
@@ -140,6 +152,7 @@ fn gradients_sum_to_zero() {
     let mut worst = 0.0_f64;
     for (number, loss) in losses().iter().cycle().take(ROWS).enumerate() {
         let (data, sample) = Row::random(&mut generator, number, SPREADS[number % SPREADS.len()]);
+        let data = data.suited_to(loss);
         // NCA and SPPO see more than differences.
         if matches!(loss.pair(), Pair::Nca | Pair::Sppo { .. }) || data.policy.len() < fewest_responses(loss) {
             continue;
@@ -156,7 +169,9 @@ fn gradients_sum_to_zero() {
 fn the_gradient_by_log_probs_is_beta_times_that_by_scores() {
     let mut generator = Generator::new(4);
     for loss in losses() {
-        let Reward::Dpo { .. } = loss.reward() else { continue };
+        if !matches!(loss.reward(), Reward::Dpo { .. }) || loss.likelihood() > 0.0 {
+            continue;
+        }
         let loss = loss.with_beta(0.25).unwrap();
         let (data, sample) = Row::random(&mut generator, 1, 1.0);
         let row = data.responses_for(&loss, sample);
@@ -176,6 +191,7 @@ fn long_scratch_and_its_content_change_nothing() {
     let mut generator = Generator::new(5);
     let (data, sample) = Row::random(&mut generator, 1, 3.0);
     for loss in losses() {
+        let data = data.clone().suited_to(&loss);
         let row = data.responses_for(&loss, sample);
         let (value, gradient, _) = kernel(&loss, &row);
         let mut scratch = vec![1e9; loss.scratch_len(row.count()) + 5];

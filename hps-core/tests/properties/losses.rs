@@ -5,7 +5,7 @@ use hps_core::{
     Reduction, ResponseScale, Reward, Slic, Supervised, TiePolicy,
 };
 
-pub const LOGISTIC_FAMILIES: [&str; 4] = ["dpo", "kto", "simpo", "rdpo"];
+pub const LOGISTIC_FAMILIES: [&str; 6] = ["dpo", "kto", "simpo", "rdpo", "orpo", "cpo"];
 pub const LOGISTIC_MODELS: [&str; 11] =
     ["bt", "top1", "top2", "top5", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted", "swepo"];
 pub const EXPONENTIAL_FAMILIES: [&str; 2] = ["exo", "nca"];
@@ -60,6 +60,11 @@ pub fn losses() -> Vec<Loss> {
         losses.push(new(Reward::LogRatio { per_token: false }, sppo, preference));
     }
     losses.push(new(Reward::LogRatio { per_token: false }, Pair::Ipo { beta: 0.05 }, Preference::PlackettLuce));
+    for name in ["dpo-bt", "dpo-hps", "dpo-hps-multi", "dpo-hps-weighted", "ipo-pl", "nca-k", "lipo", "rdpo-swepo"] {
+        losses.push(loss(name).with_likelihood(0.3).unwrap());
+        losses.push(loss(name).with_likelihood(2.0).unwrap().with_preference_weight(0.7).unwrap());
+    }
+    losses.push(loss("orpo-pl").with_likelihood(0.0).unwrap().with_preference_weight(1.0).unwrap());
     for placement in [Supervised::Outside, Supervised::Inside] {
         let slic = Preference::Slic(Slic { weight: 0.3, placement });
         losses.push(new(Reward::LogProb, Pair::Hinge { margin: 40.0 }, slic));

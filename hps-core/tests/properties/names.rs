@@ -27,11 +27,21 @@ fn losses_parse_and_print() {
 #[test]
 fn every_name_parses_and_prints() {
     let names = names();
-    assert_eq!(names.len(), 4 * 11 + 2 * 5 + 2 * 4 + 7);
+    assert_eq!(names.len(), 6 * 11 + 2 * 5 + 2 * 4 + 7);
     for name in &names {
         let loss: Loss = name.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(&loss.to_string(), name);
-        assert_eq!(Loss::new(loss.reward(), loss.pair(), loss.preference()), Ok(loss));
+        let terms = (loss.preference_weight(), loss.likelihood());
+        let expected = match name.split('-').next().unwrap() {
+            "orpo" => (0.1, 1.0),
+            "cpo" => (1.0, 1.0),
+            _ => (1.0, 0.0),
+        };
+        assert_eq!(terms, expected, "{name}");
+        let bare = Loss::new(loss.reward(), loss.pair(), loss.preference()).unwrap();
+        assert_eq!((bare.preference_weight(), bare.likelihood()), (1.0, 0.0));
+        let rebuilt = bare.with_preference_weight(terms.0).unwrap().with_likelihood(terms.1);
+        assert_eq!(rebuilt, Ok(loss));
         assert_eq!(loss.beta().is_none(), name == "slic", "{name}");
     }
     let losses: Vec<Loss> = names.iter().map(|name| name.parse().unwrap()).collect();

@@ -40,6 +40,8 @@ fn rewards_and_pairs() {
         (Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC),
         (Reward::SimPo { beta: 2.0 }, Pair::LOGISTIC),
         (Reward::RDpo { beta: 0.1, alpha: -0.01 }, Pair::LOGISTIC),
+        (Reward::LogOdds, Pair::LOGISTIC),
+        (Reward::Cpo { beta: 0.1 }, Pair::LOGISTIC),
         (DPO, EXO),
         (DPO, Pair::Nca),
         (LOG_RATIO, IPO),
@@ -89,6 +91,8 @@ fn pairs_and_models() {
         (DPO, smoothed, targets),
         (Reward::SimPo { beta: 2.0 }, Pair::LOGISTIC, targets),
         (LOG_RATIO, SPPO, targets),
+        (Reward::LogOdds, Pair::LOGISTIC, targets),
+        (Reward::Cpo { beta: 0.1 }, Pair::LOGISTIC, Preference::Lipo(Default::default())),
         (DPO, Pair::LOGISTIC, Preference::WinRates),
         (DPO, HINGE, Preference::Slic(Slic { weight: 0.1, placement: Supervised::Outside })),
         (DPO, smoothed, Preference::Lipo(Default::default())),
@@ -103,13 +107,31 @@ fn pairs_and_models() {
 fn hyperparameters() {
     use ErrorKind::*;
     for beta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        for name in ["kto-bt", "simpo-pl", "rdpo-hps", "exo-pl", "nca-hps-full", "ipo-bt", "sppo-pl", "lipo", "hinge"] {
+        for name in [
+            "kto-bt",
+            "simpo-pl",
+            "rdpo-hps",
+            "exo-pl",
+            "nca-hps-full",
+            "ipo-bt",
+            "sppo-pl",
+            "lipo",
+            "hinge",
+            "orpo-bt",
+            "cpo-pl",
+        ] {
             refused(loss(name).with_beta(beta), BadHyper, &format!("beta = {beta} is outside (0, inf)"));
         }
     }
     for smoothing in [0.0, 0.5, f64::NAN] {
         let text = format!("label_smoothing = {smoothing} is outside (0, 0.5)");
         refused(loss("exo-bt").with_label_smoothing(smoothing), BadHyper, &text);
+    }
+    for weight in [-0.1, f64::NAN, f64::INFINITY] {
+        let text = format!("likelihood = {weight} is outside [0, inf)");
+        refused(loss("cpo-bt").with_likelihood(weight), BadHyper, &text);
+        let text = format!("preference weight = {weight} is outside (0, inf)");
+        refused(loss("dpo-pl").with_preference_weight(weight), BadHyper, &text);
     }
     refused(loss("rdpo-bt").with_alpha(f64::NAN), BadHyper, "alpha = NaN is outside (-inf, inf)");
     refused(loss("nca-k").with_temperature(0.0), BadHyper, "temperature = 0 is outside (0, inf)");
@@ -141,6 +163,8 @@ fn options_a_loss_does_not_have() {
         loss("ipo-bt").with_margin(1.0),
         loss("dpo-bt").with_alpha(0.01),
         loss("dpo-bt").with_temperature(1.0),
+        loss("slic").with_likelihood(1.0),
+        loss("slic").with_preference_weight(0.5),
         loss("exo-pl").with_gamma(1.0),
         loss("ipo-hps").with_negative_scale(NegativeScale::Count),
         loss("dpo-hps-weighted").with_tie_policy(TiePolicy::MaskMax),
@@ -155,6 +179,10 @@ fn rows_that_lack_something() {
     let scaled = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::PlackettLuce);
     let text = "the loss reads a scale per response, but the row carries none";
     refused(evaluate(&scaled.unwrap(), &row()), InputMissing, text);
+    let slopes = scaled.and_then(|loss| loss.score_constants(&row(), &mut [0.0; 3], &mut [0.0; 3]));
+    refused(slopes, InputMissing, text);
+    let short = loss("dpo-bt").score_constants(&row(), &mut [0.0; 3], &mut [0.0; 2]);
+    refused(short, LengthMismatch, "origins: 2 entries given, 3 expected");
     let text = "the loss reads a supervised log-probability, but the row carries none";
     refused(evaluate(&loss("slic"), &row()), InputMissing, text);
     let text = "the loss compares with sampled negatives, but the row names none";
@@ -196,6 +224,15 @@ fn groups_without_a_contrast() {
 }
 
 #[test]
+fn odds_of_certainty() {
+    for certain in [0.0, 0.5] {
+        let policy = [-10.0, certain, -12.0];
+        let row = Responses::new(&policy, &LOG_PROBS, &LENGTHS, &REWARDS).unwrap();
+        refused(evaluate(&loss("orpo-pl"), &row), ErrorKind::NonFinite, "score 1 is not a finite number");
+    }
+}
+
+#[test]
 fn too_few_to_prefer() {
     let weights = Hps::weighted(RankWeights::new(&[1.0, 1.0, 1.0]).unwrap(), NegativeSet::NonPreferred);
     let loss = Loss::new(DPO, Pair::LOGISTIC, Preference::Hps(weights)).unwrap();
@@ -204,4 +241,12 @@ fn too_few_to_prefer() {
     refused(loss.over(&[0.0_f64; 3], &[]), ErrorKind::TooFewResponses, text);
     let text = "score columns: 2 entries given, 3 expected";
     refused(self::loss("slic").over(&[0.0_f64; 2], &[]), ErrorKind::LengthMismatch, text);
+    // The likelihood's column is none of the list's.
+    refused(
+        self::loss("cpo-bt").over(&[0.0_f64; 2], &[]),
+        ErrorKind::TooFewResponses,
+        "1 responses given, at least 2 are needed",
+    );
+    let text = "score columns: 4 entries given, 3 expected";
+    refused(self::loss("cpo-hps").over(&[0.0_f64; 4], &[0.0]), ErrorKind::LengthMismatch, text);
 }

@@ -72,11 +72,11 @@ impl TrainConfig {
     }
 
     /// Refuses a loss that reads more than the trainer gives it: several samples, scales of one's own, a supervised
-    /// response. Tried on a row whose scores are all zero.
+    /// response. Tried on a row of equal log-probabilities, below 0 as all are.
     fn check_loss(&self) -> Result<()> {
-        let (zeros, lengths, rewards) = ([0.0; 3], [1; 3], [2.0, 1.0, 0.0]);
+        let (log_probs, lengths, rewards) = ([-1.0; 3], [1; 3], [2.0, 1.0, 0.0]);
         let count = if self.loss.reads_sample() { 2 } else { 3 };
-        let tried = Responses::new(&zeros[..count], &zeros[..count], &lengths[..count], &rewards[..count])
+        let tried = Responses::new(&log_probs[..count], &log_probs[..count], &lengths[..count], &rewards[..count])
             .and_then(|row| if self.loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
             .and_then(|row| {
                 let mut scratch = vec![0.0; self.loss.scratch_len(count)];
