@@ -6,7 +6,7 @@
 //! truth. HPS at other `γ`, and Bradley–Terry on the best and the worst of a list, do not.
 
 use crate::Outcome;
-use crate::chart::{Axis, Chart, Colour, Corner, Figure, Series};
+use crate::chart::{Axis, Chart, Colour, Figure, Series};
 use crate::linear_reward::{PARAMETERS, Rankings};
 use crate::list::loss;
 use crate::minimiser::minimise;
@@ -74,16 +74,16 @@ pub fn plot(quick: bool) -> Result<([Figure; 2], Outcome), Box<dyn Error>> {
     );
     let many = Axis::logarithmic("prompts m");
     let long = Axis::logarithmic("responses per prompt n");
-    let error = || Axis::logarithmic("‖θ − θ*‖ in Σ (nats)");
+    let error = || Axis::logarithmic("error of θ, Σ-norm (nats)");
     let (over_prompts, over_responses) =
         (format!("Error, n = {RESPONSES} responses"), format!("Error, m = {PROMPTS} prompts"));
-    let measured = |sizes: &Sizes, title: &str, axis: &Axis, place: fn((usize, usize)) -> f64, corner| {
-        Chart::new(title, axis.clone(), error(), corner, sizes.series(place))
+    let measured = |sizes: &Sizes, title: &str, axis: &Axis, place: fn((usize, usize)) -> f64| {
+        Chart::new(title, axis.clone(), error(), sizes.series(place))
     };
     let errors = Figure {
         charts: vec![
-            measured(&by_prompts, &over_prompts, &many, |(prompts, _)| prompts as f64, Corner::LowerLeft),
-            measured(&by_responses, &over_responses, &long, |(_, responses)| responses as f64, Corner::LowerLeft),
+            measured(&by_prompts, &over_prompts, &many, |(prompts, _)| prompts as f64),
+            measured(&by_responses, &over_responses, &long, |(_, responses)| responses as f64),
         ],
     };
     let mut claims = errors.clone();
@@ -98,8 +98,6 @@ pub fn plot(quick: bool) -> Result<([Figure; 2], Outcome), Box<dyn Error>> {
         chart.series.retain(|series| series.is_named(ESTIMATORS[0].0) || series.is_named(ESTIMATORS[1].0));
         chart.series.push(Series::line("Ψ₁ of HPS, C₁ = 1", Colour::Blue, hps).dashed());
         chart.series.push(Series::line("Ψ₂ of Plackett–Luce, C₂ = 1", Colour::Green, plackett_luce).dashed());
-        chart.legend = Corner::UpperLeft;
-        chart.y = error().including(1e8);
     }
     Ok(([errors, claims], outcome))
 }

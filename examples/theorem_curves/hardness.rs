@@ -3,7 +3,7 @@
 //! So it does where the estimated rewards rank the negatives as the scores do. Where they misjudge the hardest one the
 //! limit is another, and a lower one.
 
-use crate::chart::{Axis, Chart, Colour, Corner, Figure, Series};
+use crate::chart::{Axis, Chart, Colour, Figure, Series};
 use crate::list::{List, loss};
 use crate::{Outcome, ROUNDING};
 use hps_core::theory;
@@ -63,12 +63,11 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
     let limits = Chart::new(
         "Loss against hardness",
         Axis::linear("hardness γ (1/nat)"),
-        Axis::linear("HPS loss (nats per prompt)").including(hardest + 0.55),
-        Corner::UpperLeft,
+        Axis::linear("HPS loss (nats per prompt)"),
         vec![
-            Series::area("where L* and its rate allow it, γ ≥ 0", Colour::Blue, band),
+            Series::area("from L* down to L* − gap bound", Colour::Blue, band),
             Series::line("L* (Theorem 2)", Colour::Black, level(hardest)).dashed(),
-            Series::line("limit if r_est is misordered", Colour::Orange, level(other_limit)).dashed(),
+            Series::line("limit if r_est is misordered", Colour::Vermilion, level(other_limit)).dashed(),
             Series::line("r_est = scores", Colour::Blue, true_rewards),
             Series::line("r_est misordered", Colour::Vermilion, false_rewards),
         ],
@@ -76,8 +75,7 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
     let rate = Chart::new(
         "Distance from the limit, r_est = scores",
         Axis::linear("hardness γ (1/nat)"),
-        Axis::logarithmic("L* − loss (nats per prompt)").including(100.0),
-        Corner::UpperRight,
+        Axis::logarithmic("L* − loss (nats per prompt)"),
         vec![
             Series::line("bound of the proof, best ε", Colour::Vermilion, printed).dashed(),
             Series::line("bound by the gap to the next score", Colour::Green, rates).dashed(),

@@ -2,7 +2,7 @@
 //!
 //! `0 ≤ (L* − ln N) − (M − s_1) ≤ e^{2α_0} / N`, so the two agree as the list grows.
 
-use crate::chart::{Axis, Chart, Colour, Corner, Figure, Series};
+use crate::chart::{Axis, Chart, Colour, Figure, Series};
 use crate::uniforms::Uniforms;
 use crate::{Outcome, ROUNDING};
 use hps_core::{metrics, theory};
@@ -59,7 +59,6 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
         "The loss without ln N, and the margin",
         Axis::logarithmic("negatives N"),
         Axis::linear("nats per prompt"),
-        Corner::UpperRight,
         vec![
             Series::area("margin plus at most e^(2α₀)/N", Colour::Sky, corridor),
             Series::line("L* − ln N", Colour::Blue, objectives).marked(),
@@ -70,7 +69,6 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
         "Their difference over 40 lists",
         Axis::logarithmic("negatives N"),
         Axis::logarithmic("(L* − ln N) + (s₁ − M) (nats)"),
-        Corner::UpperRight,
         vec![
             Series::line("bound e^(2α₀)/N, α₀ = 1.5", Colour::Black, bounds).dashed(),
             Series::line("median and range", Colour::Blue, middle).with_band(gaps).marked(),

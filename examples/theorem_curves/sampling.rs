@@ -3,7 +3,7 @@
 //! By Jensen `0 ≤ L_full − E_q L_single ≤ ln E_q e^s − E_q s ≤ (max s − min s)² / 8`. With `S` draws the mean rises
 //! with `S` towards `L_full`. The expectations are exact: sums over how often each negative is drawn.
 
-use crate::chart::{Axis, Chart, Colour, Corner, Figure, Series};
+use crate::chart::{Axis, Chart, Colour, Figure, Series};
 use crate::list::{List, loss};
 use crate::{Outcome, ROUNDING};
 use hps_core::{NegativeScale, theory};
@@ -77,14 +77,12 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
         "Mean loss under sampled negatives",
         Axis::linear(gamma),
         Axis::linear(&format!("loss ({nats})")),
-        Corner::LowerRight,
         values,
     );
     let bias = Chart::new(
         "How far below the full loss",
         Axis::linear(gamma),
-        Axis::linear(&format!("full − mean sampled loss ({nats})")).including(range * 1.5),
-        Corner::UpperLeft,
+        Axis::linear(&format!("full − mean sampled loss ({nats})")),
         biases,
     );
     Ok((Figure { charts: vec![losses, bias] }, outcome))

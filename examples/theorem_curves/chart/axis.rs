@@ -14,8 +14,6 @@ pub struct Axis {
     /// Quantity and unit.
     pub(super) label: String,
     scale: Scale,
-    /// Values that must be in view, whatever the data.
-    including: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +25,7 @@ enum Scale {
 impl Axis {
     /// * `label`: quantity and unit.
     pub fn linear(label: &str) -> Axis {
-        Axis { label: label.into(), scale: Scale::Linear, including: Vec::new() }
+        Axis { label: label.into(), scale: Scale::Linear }
     }
 
     /// All values of a logarithmic axis are above 0.
@@ -35,15 +33,9 @@ impl Axis {
         Axis { scale: Scale::Logarithmic, ..Axis::linear(label) }
     }
 
-    /// Keeps a value in view, whatever the data.
-    pub fn including(mut self, value: f64) -> Axis {
-        self.including.push(value);
-        self
-    }
-
     /// This axis over these values.
     pub(super) fn over(&self, values: impl Iterator<Item = f64>) -> Ruler {
-        let places = values.chain(self.including.iter().copied()).map(|value| self.scale.place(value));
+        let places = values.map(|value| self.scale.place(value));
         let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| {
             assert!(place.is_finite(), "{}: a value that cannot be placed", self.label);
             (low.min(place), high.max(place))

@@ -14,6 +14,7 @@ pub use series::{Colour, Series};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 use std::path::Path;
 
@@ -25,7 +26,11 @@ const CHART: (u32, u32) = (2000, 1440);
 const MARGIN: u32 = 44;
 const TITLE: u32 = 68;
 const LABEL: u32 = 60;
+const LABEL_AREA: u32 = 256;
+const TICK: u32 = 16;
 const LEGEND: u32 = 54;
+const LEGEND_ROW: u32 = 78;
+const LEGEND_COLUMNS: u32 = 2;
 const LINE: u32 = 7;
 const MARKER: u32 = 13;
 const DASH: (u32, u32) = (30, 20);
@@ -47,23 +52,13 @@ pub struct Chart {
     pub title: String,
     pub x: Axis,
     pub y: Axis,
-    pub legend: Corner,
     /// Later ones are drawn over earlier ones.
     pub series: Vec<Series>,
 }
 
-/// Where the legend is.
-#[derive(Clone, Copy, Debug)]
-pub enum Corner {
-    UpperLeft,
-    UpperRight,
-    LowerLeft,
-    LowerRight,
-}
-
 impl Chart {
-    pub fn new(title: &str, x: Axis, y: Axis, legend: Corner, series: Vec<Series>) -> Chart {
-        Chart { title: title.into(), x, y, legend, series }
+    pub fn new(title: &str, x: Axis, y: Axis, series: Vec<Series>) -> Chart {
+        Chart { title: title.into(), x, y, series }
     }
 
     fn draw<'a, DB: DrawingBackend + 'a>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), Box<dyn Error + 'a>>
@@ -75,11 +70,12 @@ impl Chart {
         let mut context = ChartBuilder::on(area)
             .margin(MARGIN)
             .caption(&self.title, text(TITLE))
-            .x_label_area_size(3 * LABEL)
-            .y_label_area_size(4 * LABEL)
+            .x_label_area_size(LABEL_AREA * 2 / 3)
+            .y_label_area_size(LABEL_AREA)
             .build_cartesian_2d(x, y)?;
         context
             .configure_mesh()
+            .set_all_tick_mark_size(TICK)
             .bold_line_style(GRID.stroke_width(3))
             .light_line_style(TRANSPARENT)
             .axis_style(INK.stroke_width(4))
@@ -103,34 +99,42 @@ impl Chart {
                 context.draw_series(LineSeries::new(points(), line))?;
             }
             let markers = points().filter(|_| series.marked);
-            let drawn = context.draw_series(markers.map(|point| Circle::new(point, MARKER, colour.filled())))?;
-            if !series.name.is_empty() {
-                drawn.label(&series.name).legend(|at| {
-                    let (band, [left, right], marker) = series.sample();
-                    EmptyElement::at(at) + band + left + right + marker
-                });
-            }
+            context.draw_series(markers.map(|point| Circle::new(point, MARKER, colour.filled())))?;
         }
-        context
-            .configure_series_labels()
-            .position(match self.legend {
-                Corner::UpperLeft => SeriesLabelPosition::UpperLeft,
-                Corner::UpperRight => SeriesLabelPosition::UpperRight,
-                Corner::LowerLeft => SeriesLabelPosition::LowerLeft,
-                Corner::LowerRight => SeriesLabelPosition::LowerRight,
-            })
-            .margin(30)
-            .legend_area_size(SAMPLE as u32 + 20)
-            .background_style(WHITE.mix(0.85))
-            .label_font(text(LEGEND))
-            .draw()?;
+        Ok(())
+    }
+
+    fn named(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter().filter(|series| !series.name.is_empty())
+    }
+
+    fn draw_legend<'a, DB: DrawingBackend + 'a>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), Box<dyn Error + 'a>>
+    where
+        DB::ErrorType: 'static,
+    {
+        let left = LABEL_AREA + MARGIN;
+        let column = (area.dim_in_pixel().0 - left) / LEGEND_COLUMNS;
+        let style = text(LEGEND).pos(Pos::new(HPos::Left, VPos::Center));
+        for (number, series) in (0..).zip(self.named()) {
+            let x = (left + number % LEGEND_COLUMNS * column) as i32;
+            let y = (number / LEGEND_COLUMNS * LEGEND_ROW + LEGEND_ROW / 2) as i32;
+            let (band, [first, second], marker) = series.sample();
+            area.draw(&(EmptyElement::at((x, y)) + band + first + second + marker))?;
+            area.draw(&Text::new(series.name.clone(), (x + SAMPLE + 24, y), style.clone()))?;
+        }
         Ok(())
     }
 }
 
 impl Figure {
     fn size(&self) -> (u32, u32) {
-        (CHART.0 * self.charts.len() as u32, CHART.1)
+        (CHART.0 * self.charts.len() as u32, CHART.1 + self.legend_height())
+    }
+
+    /// The same below every chart, so that the charts are.
+    fn legend_height(&self) -> u32 {
+        let entries = self.charts.iter().map(|chart| chart.named().count() as u32).max().unwrap_or(0);
+        entries.div_ceil(LEGEND_COLUMNS) * LEGEND_ROW + MARGIN
     }
 
     fn draw<'a, DB: DrawingBackend + 'a>(&self, backend: DB) -> Result<(), Box<dyn Error + 'a>>
@@ -142,7 +146,9 @@ impl Figure {
         let root = backend.into_drawing_area();
         root.fill(&WHITE)?;
         for (chart, area) in self.charts.iter().zip(root.split_evenly((1, self.charts.len()))) {
-            chart.draw(&area)?;
+            let (upper, lower) = area.split_vertically(CHART.1);
+            chart.draw(&upper)?;
+            chart.draw_legend(&lower)?;
         }
         root.present()?;
         Ok(())

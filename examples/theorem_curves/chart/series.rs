@@ -77,7 +77,7 @@ impl Series {
         let line = |from, to| PathElement::new(vec![(from, 0), (to, 0)], colour.stroke_width(LINE));
         let half = if self.band.is_empty() { 0 } else { MARKER as i32 + 5 };
         let band = Rectangle::new([(0, -half), (SAMPLE, half)], colour.mix(BAND).filled());
-        let marker = Circle::new((SAMPLE / 2, 0), if self.marked { MARKER } else { 0 }, colour.filled());
+        let marker = Circle::new((SAMPLE / 2, 0), MARKER, colour.mix(if self.marked { 1.0 } else { 0.0 }).filled());
         let ends = match (self.points.is_empty(), self.dashed) {
             (true, _) => [(0, 0), (0, 0)],
             (false, true) => [(0, 46), (74, SAMPLE)],
