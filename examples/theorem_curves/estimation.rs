@@ -14,7 +14,7 @@ use hps_core::Loss;
 use hps_core::theory::{Reading, Setting};
 use std::error::Error;
 
-/// As in the figure; the second is a name for one line of text.
+/// Name in the figures, loss, γ, colour. The estimated rewards that γ reads are the true ones.
 const ESTIMATORS: [(&str, &str, f64, Colour); 4] = [
     ("Plackett–Luce", "dpo-pl", 0.0, Colour::Green),
     ("HPS, γ = 0", "dpo-hps-full", 0.0, Colour::Blue),

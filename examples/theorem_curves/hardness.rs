@@ -65,7 +65,7 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
         Axis::linear("hardness γ (1/nat)"),
         Axis::linear("HPS loss (nats per prompt)"),
         vec![
-            Series::area("from L* down to L* − gap bound", Colour::Blue, band),
+            Series::area("within the gap bound", Colour::Blue, band),
             Series::line("L* (Theorem 2)", Colour::Black, level(hardest)).dashed(),
             Series::line("limit if r_est is misordered", Colour::Vermilion, level(other_limit)).dashed(),
             Series::line("r_est = scores", Colour::Blue, true_rewards),
@@ -78,7 +78,7 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
         Axis::logarithmic("L* − loss (nats per prompt)"),
         vec![
             Series::line("bound of the proof, best ε", Colour::Vermilion, printed).dashed(),
-            Series::line("bound by the gap to the next score", Colour::Green, rates).dashed(),
+            Series::line("bound by the score gap", Colour::Green, rates).dashed(),
             Series::line("mean shortfall E[M − s]", Colour::Sky, means),
             Series::line("L* − loss", Colour::Blue, shortfalls),
         ],

@@ -79,12 +79,8 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
         Axis::linear(&format!("loss ({nats})")),
         values,
     );
-    let bias = Chart::new(
-        "How far below the full loss",
-        Axis::linear(gamma),
-        Axis::linear(&format!("full − mean sampled loss ({nats})")),
-        biases,
-    );
+    let bias =
+        Chart::new("How far below the full loss", Axis::linear(gamma), Axis::linear(&format!("bias ({nats})")), biases);
     Ok((Figure { charts: vec![losses, bias] }, outcome))
 }
 

@@ -62,6 +62,7 @@ impl Series {
         self
     }
 
+    /// Whether the legend calls it so.
     pub fn is_named(&self, name: &str) -> bool {
         self.name == name
     }
