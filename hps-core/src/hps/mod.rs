@@ -44,7 +44,8 @@ use weighted::Comparisons;
 /// let mut hps = Hps::full();
 /// (hps.gamma, hps.scale) = (2.0_f64.ln(), NegativeScale::Unit);
 /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(hps))?;
-/// let row = Responses::new(&[0.0, 0.0, 3.0_f64.ln()], &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+/// let policy = [0.0, 0.0, 3.0_f64.ln()];
+/// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
 /// // q = (2/3, 1/3), e^s = (1, 3): ln(1 + 2/3 + 1).
 /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
 /// assert!((value - (8.0_f64 / 3.0).ln()).abs() < 1e-14);
