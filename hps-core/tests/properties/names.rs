@@ -51,6 +51,29 @@ fn every_name_parses_and_prints() {
 }
 
 #[test]
+fn options_keep_the_terms() {
+    let changes: [fn(Loss) -> Result<Loss, hps_core::Error>; 6] = [
+        |loss| loss.with_beta(0.7),
+        |loss| loss.with_margin(0.5),
+        |loss| loss.with_label_smoothing(0.1),
+        |loss| loss.with_gamma(2.0),
+        |loss| loss.with_alpha(0.5),
+        |loss| loss.with_likelihood(0.25),
+    ];
+    let loss: Loss = "rdpo-hps-full".parse().unwrap();
+    let weighed = loss.with_likelihood(0.25).unwrap().with_preference_weight(3.0).unwrap();
+    for change in changes {
+        let changed = change(weighed).unwrap();
+        assert_eq!((changed.preference_weight(), changed.likelihood()), (3.0, 0.25), "{changed:?}");
+    }
+    let targets = "nca-k".parse::<Loss>().unwrap().with_likelihood(0.25).unwrap().with_temperature(2.0).unwrap();
+    assert_eq!(targets.likelihood(), 0.25);
+    // For log odds β is the weight of the preference, and the likelihood keeps its own.
+    let orpo = "orpo-pl".parse::<Loss>().unwrap().with_beta(0.5).unwrap();
+    assert_eq!((orpo.beta(), orpo.preference_weight(), orpo.likelihood()), (Some(0.5), 0.5, 1.0));
+}
+
+#[test]
 fn families_and_models_that_do_not_go_together_are_refused() {
     let unsupported = [
         "exo-top1",
