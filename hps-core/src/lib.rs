@@ -76,10 +76,11 @@
 //!
 //! # Features
 //!
-//! Both are off by default, and then the crate depends on `libm`, `num-traits` and `rand_core` alone.
+//! All are off by default, and then the crate depends on `libm`, `num-traits` and `rand_core` alone.
 //!
 //! | feature | gives |
 //! |---|---|
+//! | `bytemuck` | `LossDescriptor`: a loss as 144 bytes that kernels in other languages read |
 //! | `candle` | [`Tensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
 //! | `serde` | a [`Loss`] in configuration files, by name |
 #![no_std]
@@ -93,6 +94,8 @@ mod candle_tensor;
 mod column_sums;
 mod columns;
 mod contrast;
+#[cfg(feature = "bytemuck")]
+mod descriptor;
 mod dual;
 mod error;
 mod half_power;
@@ -129,6 +132,8 @@ mod win_rates;
 pub use batch::Batch;
 pub use columns::Columns;
 pub use contrast::Contrast;
+#[cfg(feature = "bytemuck")]
+pub use descriptor::LossDescriptor;
 pub use dual::Dual;
 pub use error::{Error, ErrorKind};
 pub use hps::{Hps, HpsForm, NegativeSet, RankWeights};

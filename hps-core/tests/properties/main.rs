@@ -1,6 +1,8 @@
 //! What must hold for any row: kernels against definitions, limits, refusals, names, draws.
 
 mod batch;
+#[cfg(feature = "bytemuck")]
+mod descriptor;
 mod draws;
 mod generator;
 mod golden;

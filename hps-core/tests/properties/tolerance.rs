@@ -27,3 +27,8 @@ pub const SIX_DECIMALS: f64 = 5e-7;
 /// `(degrees of freedom, chi-square quantile at an upper tail of 1e-6)`. The seeds are fixed, so a test that passes
 /// once passes always; the quantile says that passing is no accident.
 pub const CHI_SQUARE_1E_6: [(usize, f64); 3] = [(3, 30.66), (7, 40.52), (98, 179.46)];
+
+/// A loss whose hyperparameters were rounded to f32, 6e-8 each: a few of these roundings, times what they multiply; as a
+/// share of 1 + the largest number of the row.
+#[cfg(feature = "bytemuck")]
+pub const ROUNDED_LOSS: f64 = 2e-6;
