@@ -1,7 +1,7 @@
 //! The responses of many prompts, equally many of each: `[prompts, responses]`, row-major, every row best first.
 
 use crate::error::{Cause, Error};
-use crate::lanes::LANES;
+use crate::lanes::{self, LANES};
 use crate::loss::Loss;
 use crate::plackett_luce;
 use crate::preference::Tile;
@@ -113,10 +113,12 @@ impl<'a, F: Scalar> Batch<'a, F> {
         self.responses
     }
 
-    /// The rows of a range of entries, as one; nothing, if some row is to be refused.
+    /// The rows of a range of entries, as one; nothing, if they are to be refused for other numbers than log-probabilities.
     fn rows(&self, range: Range<usize>) -> Option<Responses<'a, F>> {
         let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
-        let rows = Responses::new(policy, reference, &self.lengths[range.clone()], rewards).ok()?;
+        let lengths = &self.lengths[range.clone()];
+        lanes::expect_finite("reward", rewards).and_then(|()| lanes::expect_tokens(lengths)).ok()?;
+        let rows = Responses::of_checked(policy, reference, lengths, rewards);
         match self.scales {
             Some(scales) => rows.with_scales(&scales[range]).ok(),
             None => Some(rows),
@@ -158,7 +160,9 @@ impl Loss {
     /// The kernel that takes several rows of so many responses at once, if there is one.
     fn kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
         let bare = self.likelihood() == 0.0 && self.preference_weight() == 1.0;
-        (bare && responses <= tile::LONGEST).then(|| self.preference().tile(&self.pair(), responses)).flatten()
+        (bare && self.reward().reads_reference() && responses <= tile::LONGEST)
+            .then(|| self.preference().tile(&self.pair(), responses))
+            .flatten()
     }
 
     /// [`value_and_gradient`](Self::value_and_gradient) of every prompt of a batch, up to rounding.
@@ -232,7 +236,8 @@ impl Loss {
     ) -> bool {
         let count = batch.responses;
         let range = first * count..(first + LANES) * count;
-        // The reward reads many rows like a long one.
+        // The reward reads many rows like a long one. Where it reads both log-probabilities, its scores are finite only if
+        // they are.
         let Some(rows) = batch.rows(range.clone()) else { return false };
         let (columns, _) = scratch.as_chunks_mut::<LANES>();
         let (scores, rest) = columns.split_at_mut(count);
@@ -253,8 +258,13 @@ impl Loss {
         };
         let Some(lanes) = lanes else { return false };
         values.copy_from_slice(&lanes);
-        tile::lay(scores, gradient);
-        self.reward().chain(&rows, gradient);
+        match self.reward().common_slope() {
+            Some(slope) => tile::lay(scores, slope, gradient),
+            None => {
+                tile::lay(scores, F::one(), gradient);
+                self.reward().chain(&rows, gradient);
+            }
+        }
         true
     }
 }

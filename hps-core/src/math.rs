@@ -38,7 +38,8 @@ pub fn exp<F: Scalar>(x: F) -> F {
     x.exp_kernel()
 }
 
-/// `eˣ` for `x ≤ 0`; 0 below −87 (f32) and −708 (f64), where [`exp`] nears the subnormal numbers.
+/// `eˣ` for `x ≤ 0` as a difference that was rounded: its own error is no larger than what a unit in the last place of `x`
+/// makes. 0 below −87 (f32) and −708 (f64), where [`exp`] nears the subnormal numbers.
 #[inline(always)]
 pub(crate) fn decay<F: Scalar>(x: F) -> F {
     x.decay_kernel()

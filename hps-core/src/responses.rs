@@ -72,16 +72,17 @@ impl<'a, F: Scalar> Responses<'a, F> {
             lanes::expect_finite(list, numbers)?;
         }
         lanes::expect_tokens(lengths)?;
-        Ok(Responses {
-            policy,
-            reference,
-            lengths,
-            rewards,
-            sample: None,
-            samples: None,
-            scales: None,
-            supervised: None,
-        })
+        Ok(Responses::of_checked(policy, reference, lengths, rewards))
+    }
+
+    /// For lists that [`new`](Self::new) would take, or whose numbers are looked at elsewhere.
+    pub(crate) fn of_checked(
+        policy: &'a [F],
+        reference: &'a [F],
+        lengths: &'a [u32],
+        rewards: &'a [F],
+    ) -> Responses<'a, F> {
+        Responses { policy, reference, lengths, rewards, sample: None, samples: None, scales: None, supervised: None }
     }
 
     /// Names the one negative that counts, `index` in `1..n`, drawn from all the negatives of this row.

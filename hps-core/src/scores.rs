@@ -22,13 +22,19 @@ impl Reward {
     pub(crate) fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         self.expect_scales(row)?;
         if self.reads_reference() {
+            // One sweep where one slope is for all.
+            let common = self.common_slope();
+            let slope = common.unwrap_or(F::one());
             for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
-                *score = policy - reference;
+                *score = slope * (policy - reference);
+            }
+            if common.is_none() {
+                self.multiply_by_slopes(row, out);
             }
         } else {
             out.copy_from_slice(row.policy());
+            self.multiply_by_slopes(row, out);
         }
-        self.multiply_by_slopes(row, out);
         match *self {
             Reward::RDpo { alpha, .. } => {
                 let alpha = F::narrow(alpha);
@@ -92,8 +98,16 @@ impl Reward {
         Ok(())
     }
 
-    fn reads_reference(&self) -> bool {
+    pub(crate) fn reads_reference(&self) -> bool {
         !matches!(self, Reward::SimPo { .. } | Reward::LogOdds | Reward::Cpo { .. } | Reward::LogProb)
+    }
+
+    /// The slope of all responses, if they have one in common.
+    pub(crate) fn common_slope<F: Scalar>(&self) -> Option<F> {
+        match self.slopes() {
+            Slopes::Same(slope) => Some(slope),
+            _ => None,
+        }
     }
 
     fn multiply_by_slopes<F: Scalar>(&self, row: &Responses<'_, F>, values: &mut [F]) {

@@ -29,14 +29,7 @@ impl<F: Scalar> FullTile<F> {
         else {
             return [F::zero(); LANES];
         };
-        let normaliser = self.add_hardness(scores, rewards);
-
-        let mut largest = [F::neg_infinity(); LANES];
-        for terms in scores.iter() {
-            for (largest, &term) in largest.iter_mut().zip(terms) {
-                *largest = if term > *largest { term } else { *largest };
-            }
-        }
+        let (normaliser, largest) = self.add_hardness(scores, rewards);
         let mut sums = [F::zero(); LANES];
         for terms in scores.iter_mut() {
             for lane in 0..LANES {
@@ -63,31 +56,47 @@ impl<F: Scalar> FullTile<F> {
         values
     }
 
-    /// Adds `h_i` to the scores and returns `Σ e^{h_i}`.
-    fn add_hardness(&self, scores: &mut [Lane<F>], rewards: &[Lane<F>]) -> Lane<F> {
+    /// Adds `h_i` to the scores; returns `Σ e^{h_i}` and the largest `h_i + s_i`.
+    #[inline(always)]
+    fn add_hardness(&self, scores: &mut [Lane<F>], rewards: &[Lane<F>]) -> (Lane<F>, Lane<F>) {
+        let larger = |a: F, b: F| if b > a { b } else { a };
+        let mut largest = [F::neg_infinity(); LANES];
         // At γ = 0 all weigh the same, however far apart their rewards are.
         if self.gamma == F::zero() {
-            return [F::narrow(scores.len() as f64); LANES];
-        }
-        let upwards = if self.gamma > F::zero() { F::one() } else { -F::one() };
-        let mut hardest = [F::neg_infinity(); LANES];
-        for rewards in rewards {
-            for (hardest, &reward) in hardest.iter_mut().zip(rewards) {
-                let reward = upwards * reward;
-                *hardest = if reward > *hardest { reward } else { *hardest };
+            for scores in scores.iter() {
+                for (largest, &score) in largest.iter_mut().zip(scores) {
+                    *largest = larger(*largest, score);
+                }
             }
+            return ([F::narrow(scores.len() as f64); LANES], largest);
         }
-        let steepness = self.gamma.abs();
+        let anchor = if self.gamma > F::zero() {
+            extreme(rewards, larger)
+        } else {
+            extreme(rewards, |a: F, b: F| if b < a { b } else { a })
+        };
         let mut normaliser = [F::zero(); LANES];
         for (scores, rewards) in scores.iter_mut().zip(rewards) {
             for lane in 0..LANES {
-                let behind = upwards * rewards[lane] - hardest[lane];
+                let behind = rewards[lane] - anchor[lane];
                 // γ = ±∞ times 0 is no number.
-                let hardness = if behind == F::zero() { F::zero() } else { steepness * behind };
+                let hardness = if behind == F::zero() { F::zero() } else { self.gamma * behind };
                 normaliser[lane] = normaliser[lane] + decay(hardness);
                 scores[lane] = scores[lane] + hardness;
+                largest[lane] = larger(largest[lane], scores[lane]);
             }
         }
-        normaliser
+        (normaliser, largest)
     }
+}
+
+#[inline(always)]
+fn extreme<F: Scalar>(rewards: &[Lane<F>], f: impl Fn(F, F) -> F) -> Lane<F> {
+    let mut extreme = rewards[0];
+    for rewards in &rewards[1..] {
+        for (extreme, &reward) in extreme.iter_mut().zip(rewards) {
+            *extreme = f(*extreme, reward);
+        }
+    }
+    extreme
 }

@@ -2,10 +2,12 @@
 //! the errors in brackets are those of the fit, relative to the function.
 
 macro_rules! constants {
-    ($name:ident, $float:ident, $bits:ident, $exp:expr, $ln:expr, $lowest:expr, $normal:expr, $highest:expr, $high:expr, $low:expr) => {
+    ($name:ident, $float:ident, $bits:ident, $exp:expr, $decay:expr, $ln:expr, $lowest:expr, $normal:expr, $highest:expr, $high:expr, $low:expr) => {
         pub(super) mod $name {
             /// `(eʳ − 1 − r) / r²` on |r| ≤ ln 2 / 2.
             pub const EXP: &[$float] = &$exp;
+            /// The same, as exact as the argument of a decay is.
+            pub const DECAY: &[$float] = $decay;
             /// `(2 atanh √z − 2√z) / (z √z)` on [0, (√2 − 1)² / (√2 + 1)²].
             pub const LN: &[$float] = &$ln;
             /// Below, `eˣ` rounds to 0; above, to infinity. In between the exponent stays in the range of two factors.
@@ -37,6 +39,8 @@ constants!(
     u32,
     // [2e-10]
     [0.5, 0.166_666_67, 0.041_666_467, 0.008_333_31, 0.001_393_365, 0.000_198_909_91],
+    // [8e-9]
+    &[0.5, 0.166_665_77, 0.041_666_556, 0.008_363_179, 0.001_392_618_4],
     // [3e-11]
     [0.666_666_7, 0.400_001_23, 0.285_508_16, 0.233_305_83],
     -105.0,
@@ -64,6 +68,7 @@ constants!(
         2.510_521_700_472_07e-8,
         2.091_468_696_808_687_6e-9,
     ],
+    EXP,
     // [9e-18]
     [
         0.666_666_666_666_667,
