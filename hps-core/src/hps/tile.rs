@@ -59,35 +59,41 @@ impl<F: Scalar> FullTile<F> {
     /// Adds `h_i` to the scores; returns `Σ e^{h_i}` and the largest `h_i + s_i`.
     #[inline(always)]
     fn add_hardness(&self, scores: &mut [Lane<F>], rewards: &[Lane<F>]) -> (Lane<F>, Lane<F>) {
-        let larger = |a: F, b: F| if b > a { b } else { a };
-        let mut largest = [F::neg_infinity(); LANES];
-        // At γ = 0 all weigh the same, however far apart their rewards are.
-        if self.gamma == F::zero() {
-            for scores in scores.iter() {
-                for (largest, &score) in largest.iter_mut().zip(scores) {
-                    *largest = larger(*largest, score);
-                }
-            }
-            return ([F::narrow(scores.len() as f64); LANES], largest);
-        }
-        let anchor = if self.gamma > F::zero() {
+        let anchor = if self.gamma >= F::zero() {
             extreme(rewards, larger)
         } else {
             extreme(rewards, |a: F, b: F| if b < a { b } else { a })
         };
-        let mut normaliser = [F::zero(); LANES];
-        for (scores, rewards) in scores.iter_mut().zip(rewards) {
-            for lane in 0..LANES {
-                let behind = rewards[lane] - anchor[lane];
-                // γ = ±∞ times 0 is no number.
-                let hardness = if behind == F::zero() { F::zero() } else { self.gamma * behind };
-                normaliser[lane] = normaliser[lane] + decay(hardness);
-                scores[lane] = scores[lane] + hardness;
-                largest[lane] = larger(largest[lane], scores[lane]);
-            }
+        let gamma = self.gamma;
+        if gamma == F::zero() {
+            // However far apart the rewards are: 0 · ∞ is no number.
+            weigh(scores, rewards, &anchor, |_| F::zero())
+        } else if gamma.is_finite() {
+            weigh(scores, rewards, &anchor, |behind| gamma * behind)
+        } else {
+            weigh(scores, rewards, &anchor, |behind| if behind == F::zero() { behind } else { F::neg_infinity() })
         }
-        (normaliser, largest)
     }
+}
+
+/// * `hardness`: of how far a reward is behind the anchor.
+#[inline(always)]
+fn weigh<F: Scalar>(
+    scores: &mut [Lane<F>],
+    rewards: &[Lane<F>],
+    anchor: &Lane<F>,
+    hardness: impl Fn(F) -> F,
+) -> (Lane<F>, Lane<F>) {
+    let (mut normaliser, mut largest) = ([F::zero(); LANES], [F::neg_infinity(); LANES]);
+    for (scores, rewards) in scores.iter_mut().zip(rewards) {
+        for lane in 0..LANES {
+            let hardness = hardness(rewards[lane] - anchor[lane]);
+            normaliser[lane] = normaliser[lane] + decay(hardness);
+            scores[lane] = scores[lane] + hardness;
+            largest[lane] = larger(largest[lane], scores[lane]);
+        }
+    }
+    (normaliser, largest)
 }
 
 #[inline(always)]
@@ -99,4 +105,9 @@ fn extreme<F: Scalar>(rewards: &[Lane<F>], f: impl Fn(F, F) -> F) -> Lane<F> {
         }
     }
     extreme
+}
+
+#[inline(always)]
+fn larger<F: Scalar>(a: F, b: F) -> F {
+    if b > a { b } else { a }
 }
