@@ -1,8 +1,8 @@
 //! The responses of many prompts, equally many of each: `[prompts, responses]`, row-major, every row best first.
 
 use crate::error::{Cause, Error};
-use crate::lanes::LANES;
-use crate::loss::Loss;
+use crate::lanes::{self, LANES};
+use crate::loss::{Loss, expect_length};
 use crate::plackett_luce;
 use crate::preference::Tile;
 use crate::responses::Responses;
@@ -157,12 +157,12 @@ impl<'a, F: Scalar> Batch<'a, F> {
 impl Loss {
     /// How many numbers of scratch [`values_and_gradients`](Self::values_and_gradients) needs.
     pub fn batch_scratch_len(&self, responses: usize) -> usize {
-        let side_by_side = self.kernel::<f64>(responses).map_or(0, |_| 2 * LANES * responses);
+        let side_by_side = self.tile_kernel::<f64>(responses).map_or(0, |_| 2 * LANES * responses);
         side_by_side.max(self.scratch_len(responses))
     }
 
     /// The kernel that takes several rows of so many responses at once, if there is one.
-    fn kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
+    fn tile_kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
         let bare = self.likelihood() == 0.0 && self.preference_weight() == 1.0;
         (bare && self.reward().reads_reference() && responses <= tile::LONGEST)
             .then(|| self.preference().tile(&self.pair(), responses))
@@ -192,7 +192,7 @@ impl Loss {
             return Err(Cause::ScratchTooSmall { given: scratch.len(), needed }.into());
         }
         // Who names samples for a loss that reads none is refused row by row.
-        let kernel = if batch.samples.is_none() { self.kernel(batch.responses) } else { None };
+        let kernel = if batch.samples.is_none() { self.tile_kernel(batch.responses) } else { None };
         let tiles = values.chunks_mut(LANES).zip(gradient.chunks_mut(LANES * batch.responses));
         for (number, (values, gradient)) in tiles.enumerate() {
             let first = number * LANES;
@@ -260,7 +260,7 @@ impl Loss {
                 plackett_luce::tile::values_and_gradients(*margin, *choices, scores, others)
             }
         };
-        let Some(lanes) = lanes else { return false };
+        let Some(lanes) = lanes.filter(|lanes| lanes.iter().all(|value| value.is_finite())) else { return false };
         values.copy_from_slice(&lanes);
         match self.reward().common_slope() {
             Some(slope) => tile::lay(scores, slope, gradient),
@@ -269,13 +269,6 @@ impl Loss {
                 self.reward().chain(&rows, gradient);
             }
         }
-        true
+        lanes::expect_finite("gradient", gradient).is_ok()
     }
-}
-
-fn expect_length(list: &'static str, given: usize, expected: usize) -> Result<(), Error> {
-    if given != expected {
-        return Err(Cause::LengthMismatch { list, given, expected }.into());
-    }
-    Ok(())
 }

@@ -25,7 +25,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// A prompt needs at least two responses.
     TooFewResponses,
-    /// A log-probability, reward or score is not a finite number.
+    /// A log-probability, reward or score is not a finite number, or the loss of finite ones would not be.
     NonFinite,
     /// Two lists that belong together differ in length, or a buffer has another length than its list.
     LengthMismatch,
@@ -56,6 +56,7 @@ pub(crate) enum Cause {
     TooFewResponses { given: usize },
     TooFewToPrefer { given: usize, needed: usize },
     NonFinite { list: &'static str, index: usize },
+    Overflow,
     LengthMismatch { list: &'static str, given: usize, expected: usize },
     ZeroLength { index: usize },
     NoNegatives { responses: usize },
@@ -74,7 +75,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self.cause {
             Cause::TooFewResponses { .. } | Cause::TooFewToPrefer { .. } => ErrorKind::TooFewResponses,
-            Cause::NonFinite { .. } => ErrorKind::NonFinite,
+            Cause::NonFinite { .. } | Cause::Overflow => ErrorKind::NonFinite,
             Cause::LengthMismatch { .. } => ErrorKind::LengthMismatch,
             Cause::ZeroLength { .. } => ErrorKind::ZeroLength,
             Cause::NoNegatives { .. } => ErrorKind::NoNegatives,
@@ -116,6 +117,7 @@ impl fmt::Display for Error {
                 write!(f, "{given} responses given, the loss prefers so many that at least {needed} are needed")
             }
             Cause::NonFinite { list, index } => write!(f, "{list} {index} is not a finite number"),
+            Cause::Overflow => write!(f, "the loss or its gradient is beyond the largest number"),
             Cause::LengthMismatch { list, given, expected } => {
                 write!(f, "{list}: {given} entries given, {expected} expected")
             }

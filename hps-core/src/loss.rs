@@ -2,6 +2,7 @@
 //! likelihood of the preferred response, may be added.
 
 use crate::error::{Cause, Error};
+use crate::lanes;
 use crate::likelihood::Terms;
 use crate::pair::Pair;
 use crate::preference::Preference;
@@ -130,10 +131,10 @@ impl Loss {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
-        let value = self.value_and_score_gradient(row, scratch, gradient)?;
+        let value = self.kernel(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
         self.terms.add_likelihood_gradient(row, gradient);
-        Ok(value)
+        finite(value, gradient)
     }
 
     /// As [`value_and_gradient`](Self::value_and_gradient), with `∂L/∂s_i` in place of `∂L/∂log π_i`.
@@ -146,6 +147,11 @@ impl Loss {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
+        let value = self.kernel(row, scratch, gradient)?;
+        finite(value, gradient)
+    }
+
+    fn kernel<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F], gradient: &mut [F]) -> Result<F, Error> {
         let count = row.count();
         expect_length("gradient", gradient.len(), count)?;
         let needed = self.scratch_len(count);
@@ -179,6 +185,14 @@ impl Loss {
             Preference::Slic(slic) => slic.supervised_gradient(gradient[0]),
             _ => F::zero(),
         }
+    }
+}
+
+/// Squares, sums and a large `β` can overflow where all inputs are finite.
+fn finite<F: Scalar>(value: F, gradient: &[F]) -> Result<F, Error> {
+    match value.is_finite() && lanes::expect_finite("gradient", gradient).is_ok() {
+        true => Ok(value),
+        false => Err(Cause::Overflow.into()),
     }
 }
 

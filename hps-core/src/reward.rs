@@ -70,7 +70,7 @@ pub enum ResponseScale {
     Constant(f64),
     /// `k_i = β / l_i`.
     PerToken(f64),
-    /// Given by [`Responses::with_scales`].
+    /// Given by [`Responses::with_scales`](crate::Responses::with_scales).
     FromRow,
 }
 

@@ -23,7 +23,8 @@ pub fn rows(generator: &mut Generator, responses: usize, samples: usize, spread:
 pub struct Outcome<F> {
     /// One per prompt, nats.
     pub values: Vec<F>,
-    /// By score, \[prompts, responses\]; for SLiC-HF, the supervised target's log-probability comes last.
+    /// By score, \[prompts, responses\]; last the supervised target's log-probability (SLiC-HF), or `log π_1 / l_1`
+    /// (a likelihood term).
     pub gradients: Vec<Vec<F>>,
 }
 
@@ -47,6 +48,10 @@ pub fn under_autograd<F: Scalar + WithDType>(
         }
         if let Preference::Slic(_) = loss.preference() {
             scores.push(row.supervised().unwrap());
+            ranks.push(row.count() as u32);
+        }
+        if loss.likelihood() > 0.0 {
+            scores.push(row.policy()[0] / F::narrow(f64::from(row.lengths()[0])));
             ranks.push(row.count() as u32);
         }
     }

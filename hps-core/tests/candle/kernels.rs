@@ -19,7 +19,8 @@ fn worst_error<F: Scalar + WithDType>(loss: &Loss, rows: &[Responses<'_, F>]) ->
         let mut expected = vec![F::nan(); row.count()];
         let value = loss.value_and_score_gradient(row, &mut scratch, &mut expected).unwrap();
         if outcome.gradients[index].len() > row.count() {
-            expected.push(loss.supervised_gradient(&expected));
+            let likelihood = F::narrow(-loss.likelihood());
+            expected.push(if loss.likelihood() > 0.0 { likelihood } else { loss.supervised_gradient(&expected) });
         }
         let given = &outcome.gradients[index];
         assert_eq!(given.len(), expected.len());
