@@ -117,9 +117,7 @@ impl<'a, F: Scalar> Batch<'a, F> {
     fn rows(&self, range: Range<usize>) -> Option<Responses<'a, F>> {
         let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
         let lengths = &self.lengths[range.clone()];
-        let others = rewards.iter().zip(lengths);
-        // Without an early exit, as in `lanes`.
-        if !others.fold(true, |sound, (reward, &length)| sound & reward.is_finite() & (length != 0)) {
+        if !lanes::all_finite(rewards) || !lanes::all_tokens(lengths) {
             return None;
         }
         let rows = Responses::of_checked(policy, reference, lengths, rewards);
@@ -250,25 +248,23 @@ impl Loss {
         if self.reward().scores(&rows, gradient).is_err() {
             return false;
         }
-        tile::stand(gradient, scores);
+        let slope = self.reward().common_slope();
         let lanes = match kernel {
             Tile::HpsFull(full) => {
-                tile::stand(&batch.rewards[range], others);
-                Some(full.values_and_gradients(scores, others))
+                Some(full.values_and_gradients(slope.unwrap_or(F::one()), gradient, &batch.rewards[range]))
             }
             Tile::PlackettLuce { margin, choices } => {
-                plackett_luce::tile::values_and_gradients(*margin, *choices, scores, others)
+                tile::stand(gradient, count, scores);
+                let lanes = plackett_luce::tile::values_and_gradients(*margin, *choices, scores, others);
+                tile::lay(scores, slope.unwrap_or(F::one()), gradient, count);
+                lanes
             }
         };
-        let Some(lanes) = lanes.filter(|lanes| lanes.iter().all(|value| value.is_finite())) else { return false };
+        let Some(lanes) = lanes.filter(|lanes| lanes::all_finite(lanes)) else { return false };
         values.copy_from_slice(&lanes);
-        match self.reward().common_slope() {
-            Some(slope) => tile::lay(scores, slope, gradient),
-            None => {
-                tile::lay(scores, F::one(), gradient);
-                self.reward().chain(&rows, gradient);
-            }
+        if slope.is_none() {
+            self.reward().chain(&rows, gradient);
         }
-        lanes::expect_finite("gradient", gradient).is_ok()
+        lanes::all_finite(gradient)
     }
 }

@@ -15,13 +15,25 @@ pub(crate) const LANES: usize = 8;
 /// The largest entry; `−∞` of none. Entries are not NaN.
 #[inline(always)]
 pub(crate) fn max<F: Scalar>(values: &[F]) -> F {
-    fold(values, F::neg_infinity(), |kept, value| if value > kept { value } else { kept })
+    fold(values, F::neg_infinity(), larger)
 }
 
 /// The smallest entry; `∞` of none. Entries are not NaN.
 #[inline(always)]
 pub(crate) fn min<F: Scalar>(values: &[F]) -> F {
-    fold(values, F::infinity(), |kept, value| if value < kept { value } else { kept })
+    fold(values, F::infinity(), smaller)
+}
+
+/// One instruction where neither is NaN.
+#[inline(always)]
+pub(crate) fn larger<F: Scalar>(a: F, b: F) -> F {
+    if b > a { b } else { a }
+}
+
+/// As [`larger`].
+#[inline(always)]
+pub(crate) fn smaller<F: Scalar>(a: F, b: F) -> F {
+    if b < a { b } else { a }
 }
 
 /// `Σ_i x_i`.
@@ -42,9 +54,16 @@ pub(crate) fn fold<F: Scalar>(values: &[F], start: F, f: impl Fn(F, F) -> F) -> 
             *partial = f(*partial, value);
         }
     }
-    for (partial, &value) in partial.iter_mut().zip(rest) {
-        *partial = f(*partial, value);
-    }
+    // By itself: to add to single lanes would keep them all in memory.
+    let last = rest.iter().fold(start, |last, &value| f(last, value));
+    f(join(partial, &f), last)
+}
+
+/// Folds the partial results.
+#[inline(always)]
+pub(crate) fn join<F: Scalar>(partial: [F; LANES], f: impl Fn(F, F) -> F) -> F {
+    // Else the compiler cuts the vectors of the loop before into the halves and quarters that are formed here.
+    let mut partial = core::hint::black_box(partial);
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -84,11 +103,22 @@ fn map_in_place<F: Scalar>(values: &mut [F], filler: F, f: impl Fn(F) -> F) {
     }
 }
 
+/// Whether there is neither NaN nor infinity.
+#[inline(always)]
+pub(crate) fn all_finite<F: Scalar>(values: &[F]) -> bool {
+    F::all_finite(values)
+}
+
+/// Whether no length is 0.
+#[inline(always)]
+pub(crate) fn all_tokens(lengths: &[u32]) -> bool {
+    lengths.iter().fold(u32::MAX, |shortest, &length| shortest.min(length)) > 0
+}
+
 /// Refuses NaN and infinities.
 #[inline(always)]
 pub(crate) fn expect_finite<F: Scalar>(list: &'static str, values: &[F]) -> Result<(), Error> {
-    // Without an early exit: vector units compare many at once. The place is looked for only when there is one.
-    if values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+    if all_finite(values) {
         return Ok(());
     }
     let index = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
@@ -98,7 +128,7 @@ pub(crate) fn expect_finite<F: Scalar>(list: &'static str, values: &[F]) -> Resu
 /// Refuses lengths of 0.
 #[inline(always)]
 pub(crate) fn expect_tokens(lengths: &[u32]) -> Result<(), Error> {
-    if lengths.iter().fold(true, |tokens, &length| tokens & (length != 0)) {
+    if all_tokens(lengths) {
         return Ok(());
     }
     let index = lengths.iter().position(|&length| length == 0).unwrap_or(0);

@@ -190,7 +190,7 @@ impl Loss {
 
 /// Squares, sums and a large `β` can overflow where all inputs are finite.
 fn finite<F: Scalar>(value: F, gradient: &[F]) -> Result<F, Error> {
-    match value.is_finite() && lanes::expect_finite("gradient", gradient).is_ok() {
+    match value.is_finite() && lanes::all_finite(gradient) {
         true => Ok(value),
         false => Err(Cause::Overflow.into()),
     }

@@ -45,6 +45,12 @@ pub(crate) fn decay<F: Scalar>(x: F) -> F {
     x.decay_kernel()
 }
 
+/// `(ln(1 + t/w), 1 / (w + t))` of `t ≥ 0`, `w > 0`, as far apart as their ratio is finite.
+#[inline(always)]
+pub(crate) fn choice<F: Scalar>(tail: F, weight: F) -> (F, F) {
+    tail.choice_kernel(weight)
+}
+
 /// `ln x`, within 0.9 ulp; `−∞` at either zero, NaN below.
 ///
 /// ```

@@ -22,17 +22,13 @@ impl Reward {
     pub(crate) fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         self.expect_scales(row)?;
         if self.reads_reference() {
-            let (common, mut finite) = (self.common_slope(), true);
+            let common = self.common_slope();
             let slope = common.unwrap_or(F::one());
             for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
                 *score = slope * (policy - reference);
-                finite &= score.is_finite();
             }
-            match common {
-                // All in one sweep.
-                Some(_) if finite && !matches!(self, Reward::RDpo { .. }) => return Ok(()),
-                Some(_) => {}
-                None => self.multiply_by_slopes(row, out),
+            if common.is_none() {
+                self.multiply_by_slopes(row, out);
             }
         } else {
             out.copy_from_slice(row.policy());

@@ -1,8 +1,7 @@
 //! Rows side by side: [`LANES`] prompts at a time, their `i`-th responses next to each other in memory.
 //!
-//! Along a row, sums wait for their terms and a pair loss for the sums; across rows nothing waits for anything, and every
-//! step of a kernel, the pair loss and running sums too, is one operation on all rows. The kernels here are those of
-//! [`full`](crate::hps) and [`logistic`](crate::plackett_luce), response by response.
+//! Along a row, running sums wait for their terms, and what a row has one of (its pair loss) fills no vector. Across rows
+//! nothing waits for anything, and every step is one operation on all of them.
 
 use crate::lanes::LANES;
 use crate::scalar::Scalar;
@@ -13,24 +12,36 @@ pub(crate) type Lane<F> = [F; LANES];
 /// Longer rows do not stay in a processor's nearest cache, and fill vectors by themselves.
 pub(crate) const LONGEST: usize = 512;
 
-/// `columns[i][lane] = rows[lane][i]`; `rows` are `[LANES, columns]`.
+/// `columns[i][lane] = rows[lane][i]`, of as many as there are columns; `rows` are `[LANES, length]`.
 #[inline(always)]
-pub(crate) fn stand<F: Scalar>(rows: &[F], columns: &mut [Lane<F>]) {
-    let count = columns.len();
-    let rows = &rows[..LANES * count];
-    for (index, column) in columns.iter_mut().enumerate() {
-        *column = core::array::from_fn(|lane| rows[lane * count + index]);
+pub(crate) fn stand<F: Scalar>(rows: &[F], length: usize, columns: &mut [Lane<F>]) {
+    for (index, standing) in columns.iter_mut().enumerate() {
+        *standing = column(rows, length, index);
     }
+}
+
+/// The `index`-th entries.
+#[inline(always)]
+pub(crate) fn column<F: Scalar>(rows: &[F], length: usize, index: usize) -> Lane<F> {
+    let rows = &rows[..LANES * length];
+    core::array::from_fn(|lane| rows[lane * length + index])
 }
 
 /// `rows[lane][i] = factor · columns[i][lane]`.
 #[inline(always)]
-pub(crate) fn lay<F: Scalar>(columns: &[Lane<F>], factor: F, rows: &mut [F]) {
-    let count = columns.len();
-    let rows = &mut rows[..LANES * count];
+pub(crate) fn lay<F: Scalar>(columns: &[Lane<F>], factor: F, rows: &mut [F], length: usize) {
+    let rows = &mut rows[..LANES * length];
     for (index, column) in columns.iter().enumerate() {
         for (lane, value) in column.map(|value| factor * value).into_iter().enumerate() {
-            rows[lane * count + index] = value;
+            rows[lane * length + index] = value;
         }
+    }
+}
+
+/// Replaces every lane's number.
+#[inline(always)]
+pub(crate) fn each<F: Scalar>(lanes: &mut Lane<F>, f: impl Fn(usize, F) -> F) {
+    for (lane, value) in lanes.iter_mut().enumerate() {
+        *value = f(lane, *value);
     }
 }

@@ -2,18 +2,16 @@
 //! the errors in brackets are those of the fit, relative to the function.
 
 macro_rules! constants {
-    ($name:ident, $float:ident, $bits:ident, $exp:expr, $decay:expr, $ln:expr, $lowest:expr, $normal:expr, $highest:expr, $high:expr, $low:expr) => {
+    ($name:ident, $float:ident, $bits:ident, $exp:expr, $decay:expr, $ln:expr, $lowest:expr, $highest:expr, $high:expr, $low:expr) => {
         pub(super) mod $name {
             /// `(eʳ − 1 − r) / r²` on |r| ≤ ln 2 / 2.
             pub const EXP: &[$float] = &$exp;
-            /// The same, as exact as the argument of a decay is.
-            pub const DECAY: &[$float] = $decay;
+            /// `(2ʳ − 1) / r` on |r| ≤ ½, as exact as the argument of a decay is.
+            pub const DECAY: &[$float] = &$decay;
             /// `(2 atanh √z − 2√z) / (z √z)` on [0, (√2 − 1)² / (√2 + 1)²].
             pub const LN: &[$float] = &$ln;
             /// Below, `eˣ` rounds to 0; above, to infinity. In between the exponent stays in the range of two factors.
             pub const LOWEST: $float = $lowest;
-            /// Not far below, `eˣ` is subnormal.
-            pub const LOWEST_NORMAL: $float = $normal;
             pub const HIGHEST: $float = $highest;
             /// `ln 2` in two parts, the first short enough that its product with any exponent is exact.
             pub const LN_2_HIGH: $float = $high;
@@ -39,12 +37,11 @@ constants!(
     u32,
     // [2e-10]
     [0.5, 0.166_666_67, 0.041_666_467, 0.008_333_31, 0.001_393_365, 0.000_198_909_91],
-    // [8e-9]
-    &[0.5, 0.166_665_77, 0.041_666_556, 0.008_363_179, 0.001_392_618_4],
+    // [1.7e-7]
+    [core::f32::consts::LN_2, 0.240_223_36, 0.055_503_797, 0.009_667_341, 0.001_338_226_4],
     // [3e-11]
     [0.666_666_7, 0.400_001_23, 0.285_508_16, 0.233_305_83],
     -105.0,
-    -87.0,
     89.0,
     0.693_115_23,
     3.194_618_3e-5
@@ -68,7 +65,20 @@ constants!(
         2.510_521_700_472_07e-8,
         2.091_468_696_808_687_6e-9,
     ],
-    EXP,
+    // [8e-18]
+    [
+        core::f64::consts::LN_2,
+        0.240_226_506_959_101,
+        0.055_504_108_664_821_59,
+        0.009_618_129_107_606_889,
+        0.001_333_355_814_641_693_5,
+        0.000_154_035_304_417_360_5,
+        1.525_273_382_983_611_8e-5,
+        1.321_544_258_792_169e-6,
+        1.017_806_244_584_577_3e-7,
+        7.072_585_969_269_224e-9,
+        4.454_960_588_186_518_4e-10,
+    ],
     // [9e-18]
     [
         0.666_666_666_666_667,
@@ -80,7 +90,6 @@ constants!(
         0.146_165_854_248_886_23,
     ],
     -746.0,
-    -708.0,
     710.0,
     0.693_147_180_559_208_2,
     7.371_002_565_167_799e-13

@@ -14,8 +14,12 @@ pub trait Kernels: Sized {
     fn decay_kernel(self) -> Self;
     fn ln_kernel(self) -> Self;
     fn ln_1p_kernel(self) -> Self;
+    /// `(ln(1 + t/w), 1 / (w + t))`, `self` the `t ≥ 0`, with two divisions; `t/w` is finite.
+    fn choice_kernel(self, weight: Self) -> (Self, Self);
     fn sigmoid_kernel(self) -> Self;
     fn softplus_kernel(self) -> Self;
+    /// Whether there is neither NaN nor infinity.
+    fn all_finite(values: &[Self]) -> bool;
 }
 
 macro_rules! kernels {
@@ -43,13 +47,13 @@ macro_rules! kernels {
 
                 #[inline(always)]
                 fn decay_kernel(self) -> Self {
-                    let x = if self < LOWEST_NORMAL { LOWEST_NORMAL } else { self };
-                    let rounded = x * core::$float::consts::LOG2_E + ROUNDER;
-                    let exponent = rounded - ROUNDER;
-                    let rest = x - exponent * core::$float::consts::LN_2;
-                    let value = 1.0 + (rest + rest * rest * polynomial_in_halves(DECAY, rest));
-                    let value = value * power_of_two(rounded);
-                    if self < LOWEST_NORMAL { 0.0 } else { value }
+                    let x = self * core::$float::consts::LOG2_E;
+                    // 2^−BIAS comes out as 0.
+                    let x = if x < -(BIAS as $float) { -(BIAS as $float) } else { x };
+                    let biased = x + (ROUNDER + BIAS as $float);
+                    let rest = x - (biased - (ROUNDER + BIAS as $float));
+                    let value = 1.0 + rest * polynomial_in_halves(DECAY, rest);
+                    value * $float::from_bits(biased.to_bits() << FRACTION)
                 }
 
                 #[inline(always)]
@@ -58,7 +62,7 @@ macro_rules! kernels {
                     let lifted = if subnormal { self * LIFT } else { self };
                     let lift = if subnormal { (FRACTION + 1) as $float } else { 0.0 };
                     let (exponent, excess) = split(lifted);
-                    let value = logarithm(exponent - lift, excess, 0.0);
+                    let value = logarithm(exponent - lift, excess, excess / (2.0 + excess), 0.0);
                     let value = if self > 0.0 { value } else { $float::NAN };
                     let value = if self == 0.0 { $float::NEG_INFINITY } else { value };
                     if self == $float::INFINITY { $float::INFINITY } else { value }
@@ -66,17 +70,27 @@ macro_rules! kernels {
 
                 #[inline(always)]
                 fn ln_1p_kernel(self) -> Self {
-                    // 1 + x = sum + error, exactly.
-                    let sum = 1.0 + self;
-                    let one = sum - self;
-                    let error = (self - (sum - one)) + (1.0 - one);
+                    let (sum, error) = one_plus(self);
                     let (exponent, excess) = split(sum);
-                    let value = logarithm(exponent, excess, error / sum);
+                    let value = logarithm(exponent, excess, excess / (2.0 + excess), error / sum);
                     let value = if self > -1.0 { value } else { $float::NAN };
                     let value = if self == -1.0 { $float::NEG_INFINITY } else { value };
                     // Either zero is itself, and infinity too.
                     let unchanged = (self == 0.0) | (self == $float::INFINITY);
                     if unchanged { self } else { value }
+                }
+
+                #[inline(always)]
+                fn choice_kernel(self, weight: Self) -> (Self, Self) {
+                    let (x, total) = (self / weight, weight + self);
+                    let (sum, error) = one_plus(x);
+                    let (exponent, excess) = split(sum);
+                    // One division for two: neither factor is far from the other's size.
+                    let twice = 2.0 + excess;
+                    let inverse = 1.0 / (total * twice);
+                    let reciprocal = inverse * twice;
+                    let ratio = excess * (inverse * total);
+                    (logarithm(exponent, excess, ratio, error * (weight * reciprocal)), reciprocal)
                 }
 
                 #[inline(always)]
@@ -90,6 +104,13 @@ macro_rules! kernels {
                 fn softplus_kernel(self) -> Self {
                     let positive = if self > 0.0 { self } else { 0.0 };
                     positive + (-self.abs()).exp_kernel().ln_1p_kernel()
+                }
+
+                #[inline(always)]
+                fn all_finite(values: &[Self]) -> bool {
+                    // Without their signs, bits are in the order of the numbers; and integers may be compared in any order.
+                    let largest = values.iter().fold(0, |largest, value| (value.to_bits() << 1).max(largest));
+                    largest < $float::INFINITY.to_bits() << 1
                 }
             }
 
@@ -108,11 +129,18 @@ macro_rules! kernels {
                 (exponent, mantissa - 1.0)
             }
 
-            /// `k ln 2 + ln(1 + f) + low`.
+            /// `1 + x = sum + error`, exactly.
             #[inline(always)]
-            fn logarithm(exponent: $float, excess: $float, low: $float) -> $float {
-                // With s = f / (2 + f): ln(1 + f) = f − f²/2 + s (f²/2 + s² P(s²)), its large terms first.
-                let ratio = excess / (2.0 + excess);
+            fn one_plus(x: $float) -> ($float, $float) {
+                let sum = 1.0 + x;
+                let one = sum - x;
+                (sum, (x - (sum - one)) + (1.0 - one))
+            }
+
+            /// `k ln 2 + ln(1 + f) + low`; `ratio` is `s = f / (2 + f)`.
+            #[inline(always)]
+            fn logarithm(exponent: $float, excess: $float, ratio: $float, low: $float) -> $float {
+                // ln(1 + f) = f − f²/2 + s (f²/2 + s² P(s²)), its large terms first.
                 let square = ratio * ratio;
                 let half = 0.5 * excess * excess;
                 let tail = ratio * (half + square * polynomial(LN, square)) + (exponent * LN_2_LOW + low);

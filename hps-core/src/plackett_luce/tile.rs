@@ -3,7 +3,7 @@
 
 use super::logistic::within_reach;
 use crate::lanes::LANES;
-use crate::math::{decay, exp, ln_1p};
+use crate::math::{choice, decay, exp};
 use crate::scalar::Scalar;
 use crate::tile::Lane;
 
@@ -43,8 +43,8 @@ pub(crate) fn values_and_gradients<F: Scalar>(
     for (weights, tails) in choosing.iter_mut().zip(tails.iter()) {
         for lane in 0..LANES {
             let (weight, tail) = (weights[lane], tails[lane]);
-            let reciprocal = F::one() / (weight + tail);
-            values[lane] = values[lane] + ln_1p(tail / weight);
+            let (cost, reciprocal) = choice(tail, weight);
+            values[lane] = values[lane] + cost;
             weights[lane] = factor * weight * before[lane] - tail * reciprocal;
             before[lane] = before[lane] + reciprocal;
         }

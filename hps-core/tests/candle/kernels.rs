@@ -42,7 +42,8 @@ fn every_loss_equals_its_closed_form() {
     for (number, loss) in losses().iter().enumerate() {
         for responses in [fewest_responses(loss), 5, 9] {
             let spread = SPREADS[(number + responses) % SPREADS.len()];
-            let rows = rows(&mut generator, responses, 3, spread);
+            let rows = rows(&mut generator, responses, 3, spread).into_iter();
+            let rows: Vec<_> = rows.map(|(row, sample)| (row.suited_to(loss), sample)).collect();
             let batch: Vec<_> = rows.iter().map(|(row, sample)| row.responses_for(loss, *sample)).collect();
             worst = worst.max(worst_error(loss, &batch));
 

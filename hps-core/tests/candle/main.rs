@@ -1,5 +1,9 @@
-//! Candle's tensors as columns: each operation against dual numbers, every loss against its closed form.
+//! Candle's tensors as columns: each operation against dual numbers, every loss against its closed form; and of any row,
+//! closed form, dual numbers and autograd against each other.
 
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../properties/definition.rs"]
+mod definition;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../properties/generator.rs"]
 mod generator;
@@ -8,6 +12,7 @@ mod generator;
 mod losses;
 
 mod absent;
+mod any_row;
 mod batch;
 mod kernels;
 mod operations;

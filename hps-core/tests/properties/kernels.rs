@@ -1,67 +1,19 @@
 //! The closed forms against the definitions, and f32 against f64.
 
+use crate::definition::{LIKELIHOOD, SUPERVISED, definition, kernel, size};
 use crate::generator::{Generator, Row};
 use crate::losses::{fewest_responses, losses};
 use crate::tolerance;
-use hps_core::{Dual, Loss, Pair, Preference, Responses, Reward, Scalar, Tensor};
-use std::convert::Infallible;
+use hps_core::{Dual, Loss, Pair, Preference, Responses, Reward};
 
 const ROWS: usize = 1500;
-/// The index that stands for the supervised target's log-probability.
-const SUPERVISED: usize = usize::MAX - 1;
-/// The index that stands for the preferred response's log-probability per token.
-const LIKELIHOOD: usize = usize::MAX - 2;
 const SPREADS: [f64; 3] = [0.1, 3.0, 60.0];
-
-/// Value, score gradient and scores of the closed form.
-fn kernel<F: Scalar>(loss: &Loss, row: &Responses<'_, F>) -> (F, Vec<F>, Vec<F>) {
-    let mut scratch = vec![F::nan(); loss.scratch_len(row.count())];
-    let mut gradient = vec![F::nan(); row.count()];
-    let mut scores = gradient.clone();
-    let value = loss.value_and_score_gradient(row, &mut scratch, &mut gradient).unwrap();
-    loss.scores(row, &mut scores).unwrap();
-    (value, gradient, scores)
-}
 
 /// All but smoothed comparisons far beyond their target, SLiC-HF's supervised term, and likelihoods, which these rows
 /// have above 1.
 fn is_never_negative(loss: &Loss) -> bool {
     let smoothed = matches!(loss.pair(), Pair::Logistic { label_smoothing, .. } if label_smoothing > 0.0);
     !smoothed && !matches!(loss.preference(), Preference::Slic(_)) && loss.likelihood() == 0.0
-}
-
-/// What an entry's error is a share of: the entry itself where the loss is made of probabilities, all that went into it
-/// where it is a difference of divergences, squares or weighted pairs.
-fn size(loss: &Loss, value: f64, gradient: &[f64], entry: f64) -> f64 {
-    match (loss.pair(), loss.preference()) {
-        (Pair::Logistic { .. }, preference) if !matches!(preference, Preference::Lipo(_)) => 1.0 + entry.abs(),
-        _ => gradient.iter().fold(1.0 + value.abs(), |size, entry| size.max(1.0 + entry.abs())),
-    }
-}
-
-/// Value and derivative by score `direction` of the definition, over any tensor made from a number and a derivative.
-fn definition<T>(loss: &Loss, row: &Responses<'_, f64>, scores: &[f64], make: impl Fn(usize, f64) -> T) -> T
-where
-    T: Tensor<Error = Infallible>,
-{
-    let mut constants = vec![f64::NAN; loss.constant_count(row.count())];
-    loss.constants(row, &mut constants).unwrap();
-    let read: Vec<usize> = match (row.sample(), row.samples()) {
-        (Some(sample), _) => vec![0, sample],
-        (_, Some(samples)) => std::iter::once(0).chain(samples.iter().copied()).collect(),
-        _ => (0..row.count()).collect(),
-    };
-    let mut columns: Vec<T> = read.into_iter().map(|index| make(index, scores[index])).collect();
-    if let Preference::Slic(_) = loss.preference() {
-        columns.push(make(SUPERVISED, row.supervised().unwrap()));
-    }
-    if loss.likelihood() > 0.0 {
-        columns.push(make(LIKELIHOOD, row.policy()[0] / f64::from(row.lengths()[0])));
-    }
-    // No score has this index, so these are constants.
-    let constants: Vec<T> = constants.into_iter().map(|constant| make(usize::MAX, constant)).collect();
-    let Ok(value) = loss.over(&columns, &constants).unwrap().value();
-    value
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What must hold for any row: kernels against definitions, limits, refusals, names, draws.
 
 mod batch;
+mod definition;
 #[cfg(feature = "bytemuck")]
 mod descriptor;
 mod draws;
