@@ -7,6 +7,9 @@ use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Preference};
 use std::path::Path;
 
+/// A loss with another number in it.
+type Change = fn(Loss, f64) -> Result<Loss, hps_core::Error>;
+
 impl TrainOptions {
     /// The loss, with all that is set of it.
     ///
@@ -31,7 +34,7 @@ impl TrainOptions {
     /// The same; `place` says where an option was given.
     pub(super) fn loss_at(&self, place: impl Fn(&str) -> Option<String>) -> Result<Loss> {
         let mut loss = self.estimated().map_err(|error| placed(error, place("estimator")))?;
-        let numbers: [(&str, Option<f64>, fn(Loss, f64) -> Result<Loss, hps_core::Error>); 8] = [
+        let numbers: [(&str, Option<f64>, Change); 8] = [
             ("beta", self.beta, Loss::with_beta),
             ("label_smoothing", self.label_smoothing, Loss::with_label_smoothing),
             ("margin", self.margin, Loss::with_margin),

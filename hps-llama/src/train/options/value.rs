@@ -68,6 +68,7 @@ impl fmt::Display for Given {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Given::Text(text) => write!(out, "{text:?}"),
+            Given::Word(text) if text.is_empty() => out.write_str("\"\""),
             Given::Word(text) | Given::Number(text) => out.write_str(text),
             Given::Truth(truth) => write!(out, "{truth}"),
             Given::List(entries) => {
