@@ -79,6 +79,27 @@ pub fn read(path: impl AsRef<Path>) -> Result<Dataset> {
     }
 }
 
+/// Reads several files as one. The ids go on from file to file, so that no two rows share their draws.
+///
+/// # Errors
+/// See [`read`]; and more rows than have ids.
+pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Dataset> {
+    let mut all = Dataset::default();
+    for path in paths {
+        let path = path.as_ref();
+        let before = all.rows.len() + all.dropped.total();
+        let data = read(path)?;
+        all.dropped.merge(&data.dropped);
+        for row in data.rows {
+            let id = before.checked_add(row.id() as usize).and_then(|id| u32::try_from(id).ok());
+            let message = || format!("the files together have more than {} rows", u32::MAX);
+            let id = id.ok_or_else(|| Error::new(ErrorKind::Row, message()).at(path.display()))?;
+            all.rows.push(row.with_id(id));
+        }
+    }
+    Ok(all)
+}
+
 /// The line's JSON, or what is wrong with it and at which column.
 fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| {

@@ -16,7 +16,7 @@ pub enum Reason {
     Diverged,
     /// A prompt with one of its responses has more tokens than allowed.
     TooLong,
-    /// Nothing is left of a response after truncation.
+    /// Nothing is left of the prompt or of a response after truncation.
     EmptyAfterTruncation,
 }
 

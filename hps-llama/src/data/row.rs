@@ -126,6 +126,10 @@ impl Row {
         Ok(Ok(Row { id, place, prompt, responses, rewards }))
     }
 
+    pub(super) fn with_id(self, id: u32) -> Self {
+        Row { id, ..self }
+    }
+
     /// What the sampler's draws for this row are keyed by: its line in the file, from 0, before any drop.
     pub fn id(&self) -> u32 {
         self.id

@@ -86,6 +86,11 @@ impl TrainConfig {
         tried.map(drop).map_err(|source| Error::new(ErrorKind::Option, message()).because(source))
     }
 
+    /// Updates of a run over `examples` rows: each epoch's last one may have fewer prompts.
+    pub fn total_steps(&self, examples: usize) -> u64 {
+        examples.div_ceil(self.prompts_per_step().max(1)) as u64 * u64::from(self.num_train_epochs)
+    }
+
     /// Prompts an update.
     pub(super) fn prompts_per_step(&self) -> usize {
         self.per_device_train_batch_size.saturating_mul(self.gradient_accumulation_steps)

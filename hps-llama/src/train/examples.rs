@@ -1,5 +1,7 @@
 //! Rows as tokens, ready to be drawn from.
 
+use super::options::TruncationMode;
+use super::truncation::{Fit, Truncation};
 use crate::chat::Chat;
 use crate::data::{Dataset, Dropped, Reason, Row};
 use crate::pack::Group;
@@ -63,24 +65,50 @@ impl Example {
     }
 }
 
+/// A data set's rows as tokens.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Tokenized {
+    /// The rows that are left, in order.
+    pub examples: Vec<Example>,
+    /// How many were dropped, those of the data set among them.
+    pub dropped: Dropped,
+    /// How many of those left were cut.
+    pub truncated: usize,
+}
+
 /// Tokenises the rows of a data set; those with a sequence longer than `max_length` are dropped and counted.
 ///
 /// # Errors
 /// See [`Example::new`]; and a data set none of whose rows is left.
 pub fn tokenize(data: &Dataset, chat: &Chat, max_length: usize) -> Result<(Vec<Example>, Dropped)> {
-    let mut dropped = data.dropped;
-    let mut examples = Vec::with_capacity(data.rows.len());
+    let truncation = Truncation { max_length, mode: TruncationMode::Drop };
+    tokenize_truncated(data, chat, truncation).map(|tokenized| (tokenized.examples, tokenized.dropped))
+}
+
+/// The same, with rows beyond a length dropped or cut as `truncation` says.
+///
+/// # Errors
+/// See [`tokenize`].
+pub fn tokenize_truncated(data: &Dataset, chat: &Chat, truncation: Truncation) -> Result<Tokenized> {
+    let mut tokenized =
+        Tokenized { examples: Vec::with_capacity(data.rows.len()), dropped: data.dropped, truncated: 0 };
     for row in &data.rows {
-        let example = Example::new(row, chat)?;
-        if example.longest() > max_length {
-            dropped.add(Reason::TooLong);
-        } else {
-            examples.push(example);
+        let mut example = Example::new(row, chat)?;
+        match truncation.apply(&mut example.group) {
+            Fit::TooLong => tokenized.dropped.add(Reason::TooLong),
+            Fit::Empty => tokenized.dropped.add(Reason::EmptyAfterTruncation),
+            Fit::Identical => tokenized.dropped.add(Reason::Identical),
+            fit => {
+                tokenized.truncated += usize::from(fit == Fit::Cut);
+                tokenized.examples.push(example);
+            }
         }
     }
-    if examples.is_empty() {
-        let message = format!("no row is left to train on with a `max_length` of {max_length}; {dropped}");
+    if tokenized.examples.is_empty() {
+        let Tokenized { dropped, .. } = tokenized;
+        let message = format!("no row is left to train on with a `max_length` of {}; {dropped}", truncation.max_length);
         return Err(Error::new(ErrorKind::Row, message));
     }
-    Ok((examples, dropped))
+    Ok(tokenized)
 }

@@ -1,0 +1,54 @@
+//! The flags of `hps train`: one for each option of the library's table.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use hps_llama::train::options::{OptionInfo, TrainOptions};
+
+/// What was given, `(name, texts)`, as [`TrainOptions::read`] takes it.
+#[derive(Debug, Clone, Default)]
+pub struct Flags(pub Vec<(String, Vec<String>)>);
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        command.args(TrainOptions::table().iter().map(flag))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Flags::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let given = TrainOptions::table().into_iter().filter_map(|option| {
+            let texts: Vec<String> = matches.get_many::<String>(option.name)?.cloned().collect();
+            Some((option.name.to_string(), texts))
+        });
+        self.0 = given.collect();
+        Ok(())
+    }
+}
+
+fn flag(option: &OptionInfo) -> Arg {
+    let help = match &option.default {
+        Some(default) => format!("{} [default: {}]", option.help, default.trim_matches('"')),
+        None => option.help.to_string(),
+    };
+    let arg = Arg::new(option.name).long(option.name).help(help).help_heading(option.group);
+    let arg = match option.name.replace('_', "-") {
+        dashed if dashed != option.name => arg.alias(dashed),
+        _ => arg,
+    };
+    // `--gamma -5`; `--gamma=-inf` needs its sign of equality.
+    let arg = arg.value_name("VALUE").allow_negative_numbers(true);
+    match option {
+        OptionInfo { switch: true, .. } => arg.num_args(0..=1).default_missing_value("true"),
+        OptionInfo { list: true, .. } => arg.num_args(1..).action(ArgAction::Append),
+        _ => arg,
+    }
+}

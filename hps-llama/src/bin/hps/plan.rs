@@ -1,0 +1,135 @@
+//! What a run is going to do, before it does it.
+
+use crate::rows::Rows;
+use hps_llama::Result;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::config::LlamaConfig;
+use hps_llama::lora::{Lora, LoraConfig};
+use hps_llama::parameter::Parameter;
+use hps_llama::train::TrainConfig;
+use hps_llama::train::options::{TrainOptions, TruncationMode};
+use std::fmt;
+
+/// The plan's lines, each a subject and what there is to say of it.
+#[derive(Debug)]
+pub struct Plan(Vec<(&'static str, String)>);
+
+impl Plan {
+    /// Of these options on these rows.
+    pub fn new(options: &TrainOptions, config: &TrainConfig, model: &LlamaConfig, rows: &Rows) -> Result<Plan> {
+        let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
+        if let Some(gamma) = gamma(config, rows.examples.len()) {
+            lines.push(("gamma", gamma));
+        }
+        lines.extend([
+            ("rows", counts(options, rows)),
+            ("tokens", tokens(options, rows)),
+            ("updates", updates(config, rows.examples.len())),
+            ("trained", trained(options, model)?),
+        ]);
+        Ok(Plan(lines))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:8} {line}"))
+    }
+}
+
+/// Its name, and the hyperparameters it has.
+fn loss(options: &TrainOptions, config: &TrainConfig) -> String {
+    let beta = config.loss.beta().map(|beta| format!("beta {beta}"));
+    let others = TrainOptions::table().into_iter().filter(|option| {
+        option.group == "loss" && !["loss_type", "beta", "gamma", "gamma_schedule", "estimator"].contains(&option.name)
+    });
+    let set = others.filter_map(|option| {
+        let value = options.value(option.name)?;
+        Some(format!("{} {}", option.name, value.trim_matches('"')))
+    });
+    let parts: Vec<String> = beta.into_iter().chain(set).collect();
+    format!("{}: {}", config.loss, if parts.is_empty() { "no hyperparameters".into() } else { parts.join(", ") })
+}
+
+/// The schedule with its first and last value; nothing for a loss that does not weigh its negatives.
+fn gamma(config: &TrainConfig, examples: usize) -> Option<String> {
+    config.loss.gamma()?;
+    let count = examples * config.num_train_epochs as usize;
+    let (first, last) = (config.gamma_schedule.at(0, count), config.gamma_schedule.at(count.saturating_sub(1), count));
+    Some(format!("{}: {first} at the first prompt, {last} at the last", config.gamma_schedule))
+}
+
+fn counts(options: &TrainOptions, rows: &Rows) -> String {
+    let Rows { examples, held_out, read, dropped, truncated } = rows;
+    let mut line = format!("{} to train on, of {}; {dropped}", thousands(examples.len()), thousands(*read));
+    if options.truncation_mode != TruncationMode::Drop {
+        line += &format!("; truncated ({}): {}", options.truncation_mode, thousands(*truncated));
+    }
+    if !held_out.is_empty() {
+        line += &format!("; {} to evaluate on", thousands(held_out.len()));
+    }
+    line
+}
+
+fn tokens(options: &TrainOptions, rows: &Rows) -> String {
+    let prompt: usize = rows.examples.iter().map(|example| example.group.prompt.len()).sum();
+    let responses: usize = rows.examples.iter().flat_map(|example| &example.group.responses).map(Vec::len).sum();
+    let longest = rows.examples.iter().map(|example| example.longest()).max().unwrap_or(0);
+    format!(
+        "{} in prompts, each once, and {} in responses: {}; the longest sequence has {} of {}",
+        thousands(prompt),
+        thousands(responses),
+        thousands(prompt + responses),
+        thousands(longest),
+        thousands(options.max_length)
+    )
+}
+
+fn updates(config: &TrainConfig, examples: usize) -> String {
+    let (batch, accumulation) = (config.per_device_train_batch_size, config.gradient_accumulation_steps);
+    format!(
+        "{} in {} of {} prompts ({batch} a micro-batch, {accumulation} micro-batches an update)",
+        thousands(config.total_steps(examples) as usize),
+        if config.num_train_epochs == 1 { "1 epoch".into() } else { format!("{} epochs", config.num_train_epochs) },
+        thousands(batch.saturating_mul(accumulation)),
+    )
+}
+
+fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
+    let size = |parameters: &[Parameter], r: usize| -> usize {
+        let shapes = parameters.iter().map(|parameter| parameter.shape(model, r));
+        shapes.map(|(rows, columns)| rows * columns).sum()
+    };
+    let all = size(&Parameter::of_model(model), 0);
+    let lora: Option<LoraConfig> = match &options.adapter_name_or_path {
+        Some(folder) => Some(Lora::from_folder(&Cpu, model, folder, options.seed)?.config().clone()),
+        None => options.lora(),
+    };
+    let Some(lora) = lora else { return Ok(format!("all {} parameters", thousands(all))) };
+    let modules: Vec<&str> = lora.target_modules.iter().map(|module| module.name()).collect();
+    let start = match &options.adapter_name_or_path {
+        Some(folder) => format!(", from {}", folder.display()),
+        None => String::new(),
+    };
+    Ok(format!(
+        "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}{start}",
+        thousands(size(&lora.parameters(model), lora.r)),
+        thousands(all),
+        lora.r,
+        lora.lora_alpha,
+        modules.join(", ")
+    ))
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,17 @@
+//! Options of a run, as people give them: a TOML file, and flags of the same names.
+//!
+//! Names are transformers', TRL's and PEFT's where they have one. Each option is defined once, in a table that makes the
+//! struct, the flags of `hps train` and the table of the README.
+
+mod choice;
+mod convert;
+mod limit;
+mod nearest;
+mod preset;
+mod read;
+mod table;
+mod value;
+mod write;
+
+pub use choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
+pub use table::{OptionInfo, TrainOptions};

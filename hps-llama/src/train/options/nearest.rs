@@ -1,0 +1,46 @@
+//! The known name nearest to one that is not known.
+
+use hps_core::Loss;
+
+/// Names further away than this are no help: Jaro–Winkler similarity, 1 for equal names.
+const SIMILAR: f64 = 0.8;
+
+/// What TRL calls a loss, and what it is called here.
+const TRL_NAMES: [(&str, &str); 5] = [
+    ("sigmoid", "dpo-bt"),
+    ("ipo", "ipo-bt"),
+    ("exo_pair", "exo-bt"),
+    ("nca_pair", "nca-bt"),
+    ("sppo_hard", "sppo-bt"),
+];
+
+/// The most similar of some names, if it is similar enough.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let similarity = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), known);
+    let scored = known.into_iter().map(|known| (similarity(known), known));
+    scored.filter(|(score, _)| *score >= SIMILAR).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, name)| name)
+}
+
+/// `; did you mean …?`, or nothing.
+pub(super) fn question(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// The loss whose name is most similar, or that TRL calls so.
+pub(super) fn loss(name: &str) -> Option<String> {
+    if let Some((_, here)) = TRL_NAMES.iter().find(|(theirs, _)| *theirs == name) {
+        return Some((*here).into());
+    }
+    let names = losses();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// Names of all losses: every `<reward>-<model>` that parses, and the whole ones. Of `top1`, `top2`, … three.
+fn losses() -> Vec<String> {
+    const REWARDS: [&str; 10] = ["dpo", "kto", "simpo", "rdpo", "orpo", "cpo", "exo", "nca", "ipo", "sppo"];
+    const MODELS: [&str; 11] =
+        ["bt", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted", "swepo", "top1", "top2", "top3"];
+    const WHOLE: [&str; 7] = ["exo-rw", "nca-k", "infonca-k", "sppo-soft-bt", "slic", "hinge", "lipo"];
+    let pairs = REWARDS.iter().flat_map(|reward| MODELS.iter().map(move |model| format!("{reward}-{model}")));
+    pairs.filter(|name| name.parse::<Loss>().is_ok()).chain(WHOLE.map(String::from)).collect()
+}

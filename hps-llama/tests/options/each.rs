@@ -1,0 +1,114 @@
+//! Every option: another value than the default, by file and by flag, and what it changes.
+
+use crate::given::{by_both, by_file, by_flags};
+use hps_llama::train::options::TrainOptions;
+use std::collections::BTreeSet;
+
+/// Where an option's effect shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shows {
+    /// In what the trainer or the adapter is asked for.
+    Run,
+    /// In what the program reads and writes: its tests.
+    Program,
+}
+use Shows::{Program, Run};
+
+/// Name, value in TOML, the same as a flag, and what has to be given with it.
+const CASES: &[(&str, &str, &str, &str, Shows)] = &[
+    ("task", "'sft'", "sft", "", Program),
+    ("preset", "'official-code'", "official-code", "", Run),
+    ("model_name_or_path", "'models/tiny'", "models/tiny", "", Program),
+    ("adapter_name_or_path", "'adapter'", "adapter", "", Program),
+    ("data", "['a.jsonl', 'b.jsonl']", "a.jsonl|b.jsonl", "", Program),
+    ("eval_data", "'a.jsonl'", "a.jsonl", "", Program),
+    ("eval_share", "0.1", "0.1", "", Program),
+    ("max_length", "1_024", "1024", "", Program),
+    ("truncation_mode", "'keep_end'", "keep_end", "", Program),
+    ("shuffle", "false", "false", "", Run),
+    ("seed", "18446744073709551615", "18446744073709551615", "", Run),
+    ("loss_type", "'exo-pl'", "exo-pl", "", Run),
+    ("beta", "1", "1", "", Run),
+    ("label_smoothing", "0.1", "0.1", "", Run),
+    ("margin", "0.5", "0.5", "", Run),
+    ("alpha", "0.02", "0.02", "loss_type = 'rdpo-bt'", Run),
+    ("temperature", "0.5", "0.5", "loss_type = 'exo-rw'", Run),
+    ("likelihood", "1e-1", "1e-1", "", Run),
+    ("preference_weight", "0.5", "0.5", "", Run),
+    ("gamma", "-2.5", "-2.5", "", Run),
+    ("gamma_schedule", "'constant:-inf'", "constant:-inf", "", Run),
+    ("estimator", "'expected'", "expected", "", Run),
+    ("negative_scale", "'count'", "count", "", Run),
+    ("tie_policy", "'mask-max'", "mask-max", "", Run),
+    ("learning_rate", "1e-4", "1e-4", "", Run),
+    ("lr_scheduler_type", "'linear'", "linear", "", Run),
+    ("warmup_ratio", "0.1", "0.1", "", Run),
+    ("num_train_epochs", "3", "3", "", Run),
+    ("per_device_train_batch_size", "4", "4", "", Run),
+    ("gradient_accumulation_steps", "16", "16", "", Run),
+    ("weight_decay", "0.01", "0.01", "", Run),
+    ("max_grad_norm", "inf", "inf", "", Run),
+    ("adam_beta1", "0.8", "0.8", "", Run),
+    ("adam_beta2", "0.95", "0.95", "", Run),
+    ("adam_epsilon", "1e-6", "1e-6", "", Run),
+    ("use_peft", "false", "false", "", Run),
+    ("lora_r", "0x10", "16", "", Run),
+    ("lora_alpha", "32", "32", "", Run),
+    ("lora_dropout", "0.05", "0.05", "", Run),
+    ("lora_target_modules", "['v_proj', 'o_proj']", "v_proj,o_proj", "", Run),
+    ("use_rslora", "true", "true", "", Run),
+    ("output_dir", "'out'", "out", "", Program),
+    ("overwrite_output_dir", "true", "true", "", Program),
+    ("logging_steps", "5", "5", "", Program),
+    ("eval_steps", "5", "5", "eval_share = 0.1", Program),
+    ("save_steps", "5", "5", "", Program),
+    ("save_total_limit", "2", "2", "save_steps = 5", Program),
+    ("resume_from_checkpoint", "'out/checkpoint-5'", "out/checkpoint-5", "", Program),
+    ("report_to", "['tensorboard', 'html']", "tensorboard,html", "", Program),
+];
+
+/// What a run is asked to do.
+fn run(options: &TrainOptions) -> String {
+    format!("{:?} {:?}", options.config().expect("a run"), options.lora())
+}
+
+#[test]
+fn every_option_is_tried() {
+    let tried: BTreeSet<&str> = CASES.iter().map(|case| case.0).collect();
+    let known: BTreeSet<&str> = TrainOptions::table().iter().map(|option| option.name).collect();
+    assert_eq!((tried.len(), tried), (CASES.len(), known));
+}
+
+#[test]
+fn a_flag_says_what_the_file_says() {
+    for (name, toml, flag, with, _) in CASES {
+        let by_file = by_file(&format!("{with}\n{name} = {toml}\n")).unwrap_or_else(|error| panic!("{error}"));
+        let by_flag = by_both(with, &[(name, flag)]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(by_file, by_flag, "{name}");
+    }
+}
+
+#[test]
+fn every_option_has_an_effect() {
+    for (name, toml, _, with, shows) in CASES {
+        let (before, after) =
+            (by_file(with).expect("options"), by_file(&format!("{with}\n{name} = {toml}")).expect("options"));
+        assert_ne!(before.value(name), after.value(name), "{name}");
+        assert_eq!(*shows == Run, run(&before) != run(&after), "{name}: {}", run(&after));
+        // And on nothing else of the options; a preset is there to.
+        let others = TrainOptions::table().into_iter().filter(|option| option.name != *name && *name != "preset");
+        for other in others {
+            assert_eq!(before.value(other.name), after.value(other.name), "{name} changes {}", other.name);
+        }
+    }
+}
+
+#[test]
+fn defaults_are_the_trainers() {
+    use hps_llama::lora::LoraConfig;
+    use hps_llama::train::TrainConfig;
+    let options = by_flags(&[]).expect("nothing is wrong with nothing");
+    assert_eq!(options, TrainOptions::default());
+    assert_eq!(options.config().expect("a run"), TrainConfig::default());
+    assert_eq!(options.lora(), Some(LoraConfig::default()));
+}

@@ -1,0 +1,10 @@
+//! Options of a run: every one has an effect or is refused, by file as by flag.
+
+mod each;
+mod given;
+mod precedence;
+mod presets;
+mod readme;
+mod refusals;
+mod truncation;
+mod written;

@@ -1,0 +1,172 @@
+//! What is refused, in what words.
+
+use crate::given::{by_both, by_file, by_flags, refusal};
+use hps_llama::ErrorKind;
+use hps_llama::train::options::TrainOptions;
+use std::path::Path;
+
+/// A file and the whole of what is said of it.
+const FILES: &[(&str, &str)] = &[
+    ("seed = 1\n\nlearning_rat = 1", "train.toml:3: unknown key `learning_rat`; did you mean `learning_rate`?"),
+    ("lr = 1", "train.toml:1: unknown key `lr`"),
+    ("[lora]\nr = 8", "train.toml:1: unknown key `lora`; did you mean `lora_r`?"),
+    ("beta = 'high'", "train.toml:1: `beta` is \"high\"; it takes a number"),
+    ("\nbeta = '0.1'", "train.toml:2: `beta` is \"0.1\"; it takes a number"),
+    ("beta = nan", "train.toml:1: `beta` is nan; it takes a number"),
+    ("learning_rate = true", "train.toml:1: `learning_rate` is true; it takes a number"),
+    ("learning_rate = 0", "train.toml:1: `learning_rate` is 0; it is greater than 0"),
+    ("learning_rate = inf", "train.toml:1: `learning_rate` is inf; it is greater than 0"),
+    ("learning_rate = 1e999", "train.toml:1: `learning_rate` is 1e999; it takes a number"),
+    ("warmup_ratio = 1.5", "train.toml:1: `warmup_ratio` is 1.5; it lies in [0, 1]"),
+    ("weight_decay = -0.1", "train.toml:1: `weight_decay` is -0.1; it is at least 0"),
+    ("max_grad_norm = 0", "train.toml:1: `max_grad_norm` is 0; it is greater than 0"),
+    ("adam_beta2 = 1", "train.toml:1: `adam_beta2` is 1; it lies in [0, 1)"),
+    ("adam_epsilon = 0.0", "train.toml:1: `adam_epsilon` is 0.0; it is greater than 0"),
+    ("num_train_epochs = 0", "train.toml:1: `num_train_epochs` is 0; it is at least 1"),
+    ("num_train_epochs = 1.5", "train.toml:1: `num_train_epochs` is 1.5; it takes a whole number from 0 to 4294967295"),
+    ("seed = -1", "train.toml:1: `seed` is -1; it takes a whole number from 0 to 18446744073709551615"),
+    ("max_length = 0", "train.toml:1: `max_length` is 0; it is at least 1"),
+    ("lora_r = 0", "train.toml:1: `lora_r` is 0; it is at least 1"),
+    ("lora_alpha = inf", "train.toml:1: `lora_alpha` is inf; it is finite"),
+    ("lora_dropout = 1.0", "train.toml:1: `lora_dropout` is 1.0; it lies in [0, 1)"),
+    (
+        "lora_target_modules = ['q_proj', 'qproj']",
+        "train.toml:1: `lora_target_modules` is [\"q_proj\", \"qproj\"]; it takes q_proj, k_proj, v_proj, o_proj, \
+         gate_proj, up_proj, down_proj or all-linear, or a list of them",
+    ),
+    ("shuffle = 1", "train.toml:1: `shuffle` is 1; it takes true or false"),
+    ("data = 3", "train.toml:1: `data` is 3; it takes a path, or a list of them"),
+    ("output_dir = ''", "train.toml:1: `output_dir` is \"\"; it takes a path"),
+    ("output_dir = 2026-11-25", "train.toml:1: `output_dir` is a date; it takes a path"),
+    ("seed = { a = 1 }", "train.toml:1: `seed` is a table; it takes a whole number from 0 to 18446744073709551615"),
+    ("task = 'dpo'", "train.toml:1: `task` is \"dpo\"; it takes preference, sft or reward"),
+    ("preset = 'papers'", "train.toml:1: `preset` is \"papers\"; it takes paper or official-code"),
+    (
+        "lr_scheduler_type = 'cos'",
+        "train.toml:1: `lr_scheduler_type` is \"cos\"; it takes cosine, linear or constant_with_warmup",
+    ),
+    ("eval_share = 0.9", "train.toml:1: `eval_share` is 0.9; it lies in (0, 0.5]"),
+    (
+        "report_to = 'wandb'",
+        "train.toml:1: `report_to` is \"wandb\"; it takes none, tensorboard, html or all, or a list of them",
+    ),
+    (
+        "loss_type = 'dpo-hpss'",
+        "train.toml:1: `loss_type` is `dpo-hpss`, and no loss has this name; did you mean `dpo-hps`?",
+    ),
+    (
+        "loss_type = 'sigmoid'",
+        "train.toml:1: `loss_type` is `sigmoid`, and no loss has this name; did you mean `dpo-bt`?",
+    ),
+    ("loss_type = 'zzz'", "train.toml:1: `loss_type` is `zzz`, and no loss has this name"),
+    ("loss_type = 1", "train.toml:1: `loss_type` is 1; it takes the name of a loss"),
+    (
+        "seed = 1\nbeta = 0.1\nloss_type = 'slic'",
+        "train.toml:2: `beta` is 0.1 with `loss_type` slic: unsupported: the loss has no beta",
+    ),
+    ("beta = -1", "train.toml:1: `beta` is -1.0 with `loss_type` dpo-hps: beta = -1 is outside (0, inf)"),
+    (
+        "loss_type = 'dpo-bt'\ngamma_schedule = 'continuous'",
+        "train.toml:2: `gamma_schedule` is \"continuous\" with `loss_type` dpo-bt: unsupported: only hps weighs its negatives",
+    ),
+    (
+        "loss_type = 'dpo-pl'\nestimator = 'full'",
+        "train.toml:2: `estimator` is full with `loss_type` dpo-pl, which has no such form",
+    ),
+    (
+        "negative_scale = 0",
+        "train.toml:1: `negative_scale` is 0.0 with `loss_type` dpo-hps: negative scale = 0 is outside (0, inf)",
+    ),
+    (
+        "gamma = 1\ngamma_schedule = 'continuous'",
+        "train.toml:1: `gamma` and `gamma_schedule` are both given; `gamma` is the constant one",
+    ),
+    (
+        "use_peft = false\nlora_r = 4",
+        "train.toml:2: `lora_r` is given, but `use_peft` is false: all weights are trained",
+    ),
+    (
+        "use_peft = false\nadapter_name_or_path = 'a'",
+        "train.toml:2: `adapter_name_or_path` is given, but `use_peft` is false: all weights are trained",
+    ),
+    (
+        "adapter_name_or_path = 'a'\nlora_alpha = 8",
+        "train.toml:2: `lora_alpha` is given, but the adapter in a has its own",
+    ),
+    (
+        "eval_data = 'a'\neval_share = 0.1",
+        "train.toml:2: `eval_share` and `eval_data` are both given; one of them is read",
+    ),
+    (
+        "eval_steps = 5",
+        "train.toml:1: `eval_steps` is given, but neither `eval_data` nor `eval_share` says on which rows",
+    ),
+    ("save_total_limit = 5", "train.toml:1: `save_total_limit` is given, but `save_steps` does not say when to save"),
+];
+
+#[test]
+fn files_are_refused_with_line_and_key() {
+    for (toml, expected) in FILES {
+        assert_eq!(refusal(by_file(toml)), *expected, "{toml}");
+    }
+}
+
+#[test]
+fn the_first_mistake_is_told() {
+    assert!(refusal(by_file("zzz = 1\naaa = 1")).starts_with("train.toml:1: unknown key `zzz`"));
+}
+
+#[test]
+fn what_is_not_toml_is_placed() {
+    let cases =
+        [("beta = 0.1\nseed = ", "train.toml:2: not TOML: "), ("beta = 1\nbeta = 2", "train.toml:2: not TOML: ")];
+    for (toml, beginning) in cases {
+        let message = refusal(by_file(toml));
+        assert!(message.starts_with(beginning), "{message}");
+    }
+}
+
+#[test]
+fn flags_are_refused_by_name() {
+    let cases = [
+        (("learning_rat", "1"), "command line: unknown flag `learning_rat`; did you mean `learning_rate`?"),
+        (("learning_rate", "fast"), "command line: `learning_rate` is fast; it takes a number"),
+        (("seed", "-1"), "command line: `seed` is -1; it takes a whole number from 0 to 18446744073709551615"),
+        (("data", ""), "command line: `data` is \"\"; it takes a path, or a list of them"),
+    ];
+    for (flag, expected) in cases {
+        assert_eq!(refusal(by_flags(&[flag])), expected);
+    }
+    // A flag is at fault where a flag makes the contradiction.
+    let message = refusal(by_both("loss_type = 'dpo-bt'", &[("gamma", "1")]));
+    assert_eq!(
+        message,
+        "command line: `gamma` is 1.0 with `loss_type` dpo-bt: unsupported: only hps weighs its negatives"
+    );
+}
+
+/// The trainer draws neither several samples nor a supervised response.
+#[test]
+fn losses_that_are_not_trained_are_refused() {
+    for toml in ["loss_type = 'slic'", "loss_type = 'dpo-hps-multi'"] {
+        let message = refusal(by_file(toml));
+        let name = toml.split('\'').nth(1).expect("a name");
+        assert!(message.starts_with(&format!("train.toml:1: `loss_type` {name} is not trained here: ")), "{message}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = TrainOptions::read(Some(Path::new("nowhere/train.toml")), &[]).expect_err("there is none");
+    assert_eq!((error.kind(), error.place()), (ErrorKind::Io, Some("nowhere/train.toml")));
+}
+
+#[test]
+fn what_a_run_needs_is_asked_for() {
+    let options = TrainOptions::default();
+    let said = [options.model().map(drop), options.files().map(drop), options.output().map(drop)];
+    let said = said.map(|result| result.expect_err("it is missing").to_string());
+    let expected = ["model_name_or_path", "data", "output_dir"]
+        .map(|name| format!("`{name}` is missing; it is given in the file or as `--{name}`"));
+    assert_eq!(said, expected);
+}

@@ -1,0 +1,111 @@
+//! What the program refuses, in one line, with nothing written.
+
+use crate::program::{Folder, data, hps, refused};
+
+#[test]
+fn files_name_line_and_key() {
+    let folder = Folder::new("learning_rat = 1");
+    let path = folder.argument("options.toml");
+    assert_eq!(refused(&[&path]), format!("{path}:7: unknown key `learning_rat`; did you mean `learning_rate`?"));
+}
+
+#[test]
+fn unknown_flags_get_the_nearest() {
+    let ended = hps(&["train", "--learning_rat", "1"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.error.contains("a similar argument exists: '--learning_rate'"), "{}", ended.error);
+}
+
+#[test]
+fn values_are_refused_with_the_option() {
+    let folder = Folder::new("");
+    let path = folder.argument("options.toml");
+    let cases: &[(&[&str], &str)] = &[
+        (&["--learning_rate", "fast"], "command line: `learning_rate` is fast; it takes a number"),
+        (&["--learning-rate", "-1"], "command line: `learning_rate` is -1; it is greater than 0"),
+        (
+            &["--loss_type", "dpo-hsp"],
+            "command line: `loss_type` is `dpo-hsp`, and no loss has this name; did you mean `dpo-hps`?",
+        ),
+        (&["--task", "sft"], "`task` is sft, which is not trained yet; preference is"),
+        (&["--task", "reward"], "`task` is reward, which is not trained yet; preference is"),
+    ];
+    for (flags, expected) in cases {
+        assert_eq!(refused(&[&[path.as_str()], *flags].concat()), *expected);
+    }
+}
+
+#[test]
+fn missing_files_are_named() {
+    let folder = Folder::new("");
+    let path = folder.argument("options.toml");
+    let cases: &[(&[&str], &str)] = &[
+        (&["nowhere.toml"], "nowhere.toml: cannot be read: "),
+        (&[&path, "--data", "nowhere.jsonl"], "nowhere.jsonl: cannot be read: "),
+        (&[&path, "--model_name_or_path", "nowhere"], "nowhere/"),
+        (&[&path, "--adapter_name_or_path", "nowhere"], "nowhere/adapter_config.json: cannot be read: "),
+        (&["--seed", "1"], "`model_name_or_path` is missing; "),
+        (&["--model_name_or_path", "tests/data/models/tiny"], "`data` is missing; "),
+    ];
+    for (arguments, beginning) in cases {
+        let message = refused(arguments);
+        assert!(message.starts_with(beginning), "{message}");
+    }
+    let rows = data("trl-sigmoid/preferences.jsonl").display().to_string();
+    let message = refused(&["--model_name_or_path", "tests/data/models/tiny", "--data", &rows]);
+    assert_eq!(message, "`output_dir` is missing; it is given in the file or as `--output_dir`");
+}
+
+#[test]
+fn rows_none_of_which_is_left_are_refused() {
+    let folder = Folder::new("");
+    let path = folder.argument("options.toml");
+    let cases = [
+        ("drop", "no row is left to train on with a `max_length` of 3; dropped: 24 too long"),
+        ("keep_start", "no row is left to train on with a `max_length` of 3; dropped: 24 empty after truncation"),
+        ("keep_end", "no row is left to train on with a `max_length` of 3; dropped: 24 empty after truncation"),
+    ];
+    for (mode, expected) in cases {
+        assert_eq!(refused(&[&path, "--max_length", "3", "--truncation_mode", mode]), expected);
+    }
+    let message = refused(&[&path, "--eval_share", "0.01", "--dry_run"]);
+    assert_eq!(message, "`eval_share` is 0.01 of 24 rows, so none is held out");
+    let ties = folder.argument("ties.jsonl");
+    std::fs::write(&ties, r#"{"prompt": "a", "responses": ["b", "c"], "rewards": [1, 1]}"#).expect("a file");
+    let message = refused(&[&path, "--data", &ties]);
+    assert_eq!(message, "no row is left to train on with a `max_length` of 2048; dropped: 1 tied");
+}
+
+/// A trained adapter is not its own reference, and the base is not it.
+#[test]
+fn an_adapter_that_changes_the_base_is_refused() {
+    let folder = Folder::new("");
+    let adapter = "tests/data/models/tiny/adapter-11";
+    let message = refused(&[&folder.argument("options.toml"), "--adapter_name_or_path", adapter]);
+    assert!(message.starts_with(&format!("{adapter}: `base_model.model.model.layers.0.")), "{message}");
+    assert!(
+        message.contains("is not 0, so this adapter changes the base and the base is not its reference"),
+        "{message}"
+    );
+    assert!(!folder.path("out").exists());
+}
+
+/// What has no effect yet is not passed over.
+#[test]
+fn options_without_effect_are_refused() {
+    let folder = Folder::new("");
+    let path = folder.argument("options.toml");
+    let cases: &[(&[&str], &str)] = &[
+        (&["--eval_data", "tests/data/hh.jsonl.gz"], "`eval_data` is \"tests/data/hh.jsonl.gz\""),
+        (&["--eval_share", "0.1"], "`eval_share` is 0.1"),
+        (&["--save_steps", "5"], "`save_steps` is 5"),
+        (&["--resume_from_checkpoint"], "`resume_from_checkpoint` is true"),
+        (&["--report_to", "tensorboard,html"], "`report_to` is [\"tensorboard\", \"html\"]"),
+        (&["--logging_steps", "5"], "`logging_steps` is 5"),
+    ];
+    for (flags, expected) in cases {
+        let message = refused(&[&[path.as_str()], *flags].concat());
+        assert_eq!(message, format!("{expected}, which has no effect on a run yet"));
+    }
+    assert!(!folder.path("out").exists());
+}
