@@ -13,7 +13,7 @@ use hps_llama::backend::{Backend, Precision};
 use hps_llama::chat::Chat;
 use hps_llama::config::LlamaConfig;
 use hps_llama::data::{Message, Prompt, Response};
-use hps_llama::model::{Gradients, Llama, Policy};
+use hps_llama::model::{Activations, Gradients, Llama, Policy};
 use hps_llama::pack::{Group, Packed};
 use hps_llama::train::{AdamW, AdamWConfig, Schedule, SchedulerType};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -80,7 +80,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             .map(|(document, row)| group(&chat, &document, row))
             .collect::<Result<Vec<_>, _>>()?;
         let batch = policy.model.batch(&Packed::shared(&groups))?;
-        let pass = policy.forward(&batch, step)?;
+        let pass = policy.forward(&batch, step, Activations::Keep)?;
         let log_probs = Cpu.download(pass.log_probs())?;
         let loss = -log_probs.iter().map(|number| f64::from(*number)).sum::<f64>() / log_probs.len() as f64;
         let coefficients = vec![-1.0 / log_probs.len() as f32; log_probs.len()];

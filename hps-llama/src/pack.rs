@@ -21,6 +21,46 @@ impl Group {
     pub fn tokens(&self) -> usize {
         self.prompt.len() + self.responses.iter().map(Vec::len).sum::<usize>()
     }
+
+    /// Tokens a forward pass computes: the last of a response predicts nothing.
+    pub fn computed_tokens(&self) -> usize {
+        self.prompt.len() + self.responses.iter().map(|response| response.len().saturating_sub(1)).sum::<usize>()
+    }
+
+    /// Where each response's tokens lie among those of all responses, one after another.
+    pub fn scored(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        let range = |response: &Vec<u32>| {
+            end += response.len();
+            end - response.len()..end
+        };
+        self.responses.iter().map(range).collect()
+    }
+
+    /// The responses cut into runs of `tokens` at most; a response is never cut, so one that is longer runs alone.
+    ///
+    /// ```
+    /// use hps_llama::pack::Group;
+    /// let group = Group { row: 0, prompt: vec![1], responses: vec![vec![7; 3], vec![7; 2], vec![7; 9], vec![7]] };
+    /// assert_eq!(group.chunks(5), [0..2, 2..3, 3..4]);
+    /// ```
+    pub fn chunks(&self, tokens: usize) -> Vec<Range<usize>> {
+        let mut chunks: Vec<Range<usize>> = Vec::new();
+        let mut left = 0;
+        for (index, response) in self.responses.iter().enumerate() {
+            match chunks.last_mut() {
+                Some(chunk) if response.len() <= left => {
+                    chunk.end = index + 1;
+                    left -= response.len();
+                }
+                _ => {
+                    chunks.push(index..index + 1);
+                    left = tokens.saturating_sub(response.len());
+                }
+            }
+        }
+        chunks
+    }
 }
 
 /// A packed sequence and what is asked of it.
@@ -48,19 +88,15 @@ impl Packed {
     pub fn shared(groups: &[Group]) -> Packed {
         let mut packed = Packed::default();
         for group in groups {
-            let prompt = packed.tokens.len();
-            packed.segment(&group.prompt, 0, (prompt, prompt), [group.row, 0]);
-            let end = packed.tokens.len();
-            let ranges = (1..)
-                .zip(&group.responses)
-                .map(|(segment, response)| packed.response(response, (prompt, end), [group.row, segment]))
-                .collect();
-            packed.responses.push(ranges);
-            let all = packed.tokens.len();
-            for token in prompt..end {
-                packed.spans[4 * token + 3] = all as u32;
-            }
+            packed.group(group, 0..group.responses.len());
         }
+        packed
+    }
+
+    /// Packs some of a group's responses after its prompt, each with the identity it has among all.
+    pub fn chunk(group: &Group, responses: Range<usize>) -> Packed {
+        let mut packed = Packed::default();
+        packed.group(group, responses);
         packed
     }
 
@@ -104,6 +140,20 @@ impl Packed {
     /// Whether there is nothing to compute.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    fn group(&mut self, group: &Group, responses: Range<usize>) {
+        let prompt = self.tokens.len();
+        self.segment(&group.prompt, 0, (prompt, prompt), [group.row, 0]);
+        let end = self.tokens.len();
+        let ranges = responses
+            .map(|index| self.response(&group.responses[index], (prompt, end), [group.row, index as u32 + 1]))
+            .collect();
+        self.responses.push(ranges);
+        let all = self.tokens.len();
+        for token in prompt..end {
+            self.spans[4 * token + 3] = all as u32;
+        }
     }
 
     fn segment(&mut self, tokens: &[u32], position: usize, prefix: (usize, usize), identity: [u32; 2]) {

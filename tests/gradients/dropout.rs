@@ -8,7 +8,7 @@ use crate::tolerance::SLOPE;
 use candle_core::Tensor;
 use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
-use hps_llama::model::{Batch, Policy};
+use hps_llama::model::{Activations, Batch, Policy};
 use hps_llama::pack::{Group, Packed};
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ impl Place {
 }
 
 fn log_probs(policy: &Policy<Cpu>, batch: &Batch<Cpu>, step: u64) -> Vec<f32> {
-    let pass = policy.forward(batch, step).expect("a forward");
+    let pass = policy.forward(batch, step, Activations::Keep).expect("a forward");
     Cpu.download(pass.log_probs()).expect("numbers")
 }
 

@@ -3,7 +3,7 @@
 use crate::tolerance::Tolerance;
 use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
-use hps_llama::model::{Gradients, Policy};
+use hps_llama::model::{Activations, Gradients, Policy};
 use hps_llama::pack::Packed;
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ pub fn accumulate(
     gradients: &mut Gradients<Cpu>,
 ) -> Vec<f64> {
     let batch = policy.model.batch(packed).expect("a batch");
-    let pass = policy.forward(&batch, step).expect("a forward");
+    let pass = policy.forward(&batch, step, Activations::Keep).expect("a forward");
     let log_probs = Cpu.download(pass.log_probs()).expect("numbers").into_iter().map(f64::from).collect();
     policy.backward(&batch, pass, coefficients, gradients).expect("a backward");
     log_probs

@@ -1,7 +1,7 @@
 //! Gradients of the whole model: `∂/∂W Σ_t c_t log p_t` for every trained weight `W`, any coefficients `c`.
 //!
 //! They are held against candle's autograd on a Llama written out in f64, against finite differences where dropout is
-//! on, and against themselves in other packings.
+//! on, and against themselves in other packings and by other routes.
 
 mod accumulation;
 mod adapter;
@@ -12,6 +12,7 @@ mod groups;
 mod oracle;
 mod packing;
 mod policy;
+mod routes;
 #[path = "../support/mod.rs"]
 mod support;
 mod tolerance;

@@ -1,9 +1,8 @@
 //! One prompt shared by its responses is the same as one a response, and groups in one sequence as groups alone.
 
-use crate::adapter::{StoredAdapter, on_all_projections};
 use crate::evaluation::Evaluation;
 use crate::groups::{coefficients, of_responses, several};
-use crate::policy::{MODELS, full, lora, with_adapter};
+use crate::policy::{MODELS, dropping, full, lora};
 use crate::tolerance::PACKING;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::Policy;
@@ -11,11 +10,6 @@ use hps_llama::pack::{Group, Packed};
 
 /// An optimiser step, which keys dropout.
 const STEP: u64 = 7;
-
-/// The dropout test's policy: all projections adapted, three entries in ten dropped.
-fn dropping(model: &str) -> Policy<Cpu> {
-    with_adapter(&StoredAdapter::trained(model, on_all_projections(0.3), 31))
-}
 
 fn assert_shared_is_separate(policy: &Policy<Cpu>, model: &str, responses: usize, what: &str) {
     let groups = [of_responses(model, responses)];

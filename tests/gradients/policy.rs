@@ -1,6 +1,6 @@
 //! The policies that are differentiated.
 
-use crate::adapter::StoredAdapter;
+use crate::adapter::{StoredAdapter, on_all_projections};
 use crate::support;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::{Llama, Policy};
@@ -22,4 +22,9 @@ pub fn lora(model: &str) -> Policy<Cpu> {
 /// A stored adapter trained.
 pub fn with_adapter(adapter: &StoredAdapter) -> Policy<Cpu> {
     Policy { adapter: Some(adapter.load()), ..support::policy(&adapter.model, None) }
+}
+
+/// The dropout tests' policy: all projections adapted, three entries in ten dropped.
+pub fn dropping(model: &str) -> Policy<Cpu> {
+    with_adapter(&StoredAdapter::trained(model, on_all_projections(0.3), 31))
 }

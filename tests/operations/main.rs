@@ -28,7 +28,8 @@ macro_rules! conformance {
                 dropout: dropout_is_philox, dropout_drops_its_rate, dropout_does_not_see_the_packing,
                     dropout_is_its_own_adjoint;
                 rotary: rotation_agrees, rotate_agrees;
-                attention: attention_agrees, attention_agrees_at_large_scores, attention_ignores_what_is_not_seen;
+                attention: attention_agrees, attention_of_the_last_tokens_agrees, attention_agrees_at_large_scores,
+                    attention_ignores_what_is_not_seen;
                 attention_decode: decode_attention_agrees, decode_attention_is_a_row_of_attention;
                 head: log_probs_agree, log_probs_agree_at_huge_logits, a_row_without_a_coefficient_does_not_count;
                 head_tiles: log_probs_agree_across_tiles;
@@ -38,7 +39,8 @@ macro_rules! conformance {
                     a_sample_is_where_the_cumulative_probability_passes, samples_follow_the_softmax;
                 refusals: a_token_outside_the_table_is_refused, a_row_outside_the_array_is_refused,
                     a_target_outside_the_vocabulary_is_refused, a_missing_target_is_refused,
-                    malformed_spans_are_refused, missing_spans_are_refused, cache_rows_that_do_not_exist_are_refused;
+                    malformed_spans_are_refused, missing_spans_are_refused, a_first_query_inside_a_segment_is_refused,
+                    cache_rows_that_do_not_exist_are_refused;
             }
         }
     };

@@ -9,7 +9,7 @@ use crate::tolerance::{GRADIENT_NORM, REWARD};
 use hps_core::{GammaSchedule, NegativeSampler, Position, Responses, TiePolicy};
 use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
-use hps_llama::model::{Gradients, Policy};
+use hps_llama::model::{Activations, Gradients, Policy};
 use hps_llama::pack::Packed;
 use hps_llama::train::{Example, TrainConfig};
 
@@ -24,7 +24,7 @@ fn by_hand(policy: &Policy<Cpu>, examples: &[Example], config: &TrainConfig) -> 
     for Example { group, rewards, .. } in examples {
         let packed = Packed::separate(std::slice::from_ref(group));
         let batch = policy.model.batch(&packed).expect("a batch");
-        let pass = policy.forward(&batch, 0).expect("a forward");
+        let pass = policy.forward(&batch, 0, Activations::Keep).expect("a forward");
         let base = policy.base_log_probs(&batch).expect("log-probs");
         let ranges = &packed.responses[0];
         let sums = |array| -> Vec<f64> {

@@ -11,12 +11,14 @@ mod dropout;
 mod lists;
 mod losses;
 mod margins;
+mod memory;
 mod negatives;
 mod options;
 mod policy;
 mod reference;
 mod refusals;
 mod report;
+mod routes;
 mod run;
 mod schedule;
 #[path = "../support/mod.rs"]

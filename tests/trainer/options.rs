@@ -33,6 +33,7 @@ fn counts_and_rates_are_checked() {
         ("num_train_epochs", |config| config.num_train_epochs = 0),
         ("per_device_train_batch_size", |config| config.per_device_train_batch_size = 0),
         ("gradient_accumulation_steps", |config| config.gradient_accumulation_steps = 0),
+        ("chunk_tokens", |config| config.chunk_tokens = Some(0)),
     ]);
 }
 

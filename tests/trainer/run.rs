@@ -22,6 +22,7 @@ pub fn config(loss: &str) -> TrainConfig {
         adamw: AdamWConfig::default(),
         shuffle: false,
         seed: 7,
+        ..TrainConfig::default()
     }
 }
 

@@ -144,7 +144,10 @@ pub trait Backend: Debug + Clone + Send + Sync {
     /// Rotary embedding of every head in `x`: the pair `(i, i + dimension/2)` turns by its angle, back if `inverse`.
     fn rotate(&self, x: Self::Array, rotation: &Self::Array, dimension: usize, inverse: bool) -> Result<Self::Array>;
 
-    /// `o = softmax(q kᵀ / sqrt(dimension)) v` over each token's spans, and its log-sum-exp `[tokens, query heads]`.
+    /// `o = softmax(q kᵀ / sqrt(dimension)) v` over each token's spans, and its log-sum-exp `[queries, query heads]`.
+    ///
+    /// Every token has a key, a value and four numbers of `spans`. Where there are fewer queries than keys, they are those
+    /// of the last tokens, whole segments: the keys before them were computed by another pass.
     fn attention(
         &self,
         q: &Self::Array,
@@ -153,7 +156,7 @@ pub trait Backend: Debug + Clone + Send + Sync {
         spans: &Self::Indices,
         heads: Heads,
     ) -> Result<Attended<Self::Array>>;
-    /// `(dq, dk, dv)` of [`Backend::attention`].
+    /// `(dq, dk, dv)` of [`Backend::attention`], each of the shape of `q`, `k` or `v`.
     #[allow(clippy::too_many_arguments)] // Each is a separate device array; a struct would only rename them.
     fn attention_backward(
         &self,
@@ -233,9 +236,9 @@ pub trait Backend: Debug + Clone + Send + Sync {
 /// What attention returns and its backward needs.
 #[derive(Debug)]
 pub struct Attended<A> {
-    /// `[tokens, query heads · dimension]`.
+    /// `[queries, query heads · dimension]`.
     pub output: A,
-    /// `ln Σ exp(score)` of each token and head: `[tokens, query heads]`.
+    /// `ln Σ exp(score)` of each query and head: `[queries, query heads]`.
     pub log_sum_exp: A,
 }
 

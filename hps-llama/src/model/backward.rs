@@ -3,9 +3,12 @@
 //! Written out, not recorded: the head's unit gradients times `c`, then each block's backward, top down. Frozen
 //! matrices get no gradient, and nothing below the lowest trained weight is computed.
 
+use super::attention::{Attention, OwnKeys};
+use super::block::Adaptation;
+use super::kept::Kept;
 use super::{Batch, Pass, Policy};
 use crate::Result;
-use crate::backend::Backend;
+use crate::backend::{Backend, LogProbs};
 use crate::parameter::Parameter;
 use std::collections::BTreeMap;
 
@@ -62,30 +65,67 @@ impl<B: Backend> Policy<B> {
         coefficients: &[f32],
         gradients: &mut Gradients<B>,
     ) -> Result<()> {
+        let Pass { blocks, last, hidden, scores, step } = pass;
+        let adaptation = self.adaptation(step);
+        let d_last = self.head_backward(batch, [&last, &hidden], scores, coefficients, gradients)?;
+        let dx = self.model.backend.gather_backward(&d_last, &batch.sources, batch.length)?;
+        drop([last, hidden, d_last]);
+        self.blocks_backward(batch, blocks, adaptation, dx, &mut OwnKeys::new(&self.model, batch), gradients)
+    }
+
+    /// The gradient of the last block's scored rows: the unit gradients times `c`, through the last norm.
+    pub(super) fn head_backward(
+        &self,
+        batch: &Batch<B>,
+        [last, hidden]: [&B::Array; 2],
+        scores: LogProbs<B::Array>,
+        coefficients: &[f32],
+        gradients: &mut Gradients<B>,
+    ) -> Result<B::Array> {
         let model = &self.model;
         let backend = &model.backend;
-        let adaptation = self.adaptation(pass.step);
         let c = backend.upload(coefficients, 1)?;
         if gradients.full {
             let head = model.get(model.head())?;
-            let gradient = backend.log_probs_weight_gradient(&pass.hidden, head, &batch.targets, &c)?;
+            let gradient = backend.log_probs_weight_gradient(hidden, head, &batch.targets, &c)?;
             gradients.add(backend, model.head(), gradient, 1.0)?;
         }
-        let unit = pass
-            .scores
+        let unit = scores
             .unit_gradient
             .ok_or_else(|| crate::Error::new(crate::ErrorKind::Device, "the forward pass left no unit gradient"))?;
         let d_hidden = backend.scale_rows(unit, &c)?;
-        let epsilon = model.config.rms_norm_eps;
-        let d_last = model.norm_backward(Parameter::FinalNorm, &d_hidden, &pass.last, epsilon, gradients)?;
-        let mut dx = Some(backend.gather_backward(&d_last, &batch.sources, batch.length)?);
-        for (block, kept) in pass.blocks.iter().enumerate().rev() {
-            let Some(dy) = dx else { break };
-            dx = model.block_backward(block, dy, kept, batch, adaptation, gradients)?;
+        model.norm_backward(Parameter::FinalNorm, &d_hidden, last, model.config.rms_norm_eps, gradients)
+    }
+
+    /// From the gradient of the last block's output down to the embedding; what was kept is freed on the way.
+    pub(super) fn blocks_backward(
+        &self,
+        batch: &Batch<B>,
+        mut blocks: Vec<Kept<B>>,
+        adaptation: Adaptation<'_, B>,
+        dx: B::Array,
+        attention: &mut dyn Attention<B>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        let model = &self.model;
+        let mut dx = Some(dx);
+        while let (Some(dy), Some(kept)) = (dx.take(), blocks.pop()) {
+            let block = blocks.len();
+            let activations = match kept {
+                Kept::Whole(activations) => activations,
+                Kept::Input { x, .. } => {
+                    let mut attend = |inputs: &[B::Array; 3], _| attention.forward(block, inputs);
+                    model.activations(block, x, batch, adaptation, &mut attend)?
+                }
+            };
+            dx = model.block_backward(block, dy, &activations, batch, adaptation, attention, gradients)?;
+            if block == 0 {
+                break;
+            }
         }
         if let (true, Some(dx)) = (gradients.full, dx) {
-            let gradient = backend.embed_gradient(&dx, &batch.tokens, model.config.vocab_size)?;
-            gradients.add(backend, Parameter::Embedding, gradient, 1.0)?;
+            let gradient = model.backend.embed_gradient(&dx, &batch.tokens, model.config.vocab_size)?;
+            gradients.add(&model.backend, Parameter::Embedding, gradient, 1.0)?;
         }
         Ok(())
     }

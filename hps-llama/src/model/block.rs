@@ -1,5 +1,6 @@
 //! One block and its projections, forward and backward.
 
+use super::attention::Attention;
 use super::{Batch, Gradients, Llama};
 use crate::Result;
 use crate::backend::{Attended, Backend, Heads};
@@ -26,10 +27,10 @@ impl<B: Backend> Copy for Adaptation<'_, B> {}
 pub(crate) struct BlockActivations<B: Backend> {
     pub x: B::Array,
     normed: B::Array,
-    q: B::Array,
-    k: B::Array,
-    v: B::Array,
-    attended: Attended<B::Array>,
+    pub(super) q: B::Array,
+    pub(super) k: B::Array,
+    pub(super) v: B::Array,
+    pub(super) attended: Attended<B::Array>,
     middle: B::Array,
     middle_normed: B::Array,
     gate: B::Array,
@@ -115,7 +116,7 @@ impl<B: Backend> Site<'_, B> {
 }
 
 impl<B: Backend> Llama<B> {
-    fn heads(&self) -> Heads {
+    pub(super) fn heads(&self) -> Heads {
         Heads {
             query: self.config.num_attention_heads,
             key_value: self.config.num_key_value_heads,
@@ -140,6 +141,21 @@ impl<B: Backend> Llama<B> {
         adaptation: Adaptation<'_, B>,
         attend: &mut Attend<'_, B>,
     ) -> Result<(B::Array, BlockActivations<B>)> {
+        let activations = self.activations(block, x, batch, adaptation, attend)?;
+        let inner = self.backend.swiglu(&activations.gate, &activations.up)?;
+        let down = Site { model: self, batch, adaptation, block }.project(Projection::Down, &inner)?;
+        Ok((self.backend.add_scaled(down, &activations.middle, 1.0)?, activations))
+    }
+
+    /// All of a block but its last projection: what its backward needs, and what is computed again if it was not kept.
+    pub(super) fn activations(
+        &self,
+        block: usize,
+        x: B::Array,
+        batch: &Batch<B>,
+        adaptation: Adaptation<'_, B>,
+        attend: &mut Attend<'_, B>,
+    ) -> Result<BlockActivations<B>> {
         let (backend, epsilon) = (&self.backend, self.config.rms_norm_eps);
         let site = Site { model: self, batch, adaptation, block };
         let normed = backend.rms_norm(&x, self.get(Parameter::InputNorm(block))?, epsilon)?;
@@ -149,46 +165,33 @@ impl<B: Backend> Llama<B> {
         let middle_normed = backend.rms_norm(&middle, self.get(Parameter::PostAttentionNorm(block))?, epsilon)?;
         let gate = site.project(Projection::Gate, &middle_normed)?;
         let up = site.project(Projection::Up, &middle_normed)?;
-        let inner = backend.swiglu(&gate, &up)?;
-        let output = backend.add_scaled(site.project(Projection::Down, &inner)?, &middle, 1.0)?;
         let [q, k, v] = inputs;
-        Ok((output, BlockActivations { x, normed, q, k, v, attended, middle, middle_normed, gate, up }))
+        Ok(BlockActivations { x, normed, q, k, v, attended, middle, middle_normed, gate, up })
     }
 
     /// The gradient of a block's input from that of its output; `None` if nothing below is trained.
-    pub(crate) fn block_backward(
+    #[allow(clippy::too_many_arguments)] // A pass's parts; a struct would only rename them.
+    pub(super) fn block_backward(
         &self,
         block: usize,
         dy: B::Array,
         kept: &BlockActivations<B>,
         batch: &Batch<B>,
         adaptation: Adaptation<'_, B>,
+        attention: &mut dyn Attention<B>,
         gradients: &mut Gradients<B>,
     ) -> Result<Option<B::Array>> {
         let (backend, epsilon) = (&self.backend, self.config.rms_norm_eps);
         let site = Site { model: self, batch, adaptation, block };
         let below = block > 0 || gradients.full;
 
-        let inner = backend.swiglu(&kept.gate, &kept.up)?;
-        let d_inner = required(site.backward(Projection::Down, &dy, &inner, true, gradients)?)?;
-        let [d_gate, d_up] = backend.swiglu_backward(&d_inner, &kept.gate, &kept.up)?;
-        let d_from_gate = required(site.backward(Projection::Gate, &d_gate, &kept.middle_normed, true, gradients)?)?;
-        let d_from_up = required(site.backward(Projection::Up, &d_up, &kept.middle_normed, true, gradients)?)?;
-        let d_normed = backend.add_scaled(d_from_gate, &d_from_up, 1.0)?;
+        let d_normed = self.feed_forward_backward(&site, &dy, kept, gradients)?;
         let gain = Parameter::PostAttentionNorm(block);
         let d_middle = self.norm_backward(gain, &d_normed, &kept.middle, epsilon, gradients)?;
         let d_middle = backend.add_scaled(d_middle, &dy, 1.0)?;
 
         let d_attended = required(site.backward(Projection::O, &d_middle, &kept.attended.output, true, gradients)?)?;
-        let [dq, dk, dv] = backend.attention_backward(
-            &d_attended,
-            &kept.q,
-            &kept.k,
-            &kept.v,
-            &kept.attended,
-            &batch.spans,
-            self.heads(),
-        )?;
+        let [dq, dk, dv] = attention.backward(block, &d_attended, kept)?;
         let unrotate = |x| backend.rotate(x, &batch.rotation, self.config.head_dim, true);
         let from_q = site.backward(Projection::Q, &unrotate(dq)?, &kept.normed, below, gradients)?;
         let from_k = site.backward(Projection::K, &unrotate(dk)?, &kept.normed, below, gradients)?;
@@ -197,6 +200,25 @@ impl<B: Backend> Llama<B> {
         let d_normed = backend.add_scaled(backend.add_scaled(from_q, &from_k, 1.0)?, &from_v, 1.0)?;
         let dx = self.norm_backward(Parameter::InputNorm(block), &d_normed, &kept.x, epsilon, gradients)?;
         backend.add_scaled(dx, &d_middle, 1.0).map(Some)
+    }
+
+    /// The gradient of the normed middle from that of the block's output. Its arrays, the widest, end with it.
+    fn feed_forward_backward(
+        &self,
+        site: &Site<'_, B>,
+        dy: &B::Array,
+        kept: &BlockActivations<B>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<B::Array> {
+        let backend = &self.backend;
+        let inner = backend.swiglu(&kept.gate, &kept.up)?;
+        let d_inner = required(site.backward(Projection::Down, dy, &inner, true, gradients)?)?;
+        drop(inner);
+        let [d_gate, d_up] = backend.swiglu_backward(&d_inner, &kept.gate, &kept.up)?;
+        drop(d_inner);
+        let from_gate = required(site.backward(Projection::Gate, &d_gate, &kept.middle_normed, true, gradients)?)?;
+        let from_up = required(site.backward(Projection::Up, &d_up, &kept.middle_normed, true, gradients)?)?;
+        backend.add_scaled(from_gate, &from_up, 1.0)
     }
 
     pub(super) fn norm_backward(

@@ -1,6 +1,8 @@
 //! From tokens to log-probs.
 
+use super::attention::{Attention, OwnKeys};
 use super::block::{Adaptation, BlockActivations};
+use super::kept::{Activations, Kept};
 use super::{Batch, Llama, Policy};
 use crate::Result;
 use crate::backend::{Backend, LogProbs};
@@ -9,7 +11,7 @@ use crate::parameter::Parameter;
 /// What a forward pass leaves for its backward.
 #[derive(Debug)]
 pub struct Pass<B: Backend> {
-    pub(super) blocks: Vec<BlockActivations<B>>,
+    pub(super) blocks: Vec<Kept<B>>,
     /// The rows of the last block's output that predict a scored token.
     pub(super) last: B::Array,
     /// `last`, normed: what the head reads.
@@ -31,11 +33,22 @@ impl<B: Backend> Llama<B> {
         &self,
         batch: &Batch<B>,
         adaptation: Adaptation<'_, B>,
+        keep: impl FnMut(BlockActivations<B>),
+    ) -> Result<B::Array> {
+        self.trunk_over(batch, adaptation, &OwnKeys::new(self, batch), keep)
+    }
+
+    /// The same over other keys than the batch's own.
+    pub(super) fn trunk_over(
+        &self,
+        batch: &Batch<B>,
+        adaptation: Adaptation<'_, B>,
+        attention: &dyn Attention<B>,
         mut keep: impl FnMut(BlockActivations<B>),
     ) -> Result<B::Array> {
         let mut x = self.backend.embed(self.get(Parameter::Embedding)?, &batch.tokens)?;
         for block in 0..self.config.num_hidden_layers {
-            let mut attend = |[q, k, v]: &[B::Array; 3], heads| self.backend.attention(q, k, v, &batch.spans, heads);
+            let mut attend = |inputs: &[B::Array; 3], _| attention.forward(block, inputs);
             let (output, activations) = self.block(block, x, batch, adaptation, &mut attend)?;
             keep(activations);
             x = output;
@@ -44,7 +57,7 @@ impl<B: Backend> Llama<B> {
     }
 
     /// The rows that predict scored tokens, before and after the last norm.
-    fn scored(&self, batch: &Batch<B>, x: &B::Array) -> Result<[B::Array; 2]> {
+    pub(super) fn scored(&self, batch: &Batch<B>, x: &B::Array) -> Result<[B::Array; 2]> {
         let last = self.backend.gather(x, &batch.sources)?;
         let hidden = self.backend.rms_norm(&last, self.get(Parameter::FinalNorm)?, self.config.rms_norm_eps)?;
         Ok([last, hidden])
@@ -76,14 +89,14 @@ impl<B: Backend> Policy<B> {
         self.score(batch, self.adapter_if(false))
     }
 
-    /// The training forward: dropout on, keyed by the optimiser step, activations kept.
+    /// The training forward: dropout on, keyed by the optimiser step; `activations` kept or computed again.
     ///
     /// # Errors
     /// The device failed.
-    pub fn forward(&self, batch: &Batch<B>, step: u64) -> Result<Pass<B>> {
+    pub fn forward(&self, batch: &Batch<B>, step: u64, activations: Activations) -> Result<Pass<B>> {
         let model = &self.model;
         let mut blocks = Vec::with_capacity(model.config.num_hidden_layers);
-        let x = model.trunk(batch, self.adaptation(step), |kept| blocks.push(kept))?;
+        let x = model.trunk(batch, self.adaptation(step), |block| blocks.push(activations.keep(block)))?;
         let [last, hidden] = model.scored(batch, &x)?;
         let head = model.get(model.head())?;
         let scores = model.backend.log_probs(&hidden, head, &batch.targets, true)?;

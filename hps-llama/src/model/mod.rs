@@ -3,12 +3,17 @@
 //! `x₀ = embed(tokens)`; each block adds `o_proj(attention(rope(q), rope(k), v))` of the normed `x`, then
 //! `down_proj(silu(gate) ⊙ up)` of the normed sum; `log p = log_softmax(head · norm(x))`.
 
+mod attention;
 mod backward;
 mod block;
+mod chunks;
 mod forward;
+mod kept;
 
 pub use backward::Gradients;
+pub use chunks::PromptPass;
 pub use forward::Pass;
+pub use kept::Activations;
 
 use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;
@@ -137,24 +142,32 @@ impl<B: Backend> Llama<B> {
     /// # Errors
     /// A token lies outside the vocabulary, or there is nothing to score.
     pub fn batch(&self, packed: &Packed) -> Result<Batch<B>> {
+        if packed.targets.is_empty() {
+            return Err(Error::new(ErrorKind::Tokens, "a batch has no token to score"));
+        }
+        self.batch_after(packed, 0)
+    }
+
+    /// Uploads a packed sequence without its first `before` tokens: keys of theirs are computed elsewhere.
+    ///
+    /// The spans keep those tokens; sources count from the last of them, as row 0.
+    pub(crate) fn batch_after(&self, packed: &Packed, before: usize) -> Result<Batch<B>> {
         let vocabulary = self.config.vocab_size;
         let all = packed.tokens.iter().chain(&packed.targets);
         if let Some(token) = all.clone().find(|&&token| token as usize >= vocabulary) {
             let message = format!("token {token} lies outside the model's vocabulary of {vocabulary}");
             return Err(Error::new(ErrorKind::Tokens, message));
         }
-        if packed.targets.is_empty() {
-            return Err(Error::new(ErrorKind::Tokens, "a batch has no token to score"));
-        }
         let backend = &self.backend;
-        let positions = backend.upload_indices(&packed.positions)?;
+        let first = before.saturating_sub(1) as u32;
+        let sources: Vec<u32> = packed.sources.iter().map(|source| source - first).collect();
         Ok(Batch {
-            length: packed.tokens.len(),
-            tokens: backend.upload_indices(&packed.tokens)?,
-            rotation: backend.rotation(&positions, &self.frequencies)?,
+            length: packed.tokens.len() - before,
+            tokens: backend.upload_indices(&packed.tokens[before..])?,
+            rotation: self.rotation(&packed.positions[before..])?,
             spans: backend.upload_indices(&packed.spans)?,
-            identities: backend.upload_indices(&packed.identities)?,
-            sources: backend.upload_indices(&packed.sources)?,
+            identities: backend.upload_indices(&packed.identities[3 * before..])?,
+            sources: backend.upload_indices(&sources)?,
             targets: backend.upload_indices(&packed.targets)?,
         })
     }

@@ -1,6 +1,6 @@
 //! What a run is asked to do.
 
-use super::{AdamWConfig, SchedulerType};
+use super::{ActivationPolicy, AdamWConfig, Route, SchedulerType};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Responses};
 
@@ -29,6 +29,15 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Keys the order of rows and the negatives drawn.
     pub seed: u64,
+    /// Bytes a step may take, weights and optimiser included; `None` for as many as it likes.
+    pub memory_budget: Option<u64>,
+    /// By which route a list reaches its gradient; both are exact.
+    pub route: Route,
+    /// Whether activations are kept or computed again.
+    pub activations: ActivationPolicy,
+    /// Tokens of the responses in a chunk, where they go in chunks; `None` for what the budget allows, or without one for
+    /// about the memory of a pair. A longer response is a chunk of its own.
+    pub chunk_tokens: Option<usize>,
 }
 
 impl Default for TrainConfig {
@@ -47,6 +56,10 @@ impl Default for TrainConfig {
             adamw: AdamWConfig::default(),
             shuffle: true,
             seed: 0,
+            memory_budget: None,
+            route: Route::Auto,
+            activations: ActivationPolicy::Auto,
+            chunk_tokens: None,
         }
     }
 }
@@ -64,6 +77,7 @@ impl TrainConfig {
             ("num_train_epochs", self.num_train_epochs as usize),
             ("per_device_train_batch_size", self.per_device_train_batch_size),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+            ("chunk_tokens", self.chunk_tokens.unwrap_or(1)),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return wrong(format!("`{name}` is 0; it is at least 1"));

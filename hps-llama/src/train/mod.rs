@@ -1,22 +1,29 @@
 //! Training: rows become tokens, log-probs, coefficients, gradients, and an adapter.
 
+mod bytes;
 mod config;
 mod examples;
+mod memory;
 mod metrics;
 mod optimizer;
 pub mod options;
+mod passes;
 mod reference;
 mod report;
+mod route;
 mod schedule;
 mod trainer;
 mod truncation;
 
+pub use bytes::Bytes;
 pub use config::TrainConfig;
 pub use examples::{Example, Tokenized, tokenize, tokenize_truncated};
+pub use memory::{ListShape, Memory, Plan};
 pub use metrics::StepLog;
 pub use optimizer::{AdamW, AdamWConfig};
 pub use reference::Reference;
-pub use report::Report;
+pub use report::{EventFile, Report, write_page};
+pub use route::{ActivationPolicy, Route};
 pub use schedule::{Schedule, SchedulerType};
 pub use trainer::Trainer;
 pub use truncation::Truncation;

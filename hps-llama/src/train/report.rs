@@ -1,5 +1,12 @@
 //! A run as people watch it: a progress bar, and a JSON line a step.
 
+mod chart;
+mod page;
+mod tensorboard;
+
+pub use page::write_page;
+pub use tensorboard::EventFile;
+
 use super::StepLog;
 use crate::{Error, ErrorKind, Result};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -1,9 +1,10 @@
 //! The loop: rows → log π and log π_ref → loss and coefficients → backward → AdamW.
 
-use super::{AdamW, Example, Reference, Schedule, StepLog, TrainConfig};
+use super::passes::{List, Passes};
+use super::{AdamW, Example, ListShape, Memory, Plan, Reference, Schedule, StepLog, TrainConfig};
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
-use crate::pack::{Group, Packed};
+use crate::pack::Group;
 use crate::{Error, ErrorKind, Result};
 use hps_core::{Loss, NegativeSampler, Philox, Position, Preference, Responses};
 
@@ -19,6 +20,9 @@ pub struct Trainer<B: Backend> {
     reference: Reference,
     optimizer: AdamW<B>,
     schedule: Schedule,
+    memory: Memory,
+    /// Of the example that takes most.
+    plan: Plan,
     /// Updates done.
     step: u64,
     num_tokens: u64,
@@ -29,7 +33,8 @@ impl<B: Backend> Trainer<B> {
     /// Prepares a run of the policy on the examples.
     ///
     /// # Errors
-    /// An option is out of its range, there are no examples, or the device failed.
+    /// An option is out of its range, there are no examples, one of them does not fit the memory budget, or the device
+    /// failed.
     pub fn new(policy: Policy<B>, examples: Vec<Example>, config: TrainConfig) -> Result<Self> {
         config.check()?;
         if examples.is_empty() {
@@ -45,7 +50,13 @@ impl<B: Backend> Trainer<B> {
             warmup_steps: (config.warmup_ratio * total_steps as f64).ceil() as u64,
             total_steps,
         };
-        let reference = Reference::of(&policy, &examples)?;
+        let memory = Memory::of(&policy, &config);
+        let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config.loss))))?;
+        let whole = |example: &Example| {
+            let plans = memory.plan(&[ListShape::from(&example.group)]);
+            plans.map_or(Some(1), |mut plans| plans.swap_remove(0).chunk_tokens)
+        };
+        let reference = Reference::of(&policy, &examples, whole)?;
         let optimizer = AdamW::new(&policy, config.adamw)?;
         Ok(Trainer {
             policy,
@@ -54,6 +65,8 @@ impl<B: Backend> Trainer<B> {
             reference,
             optimizer,
             schedule,
+            memory,
+            plan,
             step: 0,
             num_tokens: 0,
             order: Vec::new(),
@@ -68,6 +81,11 @@ impl<B: Backend> Trainer<B> {
     /// Ends the run and hands the policy back.
     pub fn into_policy(self) -> Policy<B> {
         self.policy
+    }
+
+    /// How the list that takes most memory will go through the model.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Updates in all.
@@ -132,61 +150,30 @@ impl<B: Backend> Trainer<B> {
         gradients: &mut Gradients<B>,
         log: &mut StepLog,
     ) -> Result<()> {
-        let mut groups = Vec::with_capacity(prompts.len());
-        let mut drawn = Vec::new();
+        let mut lists = Vec::with_capacity(prompts.len());
         for &prompt in prompts {
             let example = &self.examples[prompt];
-            let responses = self.draw(example, epoch, loss)?;
-            drawn.extend(responses.iter().map(|response| (prompt, *response)));
-            groups.push(Group {
-                row: example.group.row,
-                prompt: example.group.prompt.clone(),
-                responses: responses.iter().map(|response| example.group.responses[*response].clone()).collect(),
-            });
+            let drawn = self.draw(example, epoch, loss)?;
+            let responses = drawn.iter().map(|response| example.group.responses[*response].clone()).collect();
+            let group = Group { row: example.group.row, prompt: example.group.prompt.clone(), responses };
+            lists.push(List { example: prompt, drawn, group });
         }
-        let packed = Packed::shared(&groups);
-        let backend = self.policy.model.backend().clone();
-        let batch = self.policy.model.batch(&packed)?;
-        let reference = self.reference.log_probs(&self.policy, &batch, &drawn)?;
-        let pass = self.policy.forward(&batch, self.step)?;
-        let log_probs = backend.download(pass.log_probs())?;
-
-        let mut coefficients = vec![0.0f32; log_probs.len()];
-        let mut drawn = drawn.iter().map(|(_, response)| *response);
-        for ((&prompt, ranges), group) in prompts.iter().zip(&packed.responses).zip(&groups) {
-            let example = &self.examples[prompt];
-            let (policy, reference) = (Packed::sums(&log_probs, ranges), Packed::sums(&reference, ranges));
-            if let Some(log_prob) = policy.iter().chain(&reference).find(|log_prob| !log_prob.is_finite()) {
-                let message = format!("a response's log-prob is {log_prob} at step {}", self.step + 1);
-                return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
-            }
-            let lengths: Vec<u32> = ranges.iter().map(|range| range.len() as u32).collect();
-            let rewards: Vec<f64> = drawn.by_ref().take(ranges.len()).map(|index| example.rewards[index]).collect();
-            let mut row = Responses::new(&policy, &reference, &lengths, &rewards)
-                .map_err(|source| refused(source).at(&example.place))?;
-            if loss.reads_sample() {
-                row = row.with_sample_from(1, negatives(loss, &example.rewards)).map_err(refused)?;
-            }
-            let mut scratch = vec![0.0; loss.scratch_len(ranges.len())];
-            let mut gradient = vec![0.0; ranges.len()];
-            let value = loss
-                .value_and_gradient(&row, &mut scratch, &mut gradient)
-                .map_err(|source| refused(source).at(&example.place))?;
-            if !value.is_finite() {
-                let message = format!("the loss is {value} at step {}", self.step + 1);
-                return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
-            }
-            for (range, c) in ranges.iter().zip(&gradient) {
-                coefficients[range.clone()].fill((share * c) as f32);
-            }
-            let mut scores = vec![0.0; ranges.len()];
-            loss.scores(&row, &mut scores).map_err(refused)?;
-            log.add(share, value, &scores, &policy);
+        let shapes: Vec<ListShape> = lists.iter().map(|list| ListShape::from(&list.group)).collect();
+        let passes = Passes { policy: &self.policy, reference: &self.reference, step: self.step };
+        let mut weigh = |list: usize, policy: &[f64], reference: &[f64]| {
+            let list: &List = &lists[list];
+            let example = &self.examples[list.example];
+            weigh(loss, example, &list.drawn, policy, reference, share, log).map_err(|error| error.at(&example.place))
+        };
+        for plan in self.memory.plan(&shapes)? {
+            passes.differentiate(&lists, &plan, &mut weigh, gradients)?;
+        }
+        for List { group, .. } in &lists {
             let sequences: usize = group.responses.iter().map(|response| group.prompt.len() + response.len()).sum();
             self.num_tokens += sequences as u64;
+            log.computed_tokens += group.computed_tokens() as u64;
         }
-        log.computed_tokens += packed.len() as u64;
-        self.policy.backward(&batch, pass, &coefficients, gradients)
+        Ok(())
     }
 
     /// The responses of an example that the loss reads in this epoch, the preferred one first; only they are computed.
@@ -231,6 +218,54 @@ impl<B: Backend> Trainer<B> {
         let places: Vec<&str> = prompts.iter().map(|prompt| self.examples[*prompt].place.as_str()).collect();
         places.join(", ")
     }
+}
+
+/// The loss of one list at weight `share` of the step, into the log; returns `∂L/∂log π` of each response.
+fn weigh(
+    loss: &Loss,
+    example: &Example,
+    drawn: &[usize],
+    policy: &[f64],
+    reference: &[f64],
+    share: f64,
+    log: &mut StepLog,
+) -> Result<Vec<f32>> {
+    if let Some(log_prob) = policy.iter().chain(reference).find(|log_prob| !log_prob.is_finite()) {
+        let message = format!("a response's log-prob is {log_prob} at step {}", log.step);
+        return Err(Error::new(ErrorKind::NonFinite, message));
+    }
+    let lengths: Vec<u32> = drawn.iter().map(|index| example.group.responses[*index].len() as u32).collect();
+    let rewards: Vec<f64> = drawn.iter().map(|index| example.rewards[*index]).collect();
+    let mut row = Responses::new(policy, reference, &lengths, &rewards).map_err(refused)?;
+    if loss.reads_sample() {
+        row = row.with_sample_from(1, negatives(loss, &example.rewards)).map_err(refused)?;
+    }
+    let mut scratch = vec![0.0; loss.scratch_len(drawn.len())];
+    let mut gradient = vec![0.0; drawn.len()];
+    let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient).map_err(refused)?;
+    if !value.is_finite() {
+        return Err(Error::new(ErrorKind::NonFinite, format!("the loss is {value} at step {}", log.step)));
+    }
+    let mut scores = vec![0.0; drawn.len()];
+    loss.scores(&row, &mut scores).map_err(refused)?;
+    log.add(share, value, &scores, policy);
+    Ok(gradient.iter().map(|c| (share * c) as f32).collect())
+}
+
+/// The widest list that the loss may read of an example.
+fn widest_read(example: &Example, loss: &Loss) -> ListShape {
+    let mut shape = ListShape::from(&example.group);
+    match loss.preference() {
+        Preference::BradleyTerry => {
+            shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]]
+        }
+        Preference::Hps(_) if loss.reads_sample() => {
+            let longest = shape.responses[1..].iter().copied().max().unwrap_or(0);
+            shape.responses = vec![shape.responses[0], longest];
+        }
+        _ => {}
+    }
+    shape
 }
 
 /// How many negatives the one drawn stands for.

@@ -1,12 +1,13 @@
 //! Attention over spans, forward and backward.
 
-use crate::layout::{Layout, all, causal};
+use crate::layout::{Layout, Lengths, all, causal, groups};
 use crate::matrix::Matrix;
 use crate::plain::attention;
 use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::{Backend, Heads};
+use hps_llama::pack::Packed;
 
 pub const HEADS: [Heads; 5] = [
     Heads { query: 1, key_value: 1, dimension: 8 },
@@ -64,6 +65,22 @@ pub fn attention_agrees<B: Backend>(subject: &Subject<B>) {
         for heads in HEADS {
             let [q, k, v] = inputs(&mut draws, spans.len() / 4, heads);
             let dy = draws.matrix(q.rows, q.columns);
+            check(subject, [&q, &k, &v], &dy, &spans, heads);
+        }
+    }
+}
+
+/// Queries of the responses alone: the prompt's keys and values come from another pass.
+pub fn attention_of_the_last_tokens_agrees<B: Backend>(subject: &Subject<B>) {
+    let mut draws = Draws::new(93);
+    let layouts: [&[Lengths<'_>]; 4] =
+        [&[(5, &[0, 1])], &[(1, &[70, 2])], &[(130, &[0, 1, 67, 129, 17])], &[(64, &[64, 64])]];
+    for lengths in layouts {
+        let spans = Packed::shared(&groups(lengths)).spans;
+        let before = lengths[0].0;
+        for heads in HEADS {
+            let [all, k, v] = inputs(&mut draws, spans.len() / 4, heads);
+            let [q, dy] = [(); 2].map(|()| draws.matrix(all.rows - before, all.columns));
             check(subject, [&q, &k, &v], &dy, &spans, heads);
         }
     }

@@ -103,6 +103,18 @@ pub fn missing_spans_are_refused<B: Backend>(subject: &Subject<B>) {
     }
 }
 
+/// Fewer queries than keys are those of the last segments, whole ones.
+pub fn a_first_query_inside_a_segment_is_refused<B: Backend>(subject: &Subject<B>) {
+    let mut draws = Draws::new(156);
+    let spans = subject.indices(&causal(&[2, 4]));
+    let [k, v] = [(); 2].map(|()| subject.array(&draws.matrix(6, 4)));
+    for queries in [5, 3, 7] {
+        let q = subject.array(&draws.matrix(queries, 8));
+        let attended = subject.backend.attention(&q, &k, &v, &spans, HEADS);
+        refused(subject, "queries", attended.map(|attended| attended.output));
+    }
+}
+
 /// A sequence may not see another sequence's cache rows that do not exist.
 pub fn cache_rows_that_do_not_exist_are_refused<B: Backend>(subject: &Subject<B>) {
     let mut draws = Draws::new(155);

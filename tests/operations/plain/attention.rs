@@ -48,8 +48,9 @@ pub fn attend(q: &Matrix, k: &Matrix, v: &Matrix, seen: &[Vec<usize>], heads: He
     [output, sums]
 }
 
+/// The queries are those of the last tokens.
 pub fn attention(q: &Matrix, k: &Matrix, v: &Matrix, spans: &[u32], heads: Heads) -> [Matrix; 2] {
-    let seen: Vec<Vec<usize>> = (0..q.rows).map(|token| Layout::seen(spans, token)).collect();
+    let seen: Vec<Vec<usize>> = (k.rows - q.rows..k.rows).map(|token| Layout::seen(spans, token)).collect();
     attend(q, k, v, &seen, heads)
 }
 
@@ -59,7 +60,7 @@ pub fn attention_backward(dy: &Matrix, [q, k, v]: [&Matrix; 3], spans: &[u32], h
     let (mut dk, mut dv) = (Matrix::zeros(k.rows, k.columns), Matrix::zeros(v.rows, v.columns));
     let root = (heads.dimension as f64).sqrt();
     for token in 0..q.rows {
-        let seen = Layout::seen(spans, token);
+        let seen = Layout::seen(spans, k.rows - q.rows + token);
         for head in 0..heads.query {
             let (own, shared) = columns(head, heads);
             let scores = scores(q, k, token, head, &seen, heads);
@@ -88,11 +89,16 @@ fn attention_agrees_with_differences() {
     let mut draws = Draws::new(18);
     for heads in [(1, 1, 2), (4, 2, 3), (3, 1, 2)] {
         let heads = Heads { query: heads.0, key_value: heads.1, dimension: heads.2 };
-        for Layout { spans, .. } in small() {
+        // All tokens, or those after the first segment.
+        let whole = small().into_iter().map(|layout| (layout, 0));
+        let after = small().into_iter().skip(1).map(|layout| (layout, 3));
+        for (Layout { spans, .. }, before) in whole.chain(after) {
             let tokens = spans.len() / 4;
             let shared = heads.key_value * heads.dimension;
+            let [q, k, v] = [(tokens - before, heads.query * heads.dimension), (tokens, shared), (tokens, shared)]
+                .map(|(rows, columns)| draws.matrix(rows, columns));
             assert_gradient(
-                [heads.query * heads.dimension, shared, shared].map(|columns| draws.matrix(tokens, columns)),
+                [q, k, v],
                 |[q, k, v]| {
                     let [output, _] = attention(q, k, v, &spans, heads);
                     [output]

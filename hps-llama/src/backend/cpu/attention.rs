@@ -3,6 +3,7 @@
 //! Scores exist for a block of queries at a time, `[block, keys]`; the backward pass forms them again from the saved
 //! log-sum-exp. A task is one key/value head of one [`Cluster`], a prompt with the responses that see it: it alone
 //! writes that head's columns of those rows, so the gradients of a shared prompt's keys are summed in one order.
+//! Where there are fewer queries than keys, segments before the first query are keys only.
 //!
 //! `dV = Pᵀ dO`, `dS = P ⊙ (dO Vᵀ − rowsum(dO ⊙ O)) / sqrt(d)`, `dQ = dS K`, `dK = dSᵀ Q`.
 
@@ -10,8 +11,8 @@ use super::exponential::{exp, exp_shifted, maximum};
 use super::matrix::{Matrix, sequential};
 use super::spans::{Cluster, Segment, clusters};
 use super::{agree, same_shape};
-use crate::Result;
 use crate::backend::{Attended, Heads};
+use crate::{Error, ErrorKind, Result};
 use faer::reborrow::ReborrowMut as _;
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
@@ -24,23 +25,27 @@ const BLOCK: usize = 64;
 struct Task<'a, const OUTPUTS: usize> {
     cluster: &'a Cluster,
     head: usize,
-    /// Rows of the cluster, columns of the head (of its query heads).
+    /// Rows of the cluster (those that are queries, in what has a row a query), columns of the head (of its query heads).
     outputs: [MatMut<'a, f32>; OUTPUTS],
 }
 
-/// Cuts each output into the tasks' parts; `widths` are the columns a key/value head has of each.
+/// Cuts each output into the tasks' parts; `widths` are the columns a key/value head has of each, and `before` the
+/// tokens that come before its first row.
 fn tasks<'a, const OUTPUTS: usize>(
     clusters: &'a [Cluster],
     heads: Heads,
     outputs: [&'a mut Matrix; OUTPUTS],
     widths: [usize; OUTPUTS],
+    before: [usize; OUTPUTS],
 ) -> Vec<Task<'a, OUTPUTS>> {
     let mut rest = outputs.map(Matrix::view_mut);
     let mut tasks = Vec::with_capacity(clusters.len() * heads.key_value);
     for cluster in clusters {
+        let mut before = before.iter();
         let mut rows = rest.each_mut().map(|rest| {
             let whole = std::mem::replace(rest, MatMut::from_row_major_slice_mut(&mut [], 0, 0));
-            let (rows, later) = whole.split_at_row_mut(cluster.tokens.len());
+            let first = before.next().map_or(cluster.tokens.start, |before| cluster.first_query(*before));
+            let (rows, later) = whole.split_at_row_mut(cluster.tokens.end - first);
             *rest = later;
             rows
         });
@@ -81,26 +86,44 @@ fn blocks(segment: &Segment) -> impl Iterator<Item = Range<usize>> {
 pub(super) fn check(q: &Matrix, k: &Matrix, v: &Matrix, heads: Heads) -> Result<()> {
     agree("attention", "the number of columns of `q`", heads.query * heads.dimension, q.columns)?;
     agree("attention", "the number of columns of `k`", heads.key_value * heads.dimension, k.columns)?;
-    agree("attention", "the number of rows of `k`", q.rows(), k.rows())?;
+    if q.rows() > k.rows() {
+        agree("attention", "the number of rows of `k`", q.rows(), k.rows())?;
+    }
     same_shape("attention", k, v)
+}
+
+/// The clusters, and how many of their tokens come before the first query: a prefix of whole segments.
+fn clusters_before(spans: &[u32], q: &Matrix, k: &Matrix) -> Result<(Vec<Cluster>, usize)> {
+    let clusters = clusters(spans, k.rows())?;
+    let before = k.rows() - q.rows();
+    let cut = |segment: &&Segment| segment.tokens.start < before && before < segment.tokens.end;
+    match clusters.iter().flat_map(|cluster| &cluster.segments).find(cut) {
+        Some(Segment { tokens, .. }) => {
+            let message = format!("attention: the first query is token {before}, inside the segment {tokens:?}");
+            Err(Error::new(ErrorKind::Device, message))
+        }
+        None => Ok((clusters, before)),
+    }
 }
 
 pub(super) fn forward(q: &Matrix, k: &Matrix, v: &Matrix, spans: &[u32], heads: Heads) -> Result<Attended<Matrix>> {
     let (group, dimension) = (heads.query / heads.key_value, heads.dimension);
     let scale = 1.0 / (dimension as f32).sqrt();
-    let clusters = clusters(spans, q.rows())?;
+    let (clusters, before) = clusters_before(spans, q, k)?;
     let mut output = Matrix::zeros(q.rows(), q.columns);
     let mut log_sum_exp = Matrix::zeros(q.rows(), heads.query);
-    let tasks = tasks(&clusters, heads, [&mut output, &mut log_sum_exp], [group * dimension, group]);
+    let outputs = [&mut output, &mut log_sum_exp];
+    let tasks = tasks(&clusters, heads, outputs, [group * dimension, group], [before; 2]);
 
     tasks.into_par_iter().for_each(|Task { cluster, head, outputs: [mut output, mut sums] }| {
-        for segment in &cluster.segments {
+        for segment in cluster.queries(before) {
             let keys = seen(k, segment, head, dimension);
             let values = seen(v, segment, head, dimension);
             for block in blocks(segment) {
                 let visible = segment.prefix.len() + block.end;
-                let rows = segment.tokens.start + block.start..segment.tokens.start + block.end;
-                let first = rows.start - cluster.tokens.start;
+                let first = segment.tokens.start + block.start - cluster.first_query(before);
+                let start = segment.tokens.start + block.start - before;
+                let rows = start..start + block.len();
                 let [keys, values] = [&keys, &values].map(|matrix| matrix.view().subrows(0, visible));
                 for member in 0..group {
                     let queries = of_head(q, rows.clone(), head * group + member, dimension);
@@ -133,20 +156,21 @@ pub(super) fn backward(
 ) -> Result<[Matrix; 3]> {
     let (group, dimension) = (heads.query / heads.key_value, heads.dimension);
     let scale = 1.0 / (dimension as f32).sqrt();
-    let clusters = clusters(spans, q.rows())?;
+    let (clusters, before) = clusters_before(spans, q, k)?;
     let [mut dq, mut dk, mut dv] = [q, k, v].map(|like| Matrix::zeros(like.rows(), like.columns));
     let widths = [group * dimension, dimension, dimension];
-    let tasks = tasks(&clusters, heads, [&mut dq, &mut dk, &mut dv], widths);
+    let tasks = tasks(&clusters, heads, [&mut dq, &mut dk, &mut dv], widths, [before, 0, 0]);
 
     tasks.into_par_iter().for_each(|Task { cluster, head, outputs: [mut dq, mut dk, mut dv] }| {
-        for segment in &cluster.segments {
+        for segment in cluster.queries(before) {
             let keys = seen(k, segment, head, dimension);
             let values = seen(v, segment, head, dimension);
             let [mut d_keys, mut d_values] = [(); 2].map(|()| Matrix::zeros(segment.keys(), dimension));
             for block in blocks(segment) {
                 let visible = segment.prefix.len() + block.end;
-                let rows = segment.tokens.start + block.start..segment.tokens.start + block.end;
-                let first = rows.start - cluster.tokens.start;
+                let first = segment.tokens.start + block.start - cluster.first_query(before);
+                let start = segment.tokens.start + block.start - before;
+                let rows = start..start + block.len();
                 let [keys, values] = [&keys, &values].map(|matrix| matrix.view().subrows(0, visible));
                 for member in head * group..(head + 1) * group {
                     let [queries, upstream, outs] =

@@ -22,6 +22,18 @@ pub(super) struct Cluster {
     pub segments: Vec<Segment>,
 }
 
+impl Cluster {
+    /// The first token that is a query where the first `before` of all tokens are keys only; the end if none is.
+    pub fn first_query(&self, before: usize) -> usize {
+        before.clamp(self.tokens.start, self.tokens.end)
+    }
+
+    /// The segments of queries.
+    pub fn queries(&self, before: usize) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(move |segment| segment.tokens.start >= before)
+    }
+}
+
 /// Reads the clusters off the four numbers a token; a segment without a prefix opens one.
 pub(super) fn clusters(spans: &[u32], tokens: usize) -> Result<Vec<Cluster>> {
     if spans.len() != 4 * tokens {

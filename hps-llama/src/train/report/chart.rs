@@ -11,12 +11,8 @@ use plotters::style::register_font;
 const SIZE: (u32, u32) = (1200, 640);
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
-const COLOURS: [RGBColor; 4] = [
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xcc, 0x79, 0xa7),
-];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0x00, 0x72, 0xb2), RGBColor(0xd5, 0x5e, 0x00), RGBColor(0x00, 0x9e, 0x73), RGBColor(0xcc, 0x79, 0xa7)];
 
 /// A quantity over the updates.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +44,8 @@ pub(super) fn svg(title: &str, lines: &[Line]) -> Result<Option<String>> {
 
 /// From the smallest to the largest, and a little beyond.
 fn span(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     let padding = if high > low { 0.04 * (high - low) } else { 0.5 * high.abs().max(1e-9) };
     low - padding..high + padding
 }

@@ -56,7 +56,9 @@ pub fn write_page(path: &Path, title: &str, log: &Path, options: &[(String, Stri
     }
     page.push_str("</dl>\n<main>\n");
     for (title, quantities) in CHARTS {
-        if let Some(svg) = chart::svg(title, &quantities.iter().map(|quantity| line(&lines, quantity)).collect::<Vec<_>>())? {
+        if let Some(svg) =
+            chart::svg(title, &quantities.iter().map(|quantity| line(&lines, quantity)).collect::<Vec<_>>())?
+        {
             let _ = writeln!(page, "<figure>{svg}</figure>");
         }
     }

@@ -1,0 +1,333 @@
+//! How much memory a micro-batch takes, and by which route it fits a budget.
+//!
+//! In numbers of 4 bytes, with `d` hidden features, `q` and `kv` those of the query and of the key heads, `h` query
+//! heads, `a` features of one, `f` features of the feed-forward network, `L` blocks and a vocabulary of `V`:
+//!
+//! ```text
+//! state           weights + 3 · trained weights (gradient, two moments) + the largest trained one (a gradient to add)
+//! block           4d + 2q + 2kv + h + 2f kept, d recomputed              a token of one block
+//! moving          4d + 4f, and a block kept where it is recomputed        a token of the block that goes backward
+//! head(S)         4d S + V min(S, 1024)                                   S scored tokens
+//! one pass        state + T (L block + moving + a) + head(S)              T tokens
+//! chunks of C     state + P (L (block + 2kv [+ 2kv recomputed]) + a)      after a prompt of P tokens
+//!                 + max(P moving, C (L block + moving + a) + 4kv (P + C) + head(C))
+//! ```
+//!
+//! An estimate, within about a fifth of what is measured: small arrays are left out, and freed ones linger in the
+//! CPU's pool.
+
+use super::{ActivationPolicy, Bytes, Example, Route, TrainConfig};
+use crate::backend::Backend;
+use crate::config::LlamaConfig;
+use crate::model::{Activations, Policy};
+use crate::pack::Group;
+use crate::parameter::Parameter;
+use crate::{Error, ErrorKind, Result};
+use std::fmt;
+use std::ops::Range;
+
+/// Bytes of a number, as the CPU holds them.
+const NUMBER: u64 = 4;
+
+/// Rows of logits that exist at a time, at most.
+const LOGIT_ROWS: u64 = 1024;
+
+/// Lengths of a prompt and of the responses that a loss reads, in tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListShape {
+    /// Of the prompt.
+    pub prompt: usize,
+    /// Of each response.
+    pub responses: Vec<usize>,
+}
+
+impl From<&Group> for ListShape {
+    fn from(group: &Group) -> Self {
+        ListShape { prompt: group.prompt.len(), responses: group.responses.iter().map(Vec::len).collect() }
+    }
+}
+
+impl ListShape {
+    fn scored(&self) -> u64 {
+        self.responses.iter().sum::<usize>() as u64
+    }
+
+    fn tokens(&self) -> u64 {
+        self.prompt as u64 + self.scored()
+    }
+
+    fn longest(&self) -> u64 {
+        self.responses.iter().copied().max().unwrap_or(0) as u64
+    }
+}
+
+/// What memory depends on: the model's shape, what of it is trained, and the options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    /// Numbers a token: kept of one block, and its input alone.
+    block: [u64; 2],
+    moving: u64,
+    features: u64,
+    keys: u64,
+    rotation: u64,
+    blocks: u64,
+    vocabulary: u64,
+    state: u64,
+    budget: Option<u64>,
+    route: Route,
+    activations: ActivationPolicy,
+    chunk_tokens: Option<usize>,
+}
+
+/// How some lists of a micro-batch go through the model. `Display` says it with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Which lists: those of one pass, or one that goes in chunks.
+    pub lists: Range<usize>,
+    /// Responses of the longest of them.
+    pub responses: usize,
+    /// Tokens of the responses in a chunk; `None` for one pass.
+    pub chunk_tokens: Option<usize>,
+    /// What is kept of the blocks.
+    pub activations: Activations,
+    /// Estimated memory, weights and optimiser included.
+    pub bytes: u64,
+    /// What one pass with all activations would take.
+    pub one_pass_bytes: u64,
+    /// The budget, if there is one.
+    pub budget: Option<u64>,
+}
+
+impl Memory {
+    /// That of training a policy.
+    pub fn of<B: Backend>(policy: &Policy<B>, config: &TrainConfig) -> Memory {
+        let model = policy.model.config();
+        let count = |(rows, columns): (usize, usize)| rows as u64 * columns as u64;
+        let trained = || policy.trained().keys().map(|parameter| count(policy.shape(*parameter)));
+        let base: u64 = Parameter::of_model(model).iter().map(|parameter| count(parameter.shape(model, 0))).sum();
+        let adapter = if policy.adapter.is_some() { trained().sum() } else { 0 };
+        let state = base + adapter + 3 * trained().sum::<u64>() + trained().max().unwrap_or(0);
+        let dropped = policy.adapter.as_ref().is_some_and(|adapter| adapter.config().lora_dropout > 0.0);
+        Memory::new(model, NUMBER * state, dropped, config)
+    }
+
+    /// That of a model's shape, beside `state` bytes of weights, gradients and moments.
+    ///
+    /// * dropped — whether the adapter's inputs are, which takes a copy of the widest.
+    pub fn new(model: &LlamaConfig, state: u64, dropped: bool, config: &TrainConfig) -> Memory {
+        let [features, inner, heads, dimension] =
+            [model.hidden_size, model.intermediate_size, model.num_attention_heads, model.head_dim]
+                .map(|number| number as u64);
+        let (queries, keys) = (heads * dimension, model.num_key_value_heads as u64 * dimension);
+        let kept = 4 * features + 2 * queries + 2 * keys + heads + 2 * inner;
+        Memory {
+            block: [kept, features],
+            moving: 4 * features + (4 + u64::from(dropped)) * inner,
+            features,
+            keys,
+            rotation: dimension,
+            blocks: model.num_hidden_layers as u64,
+            vocabulary: model.vocab_size as u64,
+            state,
+            budget: config.memory_budget,
+            route: config.route,
+            activations: config.activations,
+            chunk_tokens: config.chunk_tokens,
+        }
+    }
+
+    /// How the lists of a micro-batch go through the model, in order: as many as fit in one pass together; one that does
+    /// not fit alone by the cheapest way that does. Without a budget, all in one pass unless the options say otherwise.
+    ///
+    /// The ways by their cost: activations kept in one pass; chunks, whose responses go forward twice; recomputing, where
+    /// all tokens do; both. A pair recomputes before it is cut.
+    ///
+    /// # Errors
+    /// Not even one response fits the budget.
+    pub fn plan(&self, lists: &[ListShape]) -> Result<Vec<Plan>> {
+        let mut plans: Vec<Plan> = Vec::new();
+        let mut start = 0;
+        while start < lists.len() {
+            let together = (start + 1..=lists.len()).rev().find_map(|end| self.together(lists, start..end));
+            let plan = match together {
+                Some(plan) => plan,
+                None => self.alone(&lists[start], start)?,
+            };
+            start = plan.lists.end;
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    /// The plan of the list that takes most when it goes alone.
+    ///
+    /// # Errors
+    /// One of them does not fit the budget, with its place; or there is none.
+    pub(super) fn largest<'a>(&self, lists: impl Iterator<Item = (&'a Example, ListShape)>) -> Result<Plan> {
+        let mut largest: Option<Plan> = None;
+        for (example, list) in lists {
+            let plan = self.plan(&[list]).map_err(|error| error.at(&example.place))?.swap_remove(0);
+            if largest.as_ref().is_none_or(|other| other.one_pass_bytes < plan.one_pass_bytes) {
+                largest = Some(plan);
+            }
+        }
+        largest.ok_or_else(|| Error::new(ErrorKind::Row, "there are no examples to train on"))
+    }
+
+    /// One pass over several lists, if it is allowed and fits without computing anything twice unasked.
+    fn together(&self, lists: &[ListShape], range: Range<usize>) -> Option<Plan> {
+        let activations = match self.activations {
+            ActivationPolicy::Recompute => Activations::Recompute,
+            ActivationPolicy::Auto | ActivationPolicy::Keep => Activations::Keep,
+        };
+        let bytes = self.one_pass(&lists[range.clone()], activations);
+        let plan = self.planned(&lists[range.clone()], range, None, activations, bytes);
+        (self.route != Route::Chunks && self.fits(bytes)).then_some(plan)
+    }
+
+    fn alone(&self, list: &ListShape, index: usize) -> Result<Plan> {
+        use Activations::{Keep, Recompute};
+        let ways: [(Route, Activations); 4] = if list.responses.len() == 2 {
+            [(Route::Keep, Keep), (Route::Keep, Recompute), (Route::Chunks, Keep), (Route::Chunks, Recompute)]
+        } else {
+            [(Route::Keep, Keep), (Route::Chunks, Keep), (Route::Keep, Recompute), (Route::Chunks, Recompute)]
+        };
+        let allowed = |way: &&(Route, Activations)| {
+            (self.route == Route::Auto || self.route == way.0) && self.activations.allows(way.1)
+        };
+        let mut least = u64::MAX;
+        for (route, activations) in ways.iter().filter(allowed) {
+            let (chunk, bytes) = match route {
+                Route::Chunks => {
+                    let chunk = self.chunk(list, *activations);
+                    (Some(chunk as usize), self.chunks(list, chunk, *activations))
+                }
+                Route::Auto | Route::Keep => (None, self.one_pass(std::slice::from_ref(list), *activations)),
+            };
+            if self.fits(bytes) {
+                return Ok(self.planned(std::slice::from_ref(list), index..index + 1, chunk, *activations, bytes));
+            }
+            least = least.min(bytes);
+        }
+        Err(Error::new(ErrorKind::Option, self.refusal(list, least)))
+    }
+
+    /// Tokens of a chunk: as asked, or the most that fit, or so many that the list takes about the memory of a pair.
+    fn chunk(&self, list: &ListShape, activations: Activations) -> u64 {
+        let (longest, all) = (list.longest().max(1), list.scored().max(1));
+        if let Some(tokens) = self.chunk_tokens {
+            return (tokens as u64).max(longest);
+        }
+        if self.budget.is_none() {
+            return (2 * longest).max(list.prompt as u64 / 4).min(all);
+        }
+        // The most is at least `low` and below `high`.
+        let (mut low, mut high) = (longest, all + 1);
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            if self.fits(self.chunks(list, middle, activations)) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    fn fits(&self, bytes: u64) -> bool {
+        self.budget.is_none_or(|budget| bytes <= budget)
+    }
+
+    fn block(&self, activations: Activations) -> u64 {
+        self.block[usize::from(activations == Activations::Recompute)]
+    }
+
+    fn moving(&self, activations: Activations) -> u64 {
+        self.moving + if activations == Activations::Recompute { self.block[0] } else { 0 }
+    }
+
+    fn head(&self, scored: u64) -> u64 {
+        4 * self.features * scored + self.vocabulary * scored.min(LOGIT_ROWS)
+    }
+
+    fn one_pass(&self, lists: &[ListShape], activations: Activations) -> u64 {
+        let tokens: u64 = lists.iter().map(ListShape::tokens).sum();
+        let scored = lists.iter().map(ListShape::scored).sum();
+        let token = self.blocks * self.block(activations) + self.moving(activations) + self.rotation;
+        self.state + NUMBER * (tokens * token + self.head(scored))
+    }
+
+    fn chunks(&self, list: &ListShape, chunk: u64, activations: Activations) -> u64 {
+        let prompt = list.prompt as u64;
+        let keys = if activations == Activations::Recompute { 4 * self.keys } else { 2 * self.keys };
+        let kept = prompt * (self.blocks * (self.block(activations) + keys) + self.rotation);
+        let token = self.blocks * self.block(activations) + self.moving(activations) + self.rotation;
+        let moving = chunk * token + 4 * self.keys * (prompt + chunk) + self.head(chunk);
+        self.state + NUMBER * (kept + moving.max(prompt * self.moving(activations)))
+    }
+
+    fn planned(
+        &self,
+        lists: &[ListShape],
+        range: Range<usize>,
+        chunk_tokens: Option<usize>,
+        activations: Activations,
+        bytes: u64,
+    ) -> Plan {
+        let responses = lists.iter().map(|list| list.responses.len()).max().unwrap_or(0);
+        let one_pass_bytes = self.one_pass(lists, Activations::Keep);
+        Plan { lists: range, responses, chunk_tokens, activations, bytes, one_pass_bytes, budget: self.budget }
+    }
+
+    fn refusal(&self, list: &ListShape, least: u64) -> String {
+        let (least, state) = (Bytes(least), Bytes(self.state));
+        let budget = Bytes(self.budget.unwrap_or(u64::MAX));
+        let (prompt, longest, count) = (list.prompt, list.longest(), list.responses.len());
+        let forced = match (self.route, self.activations) {
+            (Route::Auto, ActivationPolicy::Auto) => String::new(),
+            (route, activations) => format!(" with `route` {route} and `activations` {activations}"),
+        };
+        format!(
+            "`memory_budget` is {budget}, but a prompt of {prompt} tokens and {count} responses of up to {longest} take \
+             about {least} at the least{forced}, {state} of it weights and optimiser"
+        )
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "n = {}", self.responses)?;
+        if self.lists.len() > 1 {
+            write!(out, ", {} prompts", self.lists.len())?;
+        }
+        match self.chunk_tokens {
+            None => out.write_str(": one pass")?,
+            Some(tokens) => write!(out, ": two passes in chunks of {} tokens", thousands(tokens))?,
+        }
+        match self.activations {
+            Activations::Keep => out.write_str(", activations kept")?,
+            Activations::Recompute => out.write_str(", activations recomputed")?,
+        }
+        write!(out, ", about {}", Bytes(self.bytes))?;
+        if let Some(budget) = self.budget {
+            write!(out, " of {}", Bytes(budget))?;
+        }
+        if self.chunk_tokens.is_some() || self.activations == Activations::Recompute {
+            write!(out, " (one pass, all kept: {})", Bytes(self.one_pass_bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// `12345` as `12,345`.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! From lists to gradients: log π and log π_ref, the coefficients they mean, and the backward, by either exact route.
+
+use super::{Plan, Reference};
+use crate::Result;
+use crate::backend::Backend;
+use crate::model::{Gradients, Policy};
+use crate::pack::{Group, Packed};
+
+/// A prompt with the responses that its loss reads.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Which example it is of.
+    pub example: usize,
+    /// Which of the example's responses they are.
+    pub drawn: Vec<usize>,
+    pub group: Group,
+}
+
+/// From a list's number and the summed log-probs of the policy and of the reference to `∂L/∂log π` of each response.
+pub(super) type Weigh<'a> = dyn FnMut(usize, &[f64], &[f64]) -> Result<Vec<f32>> + 'a;
+
+/// What all passes of a step share.
+#[derive(Debug)]
+pub(super) struct Passes<'a, B: Backend> {
+    pub policy: &'a Policy<B>,
+    pub reference: &'a Reference,
+    /// Keys dropout.
+    pub step: u64,
+}
+
+impl<B: Backend> Passes<'_, B> {
+    /// Adds the gradients of the planned lists.
+    pub fn differentiate(
+        &self,
+        lists: &[List],
+        plan: &Plan,
+        weigh: &mut Weigh<'_>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        match plan.chunk_tokens {
+            None => self.in_one_pass(lists, plan, weigh, gradients),
+            Some(tokens) => plan.lists.clone().try_for_each(|number| {
+                let mut weigh = |policy: &[f64], reference: &[f64]| weigh(number, policy, reference);
+                self.in_chunks(&lists[number], tokens, plan, &mut weigh, gradients)
+            }),
+        }
+    }
+
+    /// All lists side by side; what their backward needs is kept until the coefficients are known.
+    fn in_one_pass(
+        &self,
+        lists: &[List],
+        plan: &Plan,
+        weigh: &mut Weigh<'_>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        let backend = self.policy.model.backend();
+        let planned = &lists[plan.lists.clone()];
+        let groups: Vec<Group> = planned.iter().map(|list| list.group.clone()).collect();
+        let drawn: Vec<(usize, usize)> = planned.iter().flat_map(List::drawn).collect();
+        let packed = Packed::shared(&groups);
+        let batch = self.policy.model.batch(&packed)?;
+        let reference = self.reference.log_probs(self.policy, &batch, &drawn)?;
+        let pass = self.policy.forward(&batch, self.step, plan.activations)?;
+        let log_probs = backend.download(pass.log_probs())?;
+        let mut coefficients = vec![0.0f32; log_probs.len()];
+        for (number, ranges) in plan.lists.clone().zip(&packed.responses) {
+            let c = weigh(number, &Packed::sums(&log_probs, ranges), &Packed::sums(&reference, ranges))?;
+            for (range, c) in ranges.iter().zip(c) {
+                coefficients[range.clone()].fill(c);
+            }
+        }
+        self.policy.backward(&batch, pass, &coefficients, gradients)
+    }
+
+    /// One list: its chunks' log-probs first, then each chunk forward and backward with its coefficients, the prompt last.
+    fn in_chunks(
+        &self,
+        list: &List,
+        tokens: usize,
+        plan: &Plan,
+        weigh: &mut dyn FnMut(&[f64], &[f64]) -> Result<Vec<f32>>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        let (policy, group) = (self.policy, &list.group);
+        let drawn: Vec<(usize, usize)> = list.drawn().collect();
+        let reference = self.reference.log_probs_in_chunks(policy, group, tokens, &drawn)?;
+        let mut prompt = policy.prompt(group, self.step, plan.activations)?;
+        let mut log_probs = Vec::with_capacity(reference.len());
+        for chunk in group.chunks(tokens) {
+            let scores = policy.chunk_log_probs(&prompt, &Packed::chunk(group, chunk))?;
+            log_probs.extend(policy.model.backend().download(&scores)?);
+        }
+        let scored = group.scored();
+        let c = weigh(&Packed::sums(&log_probs, &scored), &Packed::sums(&reference, &scored))?;
+        for chunk in group.chunks(tokens) {
+            let lengths = group.responses[chunk.clone()].iter().map(Vec::len);
+            let coefficients: Vec<f32> =
+                c[chunk.clone()].iter().zip(lengths).flat_map(|(c, length)| std::iter::repeat_n(*c, length)).collect();
+            policy.chunk_backward(&mut prompt, &Packed::chunk(group, chunk), &coefficients, gradients)?;
+        }
+        policy.prompt_backward(prompt, gradients)
+    }
+}
+
+impl List {
+    /// Its responses by (example, response).
+    fn drawn(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.drawn.iter().map(|response| (self.example, *response))
+    }
+}
