@@ -51,6 +51,15 @@ impl<'a, F: Scalar> Batch<'a, F> {
     /// * `responses`: how many each prompt has, at least two.
     /// * the others: as in [`Responses::new`], each `[prompts, responses]`. Their entries are checked row by row when a
     ///   loss reads them.
+    ///
+    /// ```
+    /// let log_probs = [-8.0_f64, -9.0, -5.0, -6.0];
+    /// let batch = hps_core::Batch::new(2, &log_probs, &log_probs, &[2, 3, 2, 2], &[1.0, 0.0, 1.0, 0.0])?;
+    /// assert_eq!((batch.prompts(), batch.responses()), (2, 2));
+    /// // Four log-probabilities are no whole number of prompts with three responses.
+    /// assert!(hps_core::Batch::new(3, &log_probs, &log_probs, &[2, 3, 2, 2], &[1.0, 0.0, 1.0, 0.0]).is_err());
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
     pub fn new(
         responses: usize,
         policy: &'a [F],
@@ -76,6 +85,22 @@ impl<'a, F: Scalar> Batch<'a, F> {
     /// reads one ([`Responses::with_sample`]), `S ≥ 1` for a loss that reads several ([`Responses::with_samples`]).
     ///
     /// * `drawn_from`: as in [`Responses::with_sample_from`], one entry a prompt.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss, NegativeScale};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "dpo-hps".parse::<Loss>()?.with_negative_scale(NegativeScale::Count)?;
+    /// let batch = Batch::new(3, &[-9.0_f64; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// let batch = batch.with_samples(&[2, 1], Some(&[99, 9]))?;
+    /// let (mut values, mut gradient) = ([0.0; 2], [0.0; 6]);
+    /// loss.values_and_gradients(&batch, &mut [0.0; 6], &mut values, &mut gradient)?;
+    /// // A tie with one that stands for N of its kind: ln(1 + N). The responses that were not drawn are not read.
+    /// assert!((values[0] - 100.0_f64.ln()).abs() < 1e-14 && (values[1] - 10.0_f64.ln()).abs() < 1e-14);
+    /// assert_eq!((gradient[1], gradient[5]), (0.0, 0.0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_samples(mut self, indices: &'a [usize], drawn_from: Option<&'a [usize]>) -> Result<Self, Error> {
         let prompts = self.prompts();
         if indices.is_empty() || !indices.len().is_multiple_of(prompts) {
@@ -90,6 +115,20 @@ impl<'a, F: Scalar> Batch<'a, F> {
     }
 
     /// As [`Responses::with_scales`], `[prompts, responses]`.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss, Pair, Preference, ResponseScale, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let kto = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::BradleyTerry)?;
+    /// let batch = Batch::new(2, &[-9.0_f64; 4], &[-9.0; 4], &[4; 4], &[0.0; 4])?.with_scales(&[0.5, 0.25, 1.0, 2.0])?;
+    /// let mut gradient = [0.0; 4];
+    /// kto.values_and_gradients(&batch, &mut [0.0; 4], &mut [0.0; 2], &mut gradient)?;
+    /// // Ties: half of each response's own factor, up and down.
+    /// assert_eq!(gradient, [-0.25, 0.125, -0.5, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_scales(mut self, scales: &'a [F]) -> Result<Self, Error> {
         expect_length("scales", scales.len(), self.policy.len())?;
         self.scales = Some(scales);
@@ -97,6 +136,20 @@ impl<'a, F: Scalar> Batch<'a, F> {
     }
 
     /// As [`Responses::with_supervised`], one a prompt.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "slic".parse()?;
+    /// let batch = Batch::new(2, &[-9.0_f64; 4], &[-9.0; 4], &[4; 4], &[0.0; 4])?.with_supervised(&[-20.0, -10.0])?;
+    /// let mut values = [0.0; 2];
+    /// loss.values_and_gradients(&batch, &mut [0.0; 4], &mut values, &mut [0.0; 4])?;
+    /// // Ties lack the whole margin of 1; then a tenth of what the supervised target has in nats.
+    /// assert_eq!(values, [1.0 + 2.0, 1.0 + 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_supervised(mut self, log_probs: &'a [F]) -> Result<Self, Error> {
         expect_length("supervised log-probs", log_probs.len(), self.prompts())?;
         self.supervised = Some(log_probs);
@@ -104,11 +157,23 @@ impl<'a, F: Scalar> Batch<'a, F> {
     }
 
     /// How many prompts.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(3, &[-9.0; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// assert_eq!(batch.prompts(), 2);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
     pub fn prompts(&self) -> usize {
         self.policy.len() / self.responses
     }
 
     /// How many responses each prompt has, `n`.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(3, &[-9.0; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// assert_eq!(batch.responses(), 3);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
     pub fn responses(&self) -> usize {
         self.responses
     }
@@ -154,6 +219,18 @@ impl<'a, F: Scalar> Batch<'a, F> {
 
 impl Loss {
     /// How many numbers of scratch [`values_and_gradients`](Self::values_and_gradients) needs.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let (one_by_one, side_by_side): (Loss, Loss) = ("dpo-bt".parse()?, "dpo-hps-full".parse()?);
+    /// // What a single prompt needs, two numbers a response, unless several are computed at once.
+    /// assert_eq!(one_by_one.batch_scratch_len(100), 200);
+    /// assert!(side_by_side.batch_scratch_len(100) > side_by_side.scratch_len(100));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn batch_scratch_len(&self, responses: usize) -> usize {
         let side_by_side = self.tile_kernel::<f64>(responses).map_or(0, |_| 2 * LANES * responses);
         side_by_side.max(self.scratch_len(responses))
@@ -176,6 +253,21 @@ impl Loss {
     /// * `gradient`: `[prompts, responses]`; of each prompt's own loss, so divide by the number of prompts for a mean.
     ///
     /// An error names the prompt; what was written before it is of no use.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-full".parse()?;
+    /// let batch = Batch::new(3, &[-9.0_f64; 30], &[-9.0; 30], &[4; 30], &[0.0; 30])?;
+    /// let (mut values, mut gradient) = ([0.0; 10], [0.0; 30]);
+    /// loss.values_and_gradients(&batch, &mut vec![0.0; loss.batch_scratch_len(3)], &mut values, &mut gradient)?;
+    /// // Ten prompts of three tied responses: one choice out of three, and its probability falls short by 2/3.
+    /// assert!(values.iter().all(|value| (value - 3.0_f64.ln()).abs() < 1e-14));
+    /// assert!(gradient.iter().step_by(3).all(|preferred| (preferred + 0.1 * 2.0 / 3.0).abs() < 1e-15));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn values_and_gradients<F: Scalar>(
         &self,
         batch: &Batch<'_, F>,

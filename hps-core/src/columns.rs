@@ -21,6 +21,18 @@ pub struct Columns<'a, T> {
 
 impl Loss {
     /// How many constants go with `responses` responses: numbers that the loss reads of a row, without gradient.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let (full, expected): (Loss, Loss) = ("dpo-hps-full".parse()?, "dpo-hps-expected".parse()?);
+    /// // ln q_i + ln c of four negatives; ln q_i of four and ln c.
+    /// assert_eq!((full.constant_count(5), expected.constant_count(5)), (4, 5));
+    /// assert_eq!("dpo-bt".parse::<Loss>()?.constant_count(5), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn constant_count(&self, responses: usize) -> usize {
         self.preference().constant_count(responses)
     }
@@ -144,6 +156,18 @@ impl Loss {
 
 impl<'a, T: Tensor> Columns<'a, T> {
     /// The loss of every prompt, nats.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-full".parse()?;
+    /// // e^s = (1, 1, 2), and every negative counts once: ln(1 + 1 + 2).
+    /// let Ok(value) = loss.over(&[0.0_f64, 0.0, 2.0_f64.ln()], &[0.0, 0.0])?.value();
+    /// assert!((value - 4.0_f64.ln()).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn value(&self) -> Result<T, T::Error> {
         let terms = self.loss.terms();
         let (scores, likelihood) = self.scores.split_at(self.scores.len() - terms.columns());

@@ -111,6 +111,21 @@ impl Loss {
     /// This loss as kernels read it.
     ///
     /// Refuses a hyperparameter that is out of the range of `f32`, in which it would vanish or become infinite.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "simpo-hps-full".parse::<Loss>()?.with_gamma(1.5)?;
+    /// let descriptor = loss.descriptor()?;
+    /// assert_eq!((descriptor.reward, descriptor.beta), (4, 2.0)); // β log π_i / l_i
+    /// assert_eq!((descriptor.preference, descriptor.form, descriptor.gamma), (3, 0, 1.5));
+    /// assert_eq!(descriptor.scale, 0.0); // N
+    /// // In f32 this β would be 0.
+    /// assert!(loss.with_beta(1e-60)?.descriptor().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn descriptor(&self) -> Result<LossDescriptor, Error> {
         let mut descriptor = LossDescriptor {
             preference_weight: narrow("preference weight", self.preference_weight())?,

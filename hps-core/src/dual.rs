@@ -25,26 +25,64 @@ pub struct Dual<F> {
 
 impl<F: Scalar> Dual<F> {
     /// A number and its derivative.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// // x = 3 moves with speed 2, so x² = 9 does with 2 · 3 · 2.
+    /// let x = Dual::new(3.0_f64, 2.0);
+    /// let Ok(square) = x.mul(&x);
+    /// assert_eq!((square.value(), square.derivative()), (9.0, 12.0));
+    /// ```
     pub fn new(value: F, derivative: F) -> Self {
         Dual { value, derivative }
     }
 
     /// What is differentiated by: derivative 1.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// let x = Dual::variable(3.0_f64);
+    /// let Ok(square) = x.mul(&x);
+    /// assert_eq!(square.derivative(), 6.0);
+    /// ```
     pub fn variable(value: F) -> Self {
         Dual::new(value, F::one())
     }
 
     /// What is held fixed: derivative 0.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// let Ok(product) = Dual::variable(3.0_f64).mul(&Dual::constant(5.0));
+    /// assert_eq!((product.value(), product.derivative()), (15.0, 5.0));
+    /// ```
     pub fn constant(value: F) -> Self {
         Dual::new(value, F::zero())
     }
 
     /// The number.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// let Ok(line) = Dual::variable(3.0_f64).affine(-2.0, 1.0);
+    /// assert_eq!(line.value(), -5.0);
+    /// ```
     pub fn value(&self) -> F {
         self.value
     }
 
     /// Its derivative.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// let Ok(line) = Dual::variable(3.0_f64).affine(-2.0, 1.0);
+    /// assert_eq!(line.derivative(), -2.0);
+    /// ```
     pub fn derivative(&self) -> F {
         self.derivative
     }

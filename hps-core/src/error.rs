@@ -72,6 +72,13 @@ pub(crate) enum Cause {
 
 impl Error {
     /// Which kind of error this is.
+    ///
+    /// ```
+    /// use hps_core::{ErrorKind, Loss};
+    ///
+    /// let error = "dpo-best".parse::<Loss>().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::UnknownName);
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         match self.cause {
             Cause::TooFewResponses { .. } | Cause::TooFewToPrefer { .. } => ErrorKind::TooFewResponses,
@@ -91,6 +98,18 @@ impl Error {
     }
 
     /// Which prompt of a [`Batch`](crate::Batch) it is about, counted from 0.
+    ///
+    /// ```
+    /// use hps_core::{Batch, ErrorKind, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-bt".parse()?;
+    /// let batch = Batch::new(2, &[-8.0, -9.0, -5.0, f64::NAN], &[-9.0; 4], &[3; 4], &[0.0; 4])?;
+    /// let error = loss.values_and_gradients(&batch, &mut [0.0; 4], &mut [0.0; 2], &mut [0.0; 4]).unwrap_err();
+    /// assert_eq!((error.prompt(), error.kind()), (Some(1), ErrorKind::NonFinite));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn prompt(&self) -> Option<usize> {
         self.prompt
     }

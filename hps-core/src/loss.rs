@@ -49,6 +49,21 @@ pub struct Loss {
 
 impl Loss {
     /// Puts a loss together, or says why its parts make none.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Pair, Preference, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let pair = Pair::Ipo { beta: 0.5 };
+    /// let loss = Loss::new(Reward::LogRatio { per_token: true }, pair, Preference::BradleyTerry)?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// // A tie, where a lead of 1/(2β) = 1 is asked for.
+    /// assert_eq!(loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?, 1.0);
+    /// // The β of this reward would be a second one.
+    /// assert!(Loss::new(Reward::Dpo { beta: 0.1 }, pair, Preference::BradleyTerry).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(reward: Reward, pair: Pair, preference: Preference) -> Result<Loss, Error> {
         reward.validate()?;
         pair.validate()?;
@@ -60,16 +75,46 @@ impl Loss {
     }
 
     /// The implicit reward.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "simpo-bt".parse()?;
+    /// assert_eq!(loss.reward(), Reward::SimPo { beta: 2.0 });
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reward(&self) -> Reward {
         self.reward
     }
 
     /// The pair loss.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Pair};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "exo-bt".parse()?;
+    /// assert_eq!(loss.pair(), Pair::Exo { label_smoothing: 0.001 });
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pair(&self) -> Pair {
         self.pair
     }
 
     /// The preference model.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Preference};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-top2".parse()?;
+    /// assert_eq!(loss.preference(), Preference::Top { choices: 2 });
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn preference(&self) -> Preference {
         self.preference
     }
@@ -85,21 +130,66 @@ impl Loss {
 
     /// Whether the loss reads one sampled negative, which the row must then name
     /// ([`Responses::with_sample`]); only that response and the preferred one need scoring.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert!("dpo-hps".parse::<Loss>()?.reads_sample());
+    /// assert!(!"dpo-hps-full".parse::<Loss>()?.reads_sample() && !"dpo-hps-multi".parse::<Loss>()?.reads_sample());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reads_sample(&self) -> bool {
         self.preference.reads_sample()
     }
 
     /// How many numbers of scratch the kernels need for `responses` responses.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// // The scores, and beside them one or two numbers a response.
+    /// assert_eq!("dpo-bt".parse::<Loss>()?.scratch_len(5), 10);
+    /// assert_eq!("dpo-hps-full".parse::<Loss>()?.scratch_len(5), 15);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scratch_len(&self, responses: usize) -> usize {
         responses + self.preference.scratch_len(&self.pair, responses)
     }
 
     /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`]).
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert!("dpo-hps-multi".parse::<Loss>()?.reads_samples());
+    /// assert!(!"dpo-hps".parse::<Loss>()?.reads_samples() && !"dpo-bt".parse::<Loss>()?.reads_samples());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reads_samples(&self) -> bool {
         self.preference.reads_samples()
     }
 
     /// Writes the scores `s_i`, one per response.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "simpo-bt".parse()?;
+    /// let row = Responses::new(&[-8.0_f64, -10.0], &[0.0; 2], &[2, 4], &[1.0, 0.0])?;
+    /// let mut scores = [0.0; 2];
+    /// loss.scores(&row, &mut scores)?;
+    /// // Twice the nats per token.
+    /// assert_eq!(scores, [-8.0, -5.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         expect_length("scores", out.len(), row.count())?;
         self.reward.scores(row, out)
@@ -141,6 +231,21 @@ impl Loss {
     ///
     /// The value is that of the whole loss. A likelihood term is a function of `log π_1 / l_1` and of no score, so it has
     /// no share in this gradient; the derivative by it is `−ν`, minus [`likelihood`](Self::likelihood).
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-bt".parse()?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let mut gradient = [0.0; 2];
+    /// // A tie: ln 2, and ½ up and down, whatever β.
+    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// assert!((value - 2.0_f64.ln()).abs() < 1e-15);
+    /// assert_eq!(gradient, [-0.5, 0.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn value_and_score_gradient<F: Scalar>(
         &self,
         row: &Responses<'_, F>,

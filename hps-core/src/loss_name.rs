@@ -43,6 +43,18 @@ impl FromStr for Loss {
     /// | `slic` | `δ = 1`, `λ = 0.1`, supervised term outside |
     /// | `hinge` | `δ = 1` |
     /// | `lipo` | natural logarithm, sum of the pairs |
+    ///
+    /// ```
+    /// use hps_core::{Loss, Preference};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "orpo-top3".parse()?;
+    /// assert_eq!(loss.preference(), Preference::Top { choices: 3 });
+    /// assert_eq!((loss.beta(), loss.likelihood(), loss.to_string().as_str()), (Some(0.1), 1.0, "orpo-top3"));
+    /// assert_eq!("simpo-hps".parse::<Loss>()?.beta(), Some(2.0));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn from_str(name: &str) -> Result<Loss, Error> {
         let unknown = Cause::UnknownName { what: "loss", known: KNOWN };
         if let Some((reward, pair, preference)) = whole(name) {

@@ -40,6 +40,22 @@ impl Loss {
     }
 
     /// The same loss with another `ε`.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "dpo-bt".parse::<Loss>()?.with_beta(1.0)?.with_label_smoothing(0.25)?;
+    /// let policy = [3.0_f64.ln(), 0.0];
+    /// let row = Responses::new(&policy, &[0.0; 2], &[2, 3], &[1.0, 0.0])?;
+    /// let mut gradient = [0.0; 2];
+    /// // softplus(−ln 3) + ε ln 3, the minimum: odds of 3 for the preferred response are what ε = ¼ believes in.
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// assert!((value - (4.0 / 3.0_f64).ln() - 0.25 * 3.0_f64.ln()).abs() < 1e-15);
+    /// assert!(gradient[0].abs() < 1e-15 && gradient[1].abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_label_smoothing(self, label_smoothing: f64) -> Result<Loss, Error> {
         match (self.pair(), self.preference()) {
             (Pair::Exo { .. }, Preference::RewardTargets { .. }) => unsupported("exo-rw reads no label smoothing"),
@@ -50,6 +66,19 @@ impl Loss {
     }
 
     /// The same loss with another `δ`.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "dpo-bt".parse::<Loss>()?.with_margin(3.0_f64.ln())?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// // A tie, which is ln 3 short: softplus(ln 3).
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?;
+    /// assert!((value - 4.0_f64.ln()).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_margin(self, margin: f64) -> Result<Loss, Error> {
         match self.pair() {
             Pair::Logistic { label_smoothing, .. } => self.with_pair(Pair::Logistic { label_smoothing, margin }),
@@ -59,6 +88,19 @@ impl Loss {
     }
 
     /// The same loss with another `α`, R-DPO's credit per token.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "rdpo-bt".parse::<Loss>()?.with_alpha(0.5)?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let mut scores = [0.0; 2];
+    /// loss.scores(&row, &mut scores)?;
+    /// assert_eq!(scores, [1.0, 1.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_alpha(self, alpha: f64) -> Result<Loss, Error> {
         match self.reward() {
             Reward::RDpo { beta, .. } => self.rebuilt(Reward::RDpo { beta, alpha }, self.pair(), self.preference()),
@@ -67,6 +109,21 @@ impl Loss {
     }
 
     /// The same loss with another `T`.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "infonca-k".parse::<Loss>()?.with_temperature(2.0)?;
+    /// let rewards = [2.0 * 3.0_f64.ln(), 0.0];
+    /// let row = Responses::new(&[-9.0_f64; 2], &[-9.0; 2], &[3; 2], &rewards)?;
+    /// let mut log_targets = [0.0; 2];
+    /// loss.constants(&row, &mut log_targets)?;
+    /// // softmax(ln 3, 0)
+    /// assert!((log_targets[0].exp() - 0.75).abs() < 1e-15 && (log_targets[1].exp() - 0.25).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_temperature(self, temperature: f64) -> Result<Loss, Error> {
         match self.preference() {
             Preference::RewardTargets { .. } => {
@@ -77,21 +134,75 @@ impl Loss {
     }
 
     /// The same loss with another `γ`; cheap enough for every step of a [`GammaSchedule`](crate::GammaSchedule).
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "dpo-hps-full".parse::<Loss>()?.with_gamma(3.0_f64.ln())?;
+    /// let row = Responses::new(&[-9.0_f64; 3], &[-9.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// let mut log_weights = [0.0; 2];
+    /// loss.constants(&row, &mut log_weights)?;
+    /// // c = 2 and q = (¾, ¼)
+    /// assert!((log_weights[0].exp() - 1.5).abs() < 1e-15 && (log_weights[1].exp() - 0.5).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_gamma(self, gamma: f64) -> Result<Loss, Error> {
         self.with_hps(|hps| Hps { gamma, ..hps })
     }
 
     /// The same loss with another `c`.
+    ///
+    /// ```
+    /// use hps_core::{Loss, NegativeScale, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "dpo-hps-full".parse::<Loss>()?.with_negative_scale(NegativeScale::Custom(7.0))?;
+    /// let row = Responses::new(&[-9.0_f64; 3], &[-9.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// // A tie with two that count as seven.
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    /// assert!((value - 8.0_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_negative_scale(self, scale: NegativeScale) -> Result<Loss, Error> {
         self.with_hps(|hps| Hps { scale, ..hps })
     }
 
     /// The same loss with another tie policy.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses, TiePolicy};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-full".parse()?;
+    /// let row = Responses::new(&[-9.0_f64; 3], &[-9.0; 3], &[3; 3], &[1.0, 1.0, 0.0])?;
+    /// // As good as the preferred response is response 1 too: two negatives in a tie of scores, or one.
+    /// for (ties, choices) in [(TiePolicy::Keep, 3.0_f64), (TiePolicy::MaskMax, 2.0)] {
+    ///     let value = loss.with_tie_policy(ties)?.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    ///     assert!((value - choices.ln()).abs() < 1e-14);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_tie_policy(self, ties: TiePolicy) -> Result<Loss, Error> {
         self.with_hps(|hps| Hps { ties, ..hps })
     }
 
     /// `β`, if the loss has one: the pair's, the reward's, or for log odds the weight of the preference.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert_eq!("simpo-bt".parse::<Loss>()?.beta(), Some(2.0)); // the reward's
+    /// assert_eq!("sppo-bt".parse::<Loss>()?.beta(), Some(0.001)); // the pair's
+    /// assert_eq!("orpo-bt".parse::<Loss>()?.beta(), Some(0.1)); // the weight of the preference
+    /// assert_eq!("slic".parse::<Loss>()?.beta(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn beta(&self) -> Option<f64> {
         if let Reward::LogOdds = self.reward() {
             return Some(self.preference_weight());
@@ -143,16 +254,46 @@ impl Loss {
     }
 
     /// `ν`, the weight of the preferred response's likelihood: 0 for a loss without.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert_eq!("cpo-bt".parse::<Loss>()?.likelihood(), 1.0);
+    /// assert_eq!("dpo-bt".parse::<Loss>()?.likelihood(), 0.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn likelihood(&self) -> f64 {
         self.terms().likelihood
     }
 
     /// `λ`, the weight of the preference: 1 unless ORPO's or set.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert_eq!("orpo-bt".parse::<Loss>()?.preference_weight(), 0.1);
+    /// assert_eq!("cpo-bt".parse::<Loss>()?.preference_weight(), 1.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn preference_weight(&self) -> f64 {
         self.terms().preference
     }
 
     /// `γ`, if the loss weighs its negatives.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert_eq!("dpo-hps".parse::<Loss>()?.with_gamma(-2.5)?.gamma(), Some(-2.5));
+    /// assert_eq!("dpo-pl".parse::<Loss>()?.gamma(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn gamma(&self) -> Option<f64> {
         match self.preference() {
             Preference::Hps(hps) => Some(hps.gamma),

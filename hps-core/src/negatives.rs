@@ -34,6 +34,14 @@ pub enum NegativeScale {
 
 impl TiePolicy {
     /// Whether response `index` is a negative under this policy. `rewards` are those of the whole list, best first.
+    ///
+    /// ```
+    /// use hps_core::TiePolicy;
+    ///
+    /// let rewards = [2.0, 2.0, 1.0];
+    /// assert_eq!([0, 1, 2].map(|index| TiePolicy::Keep.retains(&rewards, index)), [false, true, true]);
+    /// assert_eq!([0, 1, 2].map(|index| TiePolicy::MaskMax.retains(&rewards, index)), [false, false, true]);
+    /// ```
     pub fn retains<F: Scalar>(self, rewards: &[F], index: usize) -> bool {
         retained(rewards, self).any(|(kept, _)| kept == index)
     }

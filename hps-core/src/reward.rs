@@ -79,6 +79,13 @@ impl Reward {
     pub const DEFAULT_BETA: f64 = 0.1;
 
     /// `β`, if this reward has one.
+    ///
+    /// ```
+    /// use hps_core::Reward;
+    ///
+    /// assert_eq!(Reward::SimPo { beta: 2.0 }.beta(), Some(2.0));
+    /// assert_eq!(Reward::LogOdds.beta(), None);
+    /// ```
     pub fn beta(&self) -> Option<f64> {
         match *self {
             Reward::Dpo { beta } | Reward::SimPo { beta } | Reward::Cpo { beta } | Reward::RDpo { beta, .. } => {

@@ -74,6 +74,22 @@ impl NegativeSampler {
     pub const DOMAIN: u32 = 1;
 
     /// The sampler of a seed.
+    ///
+    /// ```
+    /// use hps_core::{NegativeSampler, Philox, Position, TiePolicy};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let (sampler, philox) = (NegativeSampler::new(7), Philox::new(7));
+    /// for row in 0..32 {
+    ///     // Between two negatives of the same weight the highest bit of the word decides.
+    ///     let position = Position { row, epoch: 0, draw: 0 };
+    ///     let [word, ..] = philox.block([row, 0, 0, NegativeSampler::DOMAIN]);
+    ///     let drawn = sampler.draw(&[1.0, 0.0, 0.0], 0.0, TiePolicy::Keep, position)?;
+    ///     assert_eq!(drawn, if word < 1 << 31 { 1 } else { 2 });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(seed: u64) -> NegativeSampler {
         NegativeSampler { philox: Philox::new(seed) }
     }
@@ -82,6 +98,22 @@ impl NegativeSampler {
     ///
     /// * `rewards`: estimated rewards of the whole list, best first; index 0 is the preferred response.
     /// * `gamma`: `γ`, any number or `±∞`.
+    ///
+    /// ```
+    /// use hps_core::{NegativeSampler, Position, TiePolicy};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// // γ = ln 3 and rewards 1 apart: q = (¾, ¼).
+    /// let mut hard = 0;
+    /// for row in 0..10_000 {
+    ///     let position = Position { row, epoch: 0, draw: 0 };
+    ///     let drawn = NegativeSampler::new(7).draw(&[2.0, 1.0, 0.0], 3.0_f64.ln(), TiePolicy::Keep, position)?;
+    ///     hard += usize::from(drawn == 1);
+    /// }
+    /// assert!(hard.abs_diff(7_500) < 200); // over four standard deviations
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn draw<F: Scalar>(
         &self,
         rewards: &[F],

@@ -22,7 +22,7 @@ use core::str::FromStr;
 /// # fn main() -> Result<(), hps_core::Error> {
 /// let schedule: GammaSchedule = "linspace-fifths".parse()?;
 /// assert_eq!((schedule.at(0, 100), schedule.at(20, 100), schedule.at(99, 100)), (-5.0, -2.5, 5.0));
-/// assert!((GammaSchedule::OfficialCode.at(99, 100) - 3.0808080808080813).abs() < 1e-12);
+/// assert!((GammaSchedule::OfficialCode.at(99, 100) - (-5.0 + 10.0 * 80.0 / 99.0)).abs() < 1e-12);
 /// assert_eq!("constant:-inf".parse::<GammaSchedule>()?.at(3, 100), f64::NEG_INFINITY);
 /// # Ok(())
 /// # }
@@ -46,6 +46,14 @@ const RISE: f64 = 10.0;
 
 impl GammaSchedule {
     /// `γ` of step `index` out of `count`. Steps past the end keep the last one's.
+    ///
+    /// ```
+    /// use hps_core::GammaSchedule;
+    ///
+    /// assert_eq!([0, 50, 100, 500].map(|step| GammaSchedule::Continuous.at(step, 101)), [-5.0, 0.0, 5.0, 5.0]);
+    /// assert_eq!([0, 19, 20, 99].map(|step| GammaSchedule::LinspaceFifths.at(step, 100)), [-5.0, -5.0, -2.5, 5.0]);
+    /// assert_eq!(GammaSchedule::Constant(2.5).at(7, 100), 2.5);
+    /// ```
     pub fn at(&self, index: usize, count: usize) -> f64 {
         let last = count.saturating_sub(1);
         let index = index.min(last);
@@ -76,6 +84,17 @@ impl FromStr for GammaSchedule {
     type Err = Error;
 
     /// The names in the table above; `constant` alone is `constant:0`.
+    ///
+    /// ```
+    /// use hps_core::GammaSchedule;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert_eq!("constant:2.5".parse::<GammaSchedule>()?, GammaSchedule::Constant(2.5));
+    /// assert_eq!("constant".parse::<GammaSchedule>()?, GammaSchedule::Constant(0.0));
+    /// assert_eq!(GammaSchedule::OfficialCode.to_string().parse::<GammaSchedule>()?, GammaSchedule::OfficialCode);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn from_str(name: &str) -> Result<GammaSchedule, Error> {
         let unknown = Cause::UnknownName {
             what: "gamma schedule",

@@ -27,30 +27,96 @@ pub trait Tensor: Clone {
     type Error;
 
     /// `self + other`.
+    ///
+    /// ```
+    /// use hps_core::Tensor;
+    ///
+    /// assert_eq!(1.5_f64.add(&2.0), Ok(3.5));
+    /// ```
     fn add(&self, other: &Self) -> Result<Self, Self::Error>;
 
     /// `self − other`.
+    ///
+    /// ```
+    /// use hps_core::Tensor;
+    ///
+    /// assert_eq!(1.5_f64.sub(&2.0), Ok(-0.5));
+    /// ```
     fn sub(&self, other: &Self) -> Result<Self, Self::Error>;
 
     /// `self · other`.
+    ///
+    /// ```
+    /// use hps_core::Tensor;
+    ///
+    /// assert_eq!(1.5_f64.mul(&2.0), Ok(3.0));
+    /// ```
     fn mul(&self, other: &Self) -> Result<Self, Self::Error>;
 
     /// `scale · self + shift`.
+    ///
+    /// ```
+    /// use hps_core::Tensor;
+    ///
+    /// assert_eq!(1.5_f64.affine(2.0, -1.0), Ok(2.0));
+    /// ```
     fn affine(&self, scale: f64, shift: f64) -> Result<Self, Self::Error>;
 
     /// `eˣ`.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// let Ok(power) = Dual::variable(3.0_f64.ln()).exp();
+    /// assert!((power.value() - 3.0).abs() < 1e-15 && (power.derivative() - 3.0).abs() < 1e-15);
+    /// ```
     fn exp(&self) -> Result<Self, Self::Error>;
 
     /// `ln(1 + eˣ)`, finite for every finite input.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// // ln(1 + 3), of slope 3 / (1 + 3).
+    /// let Ok(price) = Dual::variable(3.0_f64.ln()).softplus();
+    /// assert!((price.value() - 4.0_f64.ln()).abs() < 1e-15 && (price.derivative() - 0.75).abs() < 1e-15);
+    /// assert_eq!(1e6_f64.softplus(), Ok(1e6));
+    /// ```
     fn softplus(&self) -> Result<Self, Self::Error>;
 
     /// `ln(eᵃ + eᵇ)`. Either side may hold `−∞`, an absent term: the other side comes back, with the whole gradient.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// let Ok(tie) = Dual::variable(0.0_f64).log_add_exp(&Dual::constant(0.0));
+    /// assert!((tie.value() - 2.0_f64.ln()).abs() < 1e-15);
+    /// assert_eq!(tie.derivative(), 0.5);
+    /// assert_eq!(1.5_f64.log_add_exp(&f64::NEG_INFINITY), Ok(1.5));
+    /// ```
     fn log_add_exp(&self, other: &Self) -> Result<Self, Self::Error>;
 
     /// `ln(1 − eˣ)` of `x < 0`, accurate at both ends: `ln(−x)` just below 0, `−eˣ` far below. At 0 it is `−∞`.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// // ln(1 − ¼), of slope −¼ / (1 − ¼).
+    /// let Ok(rest) = Dual::variable(0.25_f64.ln()).log1m_exp();
+    /// assert!((rest.value() - 0.75_f64.ln()).abs() < 1e-15 && (rest.derivative() + 1.0 / 3.0).abs() < 1e-15);
+    /// assert_eq!(0.0_f64.log1m_exp(), Ok(f64::NEG_INFINITY));
+    /// ```
     fn log1m_exp(&self) -> Result<Self, Self::Error>;
 
     /// `max(x, 0)`.
+    ///
+    /// ```
+    /// use hps_core::{Dual, Tensor};
+    ///
+    /// assert_eq!((1.5_f64.relu(), (-1.5_f64).relu()), (Ok(1.5), Ok(0.0)));
+    /// let Ok(kink) = Dual::variable(0.0_f64).relu();
+    /// assert_eq!(kink.derivative(), 0.0);
+    /// ```
     fn relu(&self) -> Result<Self, Self::Error>;
 }
 

@@ -92,26 +92,97 @@ pub enum HpsForm {
 
 impl Hps {
     /// Every negative, `c = N`, `γ = 0`, ties kept. At `γ = 0` this is Eq. 6.
+    ///
+    /// ```
+    /// use hps_core::{Hps, Loss, Pair, Preference, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::full()))?;
+    /// let policy = [0.0, 0.0, 3.0_f64.ln()];
+    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// // e^s = (1, 1, 3): ln(1 + 1 + 3).
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    /// assert!((value - 5.0_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn full() -> Hps {
         Hps { form: HpsForm::Full, gamma: 0.0, scale: NegativeScale::Count, ties: TiePolicy::Keep }
     }
 
     /// One sampled negative, `c = 1`, `γ = 0`, ties kept.
+    ///
+    /// ```
+    /// use hps_core::{Hps, Loss, Pair, Preference, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::single()))?;
+    /// let policy = [0.0, 0.0, 3.0_f64.ln()];
+    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?.with_sample(2)?;
+    /// // e^s = (1, 1, 3), of which the last was drawn: ln(1 + 3).
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut [0.0; 3])?;
+    /// assert!((value - 4.0_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn single() -> Hps {
         Hps { form: HpsForm::Single, scale: NegativeScale::Unit, ..Hps::full() }
     }
 
     /// Several sampled negatives, `c = N`, `γ = 0`, ties kept.
+    ///
+    /// ```
+    /// use hps_core::{Hps, Loss, Pair, Preference, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::multi()))?;
+    /// let policy = [0.0, 0.0, 3.0_f64.ln()];
+    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?.with_samples(&[2, 2])?;
+    /// // e^s = (1, 1, 3), of which the last was drawn twice and stands for both negatives: ln(1 + 2 · 3).
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut [0.0; 3])?;
+    /// assert!((value - 7.0_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn multi() -> Hps {
         Hps { form: HpsForm::Multi, ..Hps::full() }
     }
 
     /// The expectation over one sampled negative, `c = 1`, `γ = 0`, ties kept.
+    ///
+    /// ```
+    /// use hps_core::{Hps, Loss, Pair, Preference, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::expected()))?;
+    /// let policy = [0.0, 0.0, 3.0_f64.ln()];
+    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// // e^s = (1, 1, 3): half of ln(1 + 1), half of ln(1 + 3).
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut [0.0; 3])?;
+    /// assert!((value - 1.5 * 2.0_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expected() -> Hps {
         Hps { form: HpsForm::Expected, ..Hps::single() }
     }
 
     /// Several preferred responses, `c = N`, `γ = 0`, ties kept.
+    ///
+    /// ```
+    /// use hps_core::{Hps, Loss, NegativeSet, Pair, Preference, RankWeights, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let hps = Hps::weighted(RankWeights::new(&[1.0, 0.5])?, NegativeSet::NonPreferred);
+    /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(hps))?;
+    /// let policy = [0.0, 0.0, 3.0_f64.ln()];
+    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// // e^s = (1, 1, 3): ln(1 + 3) for the first, half of it for the second.
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    /// assert!((value - 1.5 * 4.0_f64.ln()).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn weighted(weights: RankWeights, negatives: NegativeSet) -> Hps {
         Hps { form: HpsForm::Weighted { weights, negatives }, ..Hps::full() }
     }

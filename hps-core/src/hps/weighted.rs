@@ -63,11 +63,23 @@ impl RankWeights {
     }
 
     /// The weights.
+    ///
+    /// ```
+    /// let weights = hps_core::RankWeights::new(&[1.0, 0.5, 0.25])?;
+    /// assert_eq!(weights.as_slice(), [1.0, 0.5, 0.25]);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
     pub fn as_slice(&self) -> &[f64] {
         &self.weights[..self.count]
     }
 
     /// How many responses are preferred, `k`.
+    ///
+    /// ```
+    /// let weights = hps_core::RankWeights::new(&[1.0, 0.5, 0.25])?;
+    /// assert_eq!(weights.count(), 3);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
     pub fn count(&self) -> usize {
         self.count
     }

@@ -12,8 +12,9 @@ use crate::error::Error;
 /// `E_q s` in `g` where its loss has `ln E_q e^s`; both lie within ±α_0, so `ζ` survives.
 ///
 /// ```
-/// let zeta = hps_core::theory::zeta(0.5, 2)?;
-/// assert!((zeta - 0.1281321405552681).abs() < 1e-15);
+/// // e^{2α_0} = 2: 1 / (2 + 2 · 2 + 1/2)
+/// let zeta = hps_core::theory::zeta(2.0_f64.ln() / 2.0, 2)?;
+/// assert!((zeta - 2.0 / 13.0).abs() < 1e-15);
 /// # Ok::<(), hps_core::Error>(())
 /// ```
 pub fn zeta(score_bound: f64, negatives: usize) -> Result<f64, Error> {
@@ -28,8 +29,9 @@ pub fn zeta(score_bound: f64, negatives: usize) -> Result<f64, Error> {
 /// [`zeta`] lacks the last division by `N`.
 ///
 /// ```
-/// let least = hps_core::theory::least_slope(0.5, 2)?;
-/// assert!((least - 0.13122492707661026).abs() < 1e-15);
+/// // e^{2α_0} = 2: 1 / (2 + 2 · 2 + 1/4)
+/// let least = hps_core::theory::least_slope(2.0_f64.ln() / 2.0, 2)?;
+/// assert!((least - 4.0 / 25.0).abs() < 1e-15);
 /// # Ok::<(), hps_core::Error>(())
 /// ```
 pub fn least_slope(score_bound: f64, negatives: usize) -> Result<f64, Error> {

@@ -19,8 +19,8 @@ use crate::scalar::Scalar;
 /// # fn main() -> Result<(), hps_core::Error> {
 /// let mut log_q = [0.0_f64; 3];
 /// log_weights(&[3.0, 2.0, 1.0, 0.0], 0.0, TiePolicy::Keep, &mut log_q)?;
-/// let loss = theory::loss_under(&[1.0, 0.5, -0.2, -1.0], &log_q)?;
-/// assert!((loss - 0.714449).abs() < 5e-7); // Eq. 6, which it is at γ = 0
+/// let loss = theory::loss_under(&[0.0, 2.0_f64.ln(), 3.0_f64.ln(), 4.0_f64.ln()], &log_q)?;
+/// assert!((loss - 10.0_f64.ln()).abs() < 1e-14); // ln(1 + 2 + 3 + 4), Eq. 6, which it is at γ = 0
 /// # Ok(())
 /// # }
 /// ```
@@ -32,8 +32,8 @@ pub fn loss_under<F: Scalar>(scores: &[F], log_p: &[F]) -> Result<F, Error> {
 /// `L* = sup_p L_Π(p) = softplus(ln N + M − s_1)`, attained where `p` is on the highest negative scores only.
 ///
 /// ```
-/// let loss = hps_core::theory::hardest_loss(&[0.0_f64, 2.0, -2.0])?;
-/// assert!((loss - 2.7586).abs() < 5e-5);
+/// let loss = hps_core::theory::hardest_loss(&[0.0_f64, 3.0_f64.ln(), -2.0])?;
+/// assert!((loss - 7.0_f64.ln()).abs() < 1e-14); // ln(1 + 2 · 3)
 /// # Ok::<(), hps_core::Error>(())
 /// ```
 pub fn hardest_loss<F: Scalar>(scores: &[F]) -> Result<F, Error> {
@@ -53,8 +53,9 @@ pub fn hardest_loss<F: Scalar>(scores: &[F]) -> Result<F, Error> {
 /// use hps_core::theory::{hardest_loss, infinite_gamma_loss};
 ///
 /// # fn main() -> Result<(), hps_core::Error> {
-/// let scores = [0.0_f64, 2.0, -2.0];
-/// assert!((infinite_gamma_loss(&scores, &[3.0, -1.0, 1.0])? - 0.2395).abs() < 5e-5);
+/// let scores = [0.0, 3.0_f64.ln(), -3.0_f64.ln()];
+/// let misjudged = infinite_gamma_loss(&scores, &[3.0, -1.0, 1.0])?;
+/// assert!((misjudged - (5.0_f64 / 3.0).ln()).abs() < 1e-15); // ln(1 + 2 / 3)
 /// assert_eq!(infinite_gamma_loss(&scores, &[3.0, 1.0, -1.0])?, hardest_loss(&scores)?);
 /// # Ok(())
 /// # }
