@@ -1,6 +1,9 @@
 //! The loop: rows → log π and log π_ref → loss and coefficients → backward → AdamW.
 
-use super::{AdamW, Example, Reference, Schedule, StepLog, TrainConfig};
+mod resume;
+
+use super::{AdamW, Example, Reference, ReferenceOptions, Schedule, StepLog, TrainConfig};
+use crate::Digest;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
 use crate::pack::{Group, Packed};
@@ -16,7 +19,9 @@ pub struct Trainer<B: Backend> {
     policy: Policy<B>,
     examples: Vec<Example>,
     config: TrainConfig,
-    reference: Reference,
+    reference: Reference<B>,
+    /// Of the base before it is trained; computed when it is first asked for.
+    base: Option<Digest>,
     optimizer: AdamW<B>,
     schedule: Schedule,
     /// Updates done.
@@ -26,11 +31,22 @@ pub struct Trainer<B: Backend> {
 }
 
 impl<B: Backend> Trainer<B> {
-    /// Prepares a run of the policy on the examples.
+    /// Prepares a run of the policy on the examples, with the policy as it is now for its reference.
     ///
     /// # Errors
-    /// An option is out of its range, there are no examples, or the device failed.
+    /// An option is out of its range, there are no examples, the adapter is not fresh (see
+    /// [`with_reference`](Self::with_reference)), or the device failed.
     pub fn new(policy: Policy<B>, examples: Vec<Example>, config: TrainConfig) -> Result<Self> {
+        Self::with_reference(policy, examples, config, &ReferenceOptions::default())
+    }
+
+    /// Everything but the reference's numbers.
+    fn assemble(
+        policy: Policy<B>,
+        examples: Vec<Example>,
+        config: TrainConfig,
+        reference: &ReferenceOptions,
+    ) -> Result<Self> {
         config.check()?;
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
@@ -45,13 +61,16 @@ impl<B: Backend> Trainer<B> {
             warmup_steps: (config.warmup_ratio * total_steps as f64).ceil() as u64,
             total_steps,
         };
-        let reference = Reference::of(&policy, &examples)?;
+        let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
+        let base = if needed { Some(policy.model.digest()?) } else { None };
+        let reference = Reference::open(&policy, &examples, reference, base)?;
         let optimizer = AdamW::new(&policy, config.adamw)?;
         Ok(Trainer {
             policy,
             examples,
             config,
             reference,
+            base,
             optimizer,
             schedule,
             step: 0,
@@ -80,6 +99,17 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// The loss refuses a row, a loss or the gradient is not finite (the weights are then as before), the device failed.
     pub fn step(&mut self) -> Result<Option<StepLog>> {
+        let num_tokens = self.num_tokens;
+        let log = self.update();
+        if log.is_err() {
+            // What is saved now is the state after the last step that counted.
+            self.num_tokens = num_tokens;
+            self.optimizer.rewind(self.step);
+        }
+        log
+    }
+
+    fn update(&mut self) -> Result<Option<StepLog>> {
         if self.step == self.schedule.total_steps {
             return Ok(None);
         }
@@ -147,7 +177,7 @@ impl<B: Backend> Trainer<B> {
         let packed = Packed::shared(&groups);
         let backend = self.policy.model.backend().clone();
         let batch = self.policy.model.batch(&packed)?;
-        let reference = self.reference.log_probs(&self.policy, &batch, &drawn)?;
+        let reference = self.reference.log_probs(&self.policy, &self.examples, &drawn)?;
         let pass = self.policy.forward(&batch, self.step)?;
         let log_probs = backend.download(pass.log_probs())?;
 
