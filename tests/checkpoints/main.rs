@@ -5,8 +5,10 @@ mod disk;
 mod exact;
 mod interrupt;
 mod kill;
+#[allow(dead_code)] // The trainer's tests use the rest.
 #[path = "../trainer/lists.rs"]
 mod lists;
+#[allow(dead_code)]
 #[path = "../trainer/policy.rs"]
 mod policy;
 mod reference;

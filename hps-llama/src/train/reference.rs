@@ -62,12 +62,12 @@ impl<B: Backend> Reference<B> {
         base: Option<Digest>,
     ) -> Result<Self> {
         let backend = policy.model.backend();
-        if let (None, Some(adapter)) = (&options.policy, &policy.adapter) {
-            if !adapter.is_fresh(backend)? {
-                let message = "the adapter to be trained is not fresh, so its base is another policy, and no reference is \
-                               named; name the base or an adapter's folder";
-                return Err(Error::new(ErrorKind::Reference, message));
-            }
+        if let (None, Some(adapter)) = (&options.policy, &policy.adapter)
+            && !adapter.is_fresh(backend)?
+        {
+            let message = "the adapter to be trained is not fresh, so its base is another policy, and no reference is \
+                           named; name the base or an adapter's folder";
+            return Err(Error::new(ErrorKind::Reference, message));
         }
         let (adapter, description) = match &options.policy {
             Some(ReferencePolicy::Adapter(folder)) => {
