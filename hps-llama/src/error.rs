@@ -34,6 +34,10 @@ pub enum ErrorKind {
     Loss,
     /// A device operation failed.
     Device,
+    /// A checkpoint is incomplete or corrupted, or another run's.
+    Checkpoint,
+    /// The reference policy is not named, or its log-probs on disk are not those that it has.
+    Reference,
 }
 
 /// An error with its place.

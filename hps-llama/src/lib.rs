@@ -18,6 +18,7 @@ pub mod backend;
 pub mod chat;
 pub mod config;
 pub mod data;
+mod digest;
 mod error;
 pub mod evaluate;
 pub mod generate;
@@ -29,6 +30,7 @@ pub mod tokens;
 pub mod train;
 pub mod weights;
 
+pub use digest::Digest;
 pub use error::{Error, ErrorKind, Result};
 
 /// The README's programs, compiled as tests.

@@ -5,6 +5,7 @@
 
 use crate::backend::{Backend, Dropout, Precision, StoredTensor};
 use crate::config::LlamaConfig;
+use crate::digest::{Digest, Hasher};
 use crate::parameter::{Parameter, Projection};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
@@ -130,6 +131,38 @@ impl<B: Backend> Lora<B> {
     /// Its options.
     pub fn config(&self) -> &LoraConfig {
         &self.config
+    }
+
+    /// What its dropout masks are keyed by.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Of what it adds to a model: its scale and its matrices.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn digest(&self, backend: &B) -> Result<Digest> {
+        let mut hasher = Hasher::default();
+        hasher.singles(&[self.config.scale()]);
+        for (parameter, matrix) in &self.matrices {
+            hasher.text(&parameter.to_string()).singles(&backend.download_weight(matrix)?);
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Whether it changes nothing yet: all of its `B` are zeros.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn is_fresh(&self, backend: &B) -> Result<bool> {
+        for (parameter, matrix) in &self.matrices {
+            let up = matches!(parameter, Parameter::LoraB(..));
+            if up && backend.download_weight(matrix)?.iter().any(|entry| *entry != 0.0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// `(A, B)` of a projection, if it is adapted.

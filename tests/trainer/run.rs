@@ -3,7 +3,9 @@
 use hps_core::{GammaSchedule, Loss};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::Policy;
-use hps_llama::train::{AdamWConfig, Example, SchedulerType, StepLog, TrainConfig, Trainer};
+use hps_llama::train::{
+    AdamWConfig, Example, ReferenceOptions, ReferencePolicy, SchedulerType, StepLog, TrainConfig, Trainer,
+};
 
 /// The four losses' names.
 pub const LOSSES: [&str; 4] = ["dpo-bt", "dpo-pl", "dpo-hps", "dpo-hps-full"];
@@ -31,9 +33,10 @@ pub fn named(loss: &str) -> Loss {
     loss.parse().expect("the name is known")
 }
 
-/// Prepares a run.
+/// Prepares a run against the base: some of these policies' adapters are trained.
 pub fn trainer(policy: Policy<Cpu>, examples: &[Example], config: TrainConfig) -> Trainer<Cpu> {
-    Trainer::new(policy, examples.to_vec(), config).expect("a trainer")
+    let reference = ReferenceOptions { policy: Some(ReferencePolicy::Base), cache_dir: None };
+    Trainer::with_reference(policy, examples.to_vec(), config, &reference).expect("a trainer")
 }
 
 /// A run to its end.

@@ -92,6 +92,10 @@ pub trait Backend: Debug + Clone + Send + Sync {
     /// A model weight `[out, in]` in the device's storage type; in f32 where it is trained.
     type Weight: Debug + Send + Sync;
 
+    /// The device and the type of its activations, as `cpu float32`: numbers of another one round otherwise, so this is
+    /// part of every key under which numbers are kept.
+    fn arithmetic(&self) -> &'static str;
+
     /// Copies `data` to the device as `[data.len() / columns, columns]`.
     fn upload(&self, data: &[f32], columns: usize) -> Result<Self::Array>;
     /// Copies integers to the device.

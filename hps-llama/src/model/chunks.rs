@@ -9,6 +9,7 @@ use super::block::{Adaptation, BlockActivations};
 use super::kept::{Activations, Kept};
 use super::{Batch, Gradients, Llama, Policy};
 use crate::backend::{Attended, Backend};
+use crate::lora::Lora;
 use crate::pack::{Group, Packed};
 use crate::{Error, ErrorKind, Result};
 
@@ -19,7 +20,6 @@ pub struct PromptPass<B: Backend> {
     blocks: Vec<Kept<B>>,
     /// The last block's output at the last token, `[1, features]`.
     last: B::Array,
-    adapted: bool,
     /// Keys dropout; `None` outside training.
     step: Option<u64>,
     activations: Activations,
@@ -35,22 +35,18 @@ impl<B: Backend> Policy<B> {
     /// # Errors
     /// A token lies outside the vocabulary, or the device failed.
     pub fn prompt(&self, group: &Group, step: u64, activations: Activations) -> Result<PromptPass<B>> {
-        self.read_prompt(group, true, Some(step), activations)
+        self.read_prompt(group, self.adaptation(step), activations)
     }
 
-    /// The prompt's forward with the adapter off, for [`Policy::chunk_log_probs`] of the reference policy.
-    ///
-    /// # Errors
-    /// A token lies outside the vocabulary, or the device failed.
-    pub fn base_prompt(&self, group: &Group) -> Result<PromptPass<B>> {
-        self.read_prompt(group, false, None, Activations::Recompute)
+    /// The prompt's forward for [`Policy::chunk_log_probs_with`], with an adapter in the place of the policy's.
+    pub(crate) fn prompt_with(&self, group: &Group, adapter: Option<&Lora<B>>) -> Result<PromptPass<B>> {
+        self.read_prompt(group, Adaptation { adapter, step: None }, Activations::Recompute)
     }
 
     fn read_prompt(
         &self,
         group: &Group,
-        adapted: bool,
-        step: Option<u64>,
+        adaptation: Adaptation<'_, B>,
         activations: Activations,
     ) -> Result<PromptPass<B>> {
         let model = &self.model;
@@ -59,11 +55,10 @@ impl<B: Backend> Policy<B> {
         };
         let batch = model.batch_after(&Packed::chunk(group, 0..0), 0)?;
         let mut blocks = Vec::with_capacity(model.config.num_hidden_layers);
-        let adaptation = Adaptation { step, ..self.adapter_if(adapted) };
         let x = model.trunk(&batch, adaptation, |block| blocks.push(activations.keep_with_keys(block)))?;
         let last = model.backend.gather(&x, &model.backend.upload_indices(&[last as u32])?)?;
         let d_keys_and_values = blocks.iter().map(|_| None).collect();
-        Ok(PromptPass { batch, blocks, last, adapted, step, activations, d_keys_and_values, d_last: None })
+        Ok(PromptPass { batch, blocks, last, step: adaptation.step, activations, d_keys_and_values, d_last: None })
     }
 
     /// Log-probs of the tokens of a chunk ([`Packed::chunk`]) of the prompt's responses: `[scored tokens, 1]`, nats.
@@ -73,9 +68,19 @@ impl<B: Backend> Policy<B> {
     /// # Errors
     /// The device failed.
     pub fn chunk_log_probs(&self, prompt: &PromptPass<B>, chunk: &Packed) -> Result<B::Array> {
+        self.chunk_log_probs_with(prompt, chunk, self.adapter.as_ref())
+    }
+
+    /// The same with the adapter that the prompt was read with.
+    pub(crate) fn chunk_log_probs_with(
+        &self,
+        prompt: &PromptPass<B>,
+        chunk: &Packed,
+        adapter: Option<&Lora<B>>,
+    ) -> Result<B::Array> {
         let model = &self.model;
         let chunk = Chunk::new(model, prompt, chunk)?;
-        let x = self.chunk_trunk(prompt, &chunk, drop)?;
+        let x = self.chunk_trunk(prompt, &chunk, adapter, drop)?;
         let [_, hidden] = model.scored(&chunk.batch, &x)?;
         Ok(model.backend.log_probs(&hidden, model.get(model.head())?, &chunk.batch.targets, false)?.values)
     }
@@ -96,7 +101,8 @@ impl<B: Backend> Policy<B> {
         let backend = &model.backend;
         let chunk = Chunk::new(model, prompt, chunk)?;
         let mut blocks = Vec::with_capacity(model.config.num_hidden_layers);
-        let x = self.chunk_trunk(prompt, &chunk, |block| blocks.push(prompt.activations.keep(block)))?;
+        let x = self
+            .chunk_trunk(prompt, &chunk, self.adapter.as_ref(), |block| blocks.push(prompt.activations.keep(block)))?;
         let [last, hidden] = model.scored(&chunk.batch, &x)?;
         drop(x);
         let mut scores = backend.log_probs(&hidden, model.get(model.head())?, &chunk.batch.targets, true)?;
@@ -114,7 +120,7 @@ impl<B: Backend> Policy<B> {
             return Ok(log_probs);
         }
         let dx = backend.gather(&dx, &rows(backend, 1, chunk.batch.length)?)?;
-        let adaptation = Adaptation { step: prompt.step, ..self.adapter_if(prompt.adapted) };
+        let adaptation = Adaptation { step: prompt.step, ..self.adapter_if(true) };
         let PromptPass { blocks: keys, d_keys_and_values, .. } = prompt;
         let mut attention = KeysOfPrompt { model, chunk: &chunk, keys, gradients: Some(d_keys_and_values) };
         self.blocks_backward(&chunk.batch, blocks, adaptation, dx, &mut attention, gradients)?;
@@ -126,12 +132,12 @@ impl<B: Backend> Policy<B> {
     /// # Errors
     /// The device failed.
     pub fn prompt_backward(&self, prompt: PromptPass<B>, gradients: &mut Gradients<B>) -> Result<()> {
-        let PromptPass { batch, blocks, adapted, step, d_keys_and_values, d_last, .. } = prompt;
+        let PromptPass { batch, blocks, step, d_keys_and_values, d_last, .. } = prompt;
         let Some(d_last) = d_last else { return Ok(()) };
         let backend = &self.model.backend;
         let row = backend.upload_indices(&[batch.length as u32 - 1])?;
         let dx = backend.gather_backward(&d_last, &row, batch.length)?;
-        let adaptation = Adaptation { step, ..self.adapter_if(adapted) };
+        let adaptation = Adaptation { step, ..self.adapter_if(true) };
         let mut attention = OwnKeys::seen_elsewhere(&self.model, &batch, d_keys_and_values);
         self.blocks_backward(&batch, blocks, adaptation, dx, &mut attention, gradients)
     }
@@ -141,6 +147,7 @@ impl<B: Backend> Policy<B> {
         &self,
         prompt: &PromptPass<B>,
         chunk: &Chunk<B>,
+        adapter: Option<&Lora<B>>,
         keep: impl FnMut(BlockActivations<B>),
     ) -> Result<B::Array> {
         let (model, backend) = (&self.model, &self.model.backend);
@@ -149,7 +156,7 @@ impl<B: Backend> Policy<B> {
         backend.write_rows(&mut all, &rows(backend, 0, 1)?, &prompt.last)?;
         // Responses of one token each are predicted by the prompt alone.
         if length > 0 {
-            let adaptation = Adaptation { step: prompt.step, ..self.adapter_if(prompt.adapted) };
+            let adaptation = Adaptation { adapter, step: prompt.step };
             let attention = KeysOfPrompt { model, chunk, keys: &prompt.blocks, gradients: None };
             let x = model.trunk_over(&chunk.batch, adaptation, &attention, keep)?;
             backend.write_rows(&mut all, &rows(backend, 1, length)?, &x)?;

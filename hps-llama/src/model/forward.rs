@@ -6,6 +6,7 @@ use super::kept::{Activations, Kept};
 use super::{Batch, Llama, Policy};
 use crate::Result;
 use crate::backend::{Backend, LogProbs};
+use crate::lora::Lora;
 use crate::parameter::Parameter;
 
 /// What a forward pass leaves for its backward.
@@ -87,6 +88,11 @@ impl<B: Backend> Policy<B> {
     /// The device failed.
     pub fn base_log_probs(&self, batch: &Batch<B>) -> Result<B::Array> {
         self.score(batch, self.adapter_if(false))
+    }
+
+    /// The same with another adapter in the place of the policy's: a frozen one as the reference.
+    pub(crate) fn log_probs_with(&self, batch: &Batch<B>, adapter: Option<&Lora<B>>) -> Result<B::Array> {
+        self.score(batch, Adaptation { adapter, step: None })
     }
 
     /// The training forward: dropout on, keyed by the optimiser step; `activations` kept or computed again.

@@ -17,6 +17,7 @@ pub use kept::Activations;
 
 use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;
+use crate::digest::{Digest, Hasher};
 use crate::lora::Lora;
 use crate::pack::Packed;
 use crate::parameter::Parameter;
@@ -111,6 +112,19 @@ impl<B: Backend> Llama<B> {
     /// Its shape.
     pub fn config(&self) -> &LlamaConfig {
         &self.config
+    }
+
+    /// Of its shape and its numbers as they are on the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn digest(&self) -> Result<Digest> {
+        let mut hasher = Hasher::default();
+        hasher.text(&self.config.to_json().to_string());
+        for (parameter, weight) in &self.weights {
+            hasher.text(&parameter.to_string()).singles(&self.backend.download_weight(weight)?);
+        }
+        Ok(hasher.finish())
     }
 
     /// The device it is on.

@@ -1,8 +1,11 @@
 //! Training: rows become tokens, log-probs, coefficients, gradients, and an adapter.
 
 mod bytes;
+mod checkpoint;
 mod config;
 mod examples;
+mod fingerprint;
+mod interrupt;
 mod memory;
 mod metrics;
 mod optimizer;
@@ -16,12 +19,14 @@ mod trainer;
 mod truncation;
 
 pub use bytes::Bytes;
+pub use checkpoint::{Checkpoint, SaveOptions, Skipped};
 pub use config::TrainConfig;
 pub use examples::{Example, Tokenized, tokenize, tokenize_truncated};
+pub use interrupt::Interrupt;
 pub use memory::{ListShape, Memory, Plan};
 pub use metrics::StepLog;
 pub use optimizer::{AdamW, AdamWConfig};
-pub use reference::Reference;
+pub use reference::{Reference, ReferenceOptions, ReferencePolicy};
 pub use report::{EventFile, Report, write_page};
 pub use route::{ActivationPolicy, Route};
 pub use schedule::{Schedule, SchedulerType};

@@ -3,8 +3,12 @@
 use crate::backend::{AdamWUpdate, Backend};
 use crate::model::{Gradients, Policy};
 use crate::parameter::Parameter;
+use crate::weights::{OwnedTensor, Weights};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
+
+/// The two moments' names in PyTorch's optimiser states.
+const MOMENTS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
 
 /// AdamW's constants, by transformers' names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,5 +100,46 @@ impl<B: Backend> AdamW<B> {
             backend.adamw(weight, gradient, moments, &norm, &update)?;
         }
         Ok(norm)
+    }
+
+    /// The moments as a checkpoint keeps them, `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) fn tensors(&self, policy: &Policy<B>) -> Result<Vec<OwnedTensor>> {
+        let mut tensors = Vec::with_capacity(2 * self.moments.len());
+        for (parameter, moments) in &self.moments {
+            let (rows, columns) = policy.shape(*parameter);
+            let shape = if parameter.is_gain() { vec![columns] } else { vec![rows, columns] };
+            for (suffix, moment) in MOMENTS.into_iter().zip(moments) {
+                let data = policy.model.backend.download(moment)?;
+                tensors.push(OwnedTensor { name: format!("{parameter}.{suffix}"), shape: shape.clone(), data });
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Takes the state of `step` updates back from a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// A tensor is missing or of another shape, or the device failed.
+    pub(super) fn restore(&mut self, policy: &Policy<B>, stored: &Weights, step: u64) -> Result<()> {
+        let backend = &policy.model.backend;
+        for (parameter, moments) in &mut self.moments {
+            let shape = policy.shape(*parameter);
+            for (suffix, moment) in MOMENTS.into_iter().zip(moments) {
+                *moment = stored.read(&format!("{parameter}.{suffix}"), shape, |tensor| {
+                    let numbers = tensor.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+                    backend.upload(&numbers.collect::<Vec<f32>>(), tensor.columns)
+                })?;
+            }
+        }
+        self.step = step;
+        Ok(())
+    }
+
+    /// Forgets an update that changed nothing.
+    pub(super) fn rewind(&mut self, step: u64) {
+        self.step = step;
     }
 }

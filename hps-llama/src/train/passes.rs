@@ -1,6 +1,6 @@
 //! From lists to gradients: log π and log π_ref, the coefficients they mean, and the backward, by either exact route.
 
-use super::{Plan, Reference};
+use super::{Example, Plan, Reference};
 use crate::Result;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
@@ -23,7 +23,8 @@ pub(super) type Weigh<'a> = dyn FnMut(usize, &[f64], &[f64]) -> Result<Vec<f32>>
 #[derive(Debug)]
 pub(super) struct Passes<'a, B: Backend> {
     pub policy: &'a Policy<B>,
-    pub reference: &'a Reference,
+    pub reference: &'a mut Reference<B>,
+    pub examples: &'a [Example],
     /// Keys dropout.
     pub step: u64,
 }
@@ -31,7 +32,7 @@ pub(super) struct Passes<'a, B: Backend> {
 impl<B: Backend> Passes<'_, B> {
     /// Adds the gradients of the planned lists.
     pub fn differentiate(
-        &self,
+        &mut self,
         lists: &[List],
         plan: &Plan,
         weigh: &mut Weigh<'_>,
@@ -48,7 +49,7 @@ impl<B: Backend> Passes<'_, B> {
 
     /// All lists side by side; what their backward needs is kept until the coefficients are known.
     fn in_one_pass(
-        &self,
+        &mut self,
         lists: &[List],
         plan: &Plan,
         weigh: &mut Weigh<'_>,
@@ -60,7 +61,7 @@ impl<B: Backend> Passes<'_, B> {
         let drawn: Vec<(usize, usize)> = planned.iter().flat_map(List::drawn).collect();
         let packed = Packed::shared(&groups);
         let batch = self.policy.model.batch(&packed)?;
-        let reference = self.reference.log_probs(self.policy, &batch, &drawn)?;
+        let reference = self.reference.log_probs(self.policy, self.examples, &drawn, None)?;
         let pass = self.policy.forward(&batch, self.step, plan.activations)?;
         let log_probs = backend.download(pass.log_probs())?;
         let mut coefficients = vec![0.0f32; log_probs.len()];
@@ -75,7 +76,7 @@ impl<B: Backend> Passes<'_, B> {
 
     /// One list: its chunks' log-probs first, then each chunk forward and backward with its coefficients, the prompt last.
     fn in_chunks(
-        &self,
+        &mut self,
         list: &List,
         tokens: usize,
         plan: &Plan,
@@ -84,7 +85,7 @@ impl<B: Backend> Passes<'_, B> {
     ) -> Result<()> {
         let (policy, group) = (self.policy, &list.group);
         let drawn: Vec<(usize, usize)> = list.drawn().collect();
-        let reference = self.reference.log_probs_in_chunks(policy, group, tokens, &drawn)?;
+        let reference = self.reference.log_probs(policy, self.examples, &drawn, Some(tokens))?;
         let mut prompt = policy.prompt(group, self.step, plan.activations)?;
         let mut log_probs = Vec::with_capacity(reference.len());
         for chunk in group.chunks(tokens) {

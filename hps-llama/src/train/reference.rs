@@ -1,87 +1,253 @@
 //! The reference policy's log-probs, per token.
 //!
-//! The reference of a fresh adapter is the base, computed with the adapter off. In full-parameter training the base
-//! changes, so its log-probs are computed before the first step and kept.
+//! The reference is the base with its adapter off, or a named adapter that is frozen. What it once said of a response is
+//! kept, over epochs and, in a file, over runs: a response's numbers do not depend on what else is in its batch. In
+//! full-parameter training the base moves, so all is computed before the first step.
+
+mod cache;
 
 use super::Example;
-use crate::Result;
 use crate::backend::Backend;
-use crate::model::{Batch, Policy};
+use crate::digest::{Digest, Hasher};
+use crate::lora::Lora;
+use crate::model::Policy;
 use crate::pack::{Group, Packed};
-use std::collections::HashMap;
+use crate::{Error, ErrorKind, Result};
+use cache::Cache;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Cached responses that are computed again before the others are believed.
+const VERIFIED: usize = 8;
+
+/// Whose log-probs a policy is measured against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferencePolicy {
+    /// The base model, its adapter off.
+    Base,
+    /// The base with the PEFT adapter of this folder, frozen.
+    Adapter(PathBuf),
+}
+
+/// The reference of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReferenceOptions {
+    /// `None` is the policy as it starts, for a fresh adapter or none: then the base is meant without a doubt.
+    pub policy: Option<ReferencePolicy>,
+    /// Folder of files of log-probs that runs share; made if it does not exist.
+    pub cache_dir: Option<PathBuf>,
+}
 
 /// Where reference log-probs come from.
 #[derive(Debug)]
-pub struct Reference {
-    /// By (example, response), their numbers; `None` where the base itself can still be asked.
-    kept: Option<HashMap<(usize, usize), Vec<f32>>>,
+pub struct Reference<B: Backend> {
+    description: String,
+    adapter: Option<Lora<B>>,
+    kept: BTreeMap<Digest, Vec<f32>>,
+    cache: Option<Cache>,
+    computed: u64,
+    reused: u64,
 }
 
-impl Reference {
-    /// The policy as it is before its first step.
-    ///
-    /// * chunk_tokens — into how many tokens an example's responses are cut; `None` where they go in one pass.
+impl<B: Backend> Reference<B> {
+    /// Opens the reference of a policy that has not been trained yet; `base` is its base's digest, needed for a cache.
     ///
     /// # Errors
-    /// The device failed.
-    pub fn of<B: Backend>(
+    /// The adapter to be trained is not fresh and no reference is named; the reference's adapter does not fit; the cache
+    /// is malformed or a number in it is not what is computed here.
+    pub(super) fn open(
+        policy: &Policy<B>,
+        examples: &[Example],
+        options: &ReferenceOptions,
+        base: Option<Digest>,
+    ) -> Result<Self> {
+        let backend = policy.model.backend();
+        if let (None, Some(adapter)) = (&options.policy, &policy.adapter)
+            && !adapter.is_fresh(backend)?
+        {
+            let message = "the adapter to be trained is not fresh, so its base is another policy, and no reference is \
+                           named; name the base or an adapter's folder";
+            return Err(Error::new(ErrorKind::Reference, message));
+        }
+        let (adapter, description) = match &options.policy {
+            Some(ReferencePolicy::Adapter(folder)) => {
+                let adapter = Lora::from_folder(backend, policy.model.config(), folder, 0)?;
+                let digest = adapter.digest(backend)?;
+                (Some(adapter), format!("adapter {digest}"))
+            }
+            Some(ReferencePolicy::Base) | None => (None, "base".to_string()),
+        };
+        let mut reference =
+            Reference { description, adapter, kept: BTreeMap::new(), cache: None, computed: 0, reused: 0 };
+        if let (Some(folder), Some(base)) = (&options.cache_dir, base) {
+            let (cache, kept) = Cache::open(folder, base, &reference.description, backend.arithmetic())?;
+            (reference.cache, reference.kept) = (Some(cache), kept);
+            reference.verify(policy, examples)?;
+        }
+        Ok(reference)
+    }
+
+    /// What it is, for logs: `base`, or `adapter` and its digest.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Responses computed so far, those computed again for verification aside.
+    pub fn computed(&self) -> u64 {
+        self.computed
+    }
+
+    /// How often a response's numbers were taken from what was kept.
+    pub fn reused(&self) -> u64 {
+        self.reused
+    }
+
+    /// Computes all responses of all examples, for a base that is about to be trained.
+    ///
+    /// * chunk_tokens — into how many tokens an example's responses are cut; `None` where they go in one pass.
+    pub(super) fn compute_all(
+        &mut self,
         policy: &Policy<B>,
         examples: &[Example],
         chunk_tokens: impl Fn(&Example) -> Option<usize>,
-    ) -> Result<Reference> {
-        if policy.adapter.is_some() {
-            return Ok(Reference { kept: None });
-        }
-        let mut kept = HashMap::new();
+    ) -> Result<()> {
         for (number, example) in examples.iter().enumerate() {
-            let group = &example.group;
-            let log_probs = match chunk_tokens(example) {
-                Some(tokens) => in_chunks(policy, group, tokens)?,
-                None => {
-                    let batch = policy.model.batch(&Packed::shared(std::slice::from_ref(group)))?;
-                    policy.model.backend().download(&policy.base_log_probs(&batch)?)?
-                }
-            };
-            for (response, range) in group.scored().into_iter().enumerate() {
-                kept.insert((number, response), log_probs[range].to_vec());
-            }
+            let all: Vec<(usize, usize)> =
+                (0..example.group.responses.len()).map(|response| (number, response)).collect();
+            self.compute(policy, examples, &all, chunk_tokens(example))?;
         }
-        Ok(Reference { kept: Some(kept) })
+        Ok(())
     }
 
-    /// Log-probs of a batch's scored tokens; `drawn` names the packed responses by (example, response), in order.
-    pub(super) fn log_probs<B: Backend>(
-        &self,
+    /// Log-probs of the tokens of the responses that `drawn` names by (example, response), in that order. Those not seen
+    /// before are computed, each prompt once: in one pass, or each prompt's in chunks of so many tokens.
+    pub(super) fn log_probs(
+        &mut self,
         policy: &Policy<B>,
-        batch: &Batch<B>,
+        examples: &[Example],
         drawn: &[(usize, usize)],
+        chunk_tokens: Option<usize>,
     ) -> Result<Vec<f32>> {
-        let Some(kept) = &self.kept else {
-            return policy.model.backend().download(&policy.base_log_probs(batch)?);
+        let computed = self.computed;
+        if policy.adapter.is_some() {
+            self.compute(policy, examples, drawn, chunk_tokens)?;
+        }
+        self.reused += drawn.len() as u64 - (self.computed - computed);
+        let mut log_probs = Vec::new();
+        for &(example, response) in drawn {
+            let kept = self.kept.get(&key(&examples[example], response)).ok_or_else(|| {
+                let message = format!("response {response} (best first) was not scored before the base was trained");
+                Error::new(ErrorKind::Reference, message).at(&examples[example].place)
+            })?;
+            log_probs.extend(kept);
+        }
+        Ok(log_probs)
+    }
+
+    /// Writes what is new into the cache's file, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&mut self) -> Result<()> {
+        match &mut self.cache {
+            Some(cache) => cache.save(&self.kept),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the numbers of those responses that are not kept yet.
+    fn compute(
+        &mut self,
+        policy: &Policy<B>,
+        examples: &[Example],
+        drawn: &[(usize, usize)],
+        chunk_tokens: Option<usize>,
+    ) -> Result<()> {
+        let mut groups: Vec<Group> = Vec::new();
+        let (mut keys, mut pending, mut last) = (Vec::new(), BTreeSet::new(), None);
+        for &(number, response) in drawn {
+            let example = &examples[number];
+            let key = key(example, response);
+            if self.kept.contains_key(&key) || !pending.insert(key) {
+                continue;
+            }
+            if last != Some(number) {
+                let Group { row, prompt, .. } = &example.group;
+                groups.push(Group { row: *row, prompt: prompt.clone(), responses: Vec::new() });
+                last = Some(number);
+            }
+            if let Some(group) = groups.last_mut() {
+                group.responses.push(example.group.responses[response].clone());
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.computed += keys.len() as u64;
+        let numbers = match chunk_tokens {
+            Some(tokens) => self.score_in_chunks(policy, &groups, tokens)?,
+            None => self.score(policy, &groups)?,
         };
-        Ok(drawn.iter().flat_map(|response| &kept[response]).copied().collect())
+        self.kept.extend(keys.into_iter().zip(numbers));
+        Ok(())
     }
 
-    /// The same for one group whose responses go in chunks of `tokens`.
-    pub(super) fn log_probs_in_chunks<B: Backend>(
-        &self,
-        policy: &Policy<B>,
-        group: &Group,
-        tokens: usize,
-        drawn: &[(usize, usize)],
-    ) -> Result<Vec<f32>> {
-        let Some(kept) = &self.kept else { return in_chunks(policy, group, tokens) };
-        Ok(drawn.iter().flat_map(|response| &kept[response]).copied().collect())
+    /// The reference's log-probs of each response of some groups.
+    fn score(&self, policy: &Policy<B>, groups: &[Group]) -> Result<Vec<Vec<f32>>> {
+        let packed = Packed::shared(groups);
+        let batch = policy.model.batch(&packed)?;
+        let log_probs = policy.model.backend().download(&policy.log_probs_with(&batch, self.adapter.as_ref())?)?;
+        Ok(packed.responses.iter().flatten().map(|range| log_probs[range.clone()].to_vec()).collect())
+    }
+
+    /// The same, each group's responses in chunks of `tokens`; their numbers are those of one pass.
+    fn score_in_chunks(&self, policy: &Policy<B>, groups: &[Group], tokens: usize) -> Result<Vec<Vec<f32>>> {
+        let adapter = self.adapter.as_ref();
+        let mut numbers = Vec::new();
+        for group in groups {
+            let prompt = policy.prompt_with(group, adapter)?;
+            let mut log_probs = Vec::new();
+            for chunk in group.chunks(tokens) {
+                let scores = policy.chunk_log_probs_with(&prompt, &Packed::chunk(group, chunk), adapter)?;
+                log_probs.extend(policy.model.backend().download(&scores)?);
+            }
+            numbers.extend(group.scored().into_iter().map(|range| log_probs[range].to_vec()));
+        }
+        Ok(numbers)
+    }
+
+    /// Computes some of the cached responses again, spread over the examples.
+    fn verify(&self, policy: &Policy<B>, examples: &[Example]) -> Result<()> {
+        let responses =
+            examples.iter().flat_map(|example| (0..example.group.responses.len()).map(move |i| (example, i)));
+        let cached: Vec<_> = responses
+            .filter_map(|(example, response)| Some((example, response, self.kept.get(&key(example, response))?)))
+            .collect();
+        for number in 0..cached.len().min(VERIFIED) {
+            let (example, response, kept) = cached[number * cached.len() / cached.len().min(VERIFIED)];
+            let Group { row, prompt, responses } = &example.group;
+            let group = Group { row: *row, prompt: prompt.clone(), responses: vec![responses[response].clone()] };
+            let computed = self.score(policy, &[group])?.concat();
+            let differs = kept.iter().zip(&computed).position(|(kept, computed)| kept.to_bits() != computed.to_bits());
+            let message = match differs {
+                Some(token) => format!("token {token} has {} there but {} here", kept[token], computed[token]),
+                None if kept.len() != computed.len() => format!("{} tokens there, {} here", kept.len(), computed.len()),
+                None => continue,
+            };
+            let file = self.cache.as_ref().map(|cache| cache.path().display().to_string()).unwrap_or_default();
+            let message = format!(
+                "the reference log-probs in {file} are not this model's: response {response} (best first), {message}"
+            );
+            return Err(Error::new(ErrorKind::Reference, message).at(&example.place));
+        }
+        Ok(())
     }
 }
 
-/// The base's log-probs of a group's responses, in order.
-fn in_chunks<B: Backend>(policy: &Policy<B>, group: &Group, tokens: usize) -> Result<Vec<f32>> {
-    let prompt = policy.base_prompt(group)?;
-    let mut log_probs = Vec::new();
-    for chunk in group.chunks(tokens) {
-        let scores = policy.chunk_log_probs(&prompt, &Packed::chunk(group, chunk))?;
-        log_probs.extend(policy.model.backend().download(&scores)?);
-    }
-    Ok(log_probs)
+/// Of a response's tokens and its prompt's.
+fn key(example: &Example, response: usize) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.tokens(&example.group.prompt).tokens(&example.group.responses[response]);
+    hasher.finish()
 }

@@ -29,14 +29,32 @@ impl Report {
     /// # Errors
     /// The file cannot be made.
     pub fn new(path: impl AsRef<Path>, total_steps: u64, label: &str) -> Result<Report> {
-        let path = path.as_ref().to_path_buf();
-        let file = File::create(&path).map_err(|source| failed(&path, source))?;
+        let path = path.as_ref();
+        let file = File::create(path).map_err(|source| failed(path, source))?;
+        Ok(Self::over(file, path, total_steps, label))
+    }
+
+    /// The same for a resumed run that has done `step` updates: the file is continued, as
+    /// [`Checkpoint::restore_metrics`](super::Checkpoint::restore_metrics) left it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn resume(path: impl AsRef<Path>, step: u64, total_steps: u64, label: &str) -> Result<Report> {
+        let path = path.as_ref();
+        let file = File::options().append(true).create(true).open(path).map_err(|source| failed(path, source))?;
+        let report = Self::over(file, path, total_steps, label);
+        report.bar.set_position(step);
+        report.bar.reset_eta();
+        Ok(report)
+    }
+
+    fn over(file: File, path: &Path, total_steps: u64, label: &str) -> Report {
         let bar = ProgressBar::new(total_steps);
         let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} [{elapsed}<{eta}]")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         bar.set_prefix(label.to_string());
-        Ok(Report { bar, file, path, tokens: 0 })
+        Report { bar, file, path: path.to_path_buf(), tokens: 0 }
     }
 
     /// Shows and writes one step.

@@ -1,7 +1,10 @@
 //! The loop: rows → log π and log π_ref → loss and coefficients → backward → AdamW.
 
+mod resume;
+
 use super::passes::{List, Passes};
-use super::{AdamW, Example, ListShape, Memory, Plan, Reference, Schedule, StepLog, TrainConfig};
+use super::{AdamW, Example, ListShape, Memory, Plan, Reference, ReferenceOptions, Schedule, StepLog, TrainConfig};
+use crate::Digest;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
 use crate::pack::Group;
@@ -17,7 +20,9 @@ pub struct Trainer<B: Backend> {
     policy: Policy<B>,
     examples: Vec<Example>,
     config: TrainConfig,
-    reference: Reference,
+    reference: Reference<B>,
+    /// Of the base before it is trained; computed when it is first asked for.
+    base: Option<Digest>,
     optimizer: AdamW<B>,
     schedule: Schedule,
     memory: Memory,
@@ -30,12 +35,22 @@ pub struct Trainer<B: Backend> {
 }
 
 impl<B: Backend> Trainer<B> {
-    /// Prepares a run of the policy on the examples.
+    /// Prepares a run of the policy on the examples, with the policy as it is now for its reference.
     ///
     /// # Errors
-    /// An option is out of its range, there are no examples, one of them does not fit the memory budget, or the device
-    /// failed.
+    /// An option is out of its range, there are no examples, one of them does not fit the memory budget, the adapter is not
+    /// fresh (see [`with_reference`](Self::with_reference)), or the device failed.
     pub fn new(policy: Policy<B>, examples: Vec<Example>, config: TrainConfig) -> Result<Self> {
+        Self::with_reference(policy, examples, config, &ReferenceOptions::default())
+    }
+
+    /// Everything but the reference's numbers.
+    fn assemble(
+        policy: Policy<B>,
+        examples: Vec<Example>,
+        config: TrainConfig,
+        reference: &ReferenceOptions,
+    ) -> Result<Self> {
         config.check()?;
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
@@ -52,17 +67,16 @@ impl<B: Backend> Trainer<B> {
         };
         let memory = Memory::of(&policy, &config);
         let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config.loss))))?;
-        let whole = |example: &Example| {
-            let plans = memory.plan(&[ListShape::from(&example.group)]);
-            plans.map_or(Some(1), |mut plans| plans.swap_remove(0).chunk_tokens)
-        };
-        let reference = Reference::of(&policy, &examples, whole)?;
+        let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
+        let base = if needed { Some(policy.model.digest()?) } else { None };
+        let reference = Reference::open(&policy, &examples, reference, base)?;
         let optimizer = AdamW::new(&policy, config.adamw)?;
         Ok(Trainer {
             policy,
             examples,
             config,
             reference,
+            base,
             optimizer,
             schedule,
             memory,
@@ -98,6 +112,17 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// The loss refuses a row, a loss or the gradient is not finite (the weights are then as before), the device failed.
     pub fn step(&mut self) -> Result<Option<StepLog>> {
+        let num_tokens = self.num_tokens;
+        let log = self.update();
+        if log.is_err() {
+            // What is saved now is the state after the last step that counted.
+            self.num_tokens = num_tokens;
+            self.optimizer.rewind(self.step);
+        }
+        log
+    }
+
+    fn update(&mut self) -> Result<Option<StepLog>> {
         if self.step == self.schedule.total_steps {
             return Ok(None);
         }
@@ -159,10 +184,11 @@ impl<B: Backend> Trainer<B> {
             lists.push(List { example: prompt, drawn, group });
         }
         let shapes: Vec<ListShape> = lists.iter().map(|list| ListShape::from(&list.group)).collect();
-        let passes = Passes { policy: &self.policy, reference: &self.reference, step: self.step };
+        let (policy, examples) = (&self.policy, &self.examples);
+        let mut passes = Passes { policy, reference: &mut self.reference, examples, step: self.step };
         let mut weigh = |list: usize, policy: &[f64], reference: &[f64]| {
             let list: &List = &lists[list];
-            let example = &self.examples[list.example];
+            let example = &examples[list.example];
             weigh(loss, example, &list.drawn, policy, reference, share, log).map_err(|error| error.at(&example.place))
         };
         for plan in self.memory.plan(&shapes)? {

@@ -48,6 +48,9 @@ impl Backend for Cpu {
     type Indices = Vec<u32>;
     type Weight = Matrix;
 
+    fn arithmetic(&self) -> &'static str {
+        "cpu float32"
+    }
     fn upload(&self, data: &[f32], columns: usize) -> Result<Matrix> {
         Ok(Matrix::new(data.to_vec(), columns))
     }

@@ -2,7 +2,7 @@
 
 use super::value::{Given, Setting, quoted};
 use crate::parameter::Projection;
-use crate::train::SchedulerType;
+use crate::train::{ActivationPolicy, Bytes, ReferencePolicy, Route, SchedulerType};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -153,20 +153,69 @@ impl Setting for Resume {
     }
 }
 
-impl Setting for SchedulerType {
+/// A type whose names it parses and prints itself.
+macro_rules! named {
+    ($($name:ident: $takes:literal),+) => {$(
+        impl Setting for $name {
+            fn takes() -> String {
+                $takes.into()
+            }
+
+            fn read(given: &Given) -> Option<$name> {
+                match given {
+                    Given::Word(text) | Given::Text(text) => text.parse().ok(),
+                    _ => None,
+                }
+            }
+
+            fn written(&self) -> Option<String> {
+                Some(quoted(&self.to_string()))
+            }
+        }
+    )+};
+}
+
+named! {
+    SchedulerType: "cosine, linear or constant_with_warmup",
+    Route: "auto, keep or chunks",
+    ActivationPolicy: "auto, keep or recompute"
+}
+
+impl Setting for Bytes {
     fn takes() -> String {
-        "cosine, linear or constant_with_warmup".into()
+        "an amount of memory: 8GiB, 500 MB or 65536".into()
     }
 
-    fn read(given: &Given) -> Option<SchedulerType> {
+    fn read(given: &Given) -> Option<Bytes> {
         match given {
-            Given::Word(text) | Given::Text(text) => text.parse().ok(),
+            Given::Word(text) | Given::Text(text) | Given::Number(text) => text.parse().ok(),
             _ => None,
         }
     }
 
     fn written(&self) -> Option<String> {
-        Some(quoted(&self.to_string()))
+        // To the byte, where the amount as people write it is rounded.
+        Some(self.0.to_string())
+    }
+}
+
+impl Setting for ReferencePolicy {
+    fn takes() -> String {
+        "base, or an adapter's folder".into()
+    }
+
+    fn read(given: &Given) -> Option<ReferencePolicy> {
+        PathBuf::read(given).map(|path| match path.to_str() {
+            Some("base") => ReferencePolicy::Base,
+            _ => ReferencePolicy::Adapter(path),
+        })
+    }
+
+    fn written(&self) -> Option<String> {
+        match self {
+            ReferencePolicy::Base => Some(quoted("base")),
+            ReferencePolicy::Adapter(folder) => folder.written(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Estimator, TrainOptions};
 use crate::lora::LoraConfig;
-use crate::train::{AdamWConfig, TrainConfig};
+use crate::train::{AdamWConfig, ReferenceOptions, TrainConfig};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Preference};
 use std::path::Path;
@@ -112,6 +112,10 @@ impl TrainOptions {
             },
             shuffle: self.shuffle,
             seed: self.seed,
+            memory_budget: self.memory_budget.map(|bytes| bytes.0),
+            route: self.route,
+            activations: self.activations,
+            chunk_tokens: self.chunk_tokens,
         };
         config.check()?;
         Ok(config)
@@ -126,6 +130,11 @@ impl TrainOptions {
             use_rslora: self.use_rslora,
             target_modules: self.lora_target_modules.0.clone(),
         })
+    }
+
+    /// What the policy is measured against.
+    pub fn reference(&self) -> ReferenceOptions {
+        ReferenceOptions { policy: self.ref_adapter.clone(), cache_dir: self.reference_cache_dir.clone() }
     }
 
     /// `model_name_or_path`.

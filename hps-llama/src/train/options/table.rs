@@ -4,7 +4,7 @@ use super::choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, Tr
 use super::limit::{Limit, Number};
 use super::value::{Given, Setting};
 use crate::lora::LoraConfig;
-use crate::train::{AdamWConfig, SchedulerType, TrainConfig};
+use crate::train::{ActivationPolicy, AdamWConfig, Bytes, ReferencePolicy, Route, SchedulerType, TrainConfig};
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
 use std::path::PathBuf;
 
@@ -201,6 +201,22 @@ options! {
         lora_target_modules: TargetModules = |defaults: &Defaults| TargetModules(defaults.lora.target_modules.clone());
         /// Whether the scale is α / √r.
         use_rslora: bool = |defaults: &Defaults| defaults.lora.use_rslora;
+    }
+    "memory" {
+        /// Memory that training may take, weights included: `8GiB`; unset, as much as one pass takes.
+        memory_budget: Option<Bytes> = |_: &Defaults| None;
+        /// How a list reaches its gradient: `keep` in one pass, `chunks` in two, or `auto` by the budget.
+        route: Route = |defaults: &Defaults| defaults.train.route;
+        /// Whether activations are kept: `keep`, `recompute`, or `auto` by the budget.
+        activations: ActivationPolicy = |defaults: &Defaults| defaults.train.activations;
+        /// Tokens of a chunk's responses; unset, by the budget.
+        chunk_tokens: Option<usize> = |_: &Defaults| None, AT_LEAST_1;
+    }
+    "reference" {
+        /// What the policy is measured against: `base`, or the folder of a frozen adapter; unset, the policy as it starts.
+        ref_adapter: Option<ReferencePolicy> = |_: &Defaults| None;
+        /// Folder of reference log-probs that runs share; unset, they are kept for the run only.
+        reference_cache_dir: Option<PathBuf> = |_: &Defaults| None;
     }
     "output" {
         /// Where the trained weights, `metrics.jsonl` and `train.toml` are written.

@@ -34,8 +34,8 @@ impl EventFile {
     /// # Errors
     /// The file cannot be written.
     pub fn create(folder: &Path, first_step: u64) -> Result<EventFile> {
-        let failed = |path: &Path, source| {
-            Error::new(ErrorKind::Io, "cannot be written").at(path.display()).because::<std::io::Error>(source)
+        let failed = |path: &Path, source: std::io::Error| {
+            Error::new(ErrorKind::Io, "cannot be written").at(path.display()).because(source)
         };
         std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,0 +1,81 @@
+//! SHA-256: whether bytes are the same bytes.
+
+use crate::{Error, ErrorKind, Result};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A SHA-256; `Display` is what `sha256sum` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub(crate) [u8; 32]);
+
+impl Digest {
+    /// Of a file's bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn of_file(path: impl AsRef<Path>) -> Result<Digest> {
+        let path = path.as_ref();
+        let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source);
+        let mut file = File::open(path).map_err(fail)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer).map_err(fail)? {
+                0 => return Ok(Digest(hasher.finalize().into())),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+/// Digests values one after the other, each with its length, so that no two sequences of values run into the same bytes.
+#[derive(Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(crate) fn tokens(&mut self, tokens: &[u32]) -> &mut Self {
+        self.words(tokens, |token| token.to_le_bytes())
+    }
+
+    pub(crate) fn singles(&mut self, numbers: &[f32]) -> &mut Self {
+        self.words(numbers, |number| number.to_le_bytes())
+    }
+
+    pub(crate) fn doubles(&mut self, numbers: &[f64]) -> &mut Self {
+        self.words(numbers, |number| number.to_le_bytes())
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+
+    fn words<T: Copy, const BYTES: usize>(&mut self, words: &[T], encode: impl Fn(T) -> [u8; BYTES]) -> &mut Self {
+        self.0.update((words.len() as u64).to_le_bytes());
+        let mut buffer = Vec::with_capacity(BYTES * words.len().min(4096));
+        for chunk in words.chunks(4096) {
+            buffer.clear();
+            buffer.extend(chunk.iter().flat_map(|word| encode(*word)));
+            self.0.update(&buffer);
+        }
+        self
+    }
+}

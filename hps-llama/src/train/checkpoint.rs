@@ -1,0 +1,271 @@
+//! Checkpoints on disk: `output_dir/checkpoint-<step>`, each whole or not there.
+//!
+//! ```text
+//! adapter_config.json, adapter_model.safetensors   what is trained, in PEFT's form
+//! (or config.json, model.safetensors)              … or in Hugging Face's, f32
+//! optimizer.safetensors                            AdamW's moments, `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`
+//! trainer_state.json                               counters, and what a resumed run has to have in common with this one
+//! metrics.jsonl                                    the log up to this step
+//! SHA256SUMS                                       of all of them, as `sha256sum -c` reads it
+//! ```
+//!
+//! The order of rows, negatives, and dropout masks are keyed by seed, epoch and step, so no state of theirs is kept.
+//! A checkpoint is written as `checkpoint-<step>.partial`, flushed to the disk, and renamed.
+
+mod folder;
+
+use crate::digest::Digest;
+use crate::weights::write_whole;
+use crate::{Error, ErrorKind, Result};
+use folder::{PARTIAL, REPLACED, entries, flush, io, remove};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+const SUMS: &str = "SHA256SUMS";
+const STATE: &str = "trainer_state.json";
+const METRICS: &str = "metrics.jsonl";
+pub(super) const MOMENTS: &str = "optimizer.safetensors";
+
+/// Where and how a trainer saves.
+#[derive(Debug, Clone, Copy)]
+pub struct SaveOptions<'a> {
+    /// The run's folder, made if it does not exist.
+    pub output_dir: &'a Path,
+    /// Written into an adapter's configuration: where its base is found.
+    pub base_model_name_or_path: &'a str,
+    /// The run's log, which the checkpoint keeps a copy of.
+    pub metrics: Option<&'a Path>,
+    /// How many checkpoints stay, at least 1; `None` for all.
+    pub save_total_limit: Option<usize>,
+}
+
+/// Whose weights a checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Trained {
+    Adapter,
+    Model,
+}
+
+impl Trained {
+    pub(super) fn weights_file(self) -> &'static str {
+        match self {
+            Trained::Adapter => "adapter_model.safetensors",
+            Trained::Model => "model.safetensors",
+        }
+    }
+
+    fn config_file(self) -> &'static str {
+        match self {
+            Trained::Adapter => "adapter_config.json",
+            Trained::Model => "config.json",
+        }
+    }
+}
+
+/// `trainer_state.json`, by transformers' names where it has them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub global_step: u64,
+    pub max_steps: u64,
+    pub epoch: f64,
+    pub num_input_tokens_seen: u64,
+    pub trained: Trained,
+    /// The run's fingerprint.
+    pub run: BTreeMap<String, String>,
+}
+
+/// A checkpoint all of whose files have the bytes they were written with.
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: PathBuf,
+    pub(super) state: State,
+}
+
+/// A checkpoint that is not intact, and why.
+#[derive(Debug)]
+pub struct Skipped {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What is wrong with it.
+    pub reason: Error,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} is skipped: {}", self.folder.display(), self.reason)
+    }
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint's folder and compares every file with its digest.
+    ///
+    /// # Errors
+    /// A file is missing or has other bytes than were written.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Checkpoint> {
+        let folder = folder.as_ref();
+        let place = folder.join(SUMS);
+        let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message).at(place.display());
+        let text = std::fs::read_to_string(&place).map_err(|source| io("cannot be read", &place, source))?;
+        let mut sums = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let (digest, name) = line
+                .split_once("  ")
+                .ok_or_else(|| wrong(format!("line {} is not a digest and a name", number + 1)))?;
+            sums.insert(name, digest);
+        }
+        // Line ends and doubled lines too: what is not exactly as written was changed by somebody.
+        let written: String = sums.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+        if written != text {
+            return Err(wrong(format!("its {} bytes are not as they were written", text.len())));
+        }
+        for (name, expected) in &sums {
+            let path = folder.join(name);
+            let found = Digest::of_file(&path)?;
+            if found.to_string() != *expected {
+                let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                let message = format!("its {bytes} bytes have the SHA-256 {found}, and {SUMS} has {expected}");
+                return Err(Error::new(ErrorKind::Checkpoint, message).at(path.display()));
+            }
+        }
+        let path = folder.join(STATE);
+        let text = std::fs::read_to_string(&path).map_err(|source| io("cannot be read", &path, source))?;
+        let state: State = serde_json::from_str(&text).map_err(|source| {
+            Error::new(ErrorKind::Checkpoint, "is not a trainer's state").at(path.display()).because(source)
+        })?;
+        let needed = [STATE, MOMENTS, state.trained.weights_file(), state.trained.config_file()];
+        if let Some(name) = needed.iter().find(|name| !sums.contains_key(**name)) {
+            return Err(wrong(format!("it does not list {name}")));
+        }
+        Ok(Checkpoint { folder: folder.to_path_buf(), state })
+    }
+
+    /// The newest intact checkpoint of a run, with the newer ones that are not; `None` where there is none at all.
+    ///
+    /// Clears away what a killed run was writing, so no other process may be writing there.
+    ///
+    /// # Errors
+    /// There are checkpoints and none is intact (all are named), or the folder cannot be read.
+    pub fn latest(output_dir: impl AsRef<Path>) -> Result<Option<(Checkpoint, Vec<Skipped>)>> {
+        let output_dir = output_dir.as_ref();
+        folder::clean(output_dir)?;
+        let mut skipped = Vec::new();
+        for (_, folder) in entries(output_dir)?.into_iter().rev() {
+            match Checkpoint::open(&folder) {
+                Ok(checkpoint) => return Ok(Some((checkpoint, skipped))),
+                Err(reason) => skipped.push(Skipped { folder, reason }),
+            }
+        }
+        if skipped.is_empty() {
+            return Ok(None);
+        }
+        let all: Vec<String> = skipped.iter().map(|skipped| skipped.reason.to_string()).collect();
+        let message = format!("none of its {} checkpoints is intact: {}", all.len(), all.join("; "));
+        Err(Error::new(ErrorKind::Checkpoint, message).at(output_dir.display()))
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Updates done when it was saved.
+    pub fn step(&self) -> u64 {
+        self.state.global_step
+    }
+
+    /// Puts the log at `path` back to what it was when the checkpoint was saved: lines of later steps go, lost ones return.
+    ///
+    /// # Errors
+    /// The checkpoint was saved without a log, or the log cannot be written.
+    pub fn restore_metrics(&self, path: impl AsRef<Path>) -> Result<()> {
+        let kept = self.folder.join(METRICS);
+        let bytes = std::fs::read(&kept).map_err(|source| io("cannot be read", &kept, source))?;
+        write_whole(path.as_ref(), &bytes)
+    }
+
+    pub(super) fn state_file(&self) -> PathBuf {
+        self.folder.join(STATE)
+    }
+
+    /// Writes `checkpoint-<step>`: what `fill` puts into the folder it is given, the state, and the digests.
+    pub(super) fn write(
+        save: &SaveOptions<'_>,
+        state: &State,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        if save.save_total_limit == Some(0) {
+            return Err(Error::new(ErrorKind::Option, "`save_total_limit` is 0; it is at least 1"));
+        }
+        let output_dir = save.output_dir;
+        std::fs::create_dir_all(output_dir).map_err(|source| io("cannot be made", output_dir, source))?;
+        let folder = output_dir.join(format!("checkpoint-{}", state.global_step));
+        let partial = folder.with_extension(PARTIAL);
+        remove(&partial)?;
+        let written = std::fs::create_dir(&partial)
+            .map_err(|source| io("cannot be made", &partial, source))
+            .and_then(|()| fill(&partial))
+            .and_then(|()| complete(&partial, state, save.metrics));
+        if let Err(error) = written {
+            // The first error is the one to report; a leftover is cleared away at the next start.
+            let _ = remove(&partial);
+            return Err(error);
+        }
+        // Between these two the older one of the name is put back at the next start.
+        let replaced = folder.with_extension(REPLACED);
+        if folder.exists() {
+            rename(&folder, &replaced)?;
+        }
+        rename(&partial, &folder)?;
+        flush(output_dir)?;
+        remove(&replaced)?;
+        if let Some(limit) = save.save_total_limit {
+            prune(output_dir, state.global_step, limit)?;
+        }
+        Ok(folder)
+    }
+}
+
+/// The state, the log, and the digests of all, on the disk.
+fn complete(folder: &Path, state: &State, metrics: Option<&Path>) -> Result<()> {
+    let path = folder.join(STATE);
+    let text = serde_json::to_string_pretty(state)
+        .map_err(|source| Error::new(ErrorKind::Io, "cannot be written").at(path.display()).because(source))?;
+    write_whole(&path, format!("{text}\n").as_bytes())?;
+    if let Some(metrics) = metrics {
+        let bytes = std::fs::read(metrics).map_err(|source| io("cannot be read", metrics, source))?;
+        write_whole(&folder.join(METRICS), &bytes)?;
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|source| io("cannot be read", folder, source))? {
+        let entry = entry.map_err(|source| io("cannot be read", folder, source))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    let mut sums = String::new();
+    for name in names {
+        sums += &format!("{}  {name}\n", Digest::of_file(folder.join(&name))?);
+    }
+    write_whole(&folder.join(SUMS), sums.as_bytes())?;
+    flush(folder)
+}
+
+/// Deletes what is older than the `limit` newest intact checkpoints up to the one just written. Later ones are of a past
+/// that this run has not come to again, and are left.
+fn prune(output_dir: &Path, written: u64, limit: usize) -> Result<()> {
+    let mut intact = 1;
+    for (_, folder) in entries(output_dir)?.into_iter().rev().filter(|(step, _)| *step < written) {
+        if intact >= limit {
+            folder::delete(&folder)?;
+        } else if Checkpoint::open(folder).is_ok() {
+            intact += 1;
+        }
+    }
+    Ok(())
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|source| io(&format!("cannot be renamed to {}", to.display()), from, source))
+}

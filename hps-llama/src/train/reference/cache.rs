@@ -1,0 +1,114 @@
+//! Reference log-probs in a file that runs share: `reference-<key>.safetensors`.
+//!
+//! The key is of the base's numbers, the reference's adapter, and the arithmetic; within the file an entry's is of its
+//! tokens. Tensors: `keys` `[entries, 32]` in ascending order, `lengths` `[entries]`, `log_probs` (nats, all entries in a
+//! row).
+
+use crate::digest::{Digest, Hasher};
+use crate::weights::write_whole;
+use crate::{Error, ErrorKind, Result};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+/// A file of reference log-probs.
+#[derive(Debug)]
+pub(super) struct Cache {
+    path: PathBuf,
+    identity: String,
+    /// Entries in the file.
+    saved: usize,
+}
+
+impl Cache {
+    /// The file of a reference in `folder`, and what is in it; an absent file is empty.
+    pub(super) fn open(
+        folder: &Path,
+        base: Digest,
+        reference: &str,
+        arithmetic: &str,
+    ) -> Result<(Cache, BTreeMap<Digest, Vec<f32>>)> {
+        let identity = format!("base {base}, reference {reference}, {arithmetic}");
+        let mut hasher = Hasher::default();
+        hasher.text(&identity);
+        let name = format!("reference-{:.16}.safetensors", hasher.finish().to_string());
+        let mut cache = Cache { path: folder.join(name), identity, saved: 0 };
+        let bytes = match std::fs::read(&cache.path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok((cache, BTreeMap::new())),
+            Err(source) => {
+                return Err(Error::new(ErrorKind::Io, "cannot be read").at(cache.path.display()).because(source));
+            }
+        };
+        let entries = cache.parse(&bytes)?;
+        cache.saved = entries.len();
+        Ok((cache, entries))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes all entries if some are new.
+    pub(super) fn save(&mut self, entries: &BTreeMap<Digest, Vec<f32>>) -> Result<()> {
+        if entries.len() == self.saved {
+            return Ok(());
+        }
+        let keys: Vec<u8> = entries.keys().flat_map(|key| key.0).collect();
+        let lengths: Vec<u8> = entries.values().flat_map(|numbers| (numbers.len() as u32).to_le_bytes()).collect();
+        let numbers: Vec<u8> = entries.values().flatten().flat_map(|number| number.to_le_bytes()).collect();
+        let metadata = HashMap::from([
+            ("identity".to_string(), self.identity.clone()),
+            ("sha256".to_string(), content(&keys, &lengths, &numbers).to_string()),
+        ]);
+        let fail =
+            |source| Error::new(ErrorKind::Reference, "cannot be serialised").at(self.path.display()).because(source);
+        let tensors = [
+            ("keys", Dtype::U8, vec![entries.len(), 32], &keys),
+            ("lengths", Dtype::U32, vec![entries.len()], &lengths),
+            ("log_probs", Dtype::F32, vec![numbers.len() / 4], &numbers),
+        ];
+        let views = tensors
+            .into_iter()
+            .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(dtype, shape, bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(fail)?;
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(fail)?;
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| Error::new(ErrorKind::Io, "cannot be made").at(folder.display()).because(source))?;
+        }
+        write_whole(&self.path, &bytes)?;
+        self.saved = entries.len();
+        Ok(())
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<BTreeMap<Digest, Vec<f32>>> {
+        let wrong = |message: &str| Error::new(ErrorKind::Reference, message).at(self.path.display());
+        let malformed = |source| wrong("is no file of reference log-probs").because(source);
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(malformed)?;
+        let metadata = |name: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(name)).cloned();
+        if metadata("identity").as_ref() != Some(&self.identity) {
+            let found = metadata("identity").unwrap_or_default();
+            return Err(wrong(&format!("is of `{found}`, and this run needs `{}`", self.identity)));
+        }
+        let [keys, lengths, numbers] = ["keys", "lengths", "log_probs"].map(|name| tensors.tensor(name));
+        let [keys, lengths, numbers] =
+            [keys.map_err(malformed)?, lengths.map_err(malformed)?, numbers.map_err(malformed)?]
+                .map(|view| view.data());
+        if metadata("sha256") != Some(content(keys, lengths, numbers).to_string()) {
+            return Err(wrong("its bytes are not those that were written; delete it to have them computed again"));
+        }
+        let mut numbers = numbers.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        let lengths = lengths.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+        let keys = keys.as_chunks::<32>().0.iter().map(|bytes| Digest(*bytes));
+        Ok(keys.zip(lengths).map(|(key, length)| (key, numbers.by_ref().take(length).collect())).collect())
+    }
+}
+
+fn content(keys: &[u8], lengths: &[u8], numbers: &[u8]) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.bytes(keys).bytes(lengths).bytes(numbers);
+    hasher.finish()
+}

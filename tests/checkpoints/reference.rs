@@ -1,0 +1,221 @@
+//! The reference's log-probs: whose they are, kept in memory over epochs and in a file over runs.
+
+use crate::policy::{adapted, full};
+use crate::run::{Kind, bits, config, examples};
+use crate::support::{data, token_log_probs};
+use hps_llama::ErrorKind;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::model::Policy;
+use hps_llama::train::{Example, ReferenceOptions, ReferencePolicy, StepLog, TrainConfig, Trainer};
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+
+fn cached(folder: &Path) -> ReferenceOptions {
+    ReferenceOptions { policy: None, cache_dir: Some(folder.join("reference")) }
+}
+
+/// A run to its end, and its log-probs saved.
+fn run(
+    policy: Policy<Cpu>,
+    examples: Vec<Example>,
+    config: TrainConfig,
+    reference: &ReferenceOptions,
+) -> (Vec<StepLog>, Trainer<Cpu>) {
+    let mut trainer = Trainer::with_reference(policy, examples, config, reference).expect("a trainer");
+    let mut logs = Vec::new();
+    while let Some(log) = trainer.step().expect("a step") {
+        logs.push(log);
+    }
+    trainer.reference_mut().save().expect("saved");
+    (logs, trainer)
+}
+
+fn file(folder: &Path) -> PathBuf {
+    let names = crate::run::names(&folder.join("reference"));
+    assert_eq!(names.len(), 1, "{names:?}");
+    folder.join("reference").join(&names[0])
+}
+
+#[test]
+fn a_run_with_cached_log_probs_is_the_run_without() {
+    for kind in [Kind::Lora, Kind::Full] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (logs, plain) = run(kind.policy(), examples(), config(), &ReferenceOptions::default());
+        let (first_logs, first) = run(kind.policy(), examples(), config(), &cached(folder.path()));
+        let written = std::fs::read(file(folder.path())).expect("a file");
+        let (second_logs, second) = run(kind.policy(), examples(), config(), &cached(folder.path()));
+        assert_eq!(logs, first_logs, "{kind:?}");
+        assert_eq!(logs, second_logs, "{kind:?}");
+        assert_eq!(bits(plain.policy()), bits(first.policy()), "{kind:?}");
+        assert_eq!(bits(plain.policy()), bits(second.policy()), "{kind:?}");
+        assert_eq!(
+            [logs[0].rewards_chosen, logs[0].rewards_rejected],
+            [0.0; 2],
+            "{kind:?}: it starts at the reference"
+        );
+        assert!(logs[1].rewards_chosen != 0.0, "{kind:?}: and leaves it");
+
+        assert!(first.reference().computed() > 0, "{kind:?}");
+        assert_eq!(second.reference().computed(), 0, "{kind:?}: all were in the file");
+        assert!(std::fs::read(file(folder.path())).ok() == Some(written), "{kind:?}: nothing new, nothing written");
+    }
+}
+
+/// Of two epochs' fourteen pairs only responses that no step has seen are computed.
+#[test]
+fn only_new_responses_are_computed() {
+    let (_, trainer) = run(Kind::Lora.policy(), examples(), config(), &ReferenceOptions::default());
+    let reference = trainer.reference();
+    assert_eq!(reference.computed() + reference.reused(), 2 * 2 * 7, "two responses of seven rows, twice");
+    // The second epoch draws all preferred responses again, and some of the negatives.
+    assert!(reference.reused() >= 7 && reference.computed() >= 14, "{} reused", reference.reused());
+}
+
+/// The file's numbers are what the base says of each response alone.
+#[test]
+fn the_file_holds_the_bases_log_probs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = TrainConfig { loss: "dpo-pl".parse().expect("a loss"), ..config() };
+    run(Kind::Lora.policy(), examples(), config, &cached(folder.path()));
+    let bytes = std::fs::read(file(folder.path())).expect("a file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
+    let mut numbers = tensors
+        .tensor("log_probs")
+        .expect("numbers")
+        .data()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes));
+    let lengths = tensors.tensor("lengths").expect("lengths");
+    let mut found: Vec<Vec<u32>> = lengths
+        .data()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| numbers.by_ref().take(u32::from_le_bytes(*bytes) as usize).map(f32::to_bits).collect())
+        .collect();
+    let base = Policy { adapter: None, ..Kind::Lora.policy() };
+    let mut expected: Vec<Vec<u32>> = Vec::new();
+    for example in examples() {
+        for response in &example.group.responses {
+            let log_probs = token_log_probs(&base, &example.group.prompt, response);
+            expected.push(log_probs.into_iter().map(|number| (number as f32).to_bits()).collect());
+        }
+    }
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn another_models_numbers_are_another_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let named = ReferenceOptions {
+        policy: Some(ReferencePolicy::Adapter(data("models/tiny/adapter-11"))),
+        ..cached(folder.path())
+    };
+    run(Kind::Lora.policy(), examples(), config(), &cached(folder.path()));
+    let (_, trainer) = run(Kind::Lora.policy(), examples(), config(), &named);
+    assert!(trainer.reference().computed() > 0, "nothing of the base's file is taken for the adapter's");
+    let mut other = Kind::Lora.policy();
+    other.model = hps_llama::model::Llama::random(Cpu, other.model.config().clone(), 0.05, 1).expect("a model");
+    let (_, trainer) = run(other, examples(), config(), &cached(folder.path()));
+    assert!(trainer.reference().computed() > 0);
+    assert_eq!(crate::run::names(&folder.path().join("reference")).len(), 3);
+}
+
+/// A file whose numbers are another model's, under this one's name and with a digest to match: only computing them again tells.
+#[test]
+fn other_numbers_are_refused_with_the_row_and_both() {
+    for kind in [Kind::Lora, Kind::Full] {
+        let [ours, theirs] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        run(kind.policy(), examples(), config(), &cached(ours.path()));
+        let mut other = kind.policy();
+        other.model = hps_llama::model::Llama::random(Cpu, other.model.config().clone(), 0.05, 1).expect("a model");
+        run(other, examples(), config(), &cached(theirs.path()));
+        let folder = ours;
+        let [ours, theirs] = [&folder, &theirs].map(|folder| file(folder.path()));
+        // The identity stands in the header, as long as any other: ours goes over theirs.
+        let [mut mixed, own] = [&theirs, &ours].map(|path| std::fs::read(path).expect("a file"));
+        let identity = |bytes: &[u8]| {
+            let start = bytes.windows(5).position(|window| window == b"base ").expect("an identity");
+            start..start + 69
+        };
+        let (to, from) = (identity(&mixed), identity(&own));
+        mixed[to].copy_from_slice(&own[from]);
+        std::fs::write(&ours, mixed).expect("a mixed file");
+        let error = Trainer::with_reference(kind.policy(), examples(), config(), &cached(folder.path()));
+        let error = error.expect_err("not this model's");
+        let said = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Reference, "{said}");
+        for part in
+            ["lists.jsonl:12: the reference log-probs in ", "response 0", "token 0 has -", " there but -", " here"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(Kind::Lora.policy(), examples(), config(), &cached(folder.path()));
+    let path = file(folder.path());
+    let bytes = std::fs::read(&path).expect("a file");
+    let refused = |damaged: &[u8]| {
+        std::fs::write(&path, damaged).expect("damage");
+        let error = Trainer::with_reference(Kind::Lora.policy(), examples(), config(), &cached(folder.path()));
+        let error = error.expect_err("it is damaged");
+        assert_eq!(error.kind(), ErrorKind::Reference, "{error}");
+        assert_eq!(error.place(), path.to_str(), "{error}");
+    };
+    for place in [bytes.len() / 2, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        refused(&damaged);
+    }
+    refused(&bytes[..bytes.len() - 1]);
+    refused(b"");
+    std::fs::write(&path, bytes).expect("as it was");
+    Trainer::with_reference(Kind::Lora.policy(), examples(), config(), &cached(folder.path())).expect("intact");
+}
+
+/// A trained adapter's base is another policy than the one that training starts from: which is meant has to be said.
+#[test]
+fn a_trained_adapter_needs_its_reference_named() {
+    let reference = |policy| ReferenceOptions { policy, cache_dir: None };
+    let error = Trainer::new(adapted(), examples(), config()).expect_err("it is in doubt");
+    assert_eq!(error.kind(), ErrorKind::Reference, "{error}");
+    assert!(error.to_string().contains("not fresh") && error.to_string().contains("name the base"), "{error}");
+
+    let base = reference(Some(ReferencePolicy::Base));
+    let (logs, trainer) = run(adapted(), examples(), config(), &base);
+    assert_eq!(trainer.reference().description(), "base");
+    assert!(logs[0].rewards_chosen != 0.0, "the adapter is not its base");
+
+    let own = reference(Some(ReferencePolicy::Adapter(data("models/tiny/adapter-11"))));
+    let (logs, trainer) = run(adapted(), examples(), config(), &own);
+    assert_eq!([logs[0].rewards_chosen, logs[0].rewards_rejected], [0.0; 2], "the policy is its reference, to the bit");
+    assert!(logs[1].rewards_chosen != 0.0, "the reference does not move with it");
+    let description = trainer.reference().description();
+    assert!(description.starts_with("adapter ") && description.len() == 8 + 64, "{description}");
+}
+
+/// In full training an adapter may be the reference too: a model merged elsewhere, or a comparison.
+#[test]
+fn full_training_against_an_adapter() {
+    let named =
+        ReferenceOptions { policy: Some(ReferencePolicy::Adapter(data("models/tiny/adapter-11"))), cache_dir: None };
+    let (against_adapter, _) = run(full(), examples(), config(), &named);
+    let (against_base, _) = run(full(), examples(), config(), &ReferenceOptions::default());
+    assert!(against_adapter[0].rewards_chosen != 0.0);
+    assert_eq!(against_base[0].rewards_chosen, 0.0);
+    let error = Trainer::with_reference(
+        full(),
+        examples(),
+        config(),
+        &ReferenceOptions { policy: Some(ReferencePolicy::Adapter("nowhere".into())), cache_dir: None },
+    );
+    assert!(error.expect_err("no such folder").to_string().contains("nowhere"));
+}

@@ -1,0 +1,149 @@
+//! A checkpoint of another run is refused, with the field and both values.
+
+use crate::run::{Kind, advance, config, examples, start};
+use hps_core::GammaSchedule;
+use hps_llama::ErrorKind;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::lora::{Lora, LoraConfig};
+use hps_llama::model::{Llama, Policy};
+use hps_llama::parameter::Projection;
+use hps_llama::train::{
+    AdamWConfig, Checkpoint, Example, ReferenceOptions, ReferencePolicy, SchedulerType, TrainConfig, Trainer,
+};
+
+/// The message with which a checkpoint of [`config`] is refused.
+fn refusal(
+    checkpoint: &Checkpoint,
+    policy: Policy<Cpu>,
+    examples: Vec<Example>,
+    config: TrainConfig,
+    policy_of_reference: Option<ReferencePolicy>,
+) -> String {
+    let reference = ReferenceOptions { policy: policy_of_reference, cache_dir: None };
+    let error = Trainer::resume(policy, examples, config, &reference, checkpoint).expect_err("another run");
+    assert_eq!(error.kind(), ErrorKind::Checkpoint, "{error}");
+    assert!(error.place().is_some_and(|place| place.ends_with("trainer_state.json")), "{error}");
+    error.to_string()
+}
+
+fn saved(folder: &std::path::Path) -> Checkpoint {
+    let (mut trainer, mut report) = start(Kind::Lora, config(), folder).expect("a run begins");
+    advance(&mut trainer, &mut report, folder, 1).expect("a step");
+    Checkpoint::latest(folder).expect("intact").expect("one").0
+}
+
+#[test]
+fn every_option_that_changes_numbers_is_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = saved(folder.path());
+    let loss = |name: &str| name.parse::<hps_core::Loss>().expect("a loss");
+    let adamw = AdamWConfig::default();
+    let others = [
+        ("`loss_type` is dpo-hps in", "dpo-bt in this run", TrainConfig { loss: loss("dpo-bt"), ..config() }),
+        (
+            "`beta` is Some(0.1)",
+            "Some(0.25)",
+            TrainConfig { loss: loss("dpo-hps").with_beta(0.25).expect("β"), ..config() },
+        ),
+        (
+            "`gamma_schedule` is Linspace",
+            "Constant",
+            TrainConfig { gamma_schedule: GammaSchedule::Constant(1.0), ..config() },
+        ),
+        ("`learning_rate` is 0.001", "0.002", TrainConfig { learning_rate: 2e-3, ..config() }),
+        (
+            "`lr_scheduler_type` is cosine",
+            "linear",
+            TrainConfig { lr_scheduler_type: SchedulerType::Linear, ..config() },
+        ),
+        ("`warmup_ratio` is 0.0", "0.5", TrainConfig { warmup_ratio: 0.5, ..config() }),
+        ("`num_train_epochs` is 2", "3", TrainConfig { num_train_epochs: 3, ..config() }),
+        ("`per_device_train_batch_size` is 1", "3", TrainConfig { per_device_train_batch_size: 3, ..config() }),
+        ("`gradient_accumulation_steps` is 3", "4", TrainConfig { gradient_accumulation_steps: 4, ..config() }),
+        ("`adam_beta1` is 0.9", "0.8", TrainConfig { adamw: AdamWConfig { adam_beta1: 0.8, ..adamw }, ..config() }),
+        ("`adam_beta2` is 0.999", "0.9", TrainConfig { adamw: AdamWConfig { adam_beta2: 0.9, ..adamw }, ..config() }),
+        (
+            "`adam_epsilon` is 1e-8",
+            "1e-6",
+            TrainConfig { adamw: AdamWConfig { adam_epsilon: 1e-6, ..adamw }, ..config() },
+        ),
+        ("`weight_decay` is 0.0", "0.1", TrainConfig { adamw: AdamWConfig { weight_decay: 0.1, ..adamw }, ..config() }),
+        (
+            "`max_grad_norm` is 1.0",
+            "inf",
+            TrainConfig { adamw: AdamWConfig { max_grad_norm: f64::INFINITY, ..adamw }, ..config() },
+        ),
+        ("`shuffle` is true", "false", TrainConfig { shuffle: false, ..config() }),
+        ("`seed` is 7", "8", TrainConfig { seed: 8, ..config() }),
+    ];
+    for (kept, given, other) in others {
+        let said = refusal(&checkpoint, Kind::Lora.policy(), examples(), other, None);
+        assert!(said.contains(kept) && said.contains(given), "{kept}, {given}: {said}");
+    }
+}
+
+#[test]
+fn other_rows_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = saved(folder.path());
+    let change = |change: fn(&mut Vec<Example>)| {
+        let mut rows = examples();
+        change(&mut rows);
+        refusal(&checkpoint, Kind::Lora.policy(), rows, config(), None)
+    };
+    let said = change(|rows| rows.truncate(6));
+    assert!(said.contains("`rows` is 7 in the checkpoint but 6 in this run"), "{said}");
+    let changes: [fn(&mut Vec<Example>); 6] = [
+        |rows| rows.swap(0, 1),
+        |rows| rows[3].rewards[0] += 1e-9,
+        |rows| rows[3].group.row += 100,
+        |rows| rows[3].group.prompt[0] += 1,
+        |rows| rows[3].group.responses[1][0] += 1,
+        |rows| rows[3].group.responses.swap(0, 1),
+    ];
+    for rows in changes {
+        let said = change(rows);
+        assert!(said.contains("`rows_sha256` is "), "{said}");
+    }
+    // A file that was moved holds the same rows.
+    let mut moved = examples();
+    moved.iter_mut().for_each(|row| row.place = format!("elsewhere/{}", row.place));
+    Trainer::resume(Kind::Lora.policy(), moved, config(), &ReferenceOptions::default(), &checkpoint).expect("the same");
+}
+
+#[test]
+fn another_policy_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = saved(folder.path());
+    let options = || LoraConfig { lora_dropout: 0.2, ..LoraConfig::default() };
+    let others = [
+        ("`lora_r` is 8 in the checkpoint but 4 in this run", LoraConfig { r: 4, ..options() }),
+        ("`lora_alpha` is 16.0 in the checkpoint but 8.0 in this run", LoraConfig { lora_alpha: 8.0, ..options() }),
+        ("`lora_dropout` is 0.2 in the checkpoint but 0.0 in this run", LoraConfig { lora_dropout: 0.0, ..options() }),
+        ("`use_rslora` is false in the checkpoint but true in this run", LoraConfig { use_rslora: true, ..options() }),
+        (
+            "`lora_target_modules` is q_proj v_proj in the checkpoint but q_proj in this run",
+            LoraConfig { target_modules: vec![Projection::Q], ..options() },
+        ),
+    ];
+    for (message, other) in others {
+        let said = refusal(&checkpoint, crate::policy::with(other), examples(), config(), None);
+        assert!(said.contains(message), "{said}");
+    }
+    let mut seeded = Kind::Lora.policy();
+    seeded.adapter = Some(Lora::fresh(&Cpu, seeded.model.config(), options(), 6).expect("an adapter"));
+    let said = refusal(&checkpoint, seeded, examples(), config(), None);
+    assert!(said.contains("`lora_seed` is 5 in the checkpoint but 6 in this run"), "{said}");
+
+    let said = refusal(&checkpoint, Kind::Full.policy(), examples(), config(), None);
+    assert!(said.contains("`trained` is adapter in the checkpoint but model in this run"), "{said}");
+
+    let mut other = Kind::Lora.policy();
+    other.model = Llama::random(Cpu, other.model.config().clone(), 0.05, 1).expect("a model");
+    let said = refusal(&checkpoint, other, examples(), config(), None);
+    assert!(said.contains("`base_sha256` is "), "{said}");
+
+    let adapter = Some(ReferencePolicy::Adapter(crate::support::data("models/tiny/adapter-11")));
+    let said = refusal(&checkpoint, Kind::Lora.policy(), examples(), config(), adapter);
+    assert!(said.contains("`reference` is base in the checkpoint but adapter "), "{said}");
+}
