@@ -107,7 +107,7 @@ fn responses_of_one_token_need_no_rows() {
     }
 }
 
-/// A part of a prompt's gradient that is left out would show: without the chunks' dK and dV, or their last hidden state.
+/// A prompt that does not go backward would show in every weight.
 #[test]
 fn the_prompt_has_a_part_in_the_gradient() {
     let policy = dropping("tiny");
@@ -122,7 +122,6 @@ fn the_prompt_has_a_part_in_the_gradient() {
         let apart: f64 =
             gradient.iter().zip(&without[name]).map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt();
         let norm = crate::evaluation::norm(gradient);
-        // The last block's outputs of a prompt are read at its last token alone.
         assert!(apart > 1e-3 * norm, "{name}: {apart:e} of {norm:e}");
     }
 }

@@ -18,7 +18,8 @@ pub const AUTOGRAD: Tolerance = Tolerance { log_prob: 1e-5, gradient: 1e-5 };
 /// 1e-5 and 1e-4.
 pub const PACKING: Tolerance = Tolerance { log_prob: 1e-5, gradient: 1e-5 };
 
-/// The routes: the same sums in f32, cut at other places and added in another order. Measured TODO; asked for is 1e-5.
+/// The routes: the same sums in f32, cut at other places and added in another order. Measured 1.9e-6 and 1.1e-6; asked
+/// for is 1e-5. A prompt that does not go backward shows at 1e-3 and more.
 pub const ROUTES: Tolerance = Tolerance { log_prob: 1e-5, gradient: 1e-5 };
 
 /// The forward is the same, bit by bit; an entry's sum is rounded once more, by half of ε = 1.2e-7. Measured 0 and

@@ -12,6 +12,8 @@ pub const GRADIENT_NORM: f64 = 2e-6;
 /// Entries of an adapter after three updates at 1e-3: with `adam_epsilon` at [`SMOOTH_EPSILON`] an update is off by
 /// 1e-3 times the gradient's rounding over that. Measured 1.5e-8, half a unit of entries near 0.2.
 pub const ENTRY: f32 = 1e-7;
+/// The same of all weights: a norm's gain near 1 has units of 1.2e-7. Measured one of them.
+pub const ENTRY_OF_MODEL: f32 = 3e-7;
 /// An `adam_epsilon` near the gradients' size. At 1e-8 the update of an entry whose gradient nearly vanishes is its
 /// sign, and rounding alone decides it.
 pub const SMOOTH_EPSILON: f64 = 1e-2;

@@ -59,7 +59,10 @@ const STACK: usize = 1 << 30;
 #[test]
 fn closed_form_dual_numbers_and_autograd_agree() {
     let config = ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() };
-    let run = move || TestRunner::new(config).run(&case(), |(loss, row, sample)| agree(&loss, &row, sample));
+    let run = move || {
+        let agreed = TestRunner::new(config).run(&case(), |(loss, row, sample)| agree(&loss, &row, sample));
+        agreed.map_err(|failure| failure.to_string())
+    };
     let outcome = std::thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap();
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }

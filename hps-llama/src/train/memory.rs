@@ -13,8 +13,8 @@
 //!                 + max(P moving, C (L block + moving + a) + 4kv (P + C) + head(C))
 //! ```
 //!
-//! An estimate, within about a fifth of what is measured: small arrays are left out, and freed ones linger in the
-//! CPU's pool.
+//! An estimate: small arrays are left out, and freed ones linger in the CPU's pool. `examples/memory_of_a_step.rs` measures
+//! 498 MiB where 489 are estimated, and 68 where 58 are, of which the idle program is some 10.
 
 use super::{ActivationPolicy, Bytes, Example, Route, TrainConfig};
 use crate::backend::Backend;

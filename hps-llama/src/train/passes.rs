@@ -40,10 +40,10 @@ impl<B: Backend> Passes<'_, B> {
     ) -> Result<()> {
         match plan.chunk_tokens {
             None => self.in_one_pass(lists, plan, weigh, gradients),
-            Some(tokens) => plan.lists.clone().try_for_each(|number| {
-                let mut weigh = |policy: &[f64], reference: &[f64]| weigh(number, policy, reference);
-                self.in_chunks(&lists[number], tokens, plan, &mut weigh, gradients)
-            }),
+            Some(tokens) => {
+                let mut numbers = plan.lists.clone();
+                numbers.try_for_each(|number| self.in_chunks(lists, number, tokens, plan, weigh, gradients))
+            }
         }
     }
 
@@ -77,14 +77,15 @@ impl<B: Backend> Passes<'_, B> {
     /// One list: its chunks' log-probs first, then each chunk forward and backward with its coefficients, the prompt last.
     fn in_chunks(
         &mut self,
-        list: &List,
+        lists: &[List],
+        number: usize,
         tokens: usize,
         plan: &Plan,
-        weigh: &mut dyn FnMut(&[f64], &[f64]) -> Result<Vec<f32>>,
+        weigh: &mut Weigh<'_>,
         gradients: &mut Gradients<B>,
     ) -> Result<()> {
-        let (policy, group) = (self.policy, &list.group);
-        let drawn: Vec<(usize, usize)> = list.drawn().collect();
+        let (policy, group) = (self.policy, &lists[number].group);
+        let drawn: Vec<(usize, usize)> = lists[number].drawn().collect();
         let reference = self.reference.log_probs(policy, self.examples, &drawn, Some(tokens))?;
         let mut prompt = policy.prompt(group, self.step, plan.activations)?;
         let mut log_probs = Vec::with_capacity(reference.len());
@@ -93,7 +94,7 @@ impl<B: Backend> Passes<'_, B> {
             log_probs.extend(policy.model.backend().download(&scores)?);
         }
         let scored = group.scored();
-        let c = weigh(&Packed::sums(&log_probs, &scored), &Packed::sums(&reference, &scored))?;
+        let c = weigh(number, &Packed::sums(&log_probs, &scored), &Packed::sums(&reference, &scored))?;
         for chunk in group.chunks(tokens) {
             let lengths = group.responses[chunk.clone()].iter().map(Vec::len);
             let coefficients: Vec<f32> =

@@ -135,7 +135,7 @@ impl<B: Backend> Reference<B> {
         self.reused += drawn.len() as u64 - (self.computed - computed);
         let mut log_probs = Vec::new();
         for &(example, response) in drawn {
-            let kept = self.kept.get(&key(&examples[example], response)).ok_or_else(|| {
+            let kept = self.kept.get(&key(&examples[example], response, chunk_tokens.is_some())).ok_or_else(|| {
                 let message = format!("response {response} (best first) was not scored before the base was trained");
                 Error::new(ErrorKind::Reference, message).at(&examples[example].place)
             })?;
@@ -167,7 +167,7 @@ impl<B: Backend> Reference<B> {
         let (mut keys, mut pending, mut last) = (Vec::new(), BTreeSet::new(), None);
         for &(number, response) in drawn {
             let example = &examples[number];
-            let key = key(example, response);
+            let key = key(example, response, chunk_tokens.is_some());
             if self.kept.contains_key(&key) || !pending.insert(key) {
                 continue;
             }
@@ -222,13 +222,19 @@ impl<B: Backend> Reference<B> {
         let responses =
             examples.iter().flat_map(|example| (0..example.group.responses.len()).map(move |i| (example, i)));
         let cached: Vec<_> = responses
-            .filter_map(|(example, response)| Some((example, response, self.kept.get(&key(example, response))?)))
+            .flat_map(|(example, response)| [false, true].map(|in_chunks| (example, response, in_chunks)))
+            .filter_map(|(example, response, in_chunks)| {
+                Some((example, response, in_chunks, self.kept.get(&key(example, response, in_chunks))?))
+            })
             .collect();
         for number in 0..cached.len().min(VERIFIED) {
-            let (example, response, kept) = cached[number * cached.len() / cached.len().min(VERIFIED)];
+            let (example, response, in_chunks, kept) = cached[number * cached.len() / cached.len().min(VERIFIED)];
             let Group { row, prompt, responses } = &example.group;
             let group = Group { row: *row, prompt: prompt.clone(), responses: vec![responses[response].clone()] };
-            let computed = self.score(policy, &[group])?.concat();
+            let computed = match in_chunks {
+                true => self.score_in_chunks(policy, &[group], 1)?.concat(),
+                false => self.score(policy, &[group])?.concat(),
+            };
             let differs = kept.iter().zip(&computed).position(|(kept, computed)| kept.to_bits() != computed.to_bits());
             let message = match differs {
                 Some(token) => format!("token {token} has {} there but {} here", kept[token], computed[token]),
@@ -245,9 +251,10 @@ impl<B: Backend> Reference<B> {
     }
 }
 
-/// Of a response's tokens and its prompt's.
-fn key(example: &Example, response: usize) -> Digest {
+/// Of a response's tokens and its prompt's, and by which route they are computed: the two round differently.
+fn key(example: &Example, response: usize, in_chunks: bool) -> Digest {
     let mut hasher = Hasher::default();
+    hasher.tokens(&[u32::from(in_chunks)]);
     hasher.tokens(&example.group.prompt).tokens(&example.group.responses[response]);
     hasher.finish()
 }

@@ -4,7 +4,7 @@ use crate::given::{by_file, by_flags};
 use hps_core::{GammaSchedule, Loss, TiePolicy};
 use hps_llama::lora::LoraConfig;
 use hps_llama::parameter::Projection;
-use hps_llama::train::{AdamWConfig, SchedulerType, TrainConfig};
+use hps_llama::train::{ActivationPolicy, AdamWConfig, Route, SchedulerType, TrainConfig};
 
 /// The paper's training, spelled out.
 fn paper() -> TrainConfig {
@@ -26,6 +26,10 @@ fn paper() -> TrainConfig {
         },
         shuffle: true,
         seed: 0,
+        memory_budget: None,
+        route: Route::Auto,
+        activations: ActivationPolicy::Auto,
+        chunk_tokens: None,
     }
 }
 

@@ -71,9 +71,13 @@ fn of_head(matrix: &Matrix, tokens: Range<usize>, head: usize, dimension: usize)
 
 /// The keys (or values) a segment sees, prefix first, the rows of `head`: `[segment.keys(), dimension]`.
 fn seen(matrix: &Matrix, segment: &Segment, head: usize, dimension: usize) -> Matrix {
+    // From the pool, where it ends: buffers made elsewhere would pile up there.
+    let mut seen = Matrix::zeros(segment.keys(), dimension);
     let tokens = segment.prefix.clone().chain(segment.tokens.clone());
-    let data = tokens.flat_map(|token| &matrix.row(token)[head * dimension..][..dimension]).copied().collect();
-    Matrix::new(data, dimension)
+    for (row, token) in seen.data.chunks_exact_mut(dimension).zip(tokens) {
+        row.copy_from_slice(&matrix.row(token)[head * dimension..][..dimension]);
+    }
+    seen
 }
 
 /// Blocks of a segment's tokens, counted from its start.
