@@ -3,7 +3,7 @@
 use crate::agreement::assert_agree;
 use crate::lists::{fours, list, uneven};
 use crate::policy::{adapted, fresh, full};
-use crate::run::{config, first, run};
+use crate::run::{config, first, run, trainer};
 use crate::tolerance::{ENTRY, ENTRY_OF_MODEL, SHARP, SMOOTH_EPSILON};
 use crate::weights::{farthest, trained};
 use hps_llama::ErrorKind;
@@ -66,7 +66,7 @@ fn runs_of_all_weights_agree() {
 fn a_budget_gives_the_same_run() {
     let plain = by("dpo-hps-full", Route::Auto, ActivationPolicy::Auto, None);
     let (logs, policy) = run(adapted(), &lists(), plain.clone());
-    let largest = Trainer::new(adapted(), lists(), plain.clone()).expect("a trainer").plan().one_pass_bytes;
+    let largest = trainer(adapted(), &lists(), plain.clone()).plan().one_pass_bytes;
     for budget in [largest, largest * 19 / 20] {
         let (others, other) = run(adapted(), &lists(), TrainConfig { memory_budget: Some(budget), ..plain.clone() });
         logs.iter().zip(&others).for_each(|(one, other)| assert_agree(one, other, &format!("{budget} bytes")));

@@ -39,7 +39,7 @@ impl<B: Backend> Policy<B> {
     }
 
     /// The prompt's forward for [`Policy::chunk_log_probs_with`], with an adapter in the place of the policy's.
-    pub(crate) fn prompt_with(&self, group: &Group, adapter: Option<&Lora<B>>) -> Result<PromptPass<B>> {
+    fn prompt_with(&self, group: &Group, adapter: Option<&Lora<B>>) -> Result<PromptPass<B>> {
         self.read_prompt(group, Adaptation { adapter, step: None }, Activations::Recompute)
     }
 
@@ -71,8 +71,35 @@ impl<B: Backend> Policy<B> {
         self.chunk_log_probs_with(prompt, chunk, self.adapter.as_ref())
     }
 
+    /// Log-probs of each response's tokens, dropout off, with an adapter in the place of the policy's: in one pass, or each
+    /// group's in chunks of so many tokens. The two round differently.
+    pub(crate) fn response_log_probs(
+        &self,
+        groups: &[Group],
+        adapter: Option<&Lora<B>>,
+        chunk_tokens: Option<usize>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let backend = &self.model.backend;
+        let Some(tokens) = chunk_tokens else {
+            let packed = Packed::shared(groups);
+            let log_probs = backend.download(&self.log_probs_with(&self.model.batch(&packed)?, adapter)?)?;
+            return Ok(packed.responses.iter().flatten().map(|range| log_probs[range.clone()].to_vec()).collect());
+        };
+        let mut numbers = Vec::new();
+        for group in groups {
+            let prompt = self.prompt_with(group, adapter)?;
+            let mut log_probs = Vec::new();
+            for chunk in group.chunks(tokens) {
+                let scores = self.chunk_log_probs_with(&prompt, &Packed::chunk(group, chunk), adapter)?;
+                log_probs.extend(backend.download(&scores)?);
+            }
+            numbers.extend(group.scored().into_iter().map(|range| log_probs[range].to_vec()));
+        }
+        Ok(numbers)
+    }
+
     /// The same with the adapter that the prompt was read with.
-    pub(crate) fn chunk_log_probs_with(
+    fn chunk_log_probs_with(
         &self,
         prompt: &PromptPass<B>,
         chunk: &Packed,

@@ -136,6 +136,12 @@ impl Memory {
         }
     }
 
+    /// Into how many tokens a list's responses are cut where all of them are only scored; `None` for one pass. What does not
+    /// fit goes response by response.
+    pub(super) fn chunk_tokens(&self, list: &ListShape) -> Option<usize> {
+        self.plan(std::slice::from_ref(list)).map_or(Some(1), |mut plans| plans.swap_remove(0).chunk_tokens)
+    }
+
     /// How the lists of a micro-batch go through the model, in order: as many as fit in one pass together; one that does
     /// not fit alone by the cheapest way that does. Without a budget, all in one pass unless the options say otherwise.
     ///

@@ -7,6 +7,9 @@ use serde::Serialize;
 pub struct StepLog {
     /// 1-based number of the update.
     pub step: u64,
+    /// Prompts it averages over.
+    #[serde(skip)]
+    pub prompts: usize,
     /// Updates in all.
     pub total_steps: u64,
     /// Passes over the data so far, as a fraction.
@@ -47,6 +50,31 @@ pub struct StepLog {
 }
 
 impl StepLog {
+    /// Several steps as one line: averages over all their prompts (of the gradient's norm, over the steps); counters, learning
+    /// rate and γ of the last. `None` of none.
+    pub fn mean(steps: &[StepLog]) -> Option<StepLog> {
+        let last = steps.last()?;
+        let prompts: usize = steps.iter().map(|step| step.prompts).sum();
+        let mean = |of: fn(&StepLog) -> f64| {
+            let weighted = steps.iter().map(|step| step.prompts as f64 * of(step));
+            if let [only] = steps { of(only) } else { weighted.sum::<f64>() / prompts as f64 }
+        };
+        Some(StepLog {
+            prompts,
+            loss: mean(|step| step.loss),
+            grad_norm: steps.iter().map(|step| step.grad_norm).sum::<f64>() / steps.len() as f64,
+            rewards_chosen: mean(|step| step.rewards_chosen),
+            rewards_rejected: mean(|step| step.rewards_rejected),
+            rewards_accuracies: mean(|step| step.rewards_accuracies),
+            rewards_margins: mean(|step| step.rewards_margins),
+            rewards_hard_margins: mean(|step| step.rewards_hard_margins),
+            logps_chosen: mean(|step| step.logps_chosen),
+            logps_rejected: mean(|step| step.logps_rejected),
+            computed_tokens: steps.iter().map(|step| step.computed_tokens).sum(),
+            ..*last
+        })
+    }
+
     /// Adds one prompt's loss, rewards and log-probs, best first, at weight `share`.
     pub(super) fn add(&mut self, share: f64, loss: f64, rewards: &[f64], log_probs: &[f64]) {
         let others = (rewards.len() - 1) as f64;

@@ -11,7 +11,7 @@ use crate::backend::Backend;
 use crate::digest::{Digest, Hasher};
 use crate::lora::Lora;
 use crate::model::Policy;
-use crate::pack::{Group, Packed};
+use crate::pack::Group;
 use crate::{Error, ErrorKind, Result};
 use cache::Cache;
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,36 +185,14 @@ impl<B: Backend> Reference<B> {
             return Ok(());
         }
         self.computed += keys.len() as u64;
-        let numbers = match chunk_tokens {
-            Some(tokens) => self.score_in_chunks(policy, &groups, tokens)?,
-            None => self.score(policy, &groups)?,
-        };
+        let numbers = self.score(policy, &groups, chunk_tokens)?;
         self.kept.extend(keys.into_iter().zip(numbers));
         Ok(())
     }
 
-    /// The reference's log-probs of each response of some groups.
-    fn score(&self, policy: &Policy<B>, groups: &[Group]) -> Result<Vec<Vec<f32>>> {
-        let packed = Packed::shared(groups);
-        let batch = policy.model.batch(&packed)?;
-        let log_probs = policy.model.backend().download(&policy.log_probs_with(&batch, self.adapter.as_ref())?)?;
-        Ok(packed.responses.iter().flatten().map(|range| log_probs[range.clone()].to_vec()).collect())
-    }
-
-    /// The same, each group's responses in chunks of `tokens`; their numbers are those of one pass.
-    fn score_in_chunks(&self, policy: &Policy<B>, groups: &[Group], tokens: usize) -> Result<Vec<Vec<f32>>> {
-        let adapter = self.adapter.as_ref();
-        let mut numbers = Vec::new();
-        for group in groups {
-            let prompt = policy.prompt_with(group, adapter)?;
-            let mut log_probs = Vec::new();
-            for chunk in group.chunks(tokens) {
-                let scores = policy.chunk_log_probs_with(&prompt, &Packed::chunk(group, chunk), adapter)?;
-                log_probs.extend(policy.model.backend().download(&scores)?);
-            }
-            numbers.extend(group.scored().into_iter().map(|range| log_probs[range].to_vec()));
-        }
-        Ok(numbers)
+    /// The reference's log-probs of each response of some groups, in one pass or each group's in chunks.
+    fn score(&self, policy: &Policy<B>, groups: &[Group], chunk_tokens: Option<usize>) -> Result<Vec<Vec<f32>>> {
+        policy.response_log_probs(groups, self.adapter.as_ref(), chunk_tokens)
     }
 
     /// Computes some of the cached responses again, spread over the examples.
@@ -231,10 +209,7 @@ impl<B: Backend> Reference<B> {
             let (example, response, in_chunks, kept) = cached[number * cached.len() / cached.len().min(VERIFIED)];
             let Group { row, prompt, responses } = &example.group;
             let group = Group { row: *row, prompt: prompt.clone(), responses: vec![responses[response].clone()] };
-            let computed = match in_chunks {
-                true => self.score_in_chunks(policy, &[group], 1)?.concat(),
-                false => self.score(policy, &[group])?.concat(),
-            };
+            let computed = self.score(policy, &[group], in_chunks.then_some(1))?.concat();
             let differs = kept.iter().zip(&computed).position(|(kept, computed)| kept.to_bits() != computed.to_bits());
             let message = match differs {
                 Some(token) => format!("token {token} has {} there but {} here", kept[token], computed[token]),

@@ -1,4 +1,4 @@
-//! A run as people watch it: a progress bar, and a JSON line a step.
+//! A run as people watch it: a progress bar, JSON lines, and TensorBoard's event files.
 
 mod chart;
 mod page;
@@ -7,20 +7,27 @@ mod tensorboard;
 pub use page::write_page;
 pub use tensorboard::EventFile;
 
-use super::StepLog;
+use super::{Evaluation, StepLog};
 use crate::{Error, ErrorKind, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Writes what [`Trainer::step`](super::Trainer::step) returns.
+/// Writes what [`Trainer::step`](super::Trainer::step) and [`Trainer::evaluate`](super::Trainer::evaluate) return.
 #[derive(Debug)]
 pub struct Report {
     bar: ProgressBar,
     file: File,
     path: PathBuf,
     tokens: u64,
+    /// Updates between lines.
+    logging_steps: u64,
+    /// Steps since the last line.
+    pending: Vec<StepLog>,
+    events: Option<EventFile>,
 }
 
 impl Report {
@@ -54,25 +61,78 @@ impl Report {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         bar.set_prefix(label.to_string());
-        Report { bar, file, path: path.to_path_buf(), tokens: 0 }
+        let path = path.to_path_buf();
+        Report { bar, file, path, tokens: 0, logging_steps: 1, pending: Vec::new(), events: None }
     }
 
-    /// Shows and writes one step.
+    /// A line every so many updates, their average; at least 1.
+    #[must_use]
+    pub fn every(mut self, logging_steps: u64) -> Report {
+        self.logging_steps = logging_steps.max(1);
+        self
+    }
+
+    /// Writes every line into an event file too.
+    #[must_use]
+    pub fn with_events(mut self, events: EventFile) -> Report {
+        self.events = Some(events);
+        self
+    }
+
+    /// Shows one step, and writes a line if one is due.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// A file cannot be written.
     pub fn log(&mut self, log: &StepLog) -> Result<()> {
         self.tokens += log.computed_tokens;
         let rate = self.tokens as f64 / self.bar.elapsed().as_secs_f64().max(1e-9);
         self.bar.set_position(log.step);
         self.bar.set_message(format!("loss {:.4} margin {:+.3} {rate:.0} tokens/s", log.loss, log.rewards_margins));
-        let line = serde_json::to_string(log).map_err(|source| failed(&self.path, source))?;
-        writeln!(self.file, "{line}").map_err(|source| failed(&self.path, source))
+        self.pending.push(*log);
+        if log.step.is_multiple_of(self.logging_steps) { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes the line of the steps since the last one: before a checkpoint, and at the end.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn flush(&mut self) -> Result<()> {
+        let Some(mean) = StepLog::mean(&std::mem::take(&mut self.pending)) else { return Ok(()) };
+        self.write(mean.step, &mean)
+    }
+
+    /// Writes an evaluation's line.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn evaluation(&mut self, evaluation: &Evaluation) -> Result<()> {
+        self.flush()?;
+        self.write(evaluation.step, evaluation)
     }
 
     /// Leaves the finished bar on the terminal.
     pub fn finish(&self) {
         self.bar.finish();
+    }
+
+    fn write(&mut self, step: u64, line: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(line).map_err(|source| failed(&self.path, source))?;
+        writeln!(self.file, "{text}").map_err(|source| failed(&self.path, source))?;
+        let Some(events) = &mut self.events else { return Ok(()) };
+        let line = serde_json::to_value(line).map_err(|source| failed(&self.path, source))?;
+        // As transformers tags them: `train/loss`, `eval/loss`.
+        let tag = |key: &str| match key.strip_prefix("eval_") {
+            Some(key) => format!("eval/{key}"),
+            None => format!("train/{key}"),
+        };
+        let numbers: Vec<(String, f64)> = line
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| !["step", "total_steps"].contains(&key.as_str()))
+            .filter_map(|(key, value): (&String, &Value)| Some((tag(key), value.as_f64()?)))
+            .collect();
+        events.scalars(step, numbers.iter().map(|(tag, number)| (tag.as_str(), *number)))
     }
 }
 

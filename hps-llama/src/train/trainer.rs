@@ -3,7 +3,9 @@
 mod resume;
 
 use super::passes::{List, Passes};
-use super::{AdamW, Example, ListShape, Memory, Plan, Reference, ReferenceOptions, Schedule, StepLog, TrainConfig};
+use super::{
+    AdamW, Example, ListShape, Memory, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog, TrainConfig,
+};
 use crate::Digest;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
@@ -17,19 +19,20 @@ const ORDER: u32 = 0x4f72_6465;
 /// A run in progress: [`Trainer::step`] until it returns `None`.
 #[derive(Debug)]
 pub struct Trainer<B: Backend> {
-    policy: Policy<B>,
+    pub(super) policy: Policy<B>,
     examples: Vec<Example>,
-    config: TrainConfig,
-    reference: Reference<B>,
+    pub(super) held_out: Vec<Example>,
+    pub(super) config: TrainConfig,
+    pub(super) reference: Reference<B>,
     /// Of the base before it is trained; computed when it is first asked for.
     base: Option<Digest>,
     optimizer: AdamW<B>,
     schedule: Schedule,
-    memory: Memory,
+    pub(super) memory: Memory,
     /// Of the example that takes most.
     plan: Plan,
     /// Updates done.
-    step: u64,
+    pub(super) step: u64,
     num_tokens: u64,
     order: Vec<usize>,
 }
@@ -40,14 +43,14 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// An option is out of its range, there are no examples, one of them does not fit the memory budget, the adapter is not
     /// fresh (see [`with_reference`](Self::with_reference)), or the device failed.
-    pub fn new(policy: Policy<B>, examples: Vec<Example>, config: TrainConfig) -> Result<Self> {
-        Self::with_reference(policy, examples, config, &ReferenceOptions::default())
+    pub fn new(policy: Policy<B>, rows: impl Into<Split>, config: TrainConfig) -> Result<Self> {
+        Self::with_reference(policy, rows, config, &ReferenceOptions::default())
     }
 
     /// Everything but the reference's numbers.
     fn assemble(
         policy: Policy<B>,
-        examples: Vec<Example>,
+        Split { train: examples, held_out }: Split,
         config: TrainConfig,
         reference: &ReferenceOptions,
     ) -> Result<Self> {
@@ -56,7 +59,7 @@ impl<B: Backend> Trainer<B> {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
         }
         let vocabulary = policy.model.config().vocab_size;
-        examples.iter().try_for_each(|example| example.check(vocabulary))?;
+        examples.iter().chain(&held_out).try_for_each(|example| example.check(vocabulary))?;
         let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
         let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
         let schedule = Schedule {
@@ -74,6 +77,7 @@ impl<B: Backend> Trainer<B> {
         Ok(Trainer {
             policy,
             examples,
+            held_out,
             config,
             reference,
             base,
@@ -145,6 +149,7 @@ impl<B: Backend> Trainer<B> {
             step: self.step + 1,
             total_steps: self.schedule.total_steps,
             epoch: f64::from(epoch) + end as f64 / self.examples.len() as f64,
+            prompts: prompts.len(),
             learning_rate,
             gamma,
             ..StepLog::default()
@@ -203,7 +208,7 @@ impl<B: Backend> Trainer<B> {
     }
 
     /// The responses of an example that the loss reads in this epoch, the preferred one first; only they are computed.
-    fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
+    pub(super) fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
         let count = example.rewards.len();
         match loss.preference() {
             Preference::BradleyTerry => Ok(vec![0, count - 1]),
@@ -223,8 +228,13 @@ impl<B: Backend> Trainer<B> {
         if self.config.loss.gamma().is_none() {
             return Ok(None);
         }
-        let count = self.examples.len() * self.config.num_train_epochs as usize;
+        let count = self.prompts_in_all();
         Ok(Some(self.config.gamma_schedule.at(epoch as usize * self.examples.len() + prompt, count)))
+    }
+
+    /// Prompts of all epochs: the length of the γ schedule.
+    pub(super) fn prompts_in_all(&self) -> usize {
+        self.examples.len() * self.config.num_train_epochs as usize
     }
 
     /// The order of an epoch: Fisher–Yates, the `i`-th exchange by Philox at counter `[i, 0, epoch, ORDER]`.
@@ -256,12 +266,27 @@ fn weigh(
     share: f64,
     log: &mut StepLog,
 ) -> Result<Vec<f32>> {
+    let at_step = |error: Error| match error.kind() {
+        ErrorKind::NonFinite => Error::new(ErrorKind::NonFinite, format!("step {}", log.step)).because(error),
+        _ => error,
+    };
+    let (value, gradient) = value_and_gradient(loss, example, drawn, policy, reference).map_err(at_step)?;
+    log.add(share, value, &scores(loss, example, drawn, policy, reference)?, policy);
+    Ok(gradient.iter().map(|c| (share * c) as f32).collect())
+}
+
+/// The loss of the drawn responses of an example, and `∂L/∂log π` of each.
+pub(super) fn value_and_gradient(
+    loss: &Loss,
+    example: &Example,
+    drawn: &[usize],
+    policy: &[f64],
+    reference: &[f64],
+) -> Result<(f64, Vec<f64>)> {
     if let Some(log_prob) = policy.iter().chain(reference).find(|log_prob| !log_prob.is_finite()) {
-        let message = format!("a response's log-prob is {log_prob} at step {}", log.step);
-        return Err(Error::new(ErrorKind::NonFinite, message));
+        return Err(Error::new(ErrorKind::NonFinite, format!("a response's log-prob is {log_prob}")));
     }
-    let lengths: Vec<u32> = drawn.iter().map(|index| example.group.responses[*index].len() as u32).collect();
-    let rewards: Vec<f64> = drawn.iter().map(|index| example.rewards[*index]).collect();
+    let (lengths, rewards) = lengths_and_rewards(example, drawn);
     let mut row = Responses::new(policy, reference, &lengths, &rewards).map_err(refused)?;
     if loss.reads_sample() {
         row = row.with_sample_from(1, negatives(loss, &example.rewards)).map_err(refused)?;
@@ -269,13 +294,27 @@ fn weigh(
     let mut scratch = vec![0.0; loss.scratch_len(drawn.len())];
     let mut gradient = vec![0.0; drawn.len()];
     let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient).map_err(refused)?;
-    if !value.is_finite() {
-        return Err(Error::new(ErrorKind::NonFinite, format!("the loss is {value} at step {}", log.step)));
-    }
+    Ok((value, gradient))
+}
+
+/// The rewards that the policy implies of some responses of an example.
+pub(super) fn scores(
+    loss: &Loss,
+    example: &Example,
+    drawn: &[usize],
+    policy: &[f64],
+    reference: &[f64],
+) -> Result<Vec<f64>> {
+    let (lengths, rewards) = lengths_and_rewards(example, drawn);
+    let row = Responses::new(policy, reference, &lengths, &rewards).map_err(refused)?;
     let mut scores = vec![0.0; drawn.len()];
     loss.scores(&row, &mut scores).map_err(refused)?;
-    log.add(share, value, &scores, policy);
-    Ok(gradient.iter().map(|c| (share * c) as f32).collect())
+    Ok(scores)
+}
+
+fn lengths_and_rewards(example: &Example, drawn: &[usize]) -> (Vec<u32>, Vec<f64>) {
+    let lengths = drawn.iter().map(|index| example.group.responses[*index].len() as u32).collect();
+    (lengths, drawn.iter().map(|index| example.rewards[*index]).collect())
 }
 
 /// The widest list that the loss may read of an example.

@@ -101,7 +101,6 @@ const FILES: &[(&str, &str)] = &[
         "eval_steps = 5",
         "train.toml:1: `eval_steps` is given, but neither `eval_data` nor `eval_share` says on which rows",
     ),
-    ("save_total_limit = 5", "train.toml:1: `save_total_limit` is given, but `save_steps` does not say when to save"),
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod output;
+mod overnight;
 mod program;
 mod refusals;
 mod run;

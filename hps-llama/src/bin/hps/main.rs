@@ -5,6 +5,7 @@ mod output;
 mod plan;
 mod rows;
 mod samples;
+mod summary;
 mod train;
 
 use clap::{Parser, Subcommand};

@@ -30,10 +30,9 @@ pub struct Output {
 }
 
 impl Output {
-    /// Makes the folder, or refuses one that holds a run, unless that is to be replaced or gone on with.
+    /// Refuses a folder that holds a run, unless that is to be replaced or gone on with. Nothing is written yet.
     pub fn open(options: &TrainOptions) -> Result<Output> {
         let folder = options.output()?;
-        fs::create_dir_all(folder).map_err(|source| failed("cannot be made", folder, source))?;
         let same =
             |other: &Path| matches!((fs::canonicalize(folder), fs::canonicalize(other)), (Ok(a), Ok(b)) if a == b);
         let inputs = [&options.model_name_or_path, &options.adapter_name_or_path];
@@ -47,13 +46,7 @@ impl Output {
                 let message = format!("holds `{name}` but no `{OPTIONS}`, so no run of `hps train` to replace");
                 return Err(Error::new(ErrorKind::Option, message).at(folder.display()));
             }
-            Some(_) if options.overwrite_output_dir => {
-                for name in held {
-                    let path = folder.join(name);
-                    fs::remove_file(&path).map_err(|source| failed("cannot be removed", &path, source))?;
-                }
-            }
-            Some(name) if options.resume_from_checkpoint == Resume::Never => {
+            Some(name) if !options.overwrite_output_dir && options.resume_from_checkpoint == Resume::Never => {
                 let message = format!(
                     "holds a run already (`{name}`); `resume_from_checkpoint` goes on with it, `overwrite_output_dir` replaces it"
                 );
@@ -61,8 +54,51 @@ impl Output {
             }
             _ => {}
         }
-        write_whole(&folder.join(OPTIONS), options.to_toml().as_bytes())?;
         Ok(Output { folder: folder.to_path_buf() })
+    }
+
+    /// Makes the folder, with the options in it; a run that is to be replaced goes.
+    pub fn begin(&self, options: &TrainOptions) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| failed("cannot be made", &self.folder, source))?;
+        if options.overwrite_output_dir && options.resume_from_checkpoint == Resume::Never {
+            for path in HELD.map(|name| self.folder.join(name)).iter().filter(|path| path.exists()) {
+                fs::remove_file(path).map_err(|source| failed("cannot be removed", path, source))?;
+            }
+            for path in self.of_past_run()? {
+                fs::remove_dir_all(&path).map_err(|source| failed("cannot be removed", &path, source))?;
+            }
+        }
+        write_whole(&self.folder.join(OPTIONS), options.to_toml().as_bytes())
+    }
+
+    /// Folders that a run which is replaced has left: a later one must not go on from its checkpoints.
+    fn of_past_run(&self) -> Result<Vec<PathBuf>> {
+        let read = |source| failed("cannot be read", &self.folder, source);
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let step = name.strip_prefix("checkpoint-").map(|step| step.parse::<u64>());
+            if path.is_dir() && (path == self.events() || matches!(step, Some(Ok(_)))) {
+                folders.push(path);
+            }
+        }
+        Ok(folders)
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where TensorBoard looks.
+    pub fn events(&self) -> PathBuf {
+        self.folder.join("runs")
+    }
+
+    /// The page of charts.
+    pub fn page(&self) -> PathBuf {
+        self.folder.join("report.html")
     }
 
     /// Where the run's lines go.

@@ -4,30 +4,17 @@ use crate::flags::Flags;
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::rows::Rows;
-use crate::samples;
+use crate::{samples, summary};
 use clap::Args;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
-use hps_llama::parameter::Parameter;
-use hps_llama::train::options::{Task, TrainOptions};
-use hps_llama::train::{Report, Trainer};
+use hps_llama::train::options::{ReportTo, Resume, Task, TrainOptions};
+use hps_llama::train::{Checkpoint, EventFile, Interrupt, Report, SaveOptions, Split, Trainer, write_page};
 use hps_llama::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
-
-/// Options that are read but have no effect yet: anything but their default is refused.
-const WITHOUT_EFFECT: [&str; 8] = [
-    "eval_data",
-    "eval_share",
-    "eval_steps",
-    "save_steps",
-    "save_total_limit",
-    "resume_from_checkpoint",
-    "report_to",
-    "logging_steps",
-];
 
 /// What `hps train` is called with.
 #[derive(Debug, Args)]
@@ -57,33 +44,135 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         anstream::print!("{plan}");
         return samples::print(&rows.examples, &chat);
     }
-    refuse_without_effect(&options)?;
-    // The policy first: a folder is made for a run that can begin.
     let policy = policy(&options, base)?;
     let output = Output::open(&options)?;
+    let checkpoint = checkpoint(&options, &output)?;
     anstream::println!("{plan}\n{}", options.to_toml());
 
-    let mut trainer = Trainer::new(policy, rows.examples, config)?;
-    let mut report = Report::new(output.metrics(), trainer.total_steps(), "train")?;
-    while let Some(log) = trainer.step()? {
-        report.log(&log)?;
-    }
+    let rows = Split { train: rows.examples, held_out: rows.held_out };
+    let reference = options.reference();
+    let mut trainer = match &checkpoint {
+        Some(checkpoint) => Trainer::resume(policy, rows, config, &reference, checkpoint)?,
+        None => Trainer::with_reference(policy, rows, config, &reference)?,
+    };
+    anstream::println!("{}\nreference {}", trainer.plan(), trainer.reference().description());
+    // Only now: a folder is made for a run that can begin.
+    output.begin(&options)?;
+    let mut report = report(&options, &output, &trainer, checkpoint.as_ref())?;
+    let ended =
+        Run { options: &options, output: &output, base }.go(&mut trainer, &mut report, &Interrupt::install()?)?;
     report.finish();
-    output.save(trainer.policy(), base)
+    trainer.reference_mut().save()?;
+    if let Some(saved) = ended {
+        anstream::println!(
+            "stopped after {} of {} updates, {} is saved; `--resume_from_checkpoint` goes on",
+            trainer.steps_done(),
+            trainer.total_steps(),
+            saved.display()
+        );
+        return Ok(());
+    }
+    output.save(trainer.policy(), base)?;
+    if options.reports_to(ReportTo::Html) {
+        let table = TrainOptions::table().into_iter();
+        let shown: Vec<(String, String)> =
+            table.filter_map(|option| Some((option.name.to_string(), options.value(option.name)?))).collect();
+        let title = format!("{}: {}", options.task, options.output()?.display());
+        write_page(&output.page(), &title, &output.metrics(), &shown)?;
+    }
+    summary::print(&output)
 }
 
-fn refuse_without_effect(options: &TrainOptions) -> Result<()> {
-    let table = TrainOptions::table();
-    let given = table
-        .iter()
-        .find(|option| WITHOUT_EFFECT.contains(&option.name) && options.value(option.name) != option.default);
-    match given {
-        Some(option) => {
-            let value = options.value(option.name).unwrap_or_default();
-            let message = format!("`{}` is {value}, which has no effect on a run yet", option.name);
-            Err(Error::new(ErrorKind::Option, message))
+/// Where the run goes on, if it does; says which checkpoints are not intact.
+fn checkpoint(options: &TrainOptions, output: &Output) -> Result<Option<Checkpoint>> {
+    match &options.resume_from_checkpoint {
+        Resume::Never => Ok(None),
+        Resume::From(folder) => Checkpoint::open(folder).map(Some),
+        Resume::Newest => {
+            let found = if output.folder().exists() { Checkpoint::latest(output.folder())? } else { None };
+            let Some((checkpoint, skipped)) = found else {
+                anstream::println!("no checkpoint in {}: the run starts at its beginning", output.folder().display());
+                return Ok(None);
+            };
+            skipped.iter().for_each(|skipped| anstream::eprintln!("{skipped}"));
+            anstream::println!("going on from {}", checkpoint.folder().display());
+            Ok(Some(checkpoint))
         }
-        None => Ok(()),
+    }
+}
+
+fn report(
+    options: &TrainOptions,
+    output: &Output,
+    trainer: &Trainer<Cpu>,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<Report> {
+    let (total, label) = (trainer.total_steps(), "train");
+    let report = match checkpoint {
+        Some(checkpoint) => {
+            checkpoint.restore_metrics(output.metrics())?;
+            Report::resume(output.metrics(), checkpoint.step(), total, label)?
+        }
+        None => Report::new(output.metrics(), total, label)?,
+    };
+    let report = report.every(options.logging_steps);
+    if !options.reports_to(ReportTo::Tensorboard) {
+        return Ok(report);
+    }
+    Ok(report.with_events(EventFile::create(&output.events(), trainer.steps_done() + 1)?))
+}
+
+/// What the loop needs beside the trainer.
+struct Run<'a> {
+    options: &'a TrainOptions,
+    output: &'a Output,
+    base: &'a Path,
+}
+
+impl Run<'_> {
+    /// To the end, or until it is interrupted: then the checkpoint that was saved.
+    fn go(&self, trainer: &mut Trainer<Cpu>, report: &mut Report, interrupt: &Interrupt) -> Result<Option<PathBuf>> {
+        let due = |steps: Option<u64>, step: u64| steps.is_some_and(|steps| step.is_multiple_of(steps));
+        loop {
+            let log = match trainer.step() {
+                Ok(Some(log)) => log,
+                Ok(None) => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::NonFinite && trainer.steps_done() > 0 => {
+                    // The last state that was sound, to look into what came next.
+                    let saved = self.save(trainer, report)?;
+                    anstream::eprintln!("the state after step {} is kept: {}", trainer.steps_done(), saved.display());
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+            report.log(&log)?;
+            let last = log.step == log.total_steps;
+            if (last || due(self.options.eval_steps, log.step))
+                && let Some(evaluation) = trainer.evaluate()?
+            {
+                report.evaluation(&evaluation)?;
+            }
+            if last {
+                report.flush()?;
+            }
+            let interrupted = interrupt.requested() && !last;
+            if interrupted || due(self.options.save_steps, log.step) {
+                let saved = self.save(trainer, report)?;
+                if interrupted {
+                    return Ok(Some(saved));
+                }
+            }
+        }
+    }
+
+    fn save(&self, trainer: &mut Trainer<Cpu>, report: &mut Report) -> Result<PathBuf> {
+        report.flush()?;
+        trainer.save_checkpoint(&SaveOptions {
+            output_dir: self.output.folder(),
+            base_model_name_or_path: &self.base.display().to_string(),
+            metrics: Some(&self.output.metrics()),
+            save_total_limit: self.options.save_total_limit.map(|limit| limit as usize),
+        })
     }
 }
 
@@ -94,31 +183,7 @@ fn policy(options: &TrainOptions, base: &Path) -> Result<Policy<Cpu>> {
     let adapter = match (lora, &options.adapter_name_or_path) {
         (None, _) => None,
         (Some(lora), None) => Some(Lora::fresh(&Cpu, model.config(), lora, options.seed)?),
-        (Some(_), Some(folder)) => {
-            let adapter = Lora::from_folder(&Cpu, model.config(), folder, options.seed)?;
-            refuse_trained(&adapter, &model, folder)?;
-            Some(adapter)
-        }
+        (Some(_), Some(folder)) => Some(Lora::from_folder(&Cpu, model.config(), folder, options.seed)?),
     };
     Ok(Policy { model, adapter })
-}
-
-/// The reference is the base, with the adapter off; that is the initial policy only where every `B` is 0.
-fn refuse_trained(adapter: &Lora<Cpu>, model: &Llama<Cpu>, folder: &Path) -> Result<()> {
-    for parameter in adapter.config().parameters(model.config()) {
-        let trained = match parameter {
-            Parameter::LoraB(..) => {
-                adapter.matrix(&Cpu, parameter)?.is_some_and(|b| b.iter().any(|entry| *entry != 0.0))
-            }
-            _ => false,
-        };
-        if trained {
-            let message = format!(
-                "`{parameter}` is not 0, so this adapter changes the base and the base is not its reference; \
-                 only adapters that change nothing yet are started from"
-            );
-            return Err(Error::new(ErrorKind::Adapter, message).at(folder.display()));
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Options as the trainer takes them.
 
-use super::{Estimator, TrainOptions};
+use super::{Estimator, ReportTo, TrainOptions};
 use crate::lora::LoraConfig;
 use crate::train::{AdamWConfig, ReferenceOptions, TrainConfig};
 use crate::{Error, ErrorKind, Result};
@@ -130,6 +130,11 @@ impl TrainOptions {
             use_rslora: self.use_rslora,
             target_modules: self.lora_target_modules.0.clone(),
         })
+    }
+
+    /// Whether figures go there.
+    pub fn reports_to(&self, place: ReportTo) -> bool {
+        self.report_to.iter().any(|report| [place, ReportTo::All].contains(report))
     }
 
     /// What the policy is measured against.

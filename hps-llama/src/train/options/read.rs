@@ -101,10 +101,6 @@ impl TrainOptions {
             let message = "`eval_steps` is given, but neither `eval_data` nor `eval_share` says on which rows";
             return refuse("eval_steps", message.into());
         }
-        if self.save_total_limit.is_some() && self.save_steps.is_none() {
-            let message = "`save_total_limit` is given, but `save_steps` does not say when to save";
-            return refuse("save_total_limit", message.into());
-        }
         Ok(())
     }
 }

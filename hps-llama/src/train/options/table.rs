@@ -225,13 +225,13 @@ options! {
         overwrite_output_dir: bool = |_: &Defaults| false;
         /// Updates between lines of the log.
         logging_steps: u64 = |_: &Defaults| 1, AT_LEAST_1;
-        /// Updates between evaluations; unset, none before the end.
+        /// Updates between evaluations; unset, at the end only.
         eval_steps: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
-        /// Updates between checkpoints; unset, none before the end.
-        save_steps: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
+        /// Updates between checkpoints.
+        save_steps: Option<u64> = |_: &Defaults| Some(500), AT_LEAST_1;
         /// Checkpoints kept, the newest; unset, all.
         save_total_limit: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
-        /// `true` goes on from the newest checkpoint of `output_dir`, a path from that one.
+        /// `true` goes on from the newest intact checkpoint of `output_dir`, or begins where there is none; a path from that one.
         resume_from_checkpoint: Resume = |_: &Defaults| Resume::Never;
         /// Where figures go besides `metrics.jsonl`: `tensorboard`, `html`, `all` or `none`.
         report_to: Vec<ReportTo> = |_: &Defaults| vec![ReportTo::None];

@@ -5,7 +5,7 @@ use crate::backend::{Backend, Precision};
 use crate::model::Policy;
 use crate::train::checkpoint::{Checkpoint, MOMENTS, SaveOptions, State, Trained};
 use crate::train::fingerprint::Fingerprint;
-use crate::train::{Example, ListShape, Reference, ReferenceOptions, TrainConfig};
+use crate::train::{Example, ListShape, Reference, ReferenceOptions, Split, TrainConfig};
 use crate::weights::{Weights, write_safetensors};
 use crate::{Error, ErrorKind, Result};
 use std::path::PathBuf;
@@ -18,11 +18,11 @@ impl<B: Backend> Trainer<B> {
     /// numbers are not this model's, or the device failed.
     pub fn with_reference(
         policy: Policy<B>,
-        examples: Vec<Example>,
+        rows: impl Into<Split>,
         config: TrainConfig,
         reference: &ReferenceOptions,
     ) -> Result<Self> {
-        let mut trainer = Self::assemble(policy, examples, config, reference)?;
+        let mut trainer = Self::assemble(policy, rows.into(), config, reference)?;
         trainer.prepare()?;
         Ok(trainer)
     }
@@ -35,12 +35,12 @@ impl<B: Backend> Trainer<B> {
     /// As there; and a checkpoint of another run, naming the field that differs and both values.
     pub fn resume(
         policy: Policy<B>,
-        examples: Vec<Example>,
+        rows: impl Into<Split>,
         config: TrainConfig,
         reference: &ReferenceOptions,
         checkpoint: &Checkpoint,
     ) -> Result<Self> {
-        let mut trainer = Self::assemble(policy, examples, config, reference)?;
+        let mut trainer = Self::assemble(policy, rows.into(), config, reference)?;
         let (state, place) = (&checkpoint.state, checkpoint.state_file());
         trainer.fingerprint()?.check(&state.run, &place)?;
         let total = trainer.total_steps();
@@ -63,7 +63,7 @@ impl<B: Backend> Trainer<B> {
         let state = State {
             global_step: self.step,
             max_steps: self.total_steps(),
-            epoch: self.step as f64 / self.steps_per_epoch() as f64,
+            epoch: self.epoch(),
             num_input_tokens_seen: self.num_tokens,
             trained,
             run: self.fingerprint()?.to_map(),
@@ -87,6 +87,11 @@ impl<B: Backend> Trainer<B> {
         self.step
     }
 
+    /// Passes over the data so far, as a fraction.
+    pub(in crate::train) fn epoch(&self) -> f64 {
+        self.step as f64 / self.steps_per_epoch() as f64
+    }
+
     /// What the policy is measured against.
     pub fn reference(&self) -> &Reference<B> {
         &self.reference
@@ -102,12 +107,10 @@ impl<B: Backend> Trainer<B> {
         if self.policy.adapter.is_some() {
             return Ok(());
         }
-        let memory = &self.memory;
-        let chunk_tokens = |example: &Example| {
-            let plans = memory.plan(&[ListShape::from(&example.group)]);
-            plans.map_or(Some(1), |mut plans| plans.swap_remove(0).chunk_tokens)
-        };
-        self.reference.compute_all(&self.policy, &self.examples, chunk_tokens)?;
+        let chunk_tokens = |example: &Example| self.memory.chunk_tokens(&ListShape::from(&example.group));
+        for examples in [&self.examples, &self.held_out] {
+            self.reference.compute_all(&self.policy, examples, chunk_tokens)?;
+        }
         self.reference.save()
     }
 
@@ -128,7 +131,7 @@ impl<B: Backend> Trainer<B> {
         Ok(())
     }
 
-    fn steps_per_epoch(&self) -> u64 {
+    pub(in crate::train) fn steps_per_epoch(&self) -> u64 {
         self.total_steps() / u64::from(self.config.num_train_epochs)
     }
 

@@ -1,0 +1,120 @@
+//! Runs that are left alone: evaluation, checkpoints, resume, and what they leave to look at.
+
+use crate::program::{Folder, hps, metrics, refused, train};
+
+const OVERNIGHT: &str = "eval_share = 0.25\neval_steps = 4\nsave_steps = 2\nsave_total_limit = 2\nreport_to = 'all'\nlora_dropout = 0.1\nlora_r = 4";
+
+fn checkpoints(folder: &Folder) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.path("out")).expect("the output folder");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.starts_with("checkpoint-"));
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_evaluates_saves_and_leaves_a_page_and_event_files() {
+    let folder = Folder::new(OVERNIGHT);
+    let out = train(&[&folder.argument("options.toml")]);
+    assert!(out.contains("held-out margin to the hardest") && out.contains("reference base"), "{out}");
+
+    let lines = metrics(&folder.out("metrics.jsonl"));
+    let (evaluations, steps): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.get("eval_loss").is_some());
+    let last = steps.len() as u64;
+    assert!(steps.iter().zip(1..).all(|(line, step)| line["step"] == step), "{steps:?}");
+    // Every four updates, and at the end.
+    let expected: Vec<u64> = (1..=last).filter(|step| step % 4 == 0 || *step == last).collect();
+    let at: Vec<u64> = evaluations.iter().map(|line| line["step"].as_u64().expect("a step")).collect();
+    assert_eq!(at, expected);
+    assert_ne!(evaluations[0]["eval_rewards/margins"], evaluations[at.len() - 1]["eval_rewards/margins"]);
+
+    assert_eq!(checkpoints(&folder).len(), 2);
+    let page = String::from_utf8(folder.out("report.html")).expect("text");
+    assert!(page.contains("held out") && page.contains("<td>lora_r</td><td>4</td>"));
+    assert_eq!(std::fs::read_dir(folder.path("out/runs")).expect("event files").count(), 1);
+}
+
+#[test]
+fn a_run_goes_on_from_its_newest_checkpoint_to_the_same_bits() {
+    let (whole, cut) = (Folder::new(OVERNIGHT), Folder::new(OVERNIGHT));
+    train(&[&whole.argument("options.toml")]);
+    // As a run that was killed leaves it: its later files are not there, a newer checkpoint is damaged.
+    train(&[&cut.argument("options.toml")]);
+    let names = checkpoints(&cut);
+    std::fs::remove_file(cut.path("out/adapter_model.safetensors")).expect("removed");
+    let newest = names.iter().max_by_key(|name| name["checkpoint-".len()..].parse::<u64>().expect("a step"));
+    let damaged = format!("out/{}/optimizer.safetensors", newest.expect("a checkpoint"));
+    std::fs::write(cut.path(&damaged), b"cut").expect("written");
+
+    let ended = hps(&["train", &cut.argument("options.toml"), "--resume_from_checkpoint"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.error.contains("is skipped") && ended.error.contains("optimizer.safetensors"), "{}", ended.error);
+    assert!(ended.out.contains("going on from"), "{}", ended.out);
+    for name in ["adapter_model.safetensors", "metrics.jsonl"] {
+        assert!(whole.out(name) == cut.out(name), "{name}");
+    }
+}
+
+#[test]
+fn without_a_checkpoint_a_run_begins() {
+    let folder = Folder::new("num_train_epochs = 1");
+    let out = train(&[&folder.argument("options.toml"), "--resume_from_checkpoint"]);
+    assert!(out.contains("the run starts at its beginning"), "{out}");
+    let message = refused(&[&folder.argument("options.toml"), "--resume_from_checkpoint", "nowhere", "--seed", "1"]);
+    assert!(message.contains("nowhere") && message.contains("cannot be read"), "{message}");
+}
+
+#[test]
+fn a_line_averages_the_updates_since_the_last() {
+    let (every, second) = (Folder::new(""), Folder::new("logging_steps = 5"));
+    train(&[&every.argument("options.toml")]);
+    train(&[&second.argument("options.toml")]);
+    let (steps, lines) = (metrics(&every.out("metrics.jsonl")), metrics(&second.out("metrics.jsonl")));
+    let number = |line: &serde_json::Value, key: &str| line[key].as_f64().expect("a number");
+    let at: Vec<f64> = lines.iter().map(|line| number(line, "step")).collect();
+    assert_eq!(at, [5.0, 10.0, steps.len() as f64]);
+    let mean = steps[..5].iter().map(|line| number(line, "loss")).sum::<f64>() / 5.0;
+    // The rows fill every update alike; one sum of five.
+    assert!((number(&lines[0], "loss") - mean).abs() <= 1e-14, "{} {mean}", number(&lines[0], "loss"));
+    assert_eq!(lines[1]["learning_rate"], steps[9]["learning_rate"]);
+}
+
+/// As Ctrl-C does it, while the run is going on.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_saves_and_goes_on_to_the_same_bits() {
+    use std::process::{Command, Stdio};
+    let options = "num_train_epochs = 60";
+    let (whole, cut) = (Folder::new(options), Folder::new(options));
+    train(&[&whole.argument("options.toml")]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hps"))
+        .args(["train", &cut.argument("options.toml")])
+        .current_dir(crate::program::root())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let begun = || std::fs::metadata(cut.path("out/metrics.jsonl")).is_ok_and(|file| file.len() > 0);
+    while !begun() && child.try_wait().expect("its state").is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    let output = child.wait_with_output().expect("its end");
+    let out = String::from_utf8(output.stdout).expect("text");
+    assert!(sent.success() && output.status.success() && out.contains("stopped after"), "{out}");
+    assert!(!cut.path("out/adapter_model.safetensors").exists());
+    train(&[&cut.argument("options.toml"), "--resume_from_checkpoint"]);
+    for name in ["adapter_model.safetensors", "metrics.jsonl"] {
+        assert!(whole.out(name) == cut.out(name), "{name}");
+    }
+}
+
+#[test]
+fn a_run_that_is_replaced_leaves_no_checkpoint() {
+    let folder = Folder::new("save_steps = 2");
+    train(&[&folder.argument("options.toml")]);
+    assert!(!checkpoints(&folder).is_empty());
+    train(&[&folder.argument("options.toml"), "--overwrite_output_dir", "--save_steps", "1000"]);
+    assert!(checkpoints(&folder).is_empty());
+}
