@@ -82,7 +82,7 @@ impl<B: Backend> Policy<B> {
         let chunk = Chunk::new(model, prompt, chunk)?;
         let x = self.chunk_trunk(prompt, &chunk, adapter, drop)?;
         let [_, hidden] = model.scored(&chunk.batch, &x)?;
-        Ok(model.backend.log_probs(&hidden, model.get(model.head())?, &chunk.batch.targets, false)?.values)
+        Ok(model.read(&hidden, &chunk.batch, adapter, false)?.values)
     }
 
     /// Forward and backward of a chunk: adds the gradients of `Σ_t c_t log p_t` to `gradients` and, for what lies in the
@@ -105,7 +105,7 @@ impl<B: Backend> Policy<B> {
             .chunk_trunk(prompt, &chunk, self.adapter.as_ref(), |block| blocks.push(prompt.activations.keep(block)))?;
         let [last, hidden] = model.scored(&chunk.batch, &x)?;
         drop(x);
-        let mut scores = backend.log_probs(&hidden, model.get(model.head())?, &chunk.batch.targets, true)?;
+        let mut scores = model.read(&hidden, &chunk.batch, self.adapter.as_ref(), true)?;
         let log_probs = std::mem::replace(&mut scores.values, backend.zeros(1, 1)?);
 
         let d_last = self.head_backward(&chunk.batch, [&last, &hidden], scores, coefficients, gradients)?;
@@ -177,8 +177,8 @@ struct Chunk<B: Backend> {
 impl<B: Backend> Chunk<B> {
     fn new(model: &Llama<B>, prompt: &PromptPass<B>, packed: &Packed) -> Result<Self> {
         let before = prompt.batch.length;
-        if packed.targets.is_empty() || packed.len() < before {
-            let (tokens, scored) = (packed.len(), packed.targets.len());
+        if packed.sources.is_empty() || packed.len() < before {
+            let (tokens, scored) = (packed.len(), packed.sources.len());
             let message =
                 format!("a chunk of {tokens} tokens, {scored} of them scored, after a prompt of {before} tokens");
             return Err(Error::new(ErrorKind::Tokens, message));

@@ -1,5 +1,9 @@
 //! What a step reports, by TRL's names: true averages over all prompts of the step.
+//!
+//! Numbers that a task does not have are NaN, which JSON's writer makes `null`: log-probs of a reward model, log-probs and
+//! rewards of SFT.
 
+use super::options::Task;
 use serde::Serialize;
 
 /// One optimiser step's line in the log.
@@ -11,13 +15,13 @@ pub struct StepLog {
     pub total_steps: u64,
     /// Passes over the data so far, as a fraction.
     pub epoch: f64,
-    /// Mean loss a prompt, nats.
+    /// Mean loss a prompt, nats; in SFT, a response token.
     pub loss: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
     /// Learning rate of this update.
     pub learning_rate: f64,
-    /// Mean reward `β (log π − log π_ref)` of the preferred responses.
+    /// Mean reward `β (log π − log π_ref)` of the preferred responses; a reward model's own.
     #[serde(rename = "rewards/chosen")]
     pub rewards_chosen: f64,
     /// The same of the other responses, averaged a prompt first.
@@ -47,6 +51,17 @@ pub struct StepLog {
 }
 
 impl StepLog {
+    /// Leaves out what the task does not have.
+    pub(super) fn keep(&mut self, task: Task) {
+        if task != Task::Preference {
+            (self.logps_chosen, self.logps_rejected) = (f64::NAN, f64::NAN);
+        }
+        if task == Task::Sft {
+            (self.rewards_chosen, self.rewards_rejected, self.rewards_accuracies) = (f64::NAN, f64::NAN, f64::NAN);
+            (self.rewards_margins, self.rewards_hard_margins) = (f64::NAN, f64::NAN);
+        }
+    }
+
     /// Adds one prompt's loss, rewards and log-probs, best first, at weight `share`.
     pub(super) fn add(&mut self, share: f64, loss: f64, rewards: &[f64], log_probs: &[f64]) {
         let others = (rewards.len() - 1) as f64;

@@ -15,6 +15,7 @@ mod reference;
 mod report;
 mod route;
 mod schedule;
+mod task;
 mod trainer;
 mod truncation;
 

@@ -2,7 +2,9 @@
 
 mod resume;
 
+use super::options::Task;
 use super::passes::{List, Passes};
+use super::task::{expect_finite, supervised};
 use super::{AdamW, Example, ListShape, Memory, Plan, Reference, ReferenceOptions, Schedule, StepLog, TrainConfig};
 use crate::Digest;
 use crate::backend::Backend;
@@ -52,11 +54,13 @@ impl<B: Backend> Trainer<B> {
         reference: &ReferenceOptions,
     ) -> Result<Self> {
         config.check()?;
+        let config = TrainConfig { loss: config.scored_loss()?, ..config };
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
         }
         let vocabulary = policy.model.config().vocab_size;
         examples.iter().try_for_each(|example| example.check(vocabulary))?;
+        config.task.check(&policy, &examples, reference)?;
         let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
         let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
         let schedule = Schedule {
@@ -66,10 +70,13 @@ impl<B: Backend> Trainer<B> {
             total_steps,
         };
         let memory = Memory::of(&policy, &config);
-        let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config.loss))))?;
+        let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config))))?;
         let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
         let base = if needed { Some(policy.model.digest()?) } else { None };
-        let reference = Reference::open(&policy, &examples, reference, base)?;
+        let reference = match config.task.reads_reference() {
+            true => Reference::open(&policy, &examples, reference, base)?,
+            false => Reference::none(),
+        };
         let optimizer = AdamW::new(&policy, config.adamw)?;
         Ok(Trainer {
             policy,
@@ -150,9 +157,11 @@ impl<B: Backend> Trainer<B> {
             ..StepLog::default()
         };
         let mut gradients = Gradients::zeros(&self.policy)?;
+        let share = self.config.task.share(prompts.iter().map(|prompt| &self.examples[*prompt]));
         for micro in prompts.chunks(self.config.per_device_train_batch_size) {
-            self.micro_batch(micro, epoch, &loss, 1.0 / prompts.len() as f64, &mut gradients, &mut log)?;
+            self.micro_batch(micro, epoch, &loss, share, &mut gradients, &mut log)?;
         }
+        log.keep(self.config.task);
         let norm = self.optimizer.update(&mut self.policy, &gradients, learning_rate)?;
         log.grad_norm = f64::from(self.policy.model.backend().download(&norm)?[0]);
         log.num_tokens = self.num_tokens;
@@ -165,7 +174,7 @@ impl<B: Backend> Trainer<B> {
         Ok(Some(log))
     }
 
-    /// Forward, loss and backward of some prompts; each prompt weighs `share` of the step.
+    /// Forward, loss and backward of some prompts; each prompt (in SFT, each token) weighs `share` of the step.
     fn micro_batch(
         &mut self,
         prompts: &[usize],
@@ -184,11 +193,15 @@ impl<B: Backend> Trainer<B> {
             lists.push(List { example: prompt, drawn, group });
         }
         let shapes: Vec<ListShape> = lists.iter().map(|list| ListShape::from(&list.group)).collect();
-        let (policy, examples) = (&self.policy, &self.examples);
+        let (policy, examples, task) = (&self.policy, &self.examples, self.config.task);
         let mut passes = Passes { policy, reference: &mut self.reference, examples, step: self.step };
         let mut weigh = |list: usize, policy: &[f64], reference: &[f64]| {
             let list: &List = &lists[list];
             let example = &examples[list.example];
+            expect_finite(task, policy, log.step).map_err(|error| error.at(&example.place))?;
+            if task == Task::Sft {
+                return supervised(policy, share, log);
+            }
             weigh(loss, example, &list.drawn, policy, reference, share, log).map_err(|error| error.at(&example.place))
         };
         for plan in self.memory.plan(&shapes)? {
@@ -197,7 +210,7 @@ impl<B: Backend> Trainer<B> {
         for List { group, .. } in &lists {
             let sequences: usize = group.responses.iter().map(|response| group.prompt.len() + response.len()).sum();
             self.num_tokens += sequences as u64;
-            log.computed_tokens += group.computed_tokens() as u64;
+            log.computed_tokens += task.computed_tokens(group) as u64;
         }
         Ok(())
     }
@@ -206,6 +219,7 @@ impl<B: Backend> Trainer<B> {
     fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
         let count = example.rewards.len();
         match loss.preference() {
+            _ if self.config.task == Task::Sft => Ok(vec![0]),
             Preference::BradleyTerry => Ok(vec![0, count - 1]),
             Preference::Hps(hps) if loss.reads_sample() => {
                 let position = Position { row: example.group.row, epoch, draw: 0 };
@@ -220,7 +234,7 @@ impl<B: Backend> Trainer<B> {
 
     /// γ at a prompt of an epoch: the schedule runs in time, over all epochs.
     fn gamma(&self, epoch: u32, prompt: usize) -> Result<Option<f64>> {
-        if self.config.loss.gamma().is_none() {
+        if self.config.loss.gamma().is_none() || self.config.task == Task::Sft {
             return Ok(None);
         }
         let count = self.examples.len() * self.config.num_train_epochs as usize;
@@ -279,9 +293,10 @@ fn weigh(
 }
 
 /// The widest list that the loss may read of an example.
-fn widest_read(example: &Example, loss: &Loss) -> ListShape {
+fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
     let mut shape = ListShape::from(&example.group);
     match loss.preference() {
+        _ if *task == Task::Sft => shape.responses.truncate(1),
         Preference::BradleyTerry => {
             shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]]
         }
