@@ -8,7 +8,7 @@ use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
-use crate::pack::Group;
+use crate::pack::{Group, Packed};
 use crate::parameter::Parameter;
 use crate::weights::{OwnedTensor, write_safetensors, write_whole};
 use crate::{Error, ErrorKind, Result};
@@ -106,9 +106,7 @@ impl<B: Backend> RewardModel<B> {
         let packed = self.policy.pack(groups);
         let batch = self.policy.model.batch(&packed)?;
         let scores = self.policy.model.backend().download(&self.policy.log_probs(&batch)?)?;
-        let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
-        let of_group = |ends: &Vec<std::ops::Range<usize>>| ends.iter().flat_map(|end| &scores[end.clone()]).copied();
-        Ok(packed.responses.iter().map(|ends| of_group(ends).collect()).collect())
+        Ok(packed.responses.iter().map(|ends| Packed::sums(&scores, ends)).collect())
     }
 
     /// Writes `config.json` and `model.safetensors` (f32 or bf16) of a `LlamaForSequenceClassification` into a folder that

@@ -2,8 +2,8 @@
 
 use crate::support::{data, ids, json};
 use crate::tolerance::{ROUTES, SLOPE};
-use hps_llama::backend::cpu::Cpu;
 use hps_llama::backend::Backend;
+use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::Lora;
 use hps_llama::model::{Activations, Gradients, Policy};
 use hps_llama::pack::Group;

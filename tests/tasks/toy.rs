@@ -92,7 +92,10 @@ fn bradley_terry_trains_all_weights() {
     let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), true).expect("the base"), 0).expect("a head");
     let (_, logs) = trained(model.into_policy(), rows(Split::Train, 160), config(Task::Reward, "dpo-bt", 1e-3, 1));
     let (first, last) = (&logs[0], &logs[logs.len() - 1]);
-    println!("loss {:.3} -> {:.3}, margin {:.2} -> {:.2}", first.loss, last.loss, first.rewards_margins, last.rewards_margins);
+    println!(
+        "loss {:.3} -> {:.3}, margin {:.2} -> {:.2}",
+        first.loss, last.loss, first.rewards_margins, last.rewards_margins
+    );
     assert!(last.loss < 0.5 * first.loss && last.rewards_accuracies > 0.9);
 }
 

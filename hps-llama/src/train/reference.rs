@@ -85,8 +85,15 @@ impl<B: Backend> Reference<B> {
             }
             Some(ReferencePolicy::Base) | None => (None, "base".to_string()),
         };
-        let mut reference =
-            Reference { description, absent: false, adapter, kept: BTreeMap::new(), cache: None, computed: 0, reused: 0 };
+        let mut reference = Reference {
+            description,
+            absent: false,
+            adapter,
+            kept: BTreeMap::new(),
+            cache: None,
+            computed: 0,
+            reused: 0,
+        };
         if let (Some(folder), Some(base)) = (&options.cache_dir, base) {
             let (cache, kept) = Cache::open(folder, base, &reference.description, backend.arithmetic())?;
             (reference.cache, reference.kept) = (Some(cache), kept);

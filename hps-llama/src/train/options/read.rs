@@ -15,8 +15,7 @@ const COMMAND_LINE: &str = "command line";
 const LORA: [&str; 5] = ["lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_rslora"];
 
 /// Options of the implicit reward and of the reference, which a reward model and SFT do not have.
-const IMPLICIT: [&str; 6] =
-    ["beta", "alpha", "likelihood", "preference_weight", "ref_adapter", "reference_cache_dir"];
+const IMPLICIT: [&str; 6] = ["beta", "alpha", "likelihood", "preference_weight", "ref_adapter", "reference_cache_dir"];
 
 /// One option that was given.
 struct Entry {
