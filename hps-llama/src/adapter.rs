@@ -72,6 +72,7 @@ impl<B: Backend> Lora<B> {
         }
         write_safetensors(&folder.join("adapter_model.safetensors"), &tensors, Precision::F32)?;
         let modules: Vec<&str> = self.config.target_modules.iter().map(|projection| projection.name()).collect();
+        let scores = self.matrices.contains_key(&Parameter::AdaptedScore);
         let config = json!({
             "base_model_name_or_path": base,
             "bias": "none",
@@ -80,11 +81,11 @@ impl<B: Backend> Lora<B> {
             "init_lora_weights": true,
             "lora_alpha": self.config.lora_alpha,
             "lora_dropout": self.config.lora_dropout,
-            "modules_to_save": null,
+            "modules_to_save": if scores { json!(["score"]) } else { Value::Null },
             "peft_type": "LORA",
             "r": self.config.r,
             "target_modules": modules,
-            "task_type": "CAUSAL_LM",
+            "task_type": if scores { "SEQ_CLS" } else { "CAUSAL_LM" },
             "use_dora": false,
             "use_rslora": self.config.use_rslora,
         });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{Error, ErrorKind, Result};
 
+mod classes;
 mod fields;
 mod rope;
 

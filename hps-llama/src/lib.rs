@@ -9,7 +9,7 @@
 //! | [`chat`], [`tokens`] | messages | token ids |
 //! | [`pack`] | prompts with responses | one sequence, each prompt once |
 //! | [`model`], over [`backend`] | tokens | log-probs, and coefficients into gradients |
-//! | [`train`] | rows | a trained [`lora`] adapter, or a trained model |
+//! | [`train`] | rows | a trained [`lora`] adapter, a trained model, or a [`reward_model`] |
 //! | [`generate`], [`evaluate`] | a policy | samples, margins against its base |
 //! | [`weights`], [`config`] | Hugging Face folders | weights and shapes, and back |
 
@@ -26,6 +26,7 @@ pub mod lora;
 pub mod model;
 pub mod pack;
 pub mod parameter;
+pub mod reward_model;
 pub mod tokens;
 pub mod train;
 pub mod weights;

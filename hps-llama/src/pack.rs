@@ -1,7 +1,8 @@
 //! Prompt groups laid side by side in one sequence: `prompt | response 1 | … | response k | next prompt | …`.
 //!
 //! A response restarts its positions at the prompt's end and sees the prompt and itself. Its first token is predicted
-//! by the prompt's last one, and its last token predicts nothing, so that one is not computed at all.
+//! by the prompt's last one, and its last token predicts nothing, so that one is not computed at all; unless a reward
+//! model reads it, and nothing else of the response.
 
 use std::ops::Range;
 
@@ -63,6 +64,15 @@ impl Group {
     }
 }
 
+/// What of a response a model's head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scored {
+    /// Each token, from the one before it: a language model's.
+    Tokens,
+    /// The whole, from its last token: a reward model's.
+    End,
+}
+
 /// A packed sequence and what is asked of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Packed {
@@ -75,28 +85,46 @@ pub struct Packed {
     pub spans: Vec<u32>,
     /// Three numbers a token: data row, segment (0 the prompt, `i` its `i`-th response), position in the segment.
     pub identities: Vec<u32>,
-    /// For each scored token, the packed token whose hidden state predicts it.
+    /// For each scored token, the packed token whose hidden state predicts it; for each scored end, itself.
     pub sources: Vec<u32>,
-    /// For each scored token, its id.
+    /// For each scored token, its id; nothing for ends.
     pub targets: Vec<u32>,
-    /// For each group, for each response, its scored tokens.
+    /// For each group, for each response, its scored tokens, or its one end.
     pub responses: Vec<Vec<Range<usize>>>,
 }
 
 impl Packed {
     /// Packs groups, each prompt once.
     pub fn shared(groups: &[Group]) -> Packed {
+        Self::scored(groups, Scored::Tokens)
+    }
+
+    /// The same for what a head reads.
+    ///
+    /// ```
+    /// use hps_llama::pack::{Group, Packed, Scored};
+    /// let group = Group { row: 0, prompt: vec![1, 2], responses: vec![vec![7, 8], vec![9]] };
+    /// let packed = Packed::scored(&[group], Scored::End);
+    /// assert_eq!((packed.tokens, packed.sources), (vec![1, 2, 7, 8, 9], vec![3, 4]));
+    /// assert_eq!(packed.responses, [[0..1, 1..2]]);
+    /// ```
+    pub fn scored(groups: &[Group], scored: Scored) -> Packed {
         let mut packed = Packed::default();
         for group in groups {
-            packed.group(group, 0..group.responses.len());
+            packed.group(group, 0..group.responses.len(), scored);
         }
         packed
     }
 
     /// Packs some of a group's responses after its prompt, each with the identity it has among all.
     pub fn chunk(group: &Group, responses: Range<usize>) -> Packed {
+        Self::scored_chunk(group, responses, Scored::Tokens)
+    }
+
+    /// The same for what a head reads.
+    pub fn scored_chunk(group: &Group, responses: Range<usize>, scored: Scored) -> Packed {
         let mut packed = Packed::default();
-        packed.group(group, responses);
+        packed.group(group, responses, scored);
         packed
     }
 
@@ -109,7 +137,7 @@ impl Packed {
                 let prompt = packed.tokens.len();
                 packed.segment(&group.prompt, 0, (prompt, prompt), [group.row, 0]);
                 let end = packed.tokens.len();
-                ranges.push(packed.response(response, (prompt, end), [group.row, segment]));
+                ranges.push(packed.response(response, (prompt, end), [group.row, segment], Scored::Tokens));
                 let all = packed.tokens.len();
                 for token in prompt..all {
                     packed.spans[4 * token..4 * token + 4].copy_from_slice(&[
@@ -142,12 +170,12 @@ impl Packed {
         self.tokens.is_empty()
     }
 
-    fn group(&mut self, group: &Group, responses: Range<usize>) {
+    fn group(&mut self, group: &Group, responses: Range<usize>, scored: Scored) {
         let prompt = self.tokens.len();
         self.segment(&group.prompt, 0, (prompt, prompt), [group.row, 0]);
         let end = self.tokens.len();
         let ranges = responses
-            .map(|index| self.response(&group.responses[index], (prompt, end), [group.row, index as u32 + 1]))
+            .map(|index| self.response(&group.responses[index], (prompt, end), [group.row, index as u32 + 1], scored))
             .collect();
         self.responses.push(ranges);
         let all = self.tokens.len();
@@ -168,13 +196,25 @@ impl Packed {
         }
     }
 
-    fn response(&mut self, response: &[u32], prompt: (usize, usize), identity: [u32; 2]) -> Range<usize> {
-        let (start, first) = (self.tokens.len(), self.targets.len());
+    fn response(
+        &mut self,
+        response: &[u32],
+        prompt: (usize, usize),
+        identity: [u32; 2],
+        scored: Scored,
+    ) -> Range<usize> {
+        let (start, first) = (self.tokens.len(), self.sources.len());
         let [kept @ .., _] = response else { return first..first };
-        self.segment(kept, prompt.1 - prompt.0, prompt, identity);
-        self.sources.push(prompt.1 as u32 - 1);
-        self.sources.extend((start..start + kept.len()).map(|token| token as u32));
-        self.targets.extend(response);
-        first..self.targets.len()
+        let computed = if scored == Scored::End { response } else { kept };
+        self.segment(computed, prompt.1 - prompt.0, prompt, identity);
+        match scored {
+            Scored::End => self.sources.push(self.tokens.len() as u32 - 1),
+            Scored::Tokens => {
+                self.sources.push(prompt.1 as u32 - 1);
+                self.sources.extend((start..start + kept.len()).map(|token| token as u32));
+                self.targets.extend(response);
+            }
+        }
+        first..self.sources.len()
     }
 }

@@ -92,6 +92,10 @@ pub enum Parameter {
     FinalNorm,
     /// The language-model head.
     Head,
+    /// A reward model's head, one row, in the language-model head's place.
+    Score,
+    /// The same where an adapter is trained beside it: PEFT's `modules_to_save`.
+    AdaptedScore,
 }
 
 impl Parameter {
@@ -110,11 +114,20 @@ impl Parameter {
         parameters
     }
 
+    /// Every weight of a reward model: its score head in the language-model head's place.
+    pub fn of_reward_model(config: &LlamaConfig) -> Vec<Parameter> {
+        let mut parameters = Self::of_model(config);
+        parameters.retain(|parameter| *parameter != Parameter::Head);
+        parameters.push(Parameter::Score);
+        parameters
+    }
+
     /// `(rows, columns)`; gains are one row. `r` is the adapter's rank, read for its matrices only.
     pub fn shape(self, config: &LlamaConfig, r: usize) -> (usize, usize) {
         match self {
             Parameter::Embedding | Parameter::Head => (config.vocab_size, config.hidden_size),
             Parameter::InputNorm(_) | Parameter::PostAttentionNorm(_) | Parameter::FinalNorm => (1, config.hidden_size),
+            Parameter::Score | Parameter::AdaptedScore => (1, config.hidden_size),
             Parameter::Weight(_, projection) => projection.shape(config),
             Parameter::LoraA(_, projection) => (r, projection.shape(config).1),
             Parameter::LoraB(_, projection) => (projection.shape(config).0, r),
@@ -146,6 +159,8 @@ impl fmt::Display for Parameter {
             Parameter::LoraB(block, projection) => lora(out, block, projection, "B"),
             Parameter::FinalNorm => out.write_str("model.norm.weight"),
             Parameter::Head => out.write_str("lm_head.weight"),
+            Parameter::Score => out.write_str("score.weight"),
+            Parameter::AdaptedScore => out.write_str("base_model.model.score.weight"),
         }
     }
 }

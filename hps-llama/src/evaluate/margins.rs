@@ -1,8 +1,9 @@
 //! Margins of the implicit reward `h = log π − log π_ref` on rows with ranked responses.
 
+use super::runs;
 use crate::backend::Backend;
 use crate::model::Policy;
-use crate::pack::{Group, Packed};
+use crate::pack::Packed;
 use crate::train::Example;
 use crate::{Error, ErrorKind, Result};
 use hps_core::{Responses, metrics};
@@ -28,17 +29,7 @@ pub struct RowMargins {
 /// A log-prob is not finite (with the row's place), or the device failed.
 pub fn margins<B: Backend>(policy: &Policy<B>, examples: &[Example], max_tokens: usize) -> Result<Vec<RowMargins>> {
     let mut rows = Vec::with_capacity(examples.len());
-    let mut rest = examples;
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fits = |example: &&Example| {
-            tokens += example.group.tokens();
-            tokens <= max_tokens
-        };
-        let count = rest.iter().take_while(fits).count().max(1);
-        let (now, later) = rest.split_at(count);
-        rest = later;
-        let groups: Vec<Group> = now.iter().map(|example| example.group.clone()).collect();
+    for (now, groups) in runs(examples, max_tokens) {
         let packed = Packed::shared(&groups);
         let batch = policy.model.batch(&packed)?;
         let backend = policy.model.backend();

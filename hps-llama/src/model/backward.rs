@@ -85,7 +85,9 @@ impl<B: Backend> Policy<B> {
         let model = &self.model;
         let backend = &model.backend;
         let c = backend.upload(coefficients, 1)?;
-        if gradients.full {
+        if let Some(score) = self.score_head() {
+            gradients.add(backend, score, backend.weight_gradient(&c, hidden)?, 1.0)?;
+        } else if gradients.full {
             let head = model.get(model.head())?;
             let gradient = backend.log_probs_weight_gradient(hidden, head, &batch.targets, &c)?;
             gradients.add(backend, model.head(), gradient, 1.0)?;

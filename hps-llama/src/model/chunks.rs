@@ -71,7 +71,7 @@ impl<B: Backend> Policy<B> {
         self.chunk_log_probs_with(prompt, chunk, self.adapter.as_ref())
     }
 
-    /// Log-probs of each response's tokens, dropout off, with an adapter in the place of the policy's: in one pass, or each
+    /// Log-probs of each response's tokens (a reward model's score of each response), dropout off, with an adapter in the place of the policy's: in one pass, or each
     /// group's in chunks of so many tokens. The two round differently.
     pub(crate) fn response_log_probs(
         &self,
@@ -80,20 +80,22 @@ impl<B: Backend> Policy<B> {
         chunk_tokens: Option<usize>,
     ) -> Result<Vec<Vec<f32>>> {
         let backend = &self.model.backend;
+        let of_each = |packed: &Packed, numbers: &[f32]| -> Vec<Vec<f32>> {
+            packed.responses.iter().flatten().map(|range| numbers[range.clone()].to_vec()).collect()
+        };
         let Some(tokens) = chunk_tokens else {
-            let packed = Packed::shared(groups);
-            let log_probs = backend.download(&self.log_probs_with(&self.model.batch(&packed)?, adapter)?)?;
-            return Ok(packed.responses.iter().flatten().map(|range| log_probs[range.clone()].to_vec()).collect());
+            let packed = self.pack(groups);
+            let batch = self.model.batch(&packed)?;
+            return Ok(of_each(&packed, &backend.download(&self.log_probs_with(&batch, adapter)?)?));
         };
         let mut numbers = Vec::new();
         for group in groups {
             let prompt = self.prompt_with(group, adapter)?;
-            let mut log_probs = Vec::new();
             for chunk in group.chunks(tokens) {
-                let scores = self.chunk_log_probs_with(&prompt, &Packed::chunk(group, chunk), adapter)?;
-                log_probs.extend(backend.download(&scores)?);
+                let packed = self.pack_chunk(group, chunk);
+                let scores = backend.download(&self.chunk_log_probs_with(&prompt, &packed, adapter)?)?;
+                numbers.extend(of_each(&packed, &scores));
             }
-            numbers.extend(group.scored().into_iter().map(|range| log_probs[range].to_vec()));
         }
         Ok(numbers)
     }
@@ -109,7 +111,7 @@ impl<B: Backend> Policy<B> {
         let chunk = Chunk::new(model, prompt, chunk)?;
         let x = self.chunk_trunk(prompt, &chunk, adapter, drop)?;
         let [_, hidden] = model.scored(&chunk.batch, &x)?;
-        Ok(model.backend.log_probs(&hidden, model.get(model.head())?, &chunk.batch.targets, false)?.values)
+        Ok(model.read(&hidden, &chunk.batch, adapter, false)?.values)
     }
 
     /// Forward and backward of a chunk: adds the gradients of `Σ_t c_t log p_t` to `gradients` and, for what lies in the
@@ -132,7 +134,7 @@ impl<B: Backend> Policy<B> {
             .chunk_trunk(prompt, &chunk, self.adapter.as_ref(), |block| blocks.push(prompt.activations.keep(block)))?;
         let [last, hidden] = model.scored(&chunk.batch, &x)?;
         drop(x);
-        let mut scores = backend.log_probs(&hidden, model.get(model.head())?, &chunk.batch.targets, true)?;
+        let mut scores = model.read(&hidden, &chunk.batch, self.adapter.as_ref(), true)?;
         let log_probs = std::mem::replace(&mut scores.values, backend.zeros(1, 1)?);
 
         let d_last = self.head_backward(&chunk.batch, [&last, &hidden], scores, coefficients, gradients)?;
@@ -204,8 +206,8 @@ struct Chunk<B: Backend> {
 impl<B: Backend> Chunk<B> {
     fn new(model: &Llama<B>, prompt: &PromptPass<B>, packed: &Packed) -> Result<Self> {
         let before = prompt.batch.length;
-        if packed.targets.is_empty() || packed.len() < before {
-            let (tokens, scored) = (packed.len(), packed.targets.len());
+        if packed.sources.is_empty() || packed.len() < before {
+            let (tokens, scored) = (packed.len(), packed.sources.len());
             let message =
                 format!("a chunk of {tokens} tokens, {scored} of them scored, after a prompt of {before} tokens");
             return Err(Error::new(ErrorKind::Tokens, message));

@@ -22,7 +22,7 @@ pub struct Pass<B: Backend> {
 }
 
 impl<B: Backend> Pass<B> {
-    /// Log-probs of the batch's scored tokens on the device: `[scored tokens, 1]`, nats.
+    /// Log-probs of the batch's scored tokens on the device: `[scored tokens, 1]`, nats; or a reward model's scores.
     pub fn log_probs(&self) -> &B::Array {
         &self.scores.values
     }
@@ -70,8 +70,7 @@ impl<B: Backend> Policy<B> {
         let model = &self.model;
         let x = model.trunk(batch, adaptation, drop)?;
         let [_, hidden] = model.scored(batch, &x)?;
-        let head = model.get(model.head())?;
-        Ok(model.backend.log_probs(&hidden, head, &batch.targets, false)?.values)
+        Ok(model.read(&hidden, batch, adaptation.adapter, false)?.values)
     }
 
     /// Log-probs of a batch's scored tokens, dropout off: `[scored tokens, 1]`, nats.
@@ -104,8 +103,7 @@ impl<B: Backend> Policy<B> {
         let mut blocks = Vec::with_capacity(model.config.num_hidden_layers);
         let x = model.trunk(batch, self.adaptation(step), |block| blocks.push(activations.keep(block)))?;
         let [last, hidden] = model.scored(batch, &x)?;
-        let head = model.get(model.head())?;
-        let scores = model.backend.log_probs(&hidden, head, &batch.targets, true)?;
+        let scores = model.read(&hidden, batch, self.adapter.as_ref(), true)?;
         Ok(Pass { blocks, last, hidden, scores, step })
     }
 

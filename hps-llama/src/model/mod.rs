@@ -8,6 +8,7 @@ mod backward;
 mod block;
 mod chunks;
 mod forward;
+mod head;
 mod kept;
 
 pub use backward::Gradients;
@@ -45,9 +46,20 @@ impl<B: Backend> Llama<B> {
     /// # Errors
     /// A file is missing or malformed, a tensor is missing or has another shape, the model is not a Llama.
     pub fn from_folder(backend: B, folder: impl AsRef<Path>, trained: bool) -> Result<Self> {
-        let config = LlamaConfig::from_folder(&folder)?;
-        let stored = Weights::from_folder(folder.as_ref())?;
-        Self::from_tensors(backend, config, |backend, parameter, shape| {
+        Self::with_parameters(backend, folder.as_ref(), trained, Parameter::of_model)
+    }
+
+    /// The same of a folder that holds these weights.
+    pub(crate) fn with_parameters(
+        backend: B,
+        folder: &Path,
+        trained: bool,
+        parameters: impl FnOnce(&LlamaConfig) -> Vec<Parameter>,
+    ) -> Result<Self> {
+        let config = LlamaConfig::from_folder(folder)?;
+        let stored = Weights::from_folder(folder)?;
+        let parameters = parameters(&config);
+        Self::from_tensors(backend, config, &parameters, |backend, parameter, shape| {
             stored.read(&parameter.to_string(), shape, |tensor| backend.upload_weight(tensor, trained))
         })
     }
@@ -59,7 +71,7 @@ impl<B: Backend> Llama<B> {
     pub fn random(backend: B, config: LlamaConfig, deviation: f64, seed: u64) -> Result<Self> {
         let philox = Philox::new(seed);
         let order = Parameter::of_model(&config);
-        Self::from_tensors(backend, config, |backend, parameter, (rows, columns)| {
+        Self::from_tensors(backend, config, &order, |backend, parameter, (rows, columns)| {
             let place = order.iter().position(|other| *other == parameter).unwrap_or(order.len()) as u32;
             let draw = |index: usize| {
                 if parameter.is_gain() {
@@ -78,12 +90,13 @@ impl<B: Backend> Llama<B> {
     fn from_tensors(
         backend: B,
         config: LlamaConfig,
+        parameters: &[Parameter],
         mut read: impl FnMut(&B, Parameter, (usize, usize)) -> Result<B::Weight>,
     ) -> Result<Self> {
         let mut weights = BTreeMap::new();
-        for parameter in Parameter::of_model(&config) {
-            let weight = read(&backend, parameter, parameter.shape(&config, 0))?;
-            weights.insert(parameter, weight);
+        for parameter in parameters {
+            let weight = read(&backend, *parameter, parameter.shape(&config, 0))?;
+            weights.insert(*parameter, weight);
         }
         let frequencies = config.inverse_frequencies();
         let frequencies = backend.upload(&frequencies, frequencies.len())?;
@@ -105,6 +118,9 @@ impl<B: Backend> Llama<B> {
         }
         write_safetensors(&folder.join("model.safetensors"), &tensors, precision)?;
         let mut config = self.config.to_json();
+        if self.weights.contains_key(&Parameter::Score) {
+            LlamaConfig::mark_reward_model(&mut config);
+        }
         config["dtype"] = if precision == Precision::BF16 { "bfloat16" } else { "float32" }.into();
         write_whole(&folder.join("config.json"), format!("{config:#}\n").as_bytes())
     }
@@ -156,7 +172,7 @@ impl<B: Backend> Llama<B> {
     /// # Errors
     /// A token lies outside the vocabulary, or there is nothing to score.
     pub fn batch(&self, packed: &Packed) -> Result<Batch<B>> {
-        if packed.targets.is_empty() {
+        if packed.sources.is_empty() {
             return Err(Error::new(ErrorKind::Tokens, "a batch has no token to score"));
         }
         self.batch_after(packed, 0)

@@ -1,12 +1,15 @@
 //! What a run is asked to do.
 
+use super::options::Task;
 use super::{ActivationPolicy, AdamWConfig, Route, SchedulerType};
 use crate::{Error, ErrorKind, Result};
-use hps_core::{GammaSchedule, Loss, Responses};
+use hps_core::{GammaSchedule, Loss, Responses, Reward};
 
 /// Options of a run, by transformers' and TRL's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
+    /// What is trained.
+    pub task: Task,
     /// Which loss, with its β and estimator (`loss_type`, `beta`, …).
     pub loss: Loss,
     /// γ of the negatives' distribution over the run, in time.
@@ -45,6 +48,7 @@ impl Default for TrainConfig {
     /// 64 prompts an update.
     fn default() -> Self {
         TrainConfig {
+            task: Task::Preference,
             loss: "dpo-hps".parse().expect("the name is known"),
             gamma_schedule: GammaSchedule::LinspaceFifths,
             learning_rate: 5e-7,
@@ -85,16 +89,39 @@ impl TrainConfig {
         self.check_loss()
     }
 
+    /// The loss of what the task scores: for a reward model, of its scores `s_i = r_i` in the implicit reward's place.
+    pub(super) fn scored_loss(&self) -> Result<Loss> {
+        if self.task != Task::Reward {
+            return Ok(self.loss);
+        }
+        let refused = |source: Option<hps_core::Error>| {
+            let error = Error::new(ErrorKind::Option, format!("`loss_type` is {} with `task` reward", self.loss));
+            match source {
+                Some(source) => error.because(source),
+                None => error.because("a reward model has no likelihood"),
+            }
+        };
+        if self.loss.likelihood() != 0.0 {
+            return Err(refused(None));
+        }
+        Loss::new(Reward::Cpo { beta: 1.0 }, self.loss.pair(), self.loss.preference())
+            .map_err(|source| refused(Some(source)))
+    }
+
     /// Refuses a loss that reads more than the trainer gives it: several samples, scales of one's own, a supervised
     /// response. Tried on a row of equal log-probabilities, below 0 as all are.
     fn check_loss(&self) -> Result<()> {
+        if self.task == Task::Sft {
+            return Ok(());
+        }
+        let loss = self.scored_loss()?;
         let (log_probs, lengths, rewards) = ([-1.0; 3], [1; 3], [2.0, 1.0, 0.0]);
-        let count = if self.loss.reads_sample() { 2 } else { 3 };
+        let count = if loss.reads_sample() { 2 } else { 3 };
         let tried = Responses::new(&log_probs[..count], &log_probs[..count], &lengths[..count], &rewards[..count])
-            .and_then(|row| if self.loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
+            .and_then(|row| if loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
             .and_then(|row| {
-                let mut scratch = vec![0.0; self.loss.scratch_len(count)];
-                self.loss.value_and_gradient(&row, &mut scratch, &mut [0.0; 3][..count])
+                let mut scratch = vec![0.0; loss.scratch_len(count)];
+                loss.value_and_gradient(&row, &mut scratch, &mut [0.0; 3][..count])
             });
         let message = || format!("`loss_type` {} is not trained here", self.loss);
         tried.map(drop).map_err(|source| Error::new(ErrorKind::Option, message()).because(source))

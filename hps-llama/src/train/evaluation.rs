@@ -3,6 +3,8 @@
 //! The loss is the run's, at the γ its schedule ends with and with the negatives of the first epoch, so that it is the same
 //! comparison at every evaluation; rewards and margins are over whole lists.
 
+use super::options::Task;
+use super::task::{expect_finite, supervised};
 use super::trainer::{Trainer, scores, value_and_gradient};
 use super::{ListShape, StepLog};
 use crate::Result;
@@ -51,11 +53,12 @@ impl<B: Backend> Trainer<B> {
         if self.held_out.is_empty() {
             return Ok(None);
         }
-        let share = 1.0 / self.held_out.len() as f64;
+        let share = self.config.task.share(self.held_out.iter());
         let mut log = StepLog { step: self.step, ..StepLog::default() };
         for number in 0..self.held_out.len() {
             self.evaluate_row(number, share, &mut log).map_err(|error| error.at(&self.held_out[number].place))?;
         }
+        log.keep(self.config.task);
         Ok(Some(Evaluation {
             step: self.step,
             epoch: self.epoch(),
@@ -75,11 +78,14 @@ impl<B: Backend> Trainer<B> {
         let all: Vec<(usize, usize)> = (0..example.rewards.len()).map(|response| (number, response)).collect();
         let chunk_tokens = self.memory.chunk_tokens(&ListShape::from(&example.group));
         let reference = self.reference.log_probs(&self.policy, &self.held_out, &all, chunk_tokens)?;
+        let reference = Packed::sums(&reference, &example.group.scored());
         let (group, adapter) = (std::slice::from_ref(&example.group), self.policy.adapter.as_ref());
         let log_probs = self.policy.response_log_probs(group, adapter, chunk_tokens)?;
-        let ranges = example.group.scored();
-        let policy = Packed::sums(&log_probs.concat(), &ranges);
-        let reference = Packed::sums(&reference, &ranges);
+        let policy: Vec<f64> = log_probs.iter().map(|tokens| tokens.iter().copied().map(f64::from).sum()).collect();
+        expect_finite(self.config.task, &policy, self.step)?;
+        if self.config.task == Task::Sft {
+            return supervised(&policy[..1], share, log).map(drop);
+        }
 
         let count = self.prompts_in_all();
         let gamma = self.config.gamma_schedule.at(count - 1, count);

@@ -23,6 +23,7 @@ impl Fingerprint {
     ) -> Fingerprint {
         // Without `..`: who adds an option decides here whether it changes the numbers.
         let TrainConfig {
+            task,
             loss,
             gamma_schedule,
             learning_rate,
@@ -40,6 +41,7 @@ impl Fingerprint {
             chunk_tokens,
         } = config;
         let mut fields = vec![
+            ("task", task.to_string()),
             ("loss_type", loss.to_string()),
             ("beta", format!("{:?}", loss.beta())),
             ("loss", format!("{loss:?}")),

@@ -21,7 +21,6 @@ use crate::backend::Backend;
 use crate::config::LlamaConfig;
 use crate::model::{Activations, Policy};
 use crate::pack::Group;
-use crate::parameter::Parameter;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::ops::Range;
@@ -104,7 +103,7 @@ impl Memory {
         let model = policy.model.config();
         let count = |(rows, columns): (usize, usize)| rows as u64 * columns as u64;
         let trained = || policy.trained().keys().map(|parameter| count(policy.shape(*parameter)));
-        let base: u64 = Parameter::of_model(model).iter().map(|parameter| count(parameter.shape(model, 0))).sum();
+        let base: u64 = policy.model.weights.keys().map(|parameter| count(parameter.shape(model, 0))).sum();
         let adapter = if policy.adapter.is_some() { trained().sum() } else { 0 };
         let state = base + adapter + 3 * trained().sum::<u64>() + trained().max().unwrap_or(0);
         let dropped = policy.adapter.as_ref().is_some_and(|adapter| adapter.config().lora_dropout > 0.0);

@@ -1,5 +1,9 @@
 //! What a step reports, by TRL's names: true averages over all prompts of the step.
+//!
+//! Numbers that a task does not have are NaN, which JSON's writer makes `null`: log-probs of a reward model, log-probs and
+//! rewards of SFT.
 
+use super::options::Task;
 use serde::Serialize;
 
 /// One optimiser step's line in the log.
@@ -7,20 +11,20 @@ use serde::Serialize;
 pub struct StepLog {
     /// 1-based number of the update.
     pub step: u64,
-    /// Prompts it averages over.
+    /// Prompts (in SFT, response tokens) that it averages over.
     #[serde(skip)]
-    pub prompts: usize,
+    pub weight: usize,
     /// Updates in all.
     pub total_steps: u64,
     /// Passes over the data so far, as a fraction.
     pub epoch: f64,
-    /// Mean loss a prompt, nats.
+    /// Mean loss a prompt, nats; in SFT, a response token.
     pub loss: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
     /// Learning rate of this update.
     pub learning_rate: f64,
-    /// Mean reward `β (log π − log π_ref)` of the preferred responses.
+    /// Mean reward `β (log π − log π_ref)` of the preferred responses; a reward model's own.
     #[serde(rename = "rewards/chosen")]
     pub rewards_chosen: f64,
     /// The same of the other responses, averaged a prompt first.
@@ -50,17 +54,17 @@ pub struct StepLog {
 }
 
 impl StepLog {
-    /// Several steps as one line: averages over all their prompts (of the gradient's norm, over the steps); counters, learning
+    /// Several steps as one line: averages over all they average over (of the gradient's norm, over the steps); counters, learning
     /// rate and γ of the last. `None` of none.
     pub fn mean(steps: &[StepLog]) -> Option<StepLog> {
         let last = steps.last()?;
-        let prompts: usize = steps.iter().map(|step| step.prompts).sum();
+        let weight: usize = steps.iter().map(|step| step.weight).sum();
         let mean = |of: fn(&StepLog) -> f64| {
-            let weighted = steps.iter().map(|step| step.prompts as f64 * of(step));
-            if let [only] = steps { of(only) } else { weighted.sum::<f64>() / prompts as f64 }
+            let weighted = steps.iter().map(|step| step.weight as f64 * of(step));
+            if let [only] = steps { of(only) } else { weighted.sum::<f64>() / weight as f64 }
         };
         Some(StepLog {
-            prompts,
+            weight,
             loss: mean(|step| step.loss),
             grad_norm: steps.iter().map(|step| step.grad_norm).sum::<f64>() / steps.len() as f64,
             rewards_chosen: mean(|step| step.rewards_chosen),
@@ -73,6 +77,17 @@ impl StepLog {
             computed_tokens: steps.iter().map(|step| step.computed_tokens).sum(),
             ..*last
         })
+    }
+
+    /// Leaves out what the task does not have.
+    pub(super) fn keep(&mut self, task: Task) {
+        if task != Task::Preference {
+            (self.logps_chosen, self.logps_rejected) = (f64::NAN, f64::NAN);
+        }
+        if task == Task::Sft {
+            (self.rewards_chosen, self.rewards_rejected, self.rewards_accuracies) = (f64::NAN, f64::NAN, f64::NAN);
+            (self.rewards_margins, self.rewards_hard_margins) = (f64::NAN, f64::NAN);
+        }
     }
 
     /// Adds one prompt's loss, rewards and log-probs, best first, at weight `share`.

@@ -17,6 +17,7 @@ mod report;
 mod route;
 mod schedule;
 mod split;
+mod task;
 mod trainer;
 mod truncation;
 

@@ -5,6 +5,7 @@ use crate::Result;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
 use crate::pack::{Group, Packed};
+use std::ops::Range;
 
 /// A prompt with the responses that its loss reads.
 #[derive(Debug)]
@@ -16,7 +17,8 @@ pub(super) struct List {
     pub group: Group,
 }
 
-/// From a list's number and the summed log-probs of the policy and of the reference to `∂L/∂log π` of each response.
+/// From a list's number and the summed log-probs of the policy and of the reference to `∂L/∂log π` of each response; of a
+/// reward model, from its scores and zeros to `∂L/∂r`.
 pub(super) type Weigh<'a> = dyn FnMut(usize, &[f64], &[f64]) -> Result<Vec<f32>> + 'a;
 
 /// What all passes of a step share.
@@ -59,14 +61,18 @@ impl<B: Backend> Passes<'_, B> {
         let planned = &lists[plan.lists.clone()];
         let groups: Vec<Group> = planned.iter().map(|list| list.group.clone()).collect();
         let drawn: Vec<(usize, usize)> = planned.iter().flat_map(List::drawn).collect();
-        let packed = Packed::shared(&groups);
+        let packed = self.policy.pack(&groups);
         let batch = self.policy.model.batch(&packed)?;
         let reference = self.reference.log_probs(self.policy, self.examples, &drawn, None)?;
         let pass = self.policy.forward(&batch, self.step, plan.activations)?;
         let log_probs = backend.download(pass.log_probs())?;
         let mut coefficients = vec![0.0f32; log_probs.len()];
+        let mut tokens = 0;
         for (number, ranges) in plan.lists.clone().zip(&packed.responses) {
-            let c = weigh(number, &Packed::sums(&log_probs, ranges), &Packed::sums(&reference, ranges))?;
+            let list = &lists[number].group;
+            let reference = Packed::sums(&reference[tokens..], &list.scored());
+            tokens += list.responses.iter().map(Vec::len).sum::<usize>();
+            let c = weigh(number, &Packed::sums(&log_probs, ranges), &reference)?;
             for (range, c) in ranges.iter().zip(c) {
                 coefficients[range.clone()].fill(c);
             }
@@ -88,18 +94,19 @@ impl<B: Backend> Passes<'_, B> {
         let drawn: Vec<(usize, usize)> = lists[number].drawn().collect();
         let reference = self.reference.log_probs(policy, self.examples, &drawn, Some(tokens))?;
         let mut prompt = policy.prompt(group, self.step, plan.activations)?;
-        let mut log_probs = Vec::with_capacity(reference.len());
+        let mut log_probs = Vec::with_capacity(group.responses.len());
         for chunk in group.chunks(tokens) {
-            let scores = policy.chunk_log_probs(&prompt, &Packed::chunk(group, chunk))?;
-            log_probs.extend(policy.model.backend().download(&scores)?);
+            let chunk = policy.pack_chunk(group, chunk);
+            let scores = policy.model.backend().download(&policy.chunk_log_probs(&prompt, &chunk)?)?;
+            log_probs.extend(chunk.responses.iter().flat_map(|ranges| Packed::sums(&scores, ranges)));
         }
-        let scored = group.scored();
-        let c = weigh(number, &Packed::sums(&log_probs, &scored), &Packed::sums(&reference, &scored))?;
+        let c = weigh(number, &log_probs, &Packed::sums(&reference, &group.scored()))?;
         for chunk in group.chunks(tokens) {
-            let lengths = group.responses[chunk.clone()].iter().map(Vec::len);
+            let packed = policy.pack_chunk(group, chunk.clone());
+            let lengths = packed.responses.iter().flatten().map(Range::len);
             let coefficients: Vec<f32> =
-                c[chunk.clone()].iter().zip(lengths).flat_map(|(c, length)| std::iter::repeat_n(*c, length)).collect();
-            policy.chunk_backward(&mut prompt, &Packed::chunk(group, chunk), &coefficients, gradients)?;
+                c[chunk].iter().zip(lengths).flat_map(|(c, length)| std::iter::repeat_n(*c, length)).collect();
+            policy.chunk_backward(&mut prompt, &packed, &coefficients, gradients)?;
         }
         policy.prompt_backward(prompt, gradients)
     }

@@ -42,6 +42,8 @@ pub struct ReferenceOptions {
 #[derive(Debug)]
 pub struct Reference<B: Backend> {
     description: String,
+    /// For a task that reads none; its log-probs are zeros.
+    absent: bool,
     adapter: Option<Lora<B>>,
     kept: BTreeMap<Digest, Vec<f32>>,
     cache: Option<Cache>,
@@ -50,6 +52,12 @@ pub struct Reference<B: Backend> {
 }
 
 impl<B: Backend> Reference<B> {
+    /// None, for a task that is not measured against one.
+    pub(super) fn none() -> Self {
+        let (description, kept) = ("none".to_string(), BTreeMap::new());
+        Reference { description, absent: true, adapter: None, kept, cache: None, computed: 0, reused: 0 }
+    }
+
     /// Opens the reference of a policy that has not been trained yet; `base` is its base's digest, needed for a cache.
     ///
     /// # Errors
@@ -77,8 +85,15 @@ impl<B: Backend> Reference<B> {
             }
             Some(ReferencePolicy::Base) | None => (None, "base".to_string()),
         };
-        let mut reference =
-            Reference { description, adapter, kept: BTreeMap::new(), cache: None, computed: 0, reused: 0 };
+        let mut reference = Reference {
+            description,
+            absent: false,
+            adapter,
+            kept: BTreeMap::new(),
+            cache: None,
+            computed: 0,
+            reused: 0,
+        };
         if let (Some(folder), Some(base)) = (&options.cache_dir, base) {
             let (cache, kept) = Cache::open(folder, base, &reference.description, backend.arithmetic())?;
             (reference.cache, reference.kept) = (Some(cache), kept);
@@ -87,7 +102,7 @@ impl<B: Backend> Reference<B> {
         Ok(reference)
     }
 
-    /// What it is, for logs: `base`, or `adapter` and its digest.
+    /// What it is, for logs: `base`, or `adapter` and its digest; `none` for a task that reads none.
     pub fn description(&self) -> &str {
         &self.description
     }
@@ -111,6 +126,9 @@ impl<B: Backend> Reference<B> {
         examples: &[Example],
         chunk_tokens: impl Fn(&Example) -> Option<usize>,
     ) -> Result<()> {
+        if self.absent {
+            return Ok(());
+        }
         for (number, example) in examples.iter().enumerate() {
             let all: Vec<(usize, usize)> =
                 (0..example.group.responses.len()).map(|response| (number, response)).collect();
@@ -128,6 +146,10 @@ impl<B: Backend> Reference<B> {
         drawn: &[(usize, usize)],
         chunk_tokens: Option<usize>,
     ) -> Result<Vec<f32>> {
+        if self.absent {
+            let tokens = drawn.iter().map(|(example, response)| examples[*example].group.responses[*response].len());
+            return Ok(vec![0.0; tokens.sum()]);
+        }
         let computed = self.computed;
         if policy.adapter.is_some() {
             self.compute(policy, examples, drawn, chunk_tokens)?;

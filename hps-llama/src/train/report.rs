@@ -87,7 +87,10 @@ impl Report {
         self.tokens += log.computed_tokens;
         let rate = self.tokens as f64 / self.bar.elapsed().as_secs_f64().max(1e-9);
         self.bar.set_position(log.step);
-        self.bar.set_message(format!("loss {:.4} margin {:+.3} {rate:.0} tokens/s", log.loss, log.rewards_margins));
+        // SFT has no margin.
+        let margin = log.rewards_margins;
+        let margin = if margin.is_nan() { String::new() } else { format!(" margin {margin:+.3}") };
+        self.bar.set_message(format!("loss {:.4}{margin} {rate:.0} tokens/s", log.loss));
         self.pending.push(*log);
         if log.step.is_multiple_of(self.logging_steps) { self.flush() } else { Ok(()) }
     }

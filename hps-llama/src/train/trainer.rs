@@ -2,7 +2,9 @@
 
 mod resume;
 
+use super::options::Task;
 use super::passes::{List, Passes};
+use super::task::{expect_finite, supervised};
 use super::{
     AdamW, Example, ListShape, Memory, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog, TrainConfig,
 };
@@ -55,11 +57,13 @@ impl<B: Backend> Trainer<B> {
         reference: &ReferenceOptions,
     ) -> Result<Self> {
         config.check()?;
+        let config = TrainConfig { loss: config.scored_loss()?, ..config };
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
         }
         let vocabulary = policy.model.config().vocab_size;
         examples.iter().chain(&held_out).try_for_each(|example| example.check(vocabulary))?;
+        config.task.check(&policy, &examples, reference)?;
         let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
         let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
         let schedule = Schedule {
@@ -69,10 +73,13 @@ impl<B: Backend> Trainer<B> {
             total_steps,
         };
         let memory = Memory::of(&policy, &config);
-        let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config.loss))))?;
+        let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config))))?;
         let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
         let base = if needed { Some(policy.model.digest()?) } else { None };
-        let reference = Reference::open(&policy, &examples, reference, base)?;
+        let reference = match config.task.reads_reference() {
+            true => Reference::open(&policy, &examples, reference, base)?,
+            false => Reference::none(),
+        };
         let optimizer = AdamW::new(&policy, config.adamw)?;
         Ok(Trainer {
             policy,
@@ -149,15 +156,17 @@ impl<B: Backend> Trainer<B> {
             step: self.step + 1,
             total_steps: self.schedule.total_steps,
             epoch: f64::from(epoch) + end as f64 / self.examples.len() as f64,
-            prompts: prompts.len(),
             learning_rate,
             gamma,
             ..StepLog::default()
         };
         let mut gradients = Gradients::zeros(&self.policy)?;
+        let share = self.config.task.share(prompts.iter().map(|prompt| &self.examples[*prompt]));
         for micro in prompts.chunks(self.config.per_device_train_batch_size) {
-            self.micro_batch(micro, epoch, &loss, 1.0 / prompts.len() as f64, &mut gradients, &mut log)?;
+            self.micro_batch(micro, epoch, &loss, share, &mut gradients, &mut log)?;
         }
+        log.weight = (1.0 / share).round() as usize;
+        log.keep(self.config.task);
         let norm = self.optimizer.update(&mut self.policy, &gradients, learning_rate)?;
         log.grad_norm = f64::from(self.policy.model.backend().download(&norm)?[0]);
         log.num_tokens = self.num_tokens;
@@ -170,7 +179,7 @@ impl<B: Backend> Trainer<B> {
         Ok(Some(log))
     }
 
-    /// Forward, loss and backward of some prompts; each prompt weighs `share` of the step.
+    /// Forward, loss and backward of some prompts; each prompt (in SFT, each token) weighs `share` of the step.
     fn micro_batch(
         &mut self,
         prompts: &[usize],
@@ -189,11 +198,17 @@ impl<B: Backend> Trainer<B> {
             lists.push(List { example: prompt, drawn, group });
         }
         let shapes: Vec<ListShape> = lists.iter().map(|list| ListShape::from(&list.group)).collect();
-        let (policy, examples) = (&self.policy, &self.examples);
+        let (policy, examples, task) = (&self.policy, &self.examples, self.config.task);
         let mut passes = Passes { policy, reference: &mut self.reference, examples, step: self.step };
         let mut weigh = |list: usize, policy: &[f64], reference: &[f64]| {
             let list: &List = &lists[list];
             let example = &examples[list.example];
+            for numbers in [policy, reference] {
+                expect_finite(task, numbers, log.step).map_err(|error| error.at(&example.place))?;
+            }
+            if task == Task::Sft {
+                return supervised(policy, share, log);
+            }
             weigh(loss, example, &list.drawn, policy, reference, share, log).map_err(|error| error.at(&example.place))
         };
         for plan in self.memory.plan(&shapes)? {
@@ -202,7 +217,7 @@ impl<B: Backend> Trainer<B> {
         for List { group, .. } in &lists {
             let sequences: usize = group.responses.iter().map(|response| group.prompt.len() + response.len()).sum();
             self.num_tokens += sequences as u64;
-            log.computed_tokens += group.computed_tokens() as u64;
+            log.computed_tokens += task.computed_tokens(group) as u64;
         }
         Ok(())
     }
@@ -211,6 +226,7 @@ impl<B: Backend> Trainer<B> {
     pub(super) fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
         let count = example.rewards.len();
         match loss.preference() {
+            _ if self.config.task == Task::Sft => Ok(vec![0]),
             Preference::BradleyTerry => Ok(vec![0, count - 1]),
             Preference::Hps(hps) if loss.reads_sample() => {
                 let position = Position { row: example.group.row, epoch, draw: 0 };
@@ -225,7 +241,7 @@ impl<B: Backend> Trainer<B> {
 
     /// γ at a prompt of an epoch: the schedule runs in time, over all epochs.
     fn gamma(&self, epoch: u32, prompt: usize) -> Result<Option<f64>> {
-        if self.config.loss.gamma().is_none() {
+        if self.config.loss.gamma().is_none() || self.config.task == Task::Sft {
             return Ok(None);
         }
         let count = self.prompts_in_all();
@@ -266,11 +282,7 @@ fn weigh(
     share: f64,
     log: &mut StepLog,
 ) -> Result<Vec<f32>> {
-    let at_step = |error: Error| match error.kind() {
-        ErrorKind::NonFinite => Error::new(ErrorKind::NonFinite, format!("step {}", log.step)).because(error),
-        _ => error,
-    };
-    let (value, gradient) = value_and_gradient(loss, example, drawn, policy, reference).map_err(at_step)?;
+    let (value, gradient) = value_and_gradient(loss, example, drawn, policy, reference)?;
     log.add(share, value, &scores(loss, example, drawn, policy, reference)?, policy);
     Ok(gradient.iter().map(|c| (share * c) as f32).collect())
 }
@@ -283,9 +295,6 @@ pub(super) fn value_and_gradient(
     policy: &[f64],
     reference: &[f64],
 ) -> Result<(f64, Vec<f64>)> {
-    if let Some(log_prob) = policy.iter().chain(reference).find(|log_prob| !log_prob.is_finite()) {
-        return Err(Error::new(ErrorKind::NonFinite, format!("a response's log-prob is {log_prob}")));
-    }
     let (lengths, rewards) = lengths_and_rewards(example, drawn);
     let mut row = Responses::new(policy, reference, &lengths, &rewards).map_err(refused)?;
     if loss.reads_sample() {
@@ -318,9 +327,10 @@ fn lengths_and_rewards(example: &Example, drawn: &[usize]) -> (Vec<u32>, Vec<f64
 }
 
 /// The widest list that the loss may read of an example.
-fn widest_read(example: &Example, loss: &Loss) -> ListShape {
+fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
     let mut shape = ListShape::from(&example.group);
     match loss.preference() {
+        _ if *task == Task::Sft => shape.responses.truncate(1),
         Preference::BradleyTerry => {
             shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]]
         }

@@ -16,7 +16,7 @@ use Shows::{Program, Run};
 
 /// Name, value in TOML, the same as a flag, and what has to be given with it.
 const CASES: &[(&str, &str, &str, &str, Shows)] = &[
-    ("task", "'sft'", "sft", "", Program),
+    ("task", "'sft'", "sft", "", Run),
     ("preset", "'official-code'", "official-code", "", Run),
     ("model_name_or_path", "'models/tiny'", "models/tiny", "", Program),
     ("adapter_name_or_path", "'adapter'", "adapter", "", Program),

@@ -27,8 +27,8 @@ fn values_are_refused_with_the_option() {
             &["--loss_type", "dpo-hsp"],
             "command line: `loss_type` is `dpo-hsp`, and no loss has this name; did you mean `dpo-hps`?",
         ),
-        (&["--task", "sft"], "`task` is sft, which is not trained yet; preference is"),
-        (&["--task", "reward"], "`task` is reward, which is not trained yet; preference is"),
+        (&["--task", "sft", "--beta", "1"], "command line: `beta` is given, which `task` sft does not read"),
+        (&["--task", "reward", "--beta", "1"], "command line: `beta` is given, which `task` reward does not read"),
     ];
     for (flags, expected) in cases {
         assert_eq!(refused(&[&[path.as_str()], *flags].concat()), *expected);

@@ -1,8 +1,9 @@
-//! The folder a run writes: `train.toml`, `metrics.jsonl`, and the adapter or the model.
+//! The folder a run writes: `train.toml`, `metrics.jsonl`, and the adapter or the model; of a reward model always the whole.
 
 use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::Policy;
+use hps_llama::reward_model;
 use hps_llama::train::options::{Resume, TrainOptions};
 use hps_llama::weights::write_whole;
 use hps_llama::{Error, ErrorKind, Result};
@@ -108,10 +109,19 @@ impl Output {
 
     /// Writes the trained adapter, or the trained model with its tokenizer.
     pub fn save(&self, policy: &Policy<Cpu>, base: &Path) -> Result<()> {
+        if policy.score_head().is_some() {
+            // Whole, its adapter merged: what reads a reward model expects a score beside its weights.
+            reward_model::save(policy, &self.folder, Precision::F32)?;
+            return self.save_companions(base);
+        }
         if let Some(adapter) = &policy.adapter {
             return adapter.save(&Cpu, policy.model.config(), &self.folder, &base.display().to_string());
         }
         policy.model.save(&self.folder, Precision::F32)?;
+        self.save_companions(base)
+    }
+
+    fn save_companions(&self, base: &Path) -> Result<()> {
         for name in COMPANIONS {
             let from = base.join(name);
             if from.exists() {

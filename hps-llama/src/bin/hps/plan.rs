@@ -7,7 +7,7 @@ use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::parameter::Parameter;
 use hps_llama::train::TrainConfig;
-use hps_llama::train::options::{TrainOptions, TruncationMode};
+use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
 use std::fmt;
 
 /// The plan's lines, each a subject and what there is to say of it.
@@ -39,6 +39,12 @@ impl fmt::Display for Plan {
 
 /// Its name, and the hyperparameters it has.
 fn loss(options: &TrainOptions, config: &TrainConfig) -> String {
+    if options.task == Task::Sft {
+        return "-log p a token of the preferred responses".into();
+    }
+    if options.task == Task::Reward {
+        return format!("{}, of the model's own rewards", config.loss);
+    }
     let beta = config.loss.beta().map(|beta| format!("beta {beta}"));
     let others = TrainOptions::table().into_iter().filter(|option| {
         option.group == "loss" && !["loss_type", "beta", "gamma", "gamma_schedule", "estimator"].contains(&option.name)
@@ -53,7 +59,7 @@ fn loss(options: &TrainOptions, config: &TrainConfig) -> String {
 
 /// The schedule with its first and last value; nothing for a loss that does not weigh its negatives.
 fn gamma(config: &TrainConfig, examples: usize) -> Option<String> {
-    config.loss.gamma()?;
+    config.loss.gamma().filter(|_| config.task != Task::Sft)?;
     let count = examples * config.num_train_epochs as usize;
     let (first, last) = (config.gamma_schedule.at(0, count), config.gamma_schedule.at(count.saturating_sub(1), count));
     Some(format!("{}: {first} at the first prompt, {last} at the last", config.gamma_schedule))
@@ -100,7 +106,9 @@ fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
         let shapes = parameters.iter().map(|parameter| parameter.shape(model, r));
         shapes.map(|(rows, columns)| rows * columns).sum()
     };
-    let all = size(&Parameter::of_model(model), 0);
+    let reward = options.task == Task::Reward;
+    let of_model = if reward { Parameter::of_reward_model } else { Parameter::of_model };
+    let all = size(&of_model(model), 0);
     let lora: Option<LoraConfig> = match &options.adapter_name_or_path {
         Some(folder) => Some(Lora::from_folder(&Cpu, model, folder, options.seed)?.config().clone()),
         None => options.lora(),
@@ -111,10 +119,12 @@ fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
         Some(folder) => format!(", from {}", folder.display()),
         None => String::new(),
     };
+    // A score head is trained beside its adapter.
+    let (head, start) = if reward { (model.hidden_size, format!("{start}, and the score head")) } else { (0, start) };
     Ok(format!(
         "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}{start}",
-        thousands(size(&lora.parameters(model), lora.r)),
-        thousands(all),
+        thousands(size(&lora.parameters(model), lora.r) + head),
+        thousands(all - head),
         lora.r,
         lora.lora_alpha,
         modules.join(", ")

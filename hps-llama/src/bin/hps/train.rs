@@ -11,6 +11,7 @@ use hps_llama::chat::Chat;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
+use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{ReportTo, Resume, Task, TrainOptions};
 use hps_llama::train::{Checkpoint, EventFile, Interrupt, Report, SaveOptions, Split, Trainer, write_page};
 use hps_llama::{Error, ErrorKind, Result};
@@ -32,10 +33,6 @@ pub struct Arguments {
 /// Runs to the end, or prints the plan.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let options = TrainOptions::read(arguments.config.as_deref(), &arguments.flags.0)?;
-    if options.task != Task::Preference {
-        let message = format!("`task` is {}, which is not trained yet; preference is", options.task);
-        return Err(Error::new(ErrorKind::Option, message));
-    }
     let (base, config) = (options.model()?, options.config()?);
     let chat = Chat::from_folder(base)?;
     let rows = Rows::read(&options, &chat)?;
@@ -179,6 +176,9 @@ impl Run<'_> {
 /// The base with a fresh adapter, with one to start from, or with none and all its weights to train.
 fn policy(options: &TrainOptions, base: &Path) -> Result<Policy<Cpu>> {
     let lora: Option<LoraConfig> = options.lora();
+    if options.task == Task::Reward {
+        return reward_model(options, base, lora);
+    }
     let model = Llama::from_folder(Cpu, base, lora.is_none())?;
     let adapter = match (lora, &options.adapter_name_or_path) {
         (None, _) => None,
@@ -186,4 +186,19 @@ fn policy(options: &TrainOptions, base: &Path) -> Result<Policy<Cpu>> {
         (Some(_), Some(folder)) => Some(Lora::from_folder(&Cpu, model.config(), folder, options.seed)?),
     };
     Ok(Policy { model, adapter })
+}
+
+/// A reward model to train further, or a language model with a fresh score head; with a fresh adapter if one is asked for.
+fn reward_model(options: &TrainOptions, base: &Path, lora: Option<LoraConfig>) -> Result<Policy<Cpu>> {
+    if let Some(folder) = &options.adapter_name_or_path {
+        let message = format!("`adapter_name_or_path` is {}; a reward model starts with a fresh one", folder.display());
+        return Err(Error::new(ErrorKind::Option, message));
+    }
+    let model = match RewardModel::<Cpu>::is_in(base) {
+        true => RewardModel::from_folder(Cpu, base, lora.is_none())?,
+        false => RewardModel::fresh(Llama::from_folder(Cpu, base, lora.is_none())?, options.seed)?,
+    };
+    let Some(lora) = lora else { return Ok(model.into_policy()) };
+    let adapter = Lora::fresh(&Cpu, model.policy().model.config(), lora, options.seed)?;
+    Ok(model.with_adapter(adapter)?.into_policy())
 }

@@ -95,6 +95,7 @@ impl TrainOptions {
     pub fn config(&self) -> Result<TrainConfig> {
         let constant = self.gamma.map(GammaSchedule::Constant);
         let config = TrainConfig {
+            task: self.task,
             loss: self.loss()?,
             gamma_schedule: constant.or(self.gamma_schedule).unwrap_or(TrainConfig::default().gamma_schedule),
             learning_rate: self.learning_rate,

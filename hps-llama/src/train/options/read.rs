@@ -2,7 +2,7 @@
 
 use super::nearest::{nearest, question};
 use super::value::{Given, Setting};
-use super::{Preset, TrainOptions};
+use super::{Preset, Task, TrainOptions};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +13,9 @@ const COMMAND_LINE: &str = "command line";
 
 /// Options that a fresh adapter has.
 const LORA: [&str; 5] = ["lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_rslora"];
+
+/// Options of the implicit reward and of the reference, which a reward model and SFT do not have.
+const IMPLICIT: [&str; 6] = ["beta", "alpha", "likelihood", "preference_weight", "ref_adapter", "reference_cache_dir"];
 
 /// One option that was given.
 struct Entry {
@@ -93,6 +96,16 @@ impl TrainOptions {
                 let folder = folder.display();
                 return refuse(name, format!("`{name}` is given, but the adapter in {folder} has its own"));
             }
+        }
+        let without = |option: &super::OptionInfo| match self.task {
+            Task::Preference => false,
+            Task::Reward => IMPLICIT.contains(&option.name),
+            Task::Sft => option.group == "loss" || IMPLICIT.contains(&option.name),
+        };
+        let table = TrainOptions::table();
+        if let Some(option) = table.iter().find(|option| places.contains_key(option.name) && without(option)) {
+            let message = format!("`{}` is given, which `task` {} does not read", option.name, self.task);
+            return refuse(option.name, message);
         }
         if self.eval_share.is_some() && !self.eval_data.is_empty() {
             return refuse("eval_share", "`eval_share` and `eval_data` are both given; one of them is read".into());

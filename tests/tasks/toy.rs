@@ -1,0 +1,131 @@
+//! The toy world, where the true reward of every response is known: what the two tasks are for.
+
+use crate::support::data;
+use crate::tolerance::ACCURACY;
+use crate::toy_world::rows::write_rows;
+use crate::toy_world::{Split, World};
+use hps_core::Loss;
+use hps_llama::backend::Precision;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::chat::Chat;
+use hps_llama::evaluate::{perplexity, ranking};
+use hps_llama::lora::{Lora, LoraConfig};
+use hps_llama::model::{Llama, Policy};
+use hps_llama::parameter::Projection;
+use hps_llama::reward_model::RewardModel;
+use hps_llama::train::options::Task;
+use hps_llama::train::{Example, StepLog, TrainConfig, Trainer, tokenize};
+use std::path::PathBuf;
+
+fn base() -> PathBuf {
+    data("../../assets/tiny-llama3")
+}
+
+/// Rows of the world that the base was trained in, their rewards the true ones.
+fn rows(split: Split, prompts: usize) -> Vec<Example> {
+    let file = tempfile::Builder::new().suffix(".jsonl").tempfile().expect("a file");
+    let world = World::new(1);
+    write_rows(&file, &world, world.prompts(split, None).take(prompts), 8).expect("rows");
+    let chat = Chat::from_folder(base()).expect("the base's template");
+    tokenize(&hps_llama::data::read(file.path()).expect("rows"), &chat, 2048).expect("tokens").0
+}
+
+fn config(task: Task, loss: &str, learning_rate: f64, epochs: u32) -> TrainConfig {
+    TrainConfig {
+        task,
+        loss: loss.parse::<Loss>().expect("a loss"),
+        learning_rate,
+        warmup_ratio: 0.1,
+        num_train_epochs: epochs,
+        per_device_train_batch_size: 16,
+        gradient_accumulation_steps: 1,
+        ..TrainConfig::default()
+    }
+}
+
+fn trained(policy: Policy<Cpu>, rows: Vec<Example>, config: TrainConfig) -> (Policy<Cpu>, Vec<StepLog>) {
+    let mut trainer = Trainer::new(policy, rows, config).expect("a trainer");
+    let mut logs = Vec::new();
+    while let Some(log) = trainer.step().expect("a step") {
+        logs.push(log);
+    }
+    (trainer.into_policy(), logs)
+}
+
+fn lora(model: &Llama<Cpu>) -> Lora<Cpu> {
+    let options = LoraConfig { target_modules: Projection::ALL.to_vec(), ..LoraConfig::default() };
+    Lora::fresh(&Cpu, model.config(), options, 0).expect("an adapter")
+}
+
+/// Plackett–Luce on lists of eight, LoRA and score head; read back from the files in transformers' form.
+#[test]
+fn a_reward_model_ranks_held_out_responses() {
+    let held_out = rows(Split::HeldOut, 128);
+    let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), false).expect("the base"), 0).expect("a head");
+    let before = ranking(&model, &held_out, 4096).expect("a ranking");
+    let adapter = lora(&model.policy().model);
+    let policy = model.with_adapter(adapter).expect("adapted").into_policy();
+    let (policy, logs) = trained(policy, rows(Split::Train, 600), config(Task::Reward, "dpo-pl", 2e-3, 1));
+    assert!(logs.iter().all(|log| log.logps_chosen.is_nan() && log.rewards_margins.is_finite()));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    RewardModel::from_policy(policy).expect("a head").save(folder.path(), Precision::F32).expect("saved");
+    let model = RewardModel::from_folder(Cpu, folder.path(), false).expect("our own file");
+    let after = ranking(&model, &held_out, 4096).expect("a ranking");
+    println!(
+        "pairwise accuracy {:.3} -> {:.3} of {} pairs, the best first in {} of {} rows; loss {:.3} -> {:.3}",
+        before.accuracy(),
+        after.accuracy(),
+        after.pairs,
+        after.first,
+        after.rows,
+        logs[0].loss,
+        logs[logs.len() - 1].loss
+    );
+    assert!(before.accuracy() < 0.7, "an untrained head knows nothing: {}", before.accuracy());
+    assert!(after.accuracy() > ACCURACY, "{}", after.accuracy());
+}
+
+/// Bradley–Terry on all weights reads the best and the worst response, and learns to tell them.
+#[test]
+fn bradley_terry_trains_all_weights() {
+    let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), true).expect("the base"), 0).expect("a head");
+    let (_, logs) = trained(model.into_policy(), rows(Split::Train, 160), config(Task::Reward, "dpo-bt", 1e-3, 1));
+    let (first, last) = (&logs[0], &logs[logs.len() - 1]);
+    println!(
+        "loss {:.3} -> {:.3}, margin {:.2} -> {:.2}",
+        first.loss, last.loss, first.rewards_margins, last.rewards_margins
+    );
+    assert!(last.loss < 0.5 * first.loss && last.rewards_accuracies > 0.9);
+}
+
+#[test]
+fn sft_lowers_held_out_perplexity() {
+    let held_out = rows(Split::HeldOut, 128);
+    let model = Llama::from_folder(Cpu, base(), false).expect("the base");
+    let adapter = Some(lora(&model));
+    let policy = Policy { model, adapter };
+    let before = perplexity(&policy, &held_out, 4096).expect("a perplexity");
+    let (policy, logs) = trained(policy, rows(Split::Train, 320), config(Task::Sft, "dpo-hps", 2e-3, 1));
+    let after = perplexity(&policy, &held_out, 4096).expect("a perplexity");
+    println!("held-out perplexity of preferred responses {before:.3} -> {after:.3}");
+    assert!(after < 0.95 * before, "{before} -> {after}");
+    assert!(logs.iter().all(|log| log.gamma.is_none() && log.rewards_margins.is_nan()));
+}
+
+/// The loss of the first update is the rows' own mean, a token: `ln` of their perplexity.
+#[test]
+fn sft_is_the_mean_over_response_tokens() {
+    let model = Llama::from_folder(Cpu, base(), false).expect("the base");
+    let adapter = Some(lora(&model));
+    let (policy, rows) = (Policy { model, adapter }, rows(Split::Train, 24));
+    let expected = perplexity(&policy, &rows, 4096).expect("a perplexity").ln();
+    let whole = TrainConfig {
+        per_device_train_batch_size: 7,
+        gradient_accumulation_steps: 4,
+        ..config(Task::Sft, "dpo-hps", 1e-4, 1)
+    };
+    let (_, logs) = trained(policy, rows, whole);
+    assert_eq!(logs.len(), 1);
+    assert!((logs[0].loss - expected).abs() < 1e-5, "{} against {expected}", logs[0].loss);
+}
