@@ -2,6 +2,8 @@
 
 mod bootstrap;
 mod margins;
+mod token_log_probs;
 
 pub use bootstrap::{Interval, bootstrap_mean};
 pub use margins::{RowMargins, margins};
+pub use token_log_probs::token_log_probs;
