@@ -1,6 +1,6 @@
 //! Preference data: a file of rows, each a prompt and its responses, best first.
 //!
-//! [`read`] takes `.jsonl`, gzip'd or not (told by content, not by name), one JSON object a line, in one of these shapes,
+//! [`read`] (and [`Rows`], a row at a time) takes `.jsonl`, gzip'd or not (told by content, not by name), one JSON object a line, in one of these shapes,
 //! told by the first row:
 //!
 //! | shape | fields |
@@ -16,22 +16,19 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::{Error, ErrorKind, Result};
 
 mod dropped;
 mod field;
 mod lines;
 mod row;
+mod rows;
 mod shape;
 mod transcript;
 
 pub use dropped::{Dropped, Reason};
 pub use row::{Message, Prompt, Response, Row};
-
-use lines::Lines;
-use shape::Shape;
+pub use rows::Rows;
 
 /// The usable rows of a file, in its order, and the count of the others.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -53,30 +50,14 @@ pub struct Dataset {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read(path: impl AsRef<Path>) -> Result<Dataset> {
-    let path = path.as_ref();
-    let mut lines = Lines::open(path)?;
     let mut data = Dataset::default();
-    let mut shape = None;
-    while let Some(line) = lines.next_line()? {
-        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&line.place);
-        let object = match parse(line.text).map_err(refused)? {
-            Value::Object(object) => object,
-            other => return Err(refused(format!("expected a JSON object, found {}", field::describe(&other)))),
-        };
-        let row = match shape {
-            Some(shape) => shape,
-            None => *shape.insert(Shape::of(&object).map_err(refused)?),
-        }
-        .read(&object, line.number - 1, &line.place)?;
-        match row {
+    for row in Rows::open(path)? {
+        match row? {
             Ok(row) => data.rows.push(row),
             Err(reason) => data.dropped.add(reason),
         }
     }
-    match shape {
-        Some(_) => Ok(data),
-        None => Err(Error::new(ErrorKind::Row, "has no rows").at(path.display())),
-    }
+    Ok(data)
 }
 
 /// Reads several files as one. The ids go on from file to file, so that no two rows share their draws.
@@ -98,21 +79,4 @@ pub fn read_all<P: AsRef<Path>>(paths: &[P]) -> Result<Dataset> {
         }
     }
     Ok(all)
-}
-
-/// The line's JSON, or what is wrong with it and at which column.
-fn parse(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| {
-        let column = error.column();
-        // Python's json writes these three; they are not JSON.
-        for name in ["-Infinity", "Infinity", "NaN"] {
-            let near = column.saturating_sub(2)..=column;
-            if let Some(at) = near.into_iter().find(|&at| text.get(at..).is_some_and(|rest| rest.starts_with(name))) {
-                return format!("{name} at column {}: JSON has no such number, and a reward has to be finite", at + 1);
-            }
-        }
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        format!("not valid JSON: {message} at column {column}")
-    })
 }

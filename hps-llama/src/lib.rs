@@ -11,11 +11,13 @@
 //! | [`model`], over [`backend`] | tokens | log-probs, and coefficients into gradients |
 //! | [`train`] | rows | a trained [`lora`] adapter, a trained model, or a [`reward_model`] |
 //! | [`generate`], [`evaluate`] | a policy | samples, margins against its base |
-//! | [`weights`], [`config`] | Hugging Face folders | weights and shapes, and back |
+//! | [`merge`] | a base and its adapter | a model of its own |
+//! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
 
 mod adapter;
 pub mod backend;
 pub mod chat;
+pub mod companions;
 pub mod config;
 pub mod data;
 mod digest;
@@ -23,6 +25,7 @@ mod error;
 pub mod evaluate;
 pub mod generate;
 pub mod lora;
+pub mod merge;
 pub mod model;
 pub mod pack;
 pub mod parameter;

@@ -10,6 +10,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+mod shards;
+
+pub use shards::{ShardedTensor, write_shards};
+
 /// Tensors of one or several mapped files.
 #[derive(Debug)]
 pub struct Weights {

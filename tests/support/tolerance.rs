@@ -4,6 +4,9 @@
 /// epsilon shows at 2e-3.
 pub const TOKEN_LOG_PROB: f64 = 2e-5;
 
+/// Token log-probs of a merged f32 model against its base with the adapter: one rounding of each weight more or less.
+pub const MERGED_LOG_PROB: f64 = 1e-5;
+
 /// Rewards β (log π − log π_ref) of a TRL run, both in f32: sums of some 30 token log-probs near −7 round at 1e-5 a sum.
 pub const TRL_REWARD: f64 = 1e-5;
 /// Loss of a TRL run, relative to max(1, loss); it follows the rewards.

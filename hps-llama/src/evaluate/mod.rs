@@ -4,11 +4,13 @@ mod bootstrap;
 mod margins;
 mod perplexity;
 mod ranking;
+mod token_log_probs;
 
 pub use bootstrap::{Interval, bootstrap_mean};
 pub use margins::{RowMargins, margins};
 pub use perplexity::perplexity;
 pub use ranking::{Ranking, ranking};
+pub use token_log_probs::token_log_probs;
 
 use crate::pack::Group;
 use crate::train::Example;

@@ -1,6 +1,8 @@
 //! The program `hps`, run as people run it.
 
 mod dry_run;
+mod log_probs;
+mod merge;
 mod output;
 mod overnight;
 mod program;

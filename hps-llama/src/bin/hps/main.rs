@@ -1,6 +1,8 @@
 //! `hps`: preference optimisation over lists of responses, from a file of options to a trained adapter.
 
 mod flags;
+mod log_probs;
+mod merge;
 mod output;
 mod plan;
 mod rows;
@@ -23,12 +25,18 @@ struct Program {
 enum Command {
     /// Train a policy on ranked responses.
     Train(train::Arguments),
+    /// Print the log-probs of every response's tokens, a JSON line a row.
+    LogProbs(log_probs::Arguments),
+    /// Merge an adapter into the weights of its base.
+    Merge(merge::Arguments),
 }
 
 fn main() -> ExitCode {
     let Program { command } = Program::parse();
     let done = match command {
         Command::Train(arguments) => train::run(&arguments),
+        Command::LogProbs(arguments) => log_probs::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

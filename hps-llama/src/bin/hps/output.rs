@@ -2,6 +2,7 @@
 
 use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
+use hps_llama::companions::copy_companions;
 use hps_llama::model::Policy;
 use hps_llama::reward_model;
 use hps_llama::train::options::{Resume, TrainOptions};
@@ -15,15 +16,6 @@ const OPTIONS: &str = "train.toml";
 /// What shows that a folder holds a run or a model.
 const HELD: [&str; 6] =
     ["adapter_model.safetensors", "model.safetensors", "adapter_config.json", "config.json", "metrics.jsonl", OPTIONS];
-/// What a model's folder has beside its weights, for those who read it.
-const COMPANIONS: [&str; 5] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "generation_config.json",
-];
-
 /// A run's folder.
 #[derive(Debug)]
 pub struct Output {
@@ -112,24 +104,13 @@ impl Output {
         if policy.score_head().is_some() {
             // Whole, its adapter merged: what reads a reward model expects a score beside its weights.
             reward_model::save(policy, &self.folder, Precision::F32)?;
-            return self.save_companions(base);
+            return copy_companions(base, &self.folder);
         }
         if let Some(adapter) = &policy.adapter {
             return adapter.save(&Cpu, policy.model.config(), &self.folder, &base.display().to_string());
         }
         policy.model.save(&self.folder, Precision::F32)?;
-        self.save_companions(base)
-    }
-
-    fn save_companions(&self, base: &Path) -> Result<()> {
-        for name in COMPANIONS {
-            let from = base.join(name);
-            if from.exists() {
-                let bytes = fs::read(&from).map_err(|source| failed("cannot be read", &from, source))?;
-                write_whole(&self.folder.join(name), &bytes)?;
-            }
-        }
-        Ok(())
+        copy_companions(base, &self.folder)
     }
 }
 

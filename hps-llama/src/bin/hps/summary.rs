@@ -28,7 +28,7 @@ pub fn print(output: &Output) -> Result<()> {
     for (key, name) in SHOWN {
         let mut numbers = lines.iter().filter_map(|line| line.get(key)?.as_f64());
         if let Some(first) = numbers.next() {
-            anstream::println!("{name:32} {first:>10.4} {:>10.4}", numbers.last().unwrap_or(first));
+            anstream::println!("{name:32} {first:>10.4} {:>10.4}", numbers.next_back().unwrap_or(first));
         }
     }
     anstream::println!("written: {}", output.folder().display());

@@ -1,0 +1,148 @@
+//! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
+
+use clap::Args;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::chat::Chat;
+use hps_llama::data::{Dropped, Reason, Rows};
+use hps_llama::evaluate::token_log_probs;
+use hps_llama::lora::Lora;
+use hps_llama::model::{Llama, Policy};
+use hps_llama::train::Example;
+use hps_llama::{Error, ErrorKind, Result};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What `hps log-probs` is called with.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A Llama folder in Hugging Face form.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// A PEFT adapter on it.
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+    /// Rows, as `hps train` reads them.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Rows with a longer sequence, in tokens, are dropped and counted [default: none is too long].
+    #[arg(long = "max_length", alias = "max-length", value_name = "N")]
+    max_length: Option<usize>,
+    /// Where the lines go, whole or not at all [default: the terminal].
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// A row's line.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    id: u32,
+    place: &'a str,
+    prompt_ids: &'a [u32],
+    responses: Vec<Scored<'a>>,
+}
+
+/// A response, best first.
+#[derive(Debug, Serialize)]
+struct Scored<'a> {
+    reward: f64,
+    ids: &'a [u32],
+    /// Nats.
+    log_probs: Vec<f32>,
+    sum: f64,
+}
+
+/// Writes a line for each row, as it is read.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let chat = Chat::from_folder(&arguments.model)?;
+    let model = Llama::from_folder(Cpu, &arguments.model, false)?;
+    let adapter = match &arguments.adapter {
+        Some(folder) => Some(Lora::from_folder(&Cpu, model.config(), folder, 0)?),
+        None => None,
+    };
+    let policy = Policy { model, adapter };
+    let rows = Rows::open(&arguments.data)?;
+    let limit = arguments.max_length.unwrap_or(usize::MAX);
+    let Some(output) = &arguments.output else {
+        let written = score(&policy, &chat, rows, limit, &mut BufWriter::new(std::io::stdout().lock()), "output");
+        return written.map(|dropped| report(&dropped));
+    };
+    let mut name = output.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    let partial = output.with_file_name(name);
+    let dropped = write_partial(&partial, |file| {
+        score(&policy, &chat, rows, limit, file, &output.display().to_string()) //
+    })?;
+    std::fs::rename(&partial, output).map_err(|source| unwritable(output.display(), source))?;
+    report(&dropped);
+    Ok(())
+}
+
+/// Writes a file by `write`, and leaves none where that fails.
+fn write_partial<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
+    let fail = |source| unwritable(path.display(), source);
+    let mut file = BufWriter::new(File::create(path).map_err(fail)?);
+    let written = write(&mut file).and_then(|value| {
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(fail)?;
+        Ok(value)
+    });
+    if written.is_err() {
+        // The error that matters is the first one.
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+/// The lines of rows of `limit` tokens at most; how many rows were dropped.
+fn score(
+    policy: &Policy<Cpu>,
+    chat: &Chat,
+    rows: Rows,
+    limit: usize,
+    out: &mut impl Write,
+    place: &str,
+) -> Result<Dropped> {
+    let mut dropped = Dropped::default();
+    for row in rows {
+        let example = match row? {
+            Ok(row) => Example::new(&row, chat)?,
+            Err(reason) => {
+                dropped.add(reason);
+                continue;
+            }
+        };
+        if example.longest() > limit {
+            dropped.add(Reason::TooLong);
+            continue;
+        }
+        let group = &example.group;
+        let log_probs = token_log_probs(policy, group).map_err(|error| error.at(&example.place))?;
+        let responses = group.responses.iter().zip(log_probs).zip(&example.rewards);
+        let responses = responses.map(|((ids, log_probs), reward)| {
+            let sum = log_probs.iter().copied().map(f64::from).sum();
+            Scored { reward: *reward, ids, log_probs, sum }
+        });
+        let line =
+            Line { id: group.row, place: &example.place, prompt_ids: &group.prompt, responses: responses.collect() };
+        if let Some(response) = line.responses.iter().position(|response| !response.sum.is_finite()) {
+            let message =
+                format!("response {response} (best first) has a log-prob of {}", line.responses[response].sum);
+            return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
+        }
+        serde_json::to_writer(&mut *out, &line).map_err(|source| unwritable(place, source.into()))?;
+        out.write_all(b"\n").and_then(|()| out.flush()).map_err(|source| unwritable(place, source))?;
+    }
+    Ok(dropped)
+}
+
+/// Beside the lines, not among them.
+fn report(dropped: &Dropped) {
+    if dropped.total() > 0 {
+        anstream::eprintln!("{dropped}");
+    }
+}
+
+fn unwritable(place: impl std::fmt::Display, source: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, "cannot be written").at(place).because(source)
+}

@@ -1,0 +1,58 @@
+//! `hps merge`: an adapter into the weights of its base.
+
+use clap::{Args, ValueEnum};
+use hps_llama::Result;
+use hps_llama::backend::Precision;
+use hps_llama::merge::{MergeOptions, merge};
+use hps_llama::train::Bytes;
+use std::path::PathBuf;
+
+/// What `hps merge` is called with.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A Llama folder in Hugging Face form.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// A PEFT adapter on it.
+    #[arg(long, value_name = "DIR")]
+    adapter: PathBuf,
+    /// Where the merged model is written; not there yet, or empty.
+    #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
+    output_dir: PathBuf,
+    /// Number type of the written weights [default: the model's].
+    #[arg(long, value_enum)]
+    dtype: Option<Dtype>,
+    /// Greatest size of a file of weights.
+    #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE", default_value = "5GB")]
+    max_shard_size: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Dtype {
+    Bf16,
+    F32,
+}
+
+/// Merges and says what was written.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Bytes(max_shard_size) = arguments.max_shard_size.parse()?;
+    let precision = arguments.dtype.map(|dtype| match dtype {
+        Dtype::Bf16 => Precision::BF16,
+        Dtype::F32 => Precision::F32,
+    });
+    let options = MergeOptions { precision, max_shard_size };
+    let merged = merge(&arguments.model, &arguments.adapter, &arguments.output_dir, &options)?;
+    let (dtype, checked) = match merged.precision {
+        Precision::BF16 => ("bf16", "not checked: bf16 rounds each weight at 2⁻⁹ of itself"),
+        _ => ("f32", "1e-5 of them are allowed, or 1e-5 nats"),
+    };
+    anstream::println!(
+        "{}: {} file{} of {dtype}; log-probs of {} tokens differ by {:.1e} nats at most from those with the adapter ({checked})",
+        arguments.output_dir.display(),
+        merged.files,
+        if merged.files == 1 { "" } else { "s" },
+        merged.compared,
+        merged.difference,
+    );
+    Ok(())
+}

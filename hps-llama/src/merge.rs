@@ -1,0 +1,240 @@
+//! An adapter merged into its base, `W' = W + s · B A`: a model of its own, that needs no adapter's reader.
+//!
+//! Weights go from file to file, a shard in memory at a time, and the sums are formed in f64. The written model is read
+//! back and has to say of some token sequences what the base says with the adapter, before it gets its name.
+
+use crate::backend::cpu::Cpu;
+use crate::backend::{Backend, Precision};
+use crate::companions::copy_companions;
+use crate::config::LlamaConfig;
+use crate::evaluate::token_log_probs;
+use crate::lora::Lora;
+use crate::model::{Llama, Policy};
+use crate::pack::Group;
+use crate::parameter::Parameter;
+use crate::weights::{ShardedTensor, Weights, write_shards, write_whole};
+use crate::{Error, ErrorKind, Result};
+use hps_core::Philox;
+use rayon::prelude::*;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Counter word that sets the compared tokens apart from other draws.
+const COMPARED: u32 = 0x4d65_7267;
+/// Sequences that are compared.
+const SEQUENCES: usize = 8;
+/// Tokens of each that are.
+const LENGTH: usize = 24;
+/// Nats by which log-probs of an f32 model may differ, as a share of theirs where that is more than 1.
+const ALLOWED: f64 = 1e-5;
+
+/// How a merged model is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MergeOptions {
+    /// Its number type, f32 or bf16; `None` for the base's (f32 for an f16 base).
+    pub precision: Option<Precision>,
+    /// Greatest size of a file of weights, in bytes.
+    pub max_shard_size: u64,
+}
+
+impl Default for MergeOptions {
+    /// The base's number type, in files of 5 GB.
+    fn default() -> Self {
+        MergeOptions { precision: None, max_shard_size: 5_000_000_000 }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Merged {
+    /// Its number type.
+    pub precision: Precision,
+    /// Files of weights.
+    pub files: usize,
+    /// Tokens whose log-probs were compared with those of the base with the adapter.
+    pub compared: usize,
+    /// Their greatest difference, in nats. In f32 it was checked (1e-5, or 1e-5 of a log-prob beyond 1); in bf16, whose
+    /// rounding moves a weight by up to 2⁻⁹ of itself, it is only told.
+    pub difference: f64,
+}
+
+/// Merges the adapter of a folder into the base of another, and writes the model into `output`, whole or not at all.
+///
+/// # Errors
+/// A folder is malformed, the adapter does not fit, `output` is there and not empty, a file cannot be written, or the
+/// written model differs from the base with the adapter.
+pub fn merge(base: &Path, adapter: &Path, output: &Path, options: &MergeOptions) -> Result<Merged> {
+    let config = LlamaConfig::from_folder(base)?;
+    let stored = Weights::from_folder(base)?;
+    let adapter = Lora::from_folder(&Cpu, &config, adapter, 0)?;
+    let precision = match options.precision {
+        Some(precision) => precision,
+        None => base_precision(&config, &stored)?,
+    };
+    let partial = begin(output)?;
+    let written = write(base, &config, &stored, &adapter, &partial, precision, options.max_shard_size)
+        .and_then(|files| compare(base, adapter, &partial, precision).map(|comparison| (files, comparison)))
+        .and_then(|done| finish(&partial, output).map(|()| done));
+    match written {
+        Ok((files, (compared, difference))) => Ok(Merged { precision, files, compared, difference }),
+        Err(error) => {
+            // The first error is the one to report.
+            let _ = std::fs::remove_dir_all(&partial);
+            Err(error)
+        }
+    }
+}
+
+fn base_precision(config: &LlamaConfig, stored: &Weights) -> Result<Precision> {
+    let parameter = Parameter::Embedding;
+    stored.read(&parameter.to_string(), parameter.shape(config, 0), |tensor| match tensor.precision {
+        Precision::BF16 => Ok(Precision::BF16),
+        Precision::F16 | Precision::F32 => Ok(Precision::F32),
+    })
+}
+
+/// Makes the folder that is filled first, beside the one it becomes.
+fn begin(output: &Path) -> Result<PathBuf> {
+    let refused = |message: String| Error::new(ErrorKind::Option, message).at(output.display());
+    let mut name = output.file_name().ok_or_else(|| refused("is no name for a folder".into()))?.to_os_string();
+    if output.exists()
+        && std::fs::read_dir(output).map_err(|source| failed("cannot be read", output, source))?.count() > 0
+    {
+        return Err(refused("is not empty; a merged model is written into a folder of its own".into()));
+    }
+    if let Some(parent) = output.parent() {
+        std::fs::create_dir_all(parent).map_err(|source| failed("cannot be made", parent, source))?;
+    }
+    name.push(".partial");
+    let partial = output.with_file_name(name);
+    if partial.exists() {
+        let message = format!("`{}` is there, left by a merge that was stopped or in use by one", partial.display());
+        return Err(refused(format!("{message}; remove it if it is of no use")));
+    }
+    std::fs::create_dir(&partial).map_err(|source| failed("cannot be made", &partial, source))?;
+    Ok(partial)
+}
+
+/// Gives the filled folder its name.
+fn finish(partial: &Path, output: &Path) -> Result<()> {
+    if output.exists() {
+        std::fs::remove_dir(output).map_err(|source| failed("cannot be replaced", output, source))?;
+    }
+    std::fs::rename(partial, output).map_err(|source| failed("cannot be written", output, source))
+}
+
+/// Writes all of the folder; returns the number of files of weights.
+fn write(
+    base: &Path,
+    config: &LlamaConfig,
+    stored: &Weights,
+    adapter: &Lora<Cpu>,
+    folder: &Path,
+    precision: Precision,
+    max_shard_size: u64,
+) -> Result<usize> {
+    let parameters = Parameter::of_model(config);
+    let tensors: Vec<ShardedTensor> = parameters
+        .iter()
+        .map(|parameter| {
+            let (rows, columns) = parameter.shape(config, 0);
+            let shape = if parameter.is_gain() { vec![columns] } else { vec![rows, columns] };
+            ShardedTensor { name: parameter.to_string(), shape }
+        })
+        .collect();
+    let files = write_shards(folder, &tensors, precision, max_shard_size, |index| {
+        merged(parameters[index], config, stored, adapter)
+    })?;
+    copy_companions(base, folder)?;
+    write_config(base, folder, precision)?;
+    Ok(files)
+}
+
+/// A weight of the merged model.
+fn merged(parameter: Parameter, config: &LlamaConfig, stored: &Weights, adapter: &Lora<Cpu>) -> Result<Vec<f32>> {
+    let shape = parameter.shape(config, 0);
+    let mut weight = stored.read(&parameter.to_string(), shape, |tensor| {
+        Cpu.download_weight(&Cpu.upload_weight(tensor, true)?) //
+    })?;
+    let Parameter::Weight(block, projection) = parameter else { return Ok(weight) };
+    let a = adapter.matrix(&Cpu, Parameter::LoraA(block, projection))?;
+    let b = adapter.matrix(&Cpu, Parameter::LoraB(block, projection))?;
+    if let (Some(a), Some(b)) = (a, b) {
+        add_product(&mut weight, shape.1, &a, &b, adapter.config().r, f64::from(adapter.config().scale()));
+    }
+    Ok(weight)
+}
+
+/// `W += s · B A`.
+///
+/// * a — `[r, columns]`.
+/// * b — `[rows, r]`.
+fn add_product(weight: &mut [f32], columns: usize, a: &[f32], b: &[f32], r: usize, scale: f64) {
+    let rows = weight.par_chunks_mut(columns).zip(b.par_chunks(r));
+    rows.for_each_init(
+        || vec![0.0f64; columns],
+        |sums, (weight, b)| {
+            sums.fill(0.0);
+            for (b, a) in b.iter().zip(a.chunks(columns)) {
+                sums.iter_mut().zip(a).for_each(|(sum, a)| *sum += f64::from(*b) * f64::from(*a));
+            }
+            for (weight, sum) in weight.iter_mut().zip(sums) {
+                *weight = (f64::from(*weight) + scale * *sum) as f32;
+            }
+        },
+    );
+}
+
+/// The base's `config.json` with the number type of what was written, under the name it had.
+fn write_config(base: &Path, folder: &Path, precision: Precision) -> Result<()> {
+    let path = base.join("config.json");
+    let text = std::fs::read_to_string(&path).map_err(|source| failed("cannot be read", &path, source))?;
+    let mut config: Value = serde_json::from_str(&text)
+        .map_err(|source| Error::new(ErrorKind::Config, "malformed JSON").at(path.display()).because(source))?;
+    let old = config.get("torch_dtype").is_some() && config.get("dtype").is_none();
+    let name = if precision == Precision::BF16 { "bfloat16" } else { "float32" };
+    config[if old { "torch_dtype" } else { "dtype" }] = name.into();
+    write_whole(&folder.join("config.json"), format!("{config:#}\n").as_bytes())
+}
+
+/// How many tokens were compared, and the greatest difference of their log-probs; one model in memory at a time.
+fn compare(base: &Path, adapter: Lora<Cpu>, folder: &Path, precision: Precision) -> Result<(usize, f64)> {
+    let adapted = Policy { model: Llama::from_folder(Cpu, base, false)?, adapter: Some(adapter) };
+    let group = compared(adapted.model.config());
+    let expected = token_log_probs(&adapted, &group)?.concat();
+    drop(adapted);
+    let merged = Policy { model: Llama::from_folder(Cpu, folder, false)?, adapter: None };
+    let ours = token_log_probs(&merged, &group)?.concat();
+
+    let (count, mut greatest) = (expected.len(), 0.0f64);
+    for (token, (expected, ours)) in expected.iter().zip(&ours).enumerate() {
+        let (expected, ours) = (f64::from(*expected), f64::from(*ours));
+        let difference = (expected - ours).abs();
+        let allowed = if precision == Precision::F32 { ALLOWED * expected.abs().max(1.0) } else { f64::MAX };
+        if difference > allowed || difference.is_nan() {
+            let message = format!(
+                "the merged model's log-prob of token {token} of {count} is {ours}, but the base's with the adapter is {expected}"
+            );
+            return Err(Error::new(ErrorKind::Weights, message).at(base.display()));
+        }
+        greatest = greatest.max(difference);
+    }
+    Ok((count, greatest))
+}
+
+/// Sequences of drawn tokens: all of a vocabulary alike, and no text that a model knows.
+fn compared(config: &LlamaConfig) -> Group {
+    let philox = Philox::new(0);
+    let draw = |sequence: usize, index: usize| {
+        let word = philox.block([index as u32, sequence as u32, 0, COMPARED])[0];
+        ((u64::from(word) * config.vocab_size as u64) >> 32) as u32
+    };
+    let length = LENGTH.min(config.max_position_embeddings / 2).max(1);
+    let tokens = |sequence: usize| (0..length).map(|index| draw(sequence, index)).collect();
+    Group { row: 0, prompt: tokens(0), responses: (1..=SEQUENCES).map(tokens).collect() }
+}
+
+fn failed(message: &str, path: &Path, source: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, message).at(path.display()).because(source)
+}

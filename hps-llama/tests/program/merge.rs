@@ -1,0 +1,143 @@
+//! `hps merge`: the merged model says what the base says with its adapter, in one file or in shards.
+
+use crate::log_probs::log_probs;
+use crate::program::{Folder, data, hps, read};
+use crate::tolerance::MERGED_LOG_PROB;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::model::Llama;
+use hps_llama::parameter::{Parameter, Projection};
+use serde_json::Value;
+
+const ROWS: &str = "tests/data/trl-sigmoid/preferences.jsonl";
+
+/// Calls `hps merge` on a reference model and its adapter.
+fn merge(model: &str, arguments: &[&str]) -> crate::program::Ended {
+    let model = format!("tests/data/models/{model}");
+    let adapter = format!("{model}/adapter-11");
+    hps(&[&["merge", "--model", &model, "--adapter", &adapter], arguments].concat())
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let ended = merge("tiny", arguments);
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    ended.error.trim_end().strip_prefix("error: ").expect("an error").to_string()
+}
+
+/// The greatest difference of token log-probs between a merged model and its base with the adapter.
+fn difference(base: &str, merged: &str) -> f64 {
+    let base = format!("tests/data/models/{base}");
+    let adapted = log_probs(&["--model", &base, "--adapter", &format!("{base}/adapter-11"), "--data", ROWS]);
+    let merged = log_probs(&["--model", merged, "--data", ROWS]);
+    assert_eq!((adapted.len(), merged.len()), (24, 24));
+    let tokens = |lines: &[Value]| -> Vec<f64> {
+        let responses = lines.iter().flat_map(|line| line["responses"].as_array().expect("responses"));
+        let numbers = responses.flat_map(|response| response["log_probs"].as_array().expect("log-probs"));
+        numbers.map(|number| number.as_f64().expect("a number")).collect()
+    };
+    let (adapted, merged) = (tokens(&adapted), tokens(&merged));
+    assert_eq!(adapted.len(), merged.len());
+    adapted.iter().zip(&merged).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
+}
+
+/// Both models: the second's head is its embedding.
+#[test]
+fn merged_models_say_what_the_adapter_says() {
+    for model in ["tiny", "tiny-tied-scaled"] {
+        let folder = Folder::new("");
+        let out = folder.argument("merged");
+        let ended = merge(model, &["--output_dir", &out, "--dtype", "f32"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.error);
+        let said = format!("{out}: 1 file of f32; log-probs of 192 tokens differ by ");
+        assert!(ended.out.starts_with(&said), "{}", ended.out);
+        let worst = difference(model, &out);
+        println!("{model}: {worst:e}");
+        assert!(worst < MERGED_LOG_PROB, "{model}: {worst}");
+        for name in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"] {
+            let base = data(&format!("models/{model}")).join(name);
+            assert!(read(&folder.path("merged").join(name)) == read(&base), "{name}");
+        }
+        assert!(!folder.path("merged.partial").exists());
+    }
+}
+
+/// Files of at most so many bytes, all listed, and the same numbers in them.
+#[test]
+fn shards_are_read_back() {
+    let folder = Folder::new("");
+    let (whole, sharded) = (folder.argument("whole"), folder.argument("sharded"));
+    assert_eq!(merge("tiny", &["--output_dir", &whole, "--dtype", "f32"]).code, Some(0));
+    let ended = merge("tiny", &["--output_dir", &sharded, "--dtype", "f32", "--max_shard_size", "300KB"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    let index = read(&folder.path("sharded/model.safetensors.index.json"));
+    let index: Value = serde_json::from_slice(&index).expect("JSON");
+    let mut files: Vec<&str> =
+        index["weight_map"].as_object().expect("a map").values().map(|file| file.as_str().expect("a name")).collect();
+    files.sort_unstable();
+    files.dedup();
+    let count = files.len();
+    assert!(count > 2 && ended.out.contains(&format!(": {count} files of f32; ")), "{files:?}: {}", ended.out);
+    assert_eq!(files[0], format!("model-00001-of-{count:05}.safetensors"));
+    let [whole, sharded] = [&whole, &sharded].map(|folder| Llama::from_folder(Cpu, folder, false).expect("a model"));
+    let parameters = Parameter::of_model(whole.config());
+    let mut numbers = 0;
+    for parameter in &parameters {
+        let [one, other] = [&whole, &sharded].map(|model| model.weight(*parameter).expect("numbers"));
+        assert!(one == other, "{parameter}");
+        numbers += one.len();
+    }
+    assert_eq!(index["metadata"]["total_size"], 4 * numbers);
+    assert_eq!(index["weight_map"].as_object().expect("a map").len(), parameters.len());
+    assert!(!folder.path("sharded/model.safetensors").exists());
+
+    // Only what is adapted has changed.
+    let base = Llama::from_folder(Cpu, data("models/tiny"), false).expect("the base");
+    let same = |parameter| base.weight(parameter).expect("numbers") == whole.weight(parameter).expect("numbers");
+    assert!(same(Parameter::Embedding) && same(Parameter::FinalNorm) && !same(Parameter::Weight(1, Projection::V)));
+}
+
+#[test]
+fn bf16_is_written_and_its_difference_told() {
+    let folder = Folder::new("");
+    let out = folder.argument("merged");
+    let ended = merge("tiny", &["--output-dir", &out, "--dtype", "bf16"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(ended.out.contains(": 1 file of bf16; ") && ended.out.contains("not checked"), "{}", ended.out);
+    let config: Value = serde_json::from_slice(&read(&folder.path("merged/config.json"))).expect("JSON");
+    assert!(config["dtype"] == "bfloat16" || config["torch_dtype"] == "bfloat16");
+    let worst = difference("tiny", &out);
+    println!("bf16: {worst:e}");
+    assert!(worst > MERGED_LOG_PROB && worst < 1.0, "{worst}");
+}
+
+#[test]
+fn nothing_is_replaced_and_nothing_left() {
+    let folder = Folder::new("");
+    let out = folder.argument("merged");
+    let message = refused(&["--output_dir", &folder.argument("")]);
+    assert!(message.ends_with(": is not empty; a merged model is written into a folder of its own"), "{message}");
+    let message = refused(&["--output_dir", &out, "--max_shard_size", "large"]);
+    assert_eq!(message, "`large` is no amount of memory; `8GiB`, `500 MB` or `65536` are");
+
+    // A tokenizer that cannot be read ends a merge whose weights are written.
+    let model = folder.path("model");
+    std::fs::create_dir_all(model.join("tokenizer.json")).expect("a folder");
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(data("models/tiny").join(name), model.join(name)).expect("a copy");
+    }
+    let (model, adapter) = (model.display().to_string(), "tests/data/models/tiny/adapter-11");
+    let ended = hps(&["merge", "--model", &model, "--adapter", adapter, "--output_dir", &out]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.error.contains(&format!("{model}/tokenizer.json: cannot be read: ")), "{}", ended.error);
+    assert!(!folder.path("merged").exists() && !folder.path("merged.partial").exists());
+
+    // An adapter of another model.
+    let ended =
+        hps(&["merge", "--model", "tests/data/models/tiny-tied-scaled", "--adapter", adapter, "--output_dir", &out]);
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    assert!(ended.error.contains("adapter_model.safetensors"), "{}", ended.error);
+
+    std::fs::create_dir(folder.path("merged.partial")).expect("a folder");
+    let message = refused(&["--output_dir", &out]);
+    assert!(message.starts_with(&format!("{out}: `{out}.partial` is there, left by a merge")), "{message}");
+    assert!(folder.path("merged.partial").exists());
+}
