@@ -1,5 +1,6 @@
 //! The program `hps`, run as people run it.
 
+mod bench;
 mod dry_run;
 mod log_probs;
 mod merge;

@@ -1,5 +1,6 @@
 //! `hps`: preference optimisation over lists of responses, from a file of options to a trained adapter.
 
+mod bench;
 mod flags;
 mod log_probs;
 mod merge;
@@ -29,6 +30,8 @@ enum Command {
     LogProbs(log_probs::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
+    /// Measure a training step on this machine, beside its matrix product.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::LogProbs(arguments) => log_probs::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,45 @@
+//! Prompts with responses of drawn tokens, and runs on them.
+
+use super::shape::Shape;
+use hps_llama::Result;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::lora::{Lora, LoraConfig};
+use hps_llama::model::{Llama, Policy};
+use hps_llama::pack::Group;
+use hps_llama::train::{ActivationPolicy, Example, ReferenceOptions, ReferencePolicy, Route, TrainConfig, Trainer};
+use std::path::Path;
+
+/// A row of tokens that no two rows or responses share.
+pub fn example(row: u32, prompt: usize, responses: usize, length: usize, vocabulary: usize) -> Example {
+    let tokens = |segment: usize, count: usize| {
+        (0..count).map(|index| ((row as usize * 104_729 + segment * 7919 + index * 31) % vocabulary) as u32).collect()
+    };
+    let responses: Vec<Vec<u32>> = (1..=responses).map(|segment| tokens(segment, length)).collect();
+    let rewards = (0..responses.len()).map(|number| -(number as f64) / responses.len() as f64).collect();
+    let group = Group { row, prompt: tokens(0, prompt), responses };
+    Example { place: format!("bench:{}", row + 1), group, rewards }
+}
+
+/// A random model with a fresh adapter.
+pub fn policy(shape: Shape) -> Result<Policy<Cpu>> {
+    let model = Llama::random(Cpu, shape.config()?, 0.02, 0)?;
+    let adapter = Some(Lora::fresh(&Cpu, model.config(), LoraConfig::default(), 0)?);
+    Ok(Policy { model, adapter })
+}
+
+/// A run of `steps` updates, each on all examples, its reference's log-probs kept in a folder.
+pub fn trainer(shape: Shape, loss: &str, examples: Vec<Example>, steps: u32, cache: &Path) -> Result<Trainer<Cpu>> {
+    let config = TrainConfig {
+        loss: loss.parse().map_err(|source: hps_core::Error| {
+            hps_llama::Error::new(hps_llama::ErrorKind::Option, format!("no loss `{loss}`")).because(source)
+        })?,
+        num_train_epochs: steps,
+        per_device_train_batch_size: examples.len(),
+        gradient_accumulation_steps: 1,
+        route: Route::Keep,
+        activations: ActivationPolicy::Keep,
+        ..TrainConfig::default()
+    };
+    let reference = ReferenceOptions { policy: Some(ReferencePolicy::Base), cache_dir: Some(cache.to_path_buf()) };
+    Trainer::with_reference(policy(shape)?, examples, config, &reference)
+}
