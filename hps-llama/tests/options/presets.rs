@@ -4,11 +4,13 @@ use crate::given::{by_file, by_flags};
 use hps_core::{GammaSchedule, Loss, TiePolicy};
 use hps_llama::lora::LoraConfig;
 use hps_llama::parameter::Projection;
+use hps_llama::train::options::Task;
 use hps_llama::train::{ActivationPolicy, AdamWConfig, Route, SchedulerType, TrainConfig};
 
 /// The paper's training, spelled out.
 fn paper() -> TrainConfig {
     TrainConfig {
+        task: Task::Preference,
         loss: "dpo-hps".parse::<Loss>().and_then(|loss| loss.with_beta(0.1)).expect("a loss"),
         gamma_schedule: GammaSchedule::LinspaceFifths,
         learning_rate: 5e-7,

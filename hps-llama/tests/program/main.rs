@@ -5,6 +5,7 @@ mod output;
 mod program;
 mod refusals;
 mod run;
+mod tasks;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]
 mod tolerance;
