@@ -109,7 +109,7 @@ fn reward_model(options: &TrainOptions, base: &Path, lora: Option<LoraConfig>) -
         let message = format!("`adapter_name_or_path` is {}; a reward model starts with a fresh one", folder.display());
         return Err(Error::new(ErrorKind::Option, message));
     }
-    let model = match RewardModel::is_in(base) {
+    let model = match RewardModel::<Cpu>::is_in(base) {
         true => RewardModel::from_folder(Cpu, base, lora.is_none())?,
         false => RewardModel::fresh(Llama::from_folder(Cpu, base, lora.is_none())?, options.seed)?,
     };
