@@ -75,6 +75,6 @@ fn bases_of_another_task_are_refused() {
     assert!(message.ends_with("`lm_head.weight` is missing"), "{message}");
     assert_eq!(
         refused(&[&path, "--loss_type", "ipo-bt"]),
-        "command line: `loss_type` is ipo-bt with `task` reward: the pair is not defined for scores of this reward"
+        "command line: `loss_type` is ipo-bt with `task` reward: unsupported: the pair is not defined for scores of this reward"
     );
 }
