@@ -3,6 +3,7 @@
 mod gradients;
 mod parity;
 mod refusals;
+mod resume;
 #[path = "../support/mod.rs"]
 mod support;
 mod tolerance;

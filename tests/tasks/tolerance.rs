@@ -8,5 +8,9 @@ pub const SLOPE: f64 = 1e-3;
 pub const ROUTES: f64 = 1e-5;
 /// Scores of a merged adapter: f32 products in another order, scores of the order of 1.
 pub const MERGED: f64 = 1e-5;
-/// Pairwise accuracy of a trained reward model on held-out rows of the toy world: what was promised.
+/// Pairwise accuracy of a trained reward model on held-out rows of the toy world: what was promised. Measured
+/// 0.913; an untrained head 0.405.
 pub const ACCURACY: f64 = 0.9;
+/// Perplexity after SFT, of that before. The base was trained in this world, so that all there is to learn is to say what
+/// is preferred: measured 0.984.
+pub const LOWER: f64 = 0.99;

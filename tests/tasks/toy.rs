@@ -1,7 +1,7 @@
 //! The toy world, where the true reward of every response is known: what the two tasks are for.
 
 use crate::support::data;
-use crate::tolerance::ACCURACY;
+use crate::tolerance::{ACCURACY, LOWER};
 use crate::toy_world::rows::write_rows;
 use crate::toy_world::{Split, World};
 use hps_core::Loss;
@@ -57,15 +57,14 @@ fn lora(model: &Llama<Cpu>) -> Lora<Cpu> {
     Lora::fresh(&Cpu, model.config(), options, 0).expect("an adapter")
 }
 
-/// Plackett–Luce on lists of eight, LoRA and score head; read back from the files in transformers' form.
+/// Plackett–Luce on lists of eight, all weights and a fresh head; read back from the files in transformers' form.
 #[test]
 fn a_reward_model_ranks_held_out_responses() {
     let held_out = rows(Split::HeldOut, 128);
-    let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), false).expect("the base"), 0).expect("a head");
+    let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), true).expect("the base"), 0).expect("a head");
     let before = ranking(&model, &held_out, 4096).expect("a ranking");
-    let adapter = lora(&model.policy().model);
-    let policy = model.with_adapter(adapter).expect("adapted").into_policy();
-    let (policy, logs) = trained(policy, rows(Split::Train, 600), config(Task::Reward, "dpo-pl", 2e-3, 1));
+    let config = TrainConfig { per_device_train_batch_size: 8, ..config(Task::Reward, "dpo-pl", 1e-3, 2) };
+    let (policy, logs) = trained(model.into_policy(), rows(Split::Train, 500), config);
     assert!(logs.iter().all(|log| log.logps_chosen.is_nan() && log.rewards_margins.is_finite()));
 
     let folder = tempfile::tempdir().expect("a folder");
@@ -86,17 +85,17 @@ fn a_reward_model_ranks_held_out_responses() {
     assert!(after.accuracy() > ACCURACY, "{}", after.accuracy());
 }
 
-/// Bradley–Terry on all weights reads the best and the worst response, and learns to tell them.
+/// Bradley–Terry reads the best and the worst response, and an adapter with a score head learns to tell them.
 #[test]
-fn bradley_terry_trains_all_weights() {
-    let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), true).expect("the base"), 0).expect("a head");
-    let (_, logs) = trained(model.into_policy(), rows(Split::Train, 160), config(Task::Reward, "dpo-bt", 1e-3, 1));
-    let (first, last) = (&logs[0], &logs[logs.len() - 1]);
-    println!(
-        "loss {:.3} -> {:.3}, margin {:.2} -> {:.2}",
-        first.loss, last.loss, first.rewards_margins, last.rewards_margins
-    );
-    assert!(last.loss < 0.5 * first.loss && last.rewards_accuracies > 0.9);
+fn bradley_terry_trains_an_adapter() {
+    let model = RewardModel::fresh(Llama::from_folder(Cpu, base(), false).expect("the base"), 0).expect("a head");
+    let adapter = lora(&model.policy().model);
+    let policy = model.with_adapter(adapter).expect("adapted").into_policy();
+    let (_, logs) = trained(policy, rows(Split::Train, 320), config(Task::Reward, "dpo-bt", 5e-3, 1));
+    let of_last = |number: fn(&StepLog) -> f64| logs[logs.len() - 4..].iter().map(number).sum::<f64>() / 4.0;
+    let (loss, accuracy) = (of_last(|log| log.loss), of_last(|log| log.rewards_accuracies));
+    println!("loss {:.3} -> {loss:.3}, accuracy of the last updates {accuracy:.3}", logs[0].loss);
+    assert!(loss < 0.5 * logs[0].loss && accuracy > 0.8);
 }
 
 #[test]
@@ -109,7 +108,7 @@ fn sft_lowers_held_out_perplexity() {
     let (policy, logs) = trained(policy, rows(Split::Train, 320), config(Task::Sft, "dpo-hps", 2e-3, 1));
     let after = perplexity(&policy, &held_out, 4096).expect("a perplexity");
     println!("held-out perplexity of preferred responses {before:.3} -> {after:.3}");
-    assert!(after < 0.95 * before, "{before} -> {after}");
+    assert!(after < LOWER * before, "{before} -> {after}");
     assert!(logs.iter().all(|log| log.gamma.is_none() && log.rewards_margins.is_nan()));
 }
 

@@ -2,7 +2,7 @@
 
 use super::nearest::{nearest, question};
 use super::value::{Given, Setting};
-use super::{Preset, Task, TrainOptions};
+use super::{OptionInfo, Preset, Task, TrainOptions};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,6 +76,12 @@ impl TrainOptions {
                 places.insert(entry.name, entry.place.clone());
             }
         }
+        // What a preset sets for another task.
+        for option in TrainOptions::table() {
+            if !options.task.reads(&option) && !places.contains_key(option.name) {
+                options.unset(option.name);
+            }
+        }
         options.refuse_contradictions(&places)?;
         options.loss_at(|name| places.get(name).cloned())?;
         // What is left to be wrong is a loss that is not trained here.
@@ -97,15 +103,12 @@ impl TrainOptions {
                 return refuse(name, format!("`{name}` is given, but the adapter in {folder} has its own"));
             }
         }
-        let without = |option: &super::OptionInfo| match self.task {
-            Task::Preference => false,
-            Task::Reward => IMPLICIT.contains(&option.name),
-            Task::Sft => option.group == "loss" || IMPLICIT.contains(&option.name),
-        };
         let table = TrainOptions::table();
-        if let Some(option) = table.iter().find(|option| places.contains_key(option.name) && without(option)) {
-            let message = format!("`{}` is given, which `task` {} does not read", option.name, self.task);
-            return refuse(option.name, message);
+        let given = |option: &&OptionInfo| {
+            places.contains_key(option.name) && self.value(option.name) != option.default && !self.task.reads(option)
+        };
+        if let Some(OptionInfo { name, .. }) = table.iter().find(given) {
+            return refuse(name, format!("`{name}` is given, which `task` {} does not read", self.task));
         }
         if self.eval_share.is_some() && !self.eval_data.is_empty() {
             return refuse("eval_share", "`eval_share` and `eval_data` are both given; one of them is read".into());
@@ -115,6 +118,17 @@ impl TrainOptions {
             return refuse("eval_steps", message.into());
         }
         Ok(())
+    }
+}
+
+impl Task {
+    /// Whether an option means anything to it.
+    fn reads(self, option: &OptionInfo) -> bool {
+        match self {
+            Task::Preference => true,
+            Task::Reward => !IMPLICIT.contains(&option.name),
+            Task::Sft => option.group != "loss" && !IMPLICIT.contains(&option.name),
+        }
     }
 }
 
