@@ -343,7 +343,7 @@ impl Loss {
         let slope = self.reward().common_slope();
         let lanes = match kernel {
             Tile::HpsFull(full) => {
-                Some(full.values_and_gradients(slope.unwrap_or(F::one()), gradient, &batch.rewards[range]))
+                full.values_and_gradients(slope.unwrap_or(F::one()), gradient, &batch.rewards[range])
             }
             Tile::PlackettLuce { margin, choices } => {
                 tile::stand(gradient, count, scores);
@@ -352,11 +352,12 @@ impl Loss {
                 lanes
             }
         };
-        let Some(lanes) = lanes.filter(|lanes| lanes::all_finite(lanes)) else { return false };
+        let Some(lanes) = lanes else { return false };
         values.copy_from_slice(&lanes);
         if slope.is_none() {
             self.reward().chain(&rows, gradient);
         }
-        lanes::all_finite(gradient)
+        let seen = matches!(kernel, Tile::HpsFull(_)) && slope.is_some();
+        seen || (lanes::all_finite(values) && lanes::all_finite(gradient))
     }
 }
