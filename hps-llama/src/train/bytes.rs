@@ -1,4 +1,4 @@
-//! Amounts of memory as people write them.
+//! Amounts of memory, and large counts, as people write them.
 
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
@@ -55,4 +55,21 @@ impl FromStr for Bytes {
             }
         }
     }
+}
+
+/// A count with a comma every three digits.
+///
+/// ```
+/// assert_eq!(hps_llama::train::thousands(1_234_567), "1,234,567");
+/// ```
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

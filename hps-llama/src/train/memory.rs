@@ -16,6 +16,7 @@
 //! An estimate: small arrays are left out, and freed ones linger in the CPU's pool. `examples/memory_of_a_step.rs` measures
 //! 498 MiB where 489 are estimated, and 68 where 58 are, of which the idle program is some 10.
 
+use super::bytes::thousands;
 use super::{ActivationPolicy, Bytes, Example, Route, TrainConfig};
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
@@ -322,17 +323,4 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
-}
-
-/// `12345` as `12,345`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

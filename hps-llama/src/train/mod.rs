@@ -21,7 +21,7 @@ mod task;
 mod trainer;
 mod truncation;
 
-pub use bytes::Bytes;
+pub use bytes::{Bytes, thousands};
 pub use checkpoint::{Checkpoint, SaveOptions, Skipped};
 pub use config::TrainConfig;
 pub use evaluation::Evaluation;

@@ -6,8 +6,8 @@ use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::parameter::Parameter;
-use hps_llama::train::TrainConfig;
 use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
+use hps_llama::train::{TrainConfig, thousands};
 use std::fmt;
 
 /// The plan's lines, each a subject and what there is to say of it.
@@ -129,17 +129,4 @@ fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
         lora.lora_alpha,
         modules.join(", ")
     ))
-}
-
-/// `1234567` as `1,234,567`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -63,7 +63,9 @@ fn draw(
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|error| said(&error))?;
     let style = |size: u32| ("sans-serif", size).into_font().color(&INK);
-    let precise = (y.end - y.start) < 1e-2;
+    let height = y.end - y.start;
+    // As many decimals as tell the axis' ten numbers apart.
+    let decimals = (1.0 - height.log10()).ceil().max(0.0) as usize;
     let mut context = ChartBuilder::on(&root)
         .margin(18)
         .caption(title, style(34))
@@ -78,7 +80,7 @@ fn draw(
         .axis_style(INK)
         .label_style(style(24))
         .x_label_formatter(&|update| format!("{update:.0}"))
-        .y_label_formatter(&|value| if precise { format!("{value:.1e}") } else { format!("{value:.3}") })
+        .y_label_formatter(&|value| if height < 1e-2 { format!("{value:.1e}") } else { format!("{value:.decimals$}") })
         .draw()
         .map_err(|error| said(&error))?;
     for ((line, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
