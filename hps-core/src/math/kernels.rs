@@ -10,7 +10,7 @@ use super::constants;
 /// What makes a [`Scalar`](crate::Scalar) one; not nameable outside.
 pub trait Kernels: Sized {
     fn exp_kernel(self) -> Self;
-    /// `eʸ` for some `y` within a unit in the last place of `x ≤ 0`; 0 where the result would be subnormal. Half the work.
+    /// See [`decay`](super::decay): half the work of `exp_kernel`.
     fn decay_kernel(self) -> Self;
     fn ln_kernel(self) -> Self;
     fn ln_1p_kernel(self) -> Self;
