@@ -113,6 +113,21 @@ fn a_micro_batch_is_cut_at_prompts_first() {
     assert_eq!(ways, [(0..2, false), (2..3, false), (3..4, true), (4..5, false)]);
 }
 
+/// Prompts are packed up to it, a longer list goes in chunks that keep to it, and what cannot is refused.
+#[test]
+fn passes_keep_to_the_greatest_number_of_tokens() {
+    let most = |tokens: usize| memory(|config| config.max_tokens_per_batch = Some(tokens));
+    let lists = [list(100, 2), list(100, 2), list(100, 2), list(100, 20), list(100, 2)];
+    let plans = most(500).plan(&lists).expect("plans");
+    let ways: Vec<_> = plans.iter().map(|plan| (plan.lists.clone(), plan.chunk_tokens)).collect();
+    assert_eq!(ways, [(0..2, None), (2..3, None), (3..4, Some(128)), (4..5, None)]);
+    assert_eq!(most(100).plan(&[list(100, 20)]).expect("a plan")[0].chunk_tokens, Some(100));
+    for (tokens, refused) in [(99, list(100, 2)), (63, list(10, 2))] {
+        let error = most(tokens).plan(&[refused]).expect_err("too many tokens").to_string();
+        assert!(error.contains(&format!("`max_tokens_per_batch` is {tokens}")) && error.contains("up to 64"), "{error}");
+    }
+}
+
 #[test]
 fn options_force_the_way() {
     let forced = |route, activations| {

@@ -34,6 +34,7 @@ fn counts_and_rates_are_checked() {
         ("per_device_train_batch_size", |config| config.per_device_train_batch_size = 0),
         ("gradient_accumulation_steps", |config| config.gradient_accumulation_steps = 0),
         ("chunk_tokens", |config| config.chunk_tokens = Some(0)),
+        ("max_tokens_per_batch", |config| config.max_tokens_per_batch = Some(0)),
     ]);
 }
 

@@ -1,6 +1,6 @@
 //! Full-parameter training: `s = β (log π − log π₀)`, `π₀` the model before its first step.
 
-use crate::lists::uneven;
+use crate::lists::{list, uneven};
 use crate::policy::full;
 use crate::run::{LOSSES, config, first, run, trainer};
 use crate::support::token_log_probs;
@@ -102,4 +102,19 @@ fn rows_of_one_number_keep_their_own_references() {
         let log = trainer.step().expect("a step").expect("a first one");
         assert_eq!(rewards(&log), [0.0; 4], "neither refused nor told apart");
     }
+}
+
+/// In full training the base is gone after the first step: what the epochs will draw is scored before, each response once
+/// and by the route of its step. A list of more tokens than go at a time would take another one than the pair drawn of it.
+#[test]
+fn what_will_be_drawn_is_scored_before_the_first_step_and_nothing_else() {
+    let examples: Vec<Example> = (0..4).map(|row| list(row, 40)).collect();
+    let config =
+        TrainConfig { num_train_epochs: 3, shuffle: true, max_tokens_per_batch: Some(60), ..config("dpo-hps") };
+    let mut trainer = trainer(full(), &examples, config);
+    let before = trainer.reference().computed();
+    // The preferred response of each, and a negative an epoch, some of them drawn twice.
+    assert!((4 + 4..=4 * (1 + 3)).contains(&before), "{before}");
+    while trainer.step().expect("a step").is_some() {}
+    assert_eq!(trainer.reference().computed(), before);
 }

@@ -41,6 +41,9 @@ pub struct TrainConfig {
     /// Tokens of the responses in a chunk, where they go in chunks; `None` for what the budget allows, or without one for
     /// about the memory of a pair. A longer response is a chunk of its own.
     pub chunk_tokens: Option<usize>,
+    /// Tokens that go through the model at a time, at most: a micro-batch of more is cut at its prompts, a list of more into
+    /// chunks. `None` for a whole micro-batch.
+    pub max_tokens_per_batch: Option<usize>,
 }
 
 impl Default for TrainConfig {
@@ -64,6 +67,7 @@ impl Default for TrainConfig {
             route: Route::Auto,
             activations: ActivationPolicy::Auto,
             chunk_tokens: None,
+            max_tokens_per_batch: None,
         }
     }
 }
@@ -82,6 +86,7 @@ impl TrainConfig {
             ("per_device_train_batch_size", self.per_device_train_batch_size),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps),
             ("chunk_tokens", self.chunk_tokens.unwrap_or(1)),
+            ("max_tokens_per_batch", self.max_tokens_per_batch.unwrap_or(1)),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return wrong(format!("`{name}` is 0; it is at least 1"));

@@ -39,6 +39,7 @@ impl Fingerprint {
             route,
             activations,
             chunk_tokens,
+            max_tokens_per_batch,
         } = config;
         let mut fields = vec![
             ("task", task.to_string()),
@@ -64,6 +65,7 @@ impl Fingerprint {
             ("route", route.to_string()),
             ("activations", activations.to_string()),
             ("chunk_tokens", format!("{chunk_tokens:?}")),
+            ("max_tokens_per_batch", format!("{max_tokens_per_batch:?}")),
             ("rows", examples.len().to_string()),
             ("rows_sha256", rows(examples).to_string()),
             ("base_sha256", base.to_string()),

@@ -7,7 +7,7 @@
 //! state           weights + 3 · trained weights (gradient, two moments) + the largest trained one (a gradient to add)
 //! block           4d + 2q + 2kv + h + 2f kept, d recomputed              a token of one block
 //! moving          4d + 4f, and a block kept where it is recomputed        a token of the block that goes backward
-//! head(S)         4d S + V min(S, 1024)                                   S scored tokens
+//! head(S)         4d S + V min(S, 2²⁴/V, 1024)                            S scored tokens
 //! one pass        state + T (L block + moving + a) + head(S)              T tokens
 //! chunks of C     state + P (L (block + 2kv [+ 2kv recomputed]) + a)      after a prompt of P tokens
 //!                 + max(P moving, C (L block + moving + a) + 4kv (P + C) + head(C))
@@ -29,8 +29,9 @@ use std::ops::Range;
 /// Bytes of a number, as the CPU holds them.
 const NUMBER: u64 = 4;
 
-/// Rows of logits that exist at a time, at most.
-const LOGIT_ROWS: u64 = 1024;
+/// Logits that exist at a time, at most, and the rows they may be of.
+const LOGITS: u64 = 1 << 24;
+const LOGIT_ROWS: [u64; 2] = [16, 1024];
 
 /// Lengths of a prompt and of the responses that a loss reads, in tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Memory {
     route: Route,
     activations: ActivationPolicy,
     chunk_tokens: Option<usize>,
+    /// Tokens that go through the model at a time, at most.
+    most: u64,
 }
 
 /// How some lists of a micro-batch go through the model. `Display` says it with the reason.
@@ -133,6 +136,7 @@ impl Memory {
             route: config.route,
             activations: config.activations,
             chunk_tokens: config.chunk_tokens,
+            most: config.max_tokens_per_batch.map_or(u64::MAX, |tokens| tokens as u64),
         }
     }
 
@@ -143,13 +147,14 @@ impl Memory {
     }
 
     /// How the lists of a micro-batch go through the model, in order: as many as fit in one pass together; one that does
-    /// not fit alone by the cheapest way that does. Without a budget, all in one pass unless the options say otherwise.
+    /// not fit alone by the cheapest way that does. Without a budget and a greatest number of tokens, all in one pass unless
+    /// the options say otherwise.
     ///
     /// The ways by their cost: activations kept in one pass; chunks, whose responses go forward twice; recomputing, where
     /// all tokens do; both. A pair recomputes before it is cut.
     ///
     /// # Errors
-    /// Not even one response fits the budget.
+    /// Not even one response fits the budget, or `max_tokens_per_batch`.
     pub fn plan(&self, lists: &[ListShape]) -> Result<Vec<Plan>> {
         let mut plans: Vec<Plan> = Vec::new();
         let mut start = 0;
@@ -187,8 +192,9 @@ impl Memory {
             ActivationPolicy::Auto | ActivationPolicy::Keep => Activations::Keep,
         };
         let bytes = self.one_pass(&lists[range.clone()], activations);
+        let tokens: u64 = lists[range.clone()].iter().map(ListShape::tokens).sum();
         let plan = self.planned(&lists[range.clone()], range, None, activations, bytes);
-        (self.route != Route::Chunks && self.fits(bytes)).then_some(plan)
+        (self.route != Route::Chunks && tokens <= self.most && self.fits(bytes)).then_some(plan)
     }
 
     fn alone(&self, list: &ListShape, index: usize) -> Result<Plan> {
@@ -203,13 +209,18 @@ impl Memory {
         };
         let mut least = u64::MAX;
         for (route, activations) in ways.iter().filter(allowed) {
-            let (chunk, bytes) = match route {
+            let (chunk, bytes, tokens) = match route {
                 Route::Chunks => {
                     let chunk = self.chunk(list, *activations);
-                    (Some(chunk as usize), self.chunks(list, chunk, *activations))
+                    (Some(chunk as usize), self.chunks(list, chunk, *activations), chunk.max(list.prompt as u64))
                 }
-                Route::Auto | Route::Keep => (None, self.one_pass(std::slice::from_ref(list), *activations)),
+                Route::Auto | Route::Keep => {
+                    (None, self.one_pass(std::slice::from_ref(list), *activations), list.tokens())
+                }
             };
+            if tokens > self.most {
+                continue;
+            }
             if self.fits(bytes) {
                 return Ok(self.planned(std::slice::from_ref(list), index..index + 1, chunk, *activations, bytes));
             }
@@ -222,13 +233,13 @@ impl Memory {
     fn chunk(&self, list: &ListShape, activations: Activations) -> u64 {
         let (longest, all) = (list.longest().max(1), list.scored().max(1));
         if let Some(tokens) = self.chunk_tokens {
-            return (tokens as u64).max(longest);
+            return (tokens as u64).min(self.most).max(longest);
         }
         if self.budget.is_none() {
-            return (2 * longest).max(list.prompt as u64 / 4).min(all);
+            return (2 * longest).max(list.prompt as u64 / 4).min(all).min(self.most).max(longest);
         }
         // The most is at least `low` and below `high`.
-        let (mut low, mut high) = (longest, all + 1);
+        let (mut low, mut high) = (longest, all.min(self.most).max(longest) + 1);
         while high - low > 1 {
             let middle = low.midpoint(high);
             if self.fits(self.chunks(list, middle, activations)) {
@@ -253,7 +264,8 @@ impl Memory {
     }
 
     fn head(&self, scored: u64) -> u64 {
-        4 * self.features * scored + self.vocabulary * scored.min(LOGIT_ROWS)
+        4 * self.features * scored
+            + self.vocabulary * scored.min((LOGITS / self.vocabulary).clamp(LOGIT_ROWS[0], LOGIT_ROWS[1]))
     }
 
     fn one_pass(&self, lists: &[ListShape], activations: Activations) -> u64 {
@@ -285,14 +297,21 @@ impl Memory {
         Plan { lists: range, responses, chunk_tokens, activations, bytes, one_pass_bytes, budget: self.budget }
     }
 
+    /// * least — the fewest bytes of the ways that keep to the greatest number of tokens; `u64::MAX` if none does.
     fn refusal(&self, list: &ListShape, least: u64) -> String {
-        let (least, state) = (Bytes(least), Bytes(self.state));
-        let budget = Bytes(self.budget.unwrap_or(u64::MAX));
         let (prompt, longest, count) = (list.prompt, list.longest(), list.responses.len());
         let forced = match (self.route, self.activations) {
             (Route::Auto, ActivationPolicy::Auto) => String::new(),
             (route, activations) => format!(" with `route` {route} and `activations` {activations}"),
         };
+        if least == u64::MAX {
+            return format!(
+                "`max_tokens_per_batch` is {}, but a prompt of {prompt} tokens and {count} responses of up to {longest} cannot \
+                 go through the model in so few{forced}",
+                self.most
+            );
+        }
+        let (least, state, budget) = (Bytes(least), Bytes(self.state), Bytes(self.budget.unwrap_or(u64::MAX)));
         format!(
             "`memory_budget` is {budget}, but a prompt of {prompt} tokens and {count} responses of up to {longest} take \
              about {least} at the least{forced}, {state} of it weights and optimiser"

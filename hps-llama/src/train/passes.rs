@@ -1,6 +1,6 @@
 //! From lists to gradients: log π and log π_ref, the coefficients they mean, and the backward, by either exact route.
 
-use super::{Example, Plan, Reference};
+use super::{Example, ListShape, Plan, Reference};
 use crate::Result;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
@@ -113,8 +113,13 @@ impl<B: Backend> Passes<'_, B> {
 }
 
 impl List {
+    /// What memory depends on.
+    pub fn shapes(lists: &[List]) -> Vec<ListShape> {
+        lists.iter().map(|list| ListShape::from(&list.group)).collect()
+    }
+
     /// Its responses by (example, response).
-    fn drawn(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub fn drawn(&self) -> impl Iterator<Item = (usize, usize)> {
         self.drawn.iter().map(|response| (self.example, *response))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The reference is the base with its adapter off, or a named adapter that is frozen. What it once said of a response is
 //! kept, over epochs and, in a file, over runs: a response's numbers do not depend on what else is in its batch. In
-//! full-parameter training the base moves, so all is computed before the first step.
+//! full-parameter training the base moves, so what all epochs will draw is computed before the first step.
 
 mod cache;
 
@@ -117,26 +117,6 @@ impl<B: Backend> Reference<B> {
         self.reused
     }
 
-    /// Computes all responses of all examples, for a base that is about to be trained.
-    ///
-    /// * chunk_tokens — into how many tokens an example's responses are cut; `None` where they go in one pass.
-    pub(super) fn compute_all(
-        &mut self,
-        policy: &Policy<B>,
-        examples: &[Example],
-        chunk_tokens: impl Fn(&Example) -> Option<usize>,
-    ) -> Result<()> {
-        if self.absent {
-            return Ok(());
-        }
-        for (number, example) in examples.iter().enumerate() {
-            let all: Vec<(usize, usize)> =
-                (0..example.group.responses.len()).map(|response| (number, response)).collect();
-            self.compute(policy, examples, &all, chunk_tokens(example))?;
-        }
-        Ok(())
-    }
-
     /// Log-probs of the tokens of the responses that `drawn` names by (example, response), in that order. Those not seen
     /// before are computed, each prompt once: in one pass, or each prompt's in chunks of so many tokens.
     pub(super) fn log_probs(
@@ -152,7 +132,7 @@ impl<B: Backend> Reference<B> {
         }
         let computed = self.computed;
         if policy.adapter.is_some() {
-            self.compute(policy, examples, drawn, chunk_tokens)?;
+            self.score(policy, examples, drawn, chunk_tokens)?;
         }
         self.reused += drawn.len() as u64 - (self.computed - computed);
         let mut log_probs = Vec::new();
@@ -177,14 +157,17 @@ impl<B: Backend> Reference<B> {
         }
     }
 
-    /// Keeps the numbers of those responses that are not kept yet.
-    fn compute(
+    /// Computes those of the drawn responses that are not kept yet, and keeps them.
+    pub(super) fn score(
         &mut self,
         policy: &Policy<B>,
         examples: &[Example],
         drawn: &[(usize, usize)],
         chunk_tokens: Option<usize>,
     ) -> Result<()> {
+        if self.absent {
+            return Ok(());
+        }
         let mut groups: Vec<Group> = Vec::new();
         let (mut keys, mut pending, mut last) = (Vec::new(), BTreeSet::new(), None);
         for &(number, response) in drawn {
@@ -207,13 +190,13 @@ impl<B: Backend> Reference<B> {
             return Ok(());
         }
         self.computed += keys.len() as u64;
-        let numbers = self.score(policy, &groups, chunk_tokens)?;
+        let numbers = self.numbers(policy, &groups, chunk_tokens)?;
         self.kept.extend(keys.into_iter().zip(numbers));
         Ok(())
     }
 
     /// The reference's log-probs of each response of some groups, in one pass or each group's in chunks.
-    fn score(&self, policy: &Policy<B>, groups: &[Group], chunk_tokens: Option<usize>) -> Result<Vec<Vec<f32>>> {
+    fn numbers(&self, policy: &Policy<B>, groups: &[Group], chunk_tokens: Option<usize>) -> Result<Vec<Vec<f32>>> {
         policy.response_log_probs(groups, self.adapter.as_ref(), chunk_tokens)
     }
 
@@ -231,7 +214,7 @@ impl<B: Backend> Reference<B> {
             let (example, response, in_chunks, kept) = cached[number * cached.len() / cached.len().min(VERIFIED)];
             let Group { row, prompt, responses } = &example.group;
             let group = Group { row: *row, prompt: prompt.clone(), responses: vec![responses[response].clone()] };
-            let computed = self.score(policy, &[group], in_chunks.then_some(1))?.concat();
+            let computed = self.numbers(policy, &[group], in_chunks.then_some(1))?.concat();
             let differs = kept.iter().zip(&computed).position(|(kept, computed)| kept.to_bits() != computed.to_bits());
             let message = match differs {
                 Some(token) => format!("token {token} has {} there but {} here", kept[token], computed[token]),

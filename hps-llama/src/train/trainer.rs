@@ -1,22 +1,18 @@
 //! The loop: rows → log π and log π_ref → loss and coefficients → backward → AdamW.
 
+mod draws;
 mod resume;
 
 use super::options::Task;
 use super::passes::{List, Passes};
 use super::task::{expect_finite, supervised};
-use super::{
-    AdamW, Example, ListShape, Memory, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog, TrainConfig,
-};
+use super::{AdamW, Example, Memory, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog, TrainConfig};
 use crate::Digest;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
-use crate::pack::Group;
 use crate::{Error, ErrorKind, Result};
-use hps_core::{Loss, NegativeSampler, Philox, Position, Preference, Responses};
-
-/// Counter word that sets the order of rows apart from other uses of the same seed.
-const ORDER: u32 = 0x4f72_6465;
+use draws::widest_read;
+use hps_core::{Loss, Preference, Responses};
 
 /// A run in progress: [`Trainer::step`] until it returns `None`.
 #[derive(Debug)]
@@ -145,11 +141,7 @@ impl<B: Backend> Trainer<B> {
         let start = position * self.config.prompts_per_step();
         let end = self.examples.len().min(start + self.config.prompts_per_step());
         let prompts: Vec<usize> = self.order[start..end].to_vec();
-        let gamma = self.gamma(epoch, start)?;
-        let loss = match gamma {
-            Some(gamma) => self.config.loss.with_gamma(gamma).map_err(refused)?,
-            None => self.config.loss,
-        };
+        let (gamma, loss) = self.loss_at(epoch, start)?;
 
         let learning_rate = self.schedule.at(self.step);
         let mut log = StepLog {
@@ -189,15 +181,8 @@ impl<B: Backend> Trainer<B> {
         gradients: &mut Gradients<B>,
         log: &mut StepLog,
     ) -> Result<()> {
-        let mut lists = Vec::with_capacity(prompts.len());
-        for &prompt in prompts {
-            let example = &self.examples[prompt];
-            let drawn = self.draw(example, epoch, loss)?;
-            let responses = drawn.iter().map(|response| example.group.responses[*response].clone()).collect();
-            let group = Group { row: example.group.row, prompt: example.group.prompt.clone(), responses };
-            lists.push(List { example: prompt, drawn, group });
-        }
-        let shapes: Vec<ListShape> = lists.iter().map(|list| ListShape::from(&list.group)).collect();
+        let lists = self.lists(prompts, epoch, loss)?;
+        let plans = self.memory.plan(&List::shapes(&lists))?;
         let (policy, examples, task) = (&self.policy, &self.examples, self.config.task);
         let mut passes = Passes { policy, reference: &mut self.reference, examples, step: self.step };
         let mut weigh = |list: usize, policy: &[f64], reference: &[f64]| {
@@ -211,7 +196,7 @@ impl<B: Backend> Trainer<B> {
             }
             weigh(loss, example, &list.drawn, policy, reference, share, log).map_err(|error| error.at(&example.place))
         };
-        for plan in self.memory.plan(&shapes)? {
+        for plan in plans {
             passes.differentiate(&lists, &plan, &mut weigh, gradients)?;
         }
         for List { group, .. } in &lists {
@@ -220,50 +205,6 @@ impl<B: Backend> Trainer<B> {
             log.computed_tokens += task.computed_tokens(group) as u64;
         }
         Ok(())
-    }
-
-    /// The responses of an example that the loss reads in this epoch, the preferred one first; only they are computed.
-    pub(super) fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
-        let count = example.rewards.len();
-        match loss.preference() {
-            _ if self.config.task == Task::Sft => Ok(vec![0]),
-            Preference::BradleyTerry => Ok(vec![0, count - 1]),
-            Preference::Hps(hps) if loss.reads_sample() => {
-                let position = Position { row: example.group.row, epoch, draw: 0 };
-                let negative = NegativeSampler::new(self.config.seed)
-                    .draw(&example.rewards, hps.gamma, hps.ties, position)
-                    .map_err(|source| refused(source).at(&example.place))?;
-                Ok(vec![0, negative])
-            }
-            _ => Ok((0..count).collect()),
-        }
-    }
-
-    /// γ at a prompt of an epoch: the schedule runs in time, over all epochs.
-    fn gamma(&self, epoch: u32, prompt: usize) -> Result<Option<f64>> {
-        if self.config.loss.gamma().is_none() || self.config.task == Task::Sft {
-            return Ok(None);
-        }
-        let count = self.prompts_in_all();
-        Ok(Some(self.config.gamma_schedule.at(epoch as usize * self.examples.len() + prompt, count)))
-    }
-
-    /// Prompts of all epochs: the length of the γ schedule.
-    pub(super) fn prompts_in_all(&self) -> usize {
-        self.examples.len() * self.config.num_train_epochs as usize
-    }
-
-    /// The order of an epoch: Fisher–Yates, the `i`-th exchange by Philox at counter `[i, 0, epoch, ORDER]`.
-    fn order_of(&self, epoch: u32) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.examples.len()).collect();
-        if self.config.shuffle {
-            let philox = Philox::new(self.config.seed);
-            for last in (1..order.len()).rev() {
-                let word = philox.block([last as u32, 0, epoch, ORDER])[0];
-                order.swap(last, ((u64::from(word) * (last as u64 + 1)) >> 32) as usize);
-            }
-        }
-        order
     }
 
     fn places(&self, prompts: &[usize]) -> String {
@@ -324,23 +265,6 @@ pub(super) fn scores(
 fn lengths_and_rewards(example: &Example, drawn: &[usize]) -> (Vec<u32>, Vec<f64>) {
     let lengths = drawn.iter().map(|index| example.group.responses[*index].len() as u32).collect();
     (lengths, drawn.iter().map(|index| example.rewards[*index]).collect())
-}
-
-/// The widest list that the loss may read of an example.
-fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
-    let mut shape = ListShape::from(&example.group);
-    match loss.preference() {
-        _ if *task == Task::Sft => shape.responses.truncate(1),
-        Preference::BradleyTerry => {
-            shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]]
-        }
-        Preference::Hps(_) if loss.reads_sample() => {
-            let longest = shape.responses[1..].iter().copied().max().unwrap_or(0);
-            shape.responses = vec![shape.responses[0], longest];
-        }
-        _ => {}
-    }
-    shape
 }
 
 /// How many negatives the one drawn stands for.

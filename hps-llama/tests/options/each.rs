@@ -61,6 +61,7 @@ const CASES: &[(&str, &str, &str, &str, Shows)] = &[
     ("route", "'chunks'", "chunks", "", Run),
     ("activations", "'recompute'", "recompute", "", Run),
     ("chunk_tokens", "512", "512", "", Run),
+    ("max_tokens_per_batch", "8_192", "8192", "", Run),
     ("ref_adapter", "'base'", "base", "", Program),
     ("reference_cache_dir", "'cache'", "cache", "", Program),
     ("output_dir", "'out'", "out", "", Program),

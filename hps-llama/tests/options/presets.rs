@@ -32,6 +32,7 @@ fn paper() -> TrainConfig {
         route: Route::Auto,
         activations: ActivationPolicy::Auto,
         chunk_tokens: None,
+        max_tokens_per_batch: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod dry_run;
 mod log_probs;
 mod merge;
+mod not_a_number;
 mod output;
 mod overnight;
 mod program;

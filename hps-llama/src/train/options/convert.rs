@@ -117,6 +117,7 @@ impl TrainOptions {
             route: self.route,
             activations: self.activations,
             chunk_tokens: self.chunk_tokens,
+            max_tokens_per_batch: self.max_tokens_per_batch,
         };
         config.check()?;
         Ok(config)

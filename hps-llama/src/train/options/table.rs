@@ -211,6 +211,8 @@ options! {
         activations: ActivationPolicy = |defaults: &Defaults| defaults.train.activations;
         /// Tokens of a chunk's responses; unset, by the budget.
         chunk_tokens: Option<usize> = |_: &Defaults| None, AT_LEAST_1;
+        /// Tokens that go through the model at a time, at most: prompts are packed up to it; unset, a whole micro-batch.
+        max_tokens_per_batch: Option<usize> = |_: &Defaults| None, AT_LEAST_1;
     }
     "reference" {
         /// What the policy is measured against: `base`, or the folder of a frozen adapter; unset, the policy as it starts.

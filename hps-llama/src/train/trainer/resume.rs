@@ -5,7 +5,7 @@ use crate::backend::{Backend, Precision};
 use crate::model::Policy;
 use crate::train::checkpoint::{Checkpoint, MOMENTS, SaveOptions, State, Trained};
 use crate::train::fingerprint::Fingerprint;
-use crate::train::{Example, ListShape, Reference, ReferenceOptions, Split, TrainConfig};
+use crate::train::{Reference, ReferenceOptions, Split, TrainConfig};
 use crate::weights::{Weights, write_safetensors};
 use crate::{Error, ErrorKind, Result};
 use std::path::PathBuf;
@@ -107,11 +107,7 @@ impl<B: Backend> Trainer<B> {
         if self.policy.adapter.is_some() {
             return Ok(());
         }
-        let chunk_tokens = |example: &Example| self.memory.chunk_tokens(&ListShape::from(&example.group));
-        for examples in [&self.examples, &self.held_out] {
-            self.reference.compute_all(&self.policy, examples, chunk_tokens)?;
-        }
-        self.reference.save()
+        self.score_reference()
     }
 
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {

@@ -1,13 +1,13 @@
 //! Prompts with responses of drawn tokens, and runs on them.
 
 use super::shape::Shape;
-use hps_llama::Result;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::pack::Group;
-use hps_llama::train::{ActivationPolicy, Example, ReferenceOptions, ReferencePolicy, Route, TrainConfig, Trainer};
-use std::path::Path;
+use hps_llama::train::{ActivationPolicy, Example, Route, TrainConfig, Trainer};
+use hps_llama::{Error, ErrorKind, Result};
+use std::time::Instant;
 
 /// A row of tokens that no two rows or responses share.
 pub fn example(row: u32, prompt: usize, responses: usize, length: usize, vocabulary: usize) -> Example {
@@ -27,19 +27,26 @@ pub fn policy(shape: Shape) -> Result<Policy<Cpu>> {
     Ok(Policy { model, adapter })
 }
 
-/// A run of `steps` updates, each on all examples, its reference's log-probs kept in a folder.
-pub fn trainer(shape: Shape, loss: &str, examples: Vec<Example>, steps: u32, cache: &Path) -> Result<Trainer<Cpu>> {
+/// A run of `steps` updates, each on all examples in one micro-batch.
+pub fn trainer(shape: Shape, loss: &str, examples: Vec<Example>, steps: u32, route: Route) -> Result<Trainer<Cpu>> {
+    let unknown = |source| Error::new(ErrorKind::Option, format!("no loss `{loss}`")).because(source);
     let config = TrainConfig {
-        loss: loss.parse().map_err(|source: hps_core::Error| {
-            hps_llama::Error::new(hps_llama::ErrorKind::Option, format!("no loss `{loss}`")).because(source)
-        })?,
+        loss: loss.parse().map_err(|source: hps_core::Error| unknown(source))?,
         num_train_epochs: steps,
         per_device_train_batch_size: examples.len(),
         gradient_accumulation_steps: 1,
-        route: Route::Keep,
+        route,
         activations: ActivationPolicy::Keep,
         ..TrainConfig::default()
     };
-    let reference = ReferenceOptions { policy: Some(ReferencePolicy::Base), cache_dir: Some(cache.to_path_buf()) };
-    Trainer::with_reference(policy(shape)?, examples, config, &reference)
+    Trainer::new(policy(shape)?, examples, config)
+}
+
+/// Seconds of the next step.
+pub fn step(run: &mut Trainer<Cpu>) -> Result<f64> {
+    let start = Instant::now();
+    match run.step()? {
+        Some(_) => Ok(start.elapsed().as_secs_f64()),
+        None => Err(Error::new(ErrorKind::Option, "the run ended before its steps were measured")),
+    }
 }

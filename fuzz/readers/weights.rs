@@ -1,0 +1,36 @@
+//! Any bytes as a model's weights, one file or an index and a shard: no panic; a tensor that is read has the shape that
+//! was asked for.
+
+use hps_llama::weights::Weights;
+
+pub fn run(data: &[u8]) {
+    let (index, shard) = super::halves(data);
+    let name = if index.is_empty() { "model.safetensors" } else { "model-00001-of-00001.safetensors" };
+    let (folder, _) = super::file(name, shard);
+    if !index.is_empty() {
+        std::fs::write(folder.path().join("model.safetensors.index.json"), index).expect("a temporary file");
+    }
+    let weights = match Weights::from_folder(folder.path()) {
+        Ok(weights) => weights,
+        Err(error) => {
+            assert!(error.to_string().contains("model"), "{error}");
+            return;
+        }
+    };
+    for name in weights.names() {
+        for shape in [(1, 4), (2, 3), (4, 4)] {
+            let read = weights.read(name, shape, |tensor| {
+                assert_eq!((tensor.rows, tensor.columns), shape);
+                let width = match tensor.precision {
+                    hps_llama::backend::Precision::F32 => 4,
+                    hps_llama::backend::Precision::F16 | hps_llama::backend::Precision::BF16 => 2,
+                };
+                assert_eq!(tensor.bytes.len(), shape.0 * shape.1 * width);
+                Ok(())
+            });
+            if let Err(error) = read {
+                assert!(error.to_string().contains(name), "{error}");
+            }
+        }
+    }
+}

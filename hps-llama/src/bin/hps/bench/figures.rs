@@ -1,0 +1,36 @@
+//! Figures, told as soon as they are known.
+
+use hps_llama::Result;
+use hps_llama::weights::write_whole;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// Names and values in the order in which they were measured.
+pub struct Figures {
+    file: Option<PathBuf>,
+    known: Map<String, Value>,
+}
+
+impl Figures {
+    /// None yet; `file` is written anew with each one.
+    pub fn new(file: Option<PathBuf>) -> Self {
+        Figures { file, known: Map::new() }
+    }
+
+    /// Prints a figure and keeps it.
+    pub fn add(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
+        let value = value.into();
+        match &value {
+            Value::Number(number) if number.is_f64() => {
+                anstream::println!("{name:32} {:.4}", number.as_f64().unwrap_or(f64::NAN));
+            }
+            Value::String(text) => anstream::println!("{name:32} {text}"),
+            other => anstream::println!("{name:32} {other}"),
+        }
+        self.known.insert(name.to_string(), value);
+        match &self.file {
+            Some(path) => write_whole(path, format!("{:#}\n", Value::Object(self.known.clone())).as_bytes()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a step reads: which prompts, at which γ, and which of their responses.
+
+use super::{Trainer, refused};
+use crate::Result;
+use crate::backend::Backend;
+use crate::pack::Group;
+use crate::train::options::Task;
+use crate::train::passes::List;
+use crate::train::{Example, ListShape, TrainConfig};
+use hps_core::{Loss, NegativeSampler, Philox, Position, Preference};
+
+/// Counter word that sets the order of rows apart from other uses of the same seed.
+const ORDER: u32 = 0x4f72_6465;
+
+impl<B: Backend> Trainer<B> {
+    /// The responses of an example that the loss reads in this epoch, the preferred one first; only they are computed.
+    pub(in crate::train) fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
+        let count = example.rewards.len();
+        match loss.preference() {
+            _ if self.config.task == Task::Sft => Ok(vec![0]),
+            Preference::BradleyTerry => Ok(vec![0, count - 1]),
+            Preference::Hps(hps) if loss.reads_sample() => {
+                let position = Position { row: example.group.row, epoch, draw: 0 };
+                let negative = NegativeSampler::new(self.config.seed)
+                    .draw(&example.rewards, hps.gamma, hps.ties, position)
+                    .map_err(|source| refused(source).at(&example.place))?;
+                Ok(vec![0, negative])
+            }
+            _ => Ok((0..count).collect()),
+        }
+    }
+
+    /// Prompts with the responses that the loss reads of them in this epoch.
+    pub(super) fn lists(&self, prompts: &[usize], epoch: u32, loss: &Loss) -> Result<Vec<List>> {
+        let list = |prompt: &usize| {
+            let example = &self.examples[*prompt];
+            let drawn = self.draw(example, epoch, loss)?;
+            let responses = drawn.iter().map(|response| example.group.responses[*response].clone()).collect();
+            let group = Group { row: example.group.row, prompt: example.group.prompt.clone(), responses };
+            Ok(List { example: *prompt, drawn, group })
+        };
+        prompts.iter().map(list).collect()
+    }
+
+    /// The loss at a prompt of an epoch, and its γ if it has one.
+    pub(super) fn loss_at(&self, epoch: u32, prompt: usize) -> Result<(Option<f64>, Loss)> {
+        let gamma = self.gamma(epoch, prompt)?;
+        let loss = match gamma {
+            Some(gamma) => self.config.loss.with_gamma(gamma).map_err(refused)?,
+            None => self.config.loss,
+        };
+        Ok((gamma, loss))
+    }
+
+    /// γ at a prompt of an epoch: the schedule runs in time, over all epochs.
+    fn gamma(&self, epoch: u32, prompt: usize) -> Result<Option<f64>> {
+        if self.config.loss.gamma().is_none() || self.config.task == Task::Sft {
+            return Ok(None);
+        }
+        let count = self.prompts_in_all();
+        Ok(Some(self.config.gamma_schedule.at(epoch as usize * self.examples.len() + prompt, count)))
+    }
+
+    /// Scores what the whole run will read of the reference before its first step, as TRL's `precompute_ref_log_probs` does:
+    /// the draws of all epochs by the routes of their steps, and all responses of the held-out rows.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step) before its update; and the cache's file cannot be written.
+    pub fn score_reference(&mut self) -> Result<()> {
+        for epoch in 0..self.config.num_train_epochs {
+            let order = self.order_of(epoch);
+            for (number, prompts) in order.chunks(self.config.prompts_per_step()).enumerate() {
+                let (_, loss) = self.loss_at(epoch, number * self.config.prompts_per_step())?;
+                for micro in prompts.chunks(self.config.per_device_train_batch_size) {
+                    self.score_drawn(&self.lists(micro, epoch, &loss)?)?;
+                }
+            }
+        }
+        for number in 0..self.held_out.len() {
+            let example = &self.held_out[number];
+            let all: Vec<(usize, usize)> = (0..example.rewards.len()).map(|response| (number, response)).collect();
+            let chunk_tokens = self.memory.chunk_tokens(&ListShape::from(&example.group));
+            self.reference.score(&self.policy, &self.held_out, &all, chunk_tokens)?;
+        }
+        self.reference.save()
+    }
+
+    fn score_drawn(&mut self, lists: &[List]) -> Result<()> {
+        for plan in self.memory.plan(&List::shapes(lists))? {
+            let drawn: Vec<(usize, usize)> = lists[plan.lists].iter().flat_map(List::drawn).collect();
+            self.reference.score(&self.policy, &self.examples, &drawn, plan.chunk_tokens)?;
+        }
+        Ok(())
+    }
+
+    /// Prompts of all epochs: the length of the γ schedule.
+    pub(in crate::train) fn prompts_in_all(&self) -> usize {
+        self.examples.len() * self.config.num_train_epochs as usize
+    }
+
+    /// The order of an epoch: Fisher–Yates, the `i`-th exchange by Philox at counter `[i, 0, epoch, ORDER]`.
+    pub(super) fn order_of(&self, epoch: u32) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.examples.len()).collect();
+        if self.config.shuffle {
+            let philox = Philox::new(self.config.seed);
+            for last in (1..order.len()).rev() {
+                let word = philox.block([last as u32, 0, epoch, ORDER])[0];
+                order.swap(last, ((u64::from(word) * (last as u64 + 1)) >> 32) as usize);
+            }
+        }
+        order
+    }
+}
+
+/// The widest list that the loss may read of an example.
+pub(super) fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
+    let mut shape = ListShape::from(&example.group);
+    match loss.preference() {
+        _ if *task == Task::Sft => shape.responses.truncate(1),
+        Preference::BradleyTerry => {
+            shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]]
+        }
+        Preference::Hps(_) if loss.reads_sample() => {
+            let longest = shape.responses[1..].iter().copied().max().unwrap_or(0);
+            shape.responses = vec![shape.responses[0], longest];
+        }
+        _ => {}
+    }
+    shape
+}
