@@ -124,7 +124,10 @@ fn passes_keep_to_the_greatest_number_of_tokens() {
     assert_eq!(most(100).plan(&[list(100, 20)]).expect("a plan")[0].chunk_tokens, Some(100));
     for (tokens, refused) in [(99, list(100, 2)), (63, list(10, 2))] {
         let error = most(tokens).plan(&[refused]).expect_err("too many tokens").to_string();
-        assert!(error.contains(&format!("`max_tokens_per_batch` is {tokens}")) && error.contains("up to 64"), "{error}");
+        assert!(
+            error.contains(&format!("`max_tokens_per_batch` is {tokens}")) && error.contains("up to 64"),
+            "{error}"
+        );
     }
 }
 

@@ -10,8 +10,10 @@ pub enum Reason {
     Tied,
     /// All responses are the same.
     Identical,
-    /// A transcript ends without an answer.
+    /// A conversation ends without an answer, or an answer is empty.
     Unanswered,
+    /// There are fewer than two responses in a data set that has such rows.
+    TooFew,
     /// Two conversations part before an answer, so the answers have different prompts.
     Diverged,
     /// A prompt with one of its responses has more tokens than allowed.
@@ -22,10 +24,11 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order they are printed in.
-    pub const ALL: [Reason; 6] = [
+    pub const ALL: [Reason; 7] = [
         Reason::Tied,
         Reason::Identical,
         Reason::Unanswered,
+        Reason::TooFew,
         Reason::Diverged,
         Reason::TooLong,
         Reason::EmptyAfterTruncation,
@@ -38,6 +41,7 @@ impl fmt::Display for Reason {
             Reason::Tied => "tied",
             Reason::Identical => "identical",
             Reason::Unanswered => "unanswered",
+            Reason::TooFew => "with fewer than two responses",
             Reason::Diverged => "with different prompts",
             Reason::TooLong => "too long",
             Reason::EmptyAfterTruncation => "empty after truncation",

@@ -1,21 +1,13 @@
-//! The numbered lines of a text file, gzip'd or not.
+//! The numbered lines of a text.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-
-use flate2::bufread::MultiGzDecoder;
-
+use super::source::Source;
 use crate::{Error, ErrorKind, Result};
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads one line at a time.
 pub(super) struct Lines {
-    file: String,
-    reader: Box<dyn BufRead>,
-    gzip: bool,
+    source: Source,
     number: u32,
     bytes: Vec<u8>,
 }
@@ -30,13 +22,8 @@ pub(super) struct Line<'a> {
 }
 
 impl Lines {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let unreadable = |error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error);
-        let mut plain = BufReader::new(File::open(path).map_err(unreadable)?);
-        let gzip = plain.fill_buf().map_err(unreadable)?.starts_with(&GZIP_MAGIC);
-        let reader: Box<dyn BufRead> =
-            if gzip { Box::new(BufReader::new(MultiGzDecoder::new(plain))) } else { Box::new(plain) };
-        Ok(Lines { file: path.display().to_string(), reader, gzip, number: 0, bytes: Vec::new() })
+    pub(super) fn new(source: Source) -> Self {
+        Lines { source, number: 0, bytes: Vec::new() }
     }
 
     /// The next line; blank ones are passed over at the end of the file and refused elsewhere.
@@ -47,10 +34,11 @@ impl Lines {
                 blank = blank.or(Some(self.number));
                 continue;
             }
+            let file = &self.source.file;
             if let Some(number) = blank {
-                return Err(Error::new(ErrorKind::Row, "the line is blank").at(format_args!("{}:{number}", self.file)));
+                return Err(Error::new(ErrorKind::Row, "the line is blank").at(format_args!("{file}:{number}")));
             }
-            let place = format!("{}:{}", self.file, self.number);
+            let place = format!("{file}:{}", self.number);
             let text = std::str::from_utf8(&self.bytes).map_err(|error| {
                 let message = format!("not UTF-8 after byte {} of the line", error.valid_up_to());
                 Error::new(ErrorKind::Row, message).at(&place)
@@ -64,16 +52,14 @@ impl Lines {
     /// Reads one line, blank or not; `false` at the end.
     fn advance(&mut self) -> Result<bool> {
         self.bytes.clear();
-        let place = format_args!("{}:{}", self.file, u64::from(self.number) + 1).to_string();
-        let read = self.reader.read_until(b'\n', &mut self.bytes).map_err(|error| {
-            let message = if self.gzip { "the gzip stream is damaged or ends early" } else { "cannot be read" };
-            Error::new(ErrorKind::Io, message).at(&place).because(error)
-        })?;
+        let next = u64::from(self.number) + 1;
+        let read = self.source.line(next, &mut self.bytes)?;
         if read == 0 {
             return Ok(false);
         }
         let Some(number) = self.number.checked_add(1) else {
-            return Err(Error::new(ErrorKind::Row, format!("the file has more than {} lines", u32::MAX)).at(place));
+            let message = format!("the file has more than {} lines", u32::MAX);
+            return Err(Error::new(ErrorKind::Row, message).at(format_args!("{}:{next}", self.source.file)));
         };
         self.number = number;
         Ok(true)

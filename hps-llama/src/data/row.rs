@@ -52,7 +52,8 @@ pub enum Response {
     Messages(Vec<Message>),
 }
 
-/// A prompt, its responses and their rewards, best first: `rewards[0] > rewards[1] ≥ rewards[2] ≥ …`
+/// A prompt, its responses and their rewards, best first: `rewards[0] > rewards[1] ≥ rewards[2] ≥ …`; or one response to
+/// learn from ([`demonstration`](Self::demonstration)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     id: u32,
@@ -102,11 +103,7 @@ impl Row {
         if let Some((index, reward)) = rewards.iter().enumerate().find(|(_, reward)| !reward.is_finite()) {
             return Err(refused(format!("`rewards[{index}]` is {reward}; a reward has to be finite")));
         }
-        let empty_prompt = match &prompt {
-            Prompt::Text(text) => text.is_empty(),
-            Prompt::Messages(messages) => messages.is_empty(),
-        };
-        if empty_prompt {
+        if prompt.is_empty() {
             return Err(refused("`prompt` is empty".into()));
         }
         let mut ranked = Vec::with_capacity(responses.len());
@@ -124,6 +121,20 @@ impl Row {
         }
         let (responses, rewards) = ranked.into_iter().unzip();
         Ok(Ok(Row { id, place, prompt, responses, rewards }))
+    }
+
+    /// A prompt with the one response to learn from it, for supervised training; its reward is 0.
+    ///
+    /// # Errors
+    /// The prompt or the response is empty, or they do not fit together.
+    pub fn demonstration(id: u32, place: impl Into<String>, prompt: Prompt, response: Response) -> Result<Self> {
+        let place = place.into();
+        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
+        if prompt.is_empty() {
+            return Err(refused("`prompt` is empty".into()));
+        }
+        let response = response.answering(&prompt).map_err(|wrong| refused(format!("the response {wrong}")))?;
+        Ok(Row { id, place, prompt, responses: vec![response], rewards: vec![0.0] })
     }
 
     pub(super) fn with_id(self, id: u32) -> Self {
@@ -153,6 +164,15 @@ impl Row {
     /// The responses' rewards, best first.
     pub fn rewards(&self) -> &[f64] {
         &self.rewards
+    }
+}
+
+impl Prompt {
+    fn is_empty(&self) -> bool {
+        match self {
+            Prompt::Text(text) => text.is_empty(),
+            Prompt::Messages(messages) => messages.is_empty(),
+        }
     }
 }
 

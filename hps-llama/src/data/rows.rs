@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::lines::Lines;
+use super::records::Records;
 use super::shape::Shape;
-use super::{Reason, Row, field};
+use super::{ReadOptions, Reason, Row};
 use crate::{Error, ErrorKind, Result};
 
 /// The rows of a file as they are read; the inner `Err` is a sound row that teaches nothing.
@@ -14,8 +12,8 @@ use crate::{Error, ErrorKind, Result};
 /// See the [module](super) for the shapes. After an error it ends.
 pub struct Rows {
     path: PathBuf,
-    lines: Lines,
-    shape: Option<Shape>,
+    records: Records,
+    options: ReadOptions,
     ended: bool,
 }
 
@@ -25,28 +23,40 @@ impl Rows {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_as(path, ReadOptions::default())
+    }
+
+    /// Opens a file whose rows are read as the options say.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open_as(path: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let lines = Lines::open(&path)?;
-        Ok(Rows { path, lines, shape: None, ended: false })
+        let records = Records::open(&path)?;
+        Ok(Rows { path, records, options, ended: false })
+    }
+
+    /// What the rows look like; `None` before the first was read, unless it was given.
+    pub fn shape(&self) -> Option<Shape> {
+        self.options.shape
     }
 
     fn read(&mut self) -> Result<Option<Result<Row, Reason>>> {
-        let Some(line) = self.lines.next_line()? else {
-            return match self.shape {
-                Some(_) => Ok(None),
-                None => Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display())),
+        let Some(mut record) = self.records.next_record()? else {
+            return match (self.options.shape, self.ended) {
+                (Some(_), _) => Ok(None),
+                (None, _) => Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display())),
             };
         };
-        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&line.place);
-        let object = match parse(line.text).map_err(refused)? {
-            Value::Object(object) => object,
-            other => return Err(refused(format!("expected a JSON object, found {}", field::describe(&other)))),
-        };
-        let shape = match self.shape {
+        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&record.place);
+        self.options.rename(&mut record.object).map_err(refused)?;
+        let shape = match self.options.shape {
             Some(shape) => shape,
-            None => *self.shape.insert(Shape::of(&object).map_err(refused)?),
+            None => {
+                *self.options.shape.insert(Shape::of(&record.object, self.options.demonstrations).map_err(refused)?)
+            }
         };
-        shape.read(&object, line.number - 1, &line.place).map(Some)
+        shape.read(&record.object, &self.options, record.number, &record.place).map(Some)
     }
 }
 
@@ -67,21 +77,4 @@ impl std::fmt::Debug for Rows {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Rows").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-/// The line's JSON, or what is wrong with it and at which column.
-fn parse(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| {
-        let column = error.column();
-        // Python's json writes these three; they are not JSON.
-        for name in ["-Infinity", "Infinity", "NaN"] {
-            let near = column.saturating_sub(2)..=column;
-            if let Some(at) = near.into_iter().find(|&at| text.get(at..).is_some_and(|rest| rest.starts_with(name))) {
-                return format!("{name} at column {}: JSON has no such number, and a reward has to be finite", at + 1);
-            }
-        }
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        format!("not valid JSON: {message} at column {column}")
-    })
 }

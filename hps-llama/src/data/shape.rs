@@ -1,17 +1,20 @@
 //! The shapes a file's rows may have.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde_json::{Map, Value};
 
 use super::field::{Read, describe, get, list, messages, numbers, prompt, required, response, text};
-use super::{Message, Prompt, Reason, Response, Row, transcript};
+use super::{Message, Prompt, ReadOptions, Reason, Response, Row, datasets, transcript};
 use crate::{Error, ErrorKind, Result};
 
 /// The rewards of a chosen and a rejected response; only their order matters.
-const PAIR: [f64; 2] = [1.0, 0.0];
+pub(super) const PAIR: [f64; 2] = [1.0, 0.0];
 
-/// What the rows of a file look like.
+/// What the rows of a file look like: see the [module](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub enum Shape {
     /// `prompt`, `responses`, `rewards`.
     Lists,
     /// `prompt`, `chosen`, `rejected`.
@@ -20,14 +23,34 @@ pub(super) enum Shape {
     Conversations,
     /// `chosen`, `rejected`: texts of HH-RLHF's turns.
     Transcripts,
+    /// `response_0`, `response_1`, `better_response_id`, `safer_response_id`.
+    SafeRlhf,
+    /// `instruction`, `completions`.
+    UltraFeedback,
+    /// `messages`.
+    Messages,
+    /// `prompt`, `completion`.
+    Completions,
 }
 
 /// The prompt, the responses and their rewards, or why the row cannot be used.
-type Parts = Result<(Prompt, Vec<Response>, Vec<f64>), Reason>;
+pub(super) type Parts = Result<(Prompt, Vec<Response>, Vec<f64>), Reason>;
 
 impl Shape {
-    /// The shape of a file whose first row this is.
-    pub(super) fn of(row: &Map<String, Value>) -> Read<Self> {
+    /// All, in the order of the module's table.
+    pub const ALL: [Shape; 8] = [
+        Shape::Lists,
+        Shape::Pairs,
+        Shape::Conversations,
+        Shape::Transcripts,
+        Shape::SafeRlhf,
+        Shape::UltraFeedback,
+        Shape::Messages,
+        Shape::Completions,
+    ];
+
+    /// The shape of a file whose first row this is; rows to learn from where `demonstrations` allows them.
+    pub(super) fn of(row: &Map<String, Value>, demonstrations: bool) -> Read<Self> {
         let has = |name: &str| get(row, name).is_some();
         let (listed, paired) = (has("responses") || has("rewards"), has("chosen") || has("rejected"));
         match (listed, paired, get(row, "prompt"), get(row, "chosen")) {
@@ -43,27 +66,80 @@ impl Shape {
                 Err("has no `prompt`, and `chosen` does not begin with \"\\n\\nHuman:\"".into())
             }
             (false, true, _, _) => Ok(Shape::Pairs),
-            (false, false, _, _) => {
-                let names = row.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                let names = if names.is_empty() { "no fields".into() } else { format!("only {names}") };
-                let known = "`prompt`, `responses`, `rewards` or `prompt`, `chosen`, `rejected`";
-                Err(format!("has {names}; expected {known}"))
+            (false, false, _, _) if has("response_0") && has("response_1") => Ok(Shape::SafeRlhf),
+            (false, false, _, _) if has("instruction") && has("completions") => Ok(Shape::UltraFeedback),
+            (false, false, prompt, _) => {
+                let alone = [("messages", Shape::Messages, true), ("completion", Shape::Completions, prompt.is_some())];
+                match alone.into_iter().find(|(name, _, whole)| has(name) && *whole) {
+                    Some((_, shape, _)) if demonstrations => Ok(shape),
+                    Some((name, ..)) => Err(format!(
+                        "has `{name}`, one response to learn from (`task` sft); a preference needs `prompt`, `responses`, \
+                         `rewards` or `prompt`, `chosen`, `rejected`"
+                    )),
+                    None => {
+                        let names = row.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                        let names = if names.is_empty() { "no fields".into() } else { format!("only {names}") };
+                        let known = "`prompt`, `responses`, `rewards` or `prompt`, `chosen`, `rejected`";
+                        Err(format!("has {names}; expected {known}"))
+                    }
+                }
             }
         }
     }
 
-    /// Reads a row: `id` is its line from 0, `place` its file and line from 1.
-    pub(super) fn read(self, row: &Map<String, Value>, id: u32, place: &str) -> Result<Result<Row, Reason>> {
+    /// Reads a row: `id` is its number in the file from 0, `place` its file and line from 1.
+    pub(super) fn read(
+        self,
+        row: &Map<String, Value>,
+        options: &ReadOptions,
+        id: u32,
+        place: &str,
+    ) -> Result<Result<Row, Reason>> {
+        let refused = |message: String| Error::new(ErrorKind::Row, message).at(place);
         let parts = match self {
             Shape::Lists => lists(row),
             Shape::Pairs => pairs(row),
             Shape::Conversations => conversations(row),
             Shape::Transcripts => transcripts(row),
+            Shape::SafeRlhf => datasets::safe_rlhf(row, options.prefer),
+            Shape::UltraFeedback => datasets::ultrafeedback(row),
+            Shape::Messages | Shape::Completions => {
+                let read = if self == Shape::Messages { datasets::conversation } else { datasets::completion };
+                return match read(row).map_err(refused)? {
+                    Ok((prompt, response)) => Row::demonstration(id, place, prompt, response).map(Ok),
+                    Err(reason) => Ok(Err(reason)),
+                };
+            }
         };
-        match parts.map_err(|message| Error::new(ErrorKind::Row, message).at(place))? {
+        match parts.map_err(refused)? {
             Ok((prompt, responses, rewards)) => Row::new(id, place, prompt, responses, rewards),
             Err(reason) => Ok(Err(reason)),
         }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Shape::Lists => "lists",
+            Shape::Pairs => "pairs",
+            Shape::Conversations => "conversations",
+            Shape::Transcripts => "transcripts",
+            Shape::SafeRlhf => "safe-rlhf",
+            Shape::UltraFeedback => "ultrafeedback",
+            Shape::Messages => "messages",
+            Shape::Completions => "completions",
+        })
+    }
+}
+
+impl FromStr for Shape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = || Shape::ALL.map(|shape| shape.to_string()).join(", ");
+        let known = Shape::ALL.into_iter().find(|shape| shape.to_string() == text);
+        known.ok_or_else(|| format!("`{text}` is none of {}", names()))
     }
 }
 
@@ -78,7 +154,7 @@ fn lists(row: &Map<String, Value>) -> Read<Parts> {
 fn pairs(row: &Map<String, Value>) -> Read<Parts> {
     let prompt = prompt(required(row, "prompt")?)?;
     let read = |name| response(required(row, name)?, name);
-    pair(prompt, read("chosen")?, read("rejected")?)
+    pair(prompt, read("chosen")?, read("rejected")?, datasets::pair_scores(row)?)
 }
 
 /// As TRL takes it, the prompt is the longest common beginning that leaves both a message.
@@ -102,7 +178,7 @@ fn conversations(row: &Map<String, Value>) -> Read<Parts> {
     if best[0].role != "assistant" || other[0].role != "assistant" {
         return Ok(Err(Reason::Diverged));
     }
-    pair(Prompt::Messages(prompt), Response::Messages(best), Response::Messages(other))
+    pair(Prompt::Messages(prompt), Response::Messages(best), Response::Messages(other), datasets::pair_scores(row)?)
 }
 
 /// The prompt is all but the last turn, and has to be the same in both.
@@ -124,11 +200,11 @@ fn transcripts(row: &Map<String, Value>) -> Read<Parts> {
     if chosen != rejected {
         return Ok(Err(Reason::Diverged));
     }
-    pair(Prompt::Messages(chosen), Response::Messages(best), Response::Messages(other))
+    pair(Prompt::Messages(chosen), Response::Messages(best), Response::Messages(other), PAIR)
 }
 
-fn pair(prompt: Prompt, chosen: Response, rejected: Response) -> Read<Parts> {
+pub(super) fn pair(prompt: Prompt, chosen: Response, rejected: Response, scores: [f64; 2]) -> Read<Parts> {
     let chosen = chosen.answering(&prompt).map_err(|wrong| format!("`chosen` {wrong}"))?;
     let rejected = rejected.answering(&prompt).map_err(|wrong| format!("`rejected` {wrong}"))?;
-    Ok(Ok((prompt, vec![chosen, rejected], PAIR.to_vec())))
+    Ok(Ok((prompt, vec![chosen, rejected], scores.to_vec())))
 }

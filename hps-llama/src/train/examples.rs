@@ -30,7 +30,7 @@ impl Example {
         example.check(usize::MAX).map(|()| example)
     }
 
-    /// Refuses what no loss can be computed on: fewer than two responses, one without tokens, tokens outside the
+    /// Refuses what no loss can be computed on: no responses, one without tokens, tokens outside the
     /// vocabulary, rewards that are not as many or not finite.
     pub(super) fn check(&self, vocabulary: usize) -> Result<()> {
         let Group { prompt, responses, .. } = &self.group;
@@ -46,8 +46,8 @@ impl Example {
             let message = format!("token {token} lies outside the model's vocabulary of {vocabulary}");
             return refused(ErrorKind::Tokens, message);
         }
-        if responses.len() < 2 {
-            return refused(ErrorKind::Row, format!("a preference needs 2 responses, there are {}", responses.len()));
+        if responses.is_empty() {
+            return refused(ErrorKind::Row, "there are no responses".into());
         }
         if self.rewards.len() != responses.len() {
             let message = format!("there are {} rewards for {} responses", self.rewards.len(), responses.len());

@@ -42,6 +42,12 @@ impl Task {
         if !self.reads_reference() && *reference != ReferenceOptions::default() {
             return refused(format!("a reference is named, but `task` {self} has none"));
         }
+        if self != Task::Sft
+            && let Some(example) = examples.iter().find(|example| example.group.responses.len() < 2)
+        {
+            let message = format!("a preference needs 2 responses, there are {}", example.group.responses.len());
+            return Err(Error::new(ErrorKind::Row, message).at(&example.place));
+        }
         if self == Task::Reward {
             let config = policy.model.config();
             let check = |example: &Example| expect_ends(config, &example.group).map_err(|e| e.at(&example.place));

@@ -115,7 +115,7 @@ fn what_becomes_the_same_is_dropped() {
 #[test]
 fn files_are_read_as_one() {
     let file = path("trl-sigmoid/preferences.jsonl");
-    let data = data::read_all(&[&file, &file]).expect("rows");
+    let data = data::read_all(&[&file, &file], &data::ReadOptions::default()).expect("rows");
     let ids: Vec<u32> = data.rows.iter().map(data::Row::id).collect();
     assert_eq!(ids, (0..48).collect::<Vec<u32>>());
     assert_eq!(data.rows[24].place(), data.rows[0].place());

@@ -1,8 +1,8 @@
 //! The rows of a run: read, tokenised, and a share of them held out.
 
 use hps_llama::chat::Chat;
-use hps_llama::data::{self, Dropped};
-use hps_llama::train::options::TrainOptions;
+use hps_llama::data::{self, Dropped, ReadOptions};
+use hps_llama::train::options::{Task, TrainOptions};
 use hps_llama::train::{Example, Tokenized, Truncation, tokenize_truncated};
 use hps_llama::{Error, ErrorKind, Result};
 
@@ -26,7 +26,7 @@ impl Rows {
     pub fn read(options: &TrainOptions, chat: &Chat) -> Result<Rows> {
         let truncation = Truncation { max_length: options.max_length, mode: options.truncation_mode };
         let tokens = |files: &[std::path::PathBuf]| {
-            let data = data::read_all(files)?;
+            let data = data::read_all(files, &ReadOptions::demonstrations(options.task == Task::Sft))?;
             let read = data.rows.len() + data.dropped.total();
             Ok::<_, Error>((read, tokenize_truncated(&data, chat, truncation)?))
         };

@@ -1,0 +1,70 @@
+//! How a file's rows are to be read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use super::Shape;
+
+/// Which of PKU-SafeRLHF's two orders makes a response the preferred one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    /// `better_response_id`: the more helpful one.
+    Better,
+    /// `safer_response_id`: the less harmful one.
+    Safer,
+}
+
+/// How a file's rows are to be read; by default as their first one looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// What they look like; `None` is told by the first.
+    pub shape: Option<Shape>,
+    /// The file's names of the fields that are read, by the names used here: `chosen` → `winner`.
+    pub columns: BTreeMap<String, String>,
+    /// PKU-SafeRLHF's order.
+    pub prefer: Option<Prefer>,
+    /// Whether rows with one response, to learn from, are sound.
+    pub demonstrations: bool,
+}
+
+impl ReadOptions {
+    /// For what a task trains on.
+    pub fn demonstrations(demonstrations: bool) -> Self {
+        ReadOptions { demonstrations, ..ReadOptions::default() }
+    }
+
+    /// Gives the row's fields the names used here, or says which column is not there.
+    pub(super) fn rename(&self, row: &mut Map<String, Value>) -> Result<(), String> {
+        let mut renamed = Vec::new();
+        for (name, column) in &self.columns {
+            let value =
+                row.remove(column).ok_or_else(|| format!("has no `{column}`, which `columns` takes for `{name}`"))?;
+            renamed.push((name.clone(), value));
+        }
+        row.extend(renamed);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Prefer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Prefer::Better => "better",
+            Prefer::Safer => "safer",
+        })
+    }
+}
+
+impl FromStr for Prefer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Prefer::Better, Prefer::Safer]
+            .into_iter()
+            .find(|prefer| prefer.to_string() == text)
+            .ok_or_else(|| format!("`{text}` is neither better nor safer"))
+    }
+}

@@ -1,0 +1,114 @@
+//! The rows of a file as JSON objects, each with its number and place: a line each, or the elements of one list.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::array::Array;
+use super::field;
+use super::lines::Lines;
+use super::source::Source;
+#[cfg(feature = "parquet")]
+use super::table::Table;
+use crate::{Error, ErrorKind, Result};
+
+/// Reads one row at a time.
+pub(super) enum Records {
+    Lines(Lines),
+    Array(Array, u32),
+    #[cfg(feature = "parquet")]
+    Table(Table),
+}
+
+/// A row that has not been looked into.
+pub(super) struct Record {
+    /// From 0.
+    pub(super) number: u32,
+    /// `train.jsonl:418`, lines from 1.
+    pub(super) place: String,
+    pub(super) object: Map<String, Value>,
+}
+
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+
+impl Records {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let mut source = Source::open(path)?;
+        let begins = source.fill(1)?;
+        if begins.starts_with(PARQUET_MAGIC) {
+            return table(path);
+        }
+        let text = begins.strip_prefix("\u{feff}".as_bytes()).unwrap_or(begins);
+        let listed = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        Ok(if listed { Records::Array(Array::new(source), 0) } else { Records::Lines(Lines::new(source)) })
+    }
+
+    /// The next row; `None` after the last.
+    pub(super) fn next_record(&mut self) -> Result<Option<Record>> {
+        let (number, place, value) = match self {
+            Records::Lines(lines) => {
+                let Some(line) = lines.next_line()? else { return Ok(None) };
+                let refused = |message: String| Error::new(ErrorKind::Row, message).at(&line.place);
+                let value = parse(line.text).map_err(|(_, message)| refused(message))?;
+                (line.number - 1, line.place, value)
+            }
+            Records::Array(array, count) => {
+                let file = array.file().to_string();
+                let Some(element) = array.next_element()? else { return Ok(None) };
+                let at = |line: u64| format!("{file}:{line}");
+                let value = parse(element.text).map_err(|(line, message)| {
+                    Error::new(ErrorKind::Row, message).at(at(element.line + line as u64)) //
+                })?;
+                let place = at(element.line);
+                let number = *count;
+                *count = number.checked_add(1).ok_or_else(|| {
+                    let message = format!("the file has more than {} rows", u32::MAX);
+                    Error::new(ErrorKind::Row, message).at(&place)
+                })?;
+                (number, place, value)
+            }
+            #[cfg(feature = "parquet")]
+            Records::Table(table) => {
+                let Some((number, value)) = table.next_row()? else { return Ok(None) };
+                (number, format!("{}:{}", table.file(), u64::from(number) + 1), value)
+            }
+        };
+        match value {
+            Value::Object(object) => Ok(Some(Record { number, place, object })),
+            other => {
+                let message = format!("expected a JSON object, found {}", field::describe(&other));
+                Err(Error::new(ErrorKind::Row, message).at(place))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "parquet")]
+fn table(path: &Path) -> Result<Records> {
+    Table::open(path).map(Records::Table)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn table(path: &Path) -> Result<Records> {
+    let message = "is a Parquet file; build with `--features parquet` to read it";
+    Err(Error::new(ErrorKind::Row, message).at(path.display()))
+}
+
+/// The JSON, or what is wrong with it: after how many lines, and in which column.
+fn parse(text: &str) -> Result<Value, (usize, String)> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line().saturating_sub(1), error.column());
+        let wrong = text.split('\n').nth(line).unwrap_or_default();
+        // Python's json writes these three; they are not JSON.
+        for name in ["-Infinity", "Infinity", "NaN"] {
+            let near = column.saturating_sub(2)..=column;
+            if let Some(at) = near.into_iter().find(|&at| wrong.get(at..).is_some_and(|rest| rest.starts_with(name))) {
+                let reason = "JSON has no such number, and a reward has to be finite";
+                return (line, format!("{name} at column {}: {reason}", at + 1));
+            }
+        }
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        (line, format!("not valid JSON: {message} at column {column}"))
+    })
+}

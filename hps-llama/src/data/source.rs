@@ -1,0 +1,106 @@
+//! A file's bytes, decompressed as they are read: plain, gzip or zstd, told by content and not by name.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::FrameDecoderError;
+
+use crate::{Error, ErrorKind, Result};
+
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// A reader, and what is said if it fails.
+pub(super) struct Source {
+    pub(super) file: String,
+    reader: Box<dyn BufRead>,
+    failure: &'static str,
+}
+
+impl Source {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let unreadable = |error: io::Error| {
+            Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error) //
+        };
+        let mut plain = BufReader::new(File::open(path).map_err(unreadable)?);
+        let begins = plain.fill_buf().map_err(unreadable)?;
+        let (reader, failure): (Box<dyn BufRead>, _) = if begins.starts_with(GZIP_MAGIC) {
+            let decoder = MultiGzDecoder::new(plain);
+            (Box::new(BufReader::new(decoder)), "the gzip stream is damaged or ends early")
+        } else if begins.starts_with(ZSTD_MAGIC) {
+            (Box::new(BufReader::new(Frames::new(plain))), "the zstd stream is damaged or ends early")
+        } else {
+            (Box::new(plain), "cannot be read")
+        };
+        Ok(Source { file: path.display().to_string(), reader, failure })
+    }
+
+    /// What comes next, without taking it; nothing at the end.
+    pub(super) fn fill(&mut self, line: u64) -> Result<&[u8]> {
+        let Source { file, reader, failure } = self;
+        reader.fill_buf().map_err(|error| failed(failure, file, line, error))
+    }
+
+    /// Takes what comes up to a line's end, with it; how many bytes.
+    pub(super) fn line(&mut self, line: u64, bytes: &mut Vec<u8>) -> Result<usize> {
+        let Source { file, reader, failure } = self;
+        reader.read_until(b'\n', bytes).map_err(|error| failed(failure, file, line, error))
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.reader.consume(count);
+    }
+}
+
+fn failed(failure: &str, file: &str, line: u64, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, failure).at(format_args!("{file}:{line}")).because(error)
+}
+
+/// The frames of a zstd file one after the other.
+struct Frames<R: BufRead> {
+    state: State<R>,
+}
+
+enum State<R: BufRead> {
+    Between(R),
+    Inside(Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>),
+    Ended,
+}
+
+impl<R: BufRead> Frames<R> {
+    fn new(reader: R) -> Self {
+        Frames { state: State::Between(reader) }
+    }
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Ok(0),
+                State::Between(mut reader) => {
+                    if reader.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    let decoder = StreamingDecoder::new(reader).map_err(malformed)?;
+                    self.state = State::Inside(Box::new(decoder));
+                }
+                State::Inside(mut decoder) => {
+                    let read = decoder.read(buffer)?;
+                    if read > 0 || buffer.is_empty() {
+                        self.state = State::Inside(decoder);
+                        return Ok(read);
+                    }
+                    self.state = State::Between(decoder.into_inner());
+                }
+            }
+        }
+    }
+}
+
+fn malformed(error: FrameDecoderError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
