@@ -35,7 +35,8 @@ impl Message {
 }
 
 /// What is to be responded to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Prompt {
     /// A text that the response goes on with.
     Text(String),
@@ -44,7 +45,8 @@ pub enum Prompt {
 }
 
 /// What was responded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Response {
     /// A text; after a conversation, what the assistant says.
     Text(String),
@@ -54,9 +56,13 @@ pub enum Response {
 
 /// A prompt, its responses and their rewards, best first: `rewards[0] > rewards[1] ≥ rewards[2] ≥ …`; or one response to
 /// learn from ([`demonstration`](Self::demonstration)).
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Serialised it is the list form that is read here: `{"prompt": …, "responses": […], "rewards": […]}`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
+    #[serde(skip)]
     id: u32,
+    #[serde(skip)]
     place: String,
     prompt: Prompt,
     responses: Vec<Response>,
@@ -156,6 +162,12 @@ impl Row {
         &self.prompt
     }
 
+    /// How many pairs of its responses have the same reward.
+    pub fn ties(&self) -> usize {
+        // Equal rewards stand beside each other: a run of k has k (k − 1) / 2 pairs.
+        self.rewards.chunk_by(|one, other| one == other).map(|run| run.len() * (run.len() - 1) / 2).sum()
+    }
+
     /// The responses, best first.
     pub fn responses(&self) -> &[Response] {
         &self.responses
@@ -168,6 +180,14 @@ impl Row {
 }
 
 impl Prompt {
+    /// Characters of all that is said in it.
+    pub fn chars(&self) -> usize {
+        match self {
+            Prompt::Text(text) => text.chars().count(),
+            Prompt::Messages(messages) => chars(messages),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Prompt::Text(text) => text.is_empty(),
@@ -177,6 +197,14 @@ impl Prompt {
 }
 
 impl Response {
+    /// Characters of all that is said in it.
+    pub fn chars(&self) -> usize {
+        match self {
+            Response::Text(text) => text.chars().count(),
+            Response::Messages(messages) => chars(messages),
+        }
+    }
+
     /// The response as one to `prompt`, or what is wrong with it.
     pub(super) fn answering(self, prompt: &Prompt) -> Result<Self, String> {
         match (self, prompt) {
@@ -196,6 +224,10 @@ impl Response {
             }
         }
     }
+}
+
+fn chars(messages: &[Message]) -> usize {
+    messages.iter().map(|message| message.content.chars().count()).sum()
 }
 
 fn entries(count: usize) -> String {

@@ -17,7 +17,9 @@ fn figures_are_told_and_written() {
         "hps_over_bt_n100",
         "pl_over_bt_n100",
         "pl_over_bt_n20",
-        "separate_over_shared",
+        "separate_over_shared_n2",
+        "separate_over_shared_n8",
+        "run_hps_over_bt",
     ] {
         assert!(figures[name].as_f64().is_some_and(|figure| figure > 0.0 && figure.is_finite()), "{name}: {figures}");
         assert!(ended.out.contains(name), "{}", ended.out);
@@ -27,4 +29,20 @@ fn figures_are_told_and_written() {
     // the head 4 · 192 · 512 · 64 makes 0.025.
     let executed = figures["executed_gflop"].as_f64().expect("a number");
     assert!(executed > 0.128 && executed < 0.16, "{executed}");
+}
+
+#[test]
+fn parts_are_measured_by_themselves() {
+    let ended = hps(&["bench", "--shape", "tiny", "--steps", "1", "--parts", "sharing"]);
+    assert!(ended.out.contains("separate_over_shared_n8") && !ended.out.contains("matmul"), "{}", ended.out);
+}
+
+/// With Llama 3's vocabulary, 512 features and 4,096 response tokens: the logits would be 2.1 GB.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_fused_head_holds_less_than_200_mb_beyond_its_weight() {
+    let ended = hps(&["bench", "--shape", "d512", "--peak_of", "head"]);
+    let bytes: u64 = ended.out.trim().parse().expect("bytes");
+    // A unit gradient of 8 MB at the least.
+    assert!((8_000_000..200_000_000).contains(&bytes), "{bytes}");
 }

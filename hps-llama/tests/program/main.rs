@@ -1,6 +1,7 @@
 //! The program `hps`, run as people run it.
 
 mod bench;
+mod data;
 mod dry_run;
 mod log_probs;
 mod merge;

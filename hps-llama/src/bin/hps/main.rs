@@ -1,6 +1,7 @@
 //! `hps`: preference optimisation over lists of responses, from a file of options to a trained adapter.
 
 mod bench;
+mod data;
 mod flags;
 mod log_probs;
 mod merge;
@@ -30,6 +31,8 @@ enum Command {
     LogProbs(log_probs::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
+    /// Show what a file of rows holds, and convert it to the list form.
+    Data(data::Arguments),
     /// Measure a training step on this machine, beside its matrix product.
     Bench(bench::Arguments),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::LogProbs(arguments) => log_probs::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
+        Command::Data(arguments) => data::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match done {

@@ -54,7 +54,7 @@ fn print_one(example: &Example, chat: &Chat) -> Result<()> {
 }
 
 /// Line ends and other control characters by their escapes: a row does not steer the terminal.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let escaped = |letter: char| {
         let escape = letter.is_control().then(|| letter.escape_default());
         let plain = if letter.is_control() { None } else { Some(letter) };

@@ -1,0 +1,216 @@
+//! `hps data`: what a file of rows holds, and the list form of it.
+
+use super::samples::visible;
+use clap::Args;
+use hps_llama::chat::Chat;
+use hps_llama::data::{Dropped, Message, Prefer, Prompt, ReadOptions, Response, Row, Rows, Shape};
+use hps_llama::resumable::Resumable;
+use hps_llama::train::Example;
+use hps_llama::{Error, ErrorKind, Result};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Characters of a sample's texts that are shown.
+const SHOWN: usize = 200;
+/// Responses of a sample that are shown, the best ones.
+const RESPONSES: usize = 4;
+
+/// What `hps data` is called with.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Rows: JSON lines or a JSON list, plain, gzip'd or zstd'd.
+    file: PathBuf,
+    /// Writes the usable rows in the list form, `prompt`, `responses`, `rewards`.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replaces an output that exists.
+    #[arg(long, requires = "output")]
+    overwrite: bool,
+    /// What the rows look like [default: as the first one does].
+    #[arg(long, value_name = "SHAPE")]
+    shape: Option<Shape>,
+    /// The file's name of a field, as `chosen=winner`; may be given several times.
+    #[arg(long, value_name = "FIELD=COLUMN", value_delimiter = ',', value_parser = column)]
+    columns: Vec<(String, String)>,
+    /// Which of PKU-SafeRLHF's two orders counts: better or safer.
+    #[arg(long, value_name = "ORDER")]
+    prefer: Option<Prefer>,
+    /// Takes rows to learn from, `messages` or `prompt` and `completion`, as `task` sft does.
+    #[arg(long)]
+    sft: bool,
+    /// A model folder, whose template and tokenizer then count lengths in tokens.
+    #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
+    model_name_or_path: Option<PathBuf>,
+    /// Rows that are shown, the first ones.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    samples: usize,
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field, column)) if !field.is_empty() && !column.is_empty() => Ok((field.into(), column.into())),
+        _ => Err(format!("`{text}` is not of the form FIELD=COLUMN")),
+    }
+}
+
+/// Reads the file once, row by row.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let columns: BTreeMap<String, String> = arguments.columns.iter().cloned().collect();
+    let options =
+        ReadOptions { shape: arguments.shape, columns, prefer: arguments.prefer, demonstrations: arguments.sft };
+    let chat = arguments.model_name_or_path.as_ref().map(Chat::from_folder).transpose()?;
+    let mut output = match &arguments.output {
+        Some(output) => Some(open(output, arguments, &options)?),
+        None => None,
+    };
+    let mut rows = Rows::open_as(&arguments.file, options)?;
+    let mut counted = Counted::default();
+    while let Some(row) = rows.next() {
+        let row = match row? {
+            Ok(row) => row,
+            Err(reason) => {
+                counted.dropped.add(reason);
+                continue;
+            }
+        };
+        if counted.usable < arguments.samples {
+            print(&row);
+        }
+        counted.add(&row, chat.as_ref())?;
+        if let Some(output) = &mut output
+            && counted.usable > output.done()
+        {
+            output.push(&row)?;
+        }
+    }
+    counted.report(rows.shape(), chat.is_some());
+    match (output, &arguments.output) {
+        (Some(file), Some(path)) => {
+            file.finish()?;
+            anstream::println!("written: {}", path.display());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The output, gone on with if it is of the same file and options.
+fn open(output: &Path, arguments: &Arguments, options: &ReadOptions) -> Result<Resumable> {
+    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(arguments.file.display()).because(source);
+    let bytes = std::fs::metadata(&arguments.file).map_err(fail)?.len();
+    let fingerprint = json!({
+        "command": "data",
+        "file": arguments.file,
+        "bytes": bytes,
+        "shape": options.shape.map(|shape| shape.to_string()),
+        "columns": options.columns,
+        "prefer": options.prefer.map(|prefer| prefer.to_string()),
+        "sft": options.demonstrations,
+    });
+    if arguments.overwrite {
+        Resumable::overwriting(output, &fingerprint)
+    } else {
+        Resumable::open(output, &fingerprint)
+    }
+}
+
+/// Smallest, mean and greatest of some counts.
+#[derive(Debug, Default)]
+struct Range {
+    count: usize,
+    sum: usize,
+    least: usize,
+    most: usize,
+}
+
+impl Range {
+    fn add(&mut self, number: usize) {
+        self.least = if self.count == 0 { number } else { self.least.min(number) };
+        self.most = self.most.max(number);
+        self.sum += number;
+        self.count += 1;
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} to {}, {:.1} on average", self.least, self.most, self.sum as f64 / self.count.max(1) as f64)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    usable: usize,
+    dropped: Dropped,
+    responses: Range,
+    prompt: Range,
+    response: Range,
+    /// Rows with equal rewards below the best, and their pairs.
+    tied: [usize; 2],
+}
+
+impl Counted {
+    fn add(&mut self, row: &Row, chat: Option<&Chat>) -> Result<()> {
+        self.usable += 1;
+        self.responses.add(row.responses().len());
+        let ties = row.ties();
+        self.tied = [self.tied[0] + usize::from(ties > 0), self.tied[1] + ties];
+        match chat {
+            None => {
+                self.prompt.add(row.prompt().chars());
+                row.responses().iter().for_each(|response| self.response.add(response.chars()));
+            }
+            Some(chat) => {
+                let group = Example::new(row, chat)?.group;
+                self.prompt.add(group.prompt.len());
+                group.responses.iter().for_each(|response| self.response.add(response.len()));
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, shape: Option<Shape>, tokens: bool) {
+        let unit = if tokens { "tokens" } else { "characters" };
+        let shape = shape.map(|shape| shape.to_string()).unwrap_or_default();
+        anstream::println!("shape                   {shape}");
+        anstream::println!("rows                    {}", self.usable + self.dropped.total());
+        anstream::println!("usable                  {}", self.usable);
+        anstream::println!("{}", self.dropped);
+        if self.usable > 0 {
+            anstream::println!("responses a prompt      {}", self.responses);
+            anstream::println!("prompt, {unit:14}  {}", self.prompt);
+            anstream::println!("response, {unit:12}  {}", self.response);
+            anstream::println!("equal rewards           {} rows, {} pairs", self.tied[0], self.tied[1]);
+        }
+    }
+}
+
+fn print(row: &Row) {
+    let turns = |turns: &[Message]| {
+        turns.iter().map(|turn| format!("{}: {}", turn.role, turn.content)).collect::<Vec<_>>().join(" | ") //
+    };
+    let prompt = match row.prompt() {
+        Prompt::Text(text) => shown(text),
+        Prompt::Messages(messages) => shown(&turns(messages)),
+    };
+    anstream::println!("{}\n  prompt          {prompt}", row.place());
+    for (response, reward) in row.responses().iter().zip(row.rewards()).take(RESPONSES) {
+        let text = match response {
+            Response::Text(text) => shown(text),
+            Response::Messages(messages) => shown(&turns(messages)),
+        };
+        anstream::println!("  {reward:<15} {text}");
+    }
+    if row.responses().len() > RESPONSES {
+        anstream::println!("  … {} more", row.responses().len() - RESPONSES);
+    }
+}
+
+fn shown(text: &str) -> String {
+    let text = visible(text);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
