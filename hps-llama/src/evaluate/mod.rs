@@ -1,11 +1,13 @@
 //! How a policy stands on rows it was not trained on: against its base, by its perplexity, or by its own rewards.
 
+mod bleu;
 mod bootstrap;
 mod margins;
 mod perplexity;
 mod ranking;
 mod token_log_probs;
 
+pub use bleu::{Bleu, BleuCounts};
 pub use bootstrap::{Interval, bootstrap_mean};
 pub use margins::{RowMargins, margins};
 pub use perplexity::perplexity;
