@@ -18,6 +18,7 @@ use std::path::Path;
 
 use crate::{Error, ErrorKind, Result};
 
+mod answered;
 mod dropped;
 mod field;
 mod lines;
@@ -26,6 +27,7 @@ mod rows;
 mod shape;
 mod transcript;
 
+pub use answered::{AnsweredRow, AnsweredRows};
 pub use dropped::{Dropped, Reason};
 pub use row::{Message, Prompt, Response, Row};
 pub use rows::Rows;

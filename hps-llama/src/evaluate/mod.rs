@@ -1,17 +1,36 @@
 //! How a policy stands on rows it was not trained on: against its base, by its perplexity, or by its own rewards.
+//!
+//! [`evaluate`] is all of it, of several policies on several datasets: samples, BLEU, reward, margins, KL, with intervals.
 
+mod against;
 mod bleu;
 mod bootstrap;
+mod cell;
+mod data;
+mod divergence;
+mod judged;
 mod margins;
+mod metric;
+mod page;
 mod perplexity;
 mod ranking;
+mod run;
+mod sampled;
+mod tables;
 mod token_log_probs;
 
+pub use against::Against;
 pub use bleu::{Bleu, BleuCounts};
-pub use bootstrap::{Interval, bootstrap_mean};
-pub use margins::{RowMargins, margins};
+pub use bootstrap::{Bootstrap, Interval, bootstrap, bootstrap_mean};
+pub use data::EvaluationData;
+pub use divergence::{Divergence, divergence};
+pub use judged::{EvaluatedMargins, EvaluatedRow, Subject, evaluate_rows};
+pub use margins::{RowMargins, margins, margins_against};
+pub use metric::Metric;
 pub use perplexity::perplexity;
 pub use ranking::{Ranking, ranking};
+pub use run::{Cell, EvaluateOptions, Evaluation, Method, evaluate};
+pub use sampled::{Sampled, SamplingOptions};
 pub use token_log_probs::token_log_probs;
 
 use crate::pack::{self, Group};

@@ -9,6 +9,7 @@ mod overnight;
 mod program;
 mod refusals;
 mod run;
+mod score;
 mod tasks;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]

@@ -1,13 +1,16 @@
 //! `hps`: preference optimisation over lists of responses, from a file of options to a trained adapter.
 
 mod bench;
+mod evaluate;
 mod flags;
 mod log_probs;
 mod merge;
 mod output;
 mod plan;
+mod progress;
 mod rows;
 mod samples;
+mod score;
 mod summary;
 mod train;
 
@@ -28,6 +31,10 @@ enum Command {
     Train(train::Arguments),
     /// Print the log-probs of every response's tokens, a JSON line a row.
     LogProbs(log_probs::Arguments),
+    /// Rate every row's responses by a reward model.
+    Score(score::Arguments),
+    /// Compare adapters with their base: BLEU, reward, margins.
+    Evaluate(evaluate::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
     /// Measure a training step on this machine, beside its matrix product.
@@ -39,6 +46,8 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::LogProbs(arguments) => log_probs::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
