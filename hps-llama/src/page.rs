@@ -56,10 +56,10 @@ impl Page {
         self.0.push_str("</table>\n");
     }
 
-    /// A table of numbers under their names; the first column is text.
+    /// A table of numbers under their names; the first column is text. Cells may have several lines.
     pub(crate) fn table(&mut self, header: &[String], rows: &[Vec<String>]) {
         let cells = |cells: &[String], tag: &str| -> String {
-            cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect()
+            cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell).replace('\n', "<br>"))).collect()
         };
         let _ = write!(self.0, "<div class=\"wide\"><table class=\"numbers\"><tr>{}</tr>", cells(header, "th"));
         for row in rows {

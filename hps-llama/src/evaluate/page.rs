@@ -15,6 +15,7 @@ impl Evaluation {
         let mut page = Page::new("Evaluation");
         page.note(&self.note());
         for text in self.texts() {
+            let text = text.stacked();
             page.heading(&text.title);
             page.table(&text.header, &text.rows);
         }

@@ -1,7 +1,7 @@
 //! An evaluation as tables: for a terminal, in Markdown, and as JSON.
 
 use super::{Bleu, Evaluation, Interval, Metric};
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 /// A table's title, header and rows of text.
@@ -9,6 +9,18 @@ pub(super) struct Text {
     pub(super) title: String,
     pub(super) header: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
+}
+
+impl Text {
+    /// The same with each dataset over its metric and each number over its interval.
+    pub(super) fn stacked(mut self) -> Text {
+        self.header.iter_mut().for_each(|name| *name = name.replacen(": ", "\n", 1));
+        self.rows
+            .iter_mut()
+            .flat_map(|row| row.iter_mut().skip(1))
+            .for_each(|cell| *cell = cell.replacen(" [", "\n[", 1));
+        self
+    }
 }
 
 impl Evaluation {
@@ -46,13 +58,16 @@ impl Evaluation {
     /// Tables for a terminal, each number over its interval.
     pub fn to_terminal(&self) -> String {
         let table = |text: Text| {
+            let text = text.stacked();
             let mut table = Table::new();
             table.load_preset(presets::UTF8_FULL_CONDENSED);
-            table.set_header(text.header.iter().map(|name| name.replacen(": ", "\n", 1)));
+            // Of the terminal's width, where there is one.
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_header(&text.header);
             for row in text.rows {
                 let cells = row.iter().enumerate().map(|(column, cell)| {
                     let side = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
-                    Cell::new(cell.replacen(" [", "\n[", 1)).set_alignment(side)
+                    Cell::new(cell).set_alignment(side)
                 });
                 table.add_row(cells);
             }

@@ -6,6 +6,7 @@
 use crate::{Error, ErrorKind, Result};
 use plotters::prelude::*;
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Drawn units; the page scales them.
 const SIZE: (u32, u32) = (1200, 640);
@@ -141,6 +142,8 @@ pub(crate) struct Estimate {
 /// Height of an estimate's line, in drawn units, and what is above and below all of them.
 const LINE: u32 = 64;
 const AROUND: u32 = 160;
+/// Room for the names.
+const NAMES: u32 = 280;
 
 /// Estimates one below the other, each a dot on its interval, as an `<svg>` element; nothing, if there is nothing finite.
 pub(crate) fn estimates(title: &str, estimates: &[Estimate]) -> Result<Option<String>> {
@@ -157,23 +160,15 @@ pub(crate) fn estimates(title: &str, estimates: &[Estimate]) -> Result<Option<St
 }
 
 fn draw_estimates(text: &mut String, title: &str, shown: &[&Estimate], x: std::ops::Range<f64>) -> Result<(), String> {
-    let count = shown.len() as i32;
     let root = drawing(text, (SIZE.0, AROUND + LINE * shown.len() as u32))?;
     let width = x.end - x.start;
-    // The first one on top.
-    let place = |index: usize| SegmentValue::CenterOf(count - 1 - index as i32);
-    let name = |segment: &SegmentValue<i32>| match segment {
-        SegmentValue::CenterOf(line) => {
-            usize::try_from(count - 1 - line).ok().and_then(|index| shown.get(index)).map(|one| one.name.clone())
-        }
-        _ => None,
-    };
+    let ends = (-0.5, shown.len() as f64 - 0.5);
     let mut context = ChartBuilder::on(&root)
         .margin(18)
         .caption(title, style(34))
         .x_label_area_size(54)
-        .y_label_area_size(280)
-        .build_cartesian_2d(x.clone(), (0..count - 1).into_segmented())
+        .y_label_area_size(NAMES)
+        .build_cartesian_2d(x.clone(), ends.1..ends.0)
         .map_err(|error| said(&error))?;
     context
         .configure_mesh()
@@ -182,16 +177,23 @@ fn draw_estimates(text: &mut String, title: &str, shown: &[&Estimate], x: std::o
         .axis_style(INK)
         .label_style(style(24))
         .disable_y_mesh()
-        .y_labels(shown.len() + 1)
+        .disable_y_axis()
         .x_label_formatter(&|value| number(*value, width))
-        .y_label_formatter(&|segment| name(segment).unwrap_or_default())
         .draw()
         .map_err(|error| said(&error))?;
-    for (index, Estimate { numbers: [low, estimate, high], .. }) in shown.iter().enumerate() {
-        let whole = PathElement::new([(*low, place(index)), (*high, place(index))], COLOURS[0].stroke_width(4));
+    if x.contains(&0.0) {
+        let zero = PathElement::new([(0.0, ends.0), (0.0, ends.1)], INK.stroke_width(1));
+        context.draw_series([zero]).map_err(|error| said(&error))?;
+    }
+    for (line, Estimate { name, numbers: [low, estimate, high] }) in shown.iter().enumerate() {
+        let line = line as f64;
+        let whole = PathElement::new([(*low, line), (*high, line)], COLOURS[0].stroke_width(4));
         context.draw_series([whole]).map_err(|error| said(&error))?;
-        let dot = Circle::new((*estimate, place(index)), 9, COLOURS[0].filled());
+        let dot = Circle::new((*estimate, line), 9, COLOURS[0].filled());
         context.draw_series([dot]).map_err(|error| said(&error))?;
+        let (left, height) = context.backend_coord(&(x.start, line));
+        let right = style(24).pos(Pos::new(HPos::Right, VPos::Center));
+        root.draw(&Text::new(name.clone(), (left - 14, height), right)).map_err(|error| said(&error))?;
     }
     root.present().map_err(|error| said(&error))
 }

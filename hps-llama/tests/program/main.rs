@@ -2,6 +2,7 @@
 
 mod bench;
 mod dry_run;
+mod evaluate;
 mod log_probs;
 mod merge;
 mod output;
