@@ -69,7 +69,9 @@ impl Annotator {
             let mut drawn = PreferenceRow::drawn(world, &prompt, responses);
             match estimate {
                 Estimate::True => {}
-                Estimate::Reversed(of_ten) if id % 10 < of_ten => drawn.rewards.iter_mut().for_each(|reward| *reward = -*reward),
+                Estimate::Reversed(of_ten) if id % 10 < of_ten => {
+                    drawn.rewards.iter_mut().for_each(|reward| *reward = -*reward)
+                }
                 Estimate::Reversed(_) => {}
                 Estimate::Model => drawn.rewards = self.rewards(id, &prompt, &drawn.responses, chat)?,
             }

@@ -69,7 +69,9 @@ impl Plan {
                 let usual = |loss: &str| Run::usual(style, loss, seed);
                 runs.push(usual(BASE));
                 if has(&["2", "5", "cost"]) {
-                    runs.extend(FAMILIES.iter().flat_map(|family| MODELS.map(|model| usual(&format!("{family}-{model}")))));
+                    runs.extend(
+                        FAMILIES.iter().flat_map(|family| MODELS.map(|model| usual(&format!("{family}-{model}")))),
+                    );
                 }
                 for loss in ["dpo-bt", "dpo-hps"] {
                     if has(&["6", "7", "cost"]) {

@@ -72,7 +72,8 @@ fn methods(ledger: &Ledger, title: &str, which: fn(&Outcome) -> &Measured, train
     if trained == 0 {
         rows.push((BASE.into(), paper::TABLE_2[0]));
     }
-    for (number, (family, model)) in FAMILIES.iter().flat_map(|family| MODELS.map(|model| (family, model))).enumerate() {
+    for (number, (family, model)) in FAMILIES.iter().flat_map(|family| MODELS.map(|model| (family, model))).enumerate()
+    {
         let of_paper = if trained == 0 { paper::TABLE_2[1 + number] } else { paper::TABLE_5[number] };
         rows.push((format!("{family}-{model}"), of_paper));
     }
@@ -89,7 +90,8 @@ fn methods(ledger: &Ledger, title: &str, which: fn(&Outcome) -> &Measured, train
 /// Tables 6 and 7.
 fn lists(ledger: &Ledger, plan: &Plan, title: &str, transfer: bool) -> String {
     let names = COLUMNS.map(|(name, _)| name).join(" | ");
-    let mut text = format!("\n### {title}\n\n| responses | method | {names} | hardest margin |\n|---|---|---|---|---|---|---|\n");
+    let mut text =
+        format!("\n### {title}\n\n| responses | method | {names} | hardest margin |\n|---|---|---|---|---|---|---|\n");
     let which: fn(&Outcome) -> &Measured = if transfer { |outcome| &outcome.other } else { |outcome| &outcome.own };
     for responses in &plan.lists {
         let number = paper::LISTS.iter().position(|count| count == responses);
@@ -169,7 +171,11 @@ fn hurt(ledger: &Ledger, plan: &Plan) -> String {
                     spread(&outcomes.iter().map(|outcome| number(&outcome.own)).collect::<Vec<_>>(), 3)
                 };
                 let numbers = [of(|m| m.reward), of(|m| m.harmful), of(|m| m.rm_dpo), of(|m| m.hardest)].join(" | ");
-                let name = if *estimate == Estimate::True && gamma.is_none() { format!("{name}, γ −5 → 5") } else { name.to_string() };
+                let name = if *estimate == Estimate::True && gamma.is_none() {
+                    format!("{name}, γ −5 → 5")
+                } else {
+                    name.to_string()
+                };
                 let _ = writeln!(text, "| {name} | {style} | {loss} | {numbers} |");
             }
         }

@@ -13,6 +13,7 @@ mod classes;
 mod fields;
 mod rope;
 
+pub(crate) use classes::GatingConfig;
 use fields::Fields;
 pub use rope::{Rope, RopeScaling};
 

@@ -27,6 +27,7 @@ use std::path::Path;
 
 use crate::{Error, ErrorKind, Result};
 
+mod answered;
 mod array;
 mod datasets;
 mod dropped;
@@ -42,6 +43,7 @@ mod source;
 mod table;
 mod transcript;
 
+pub use answered::{AnsweredRow, AnsweredRows};
 pub use dropped::{Dropped, Reason};
 pub use options::{Prefer, ReadOptions};
 pub use row::{Message, Prompt, Response, Row};

@@ -29,6 +29,29 @@ impl Digest {
             }
         }
     }
+
+    /// Of what a model's or an adapter's folder computes with: the names and bytes of its `.safetensors`, `.json` and
+    /// `.jinja` files.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read.
+    pub fn of_folder(folder: impl AsRef<Path>) -> Result<Digest> {
+        let folder = folder.as_ref();
+        let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(folder.display()).because(source);
+        let entries = std::fs::read_dir(folder).map_err(fail)?;
+        let mut paths = entries.map(|entry| Ok(entry.map_err(fail)?.path())).collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        let mut hasher = Hasher::default();
+        for path in paths {
+            let read = path
+                .extension()
+                .is_some_and(|ending| ["safetensors", "json", "jinja"].iter().any(|one| ending == *one));
+            if read && path.is_file() {
+                hasher.text(&path.file_name().unwrap_or_default().to_string_lossy()).bytes(&Digest::of_file(&path)?.0);
+            }
+        }
+        Ok(hasher.finish())
+    }
 }
 
 impl fmt::Display for Digest {

@@ -218,3 +218,19 @@ impl Packed {
         first..self.sources.len()
     }
 }
+
+/// Items in runs of `max_tokens` tokens at most; a longer item is a run of its own.
+pub(crate) fn runs<T>(items: &[T], max_tokens: usize, tokens: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut sum = 0;
+        let fits = |item: &&T| {
+            sum += tokens(item);
+            sum <= max_tokens
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (run, later) = rest.split_at(count);
+        rest = later;
+        (count > 0).then_some(run)
+    })
+}

@@ -116,9 +116,15 @@ impl Parameter {
 
     /// Every weight of a reward model: its score head in the language-model head's place.
     pub fn of_reward_model(config: &LlamaConfig) -> Vec<Parameter> {
+        let mut parameters = Self::of_trunk(config);
+        parameters.push(Parameter::Score);
+        parameters
+    }
+
+    /// Every weight of a model without its head.
+    pub fn of_trunk(config: &LlamaConfig) -> Vec<Parameter> {
         let mut parameters = Self::of_model(config);
         parameters.retain(|parameter| *parameter != Parameter::Head);
-        parameters.push(Parameter::Score);
         parameters
     }
 

@@ -187,7 +187,7 @@ fn same_run(partial: &Path, side: &Path, fingerprint: &Value) -> Result<()> {
 }
 
 /// The first field in which `now` differs from what `was`.
-fn difference(was: &Value, now: &Value, name: &str) -> Option<String> {
+pub(crate) fn difference(was: &Value, now: &Value, name: &str) -> Option<String> {
     if let (Value::Object(was), Value::Object(now)) = (was, now) {
         let names = was.keys().chain(now.keys().filter(|name| !was.contains_key(*name)));
         return names.into_iter().find_map(|field| {

@@ -2,7 +2,15 @@
 //!
 //! In files a reward model is transformers' `LlamaForSequenceClassification` with one label: a Llama whose `lm_head.weight`
 //! has given way to `score.weight`, `[1, hidden]`. transformers reads the last token that is not `pad_token_id`; a response
-//! that ends with that token is therefore refused here.
+//! that ends with that token is therefore refused here. [`GatedRewardModel`] is ArmoRM, and [`Scorer`] either of the two with
+//! its chat template.
+
+mod gated;
+mod gating;
+mod scorer;
+
+pub use gated::{GatedRewardModel, Objectives};
+pub use scorer::{ArmoScore, Scorer};
 
 use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;

@@ -10,10 +10,41 @@ use crate::Result;
 
 /// What transformers calls a Llama with a score head.
 const ARCHITECTURE: &str = "LlamaForSequenceClassification";
+/// What ArmoRM's own code calls a Llama with many objectives and a gate.
+const GATED: &str = "LlamaForRewardModelWithGating";
 /// Labels of a configuration that does not say how many: transformers' default.
 const LABELS: u64 = 2;
 
+/// How ArmoRM's head is made; what is not in `config.json` is as in its code.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct GatingConfig {
+    /// Numbers a response is rated by.
+    pub(crate) num_objectives: usize,
+    /// Divides the gate's logits.
+    pub(crate) temperature: f64,
+    /// Features of the gate's hidden layers.
+    pub(crate) hidden_dim: usize,
+    /// Hidden layers of the gate.
+    pub(crate) n_hidden: usize,
+}
+
 impl LlamaConfig {
+    /// The gate of a folder whose model is a Llama with one; `None` of another model.
+    pub(crate) fn gating(folder: &Path) -> Result<Option<GatingConfig>> {
+        let path = folder.join("config.json");
+        let (text, place) = (read_text(&path)?, path.display().to_string());
+        let fields = Fields::parse(&text, &place)?;
+        if fields.get("architectures") != Some(&json!([GATED])) {
+            return Ok(None);
+        }
+        Ok(Some(GatingConfig {
+            num_objectives: fields.size_or("num_objectives", || Ok(19))?,
+            temperature: fields.positive_or_absent("gating_temperature")?.unwrap_or(10.0),
+            hidden_dim: fields.size_or("gating_hidden_dim", || Ok(1024))?,
+            n_hidden: fields.size_or("gating_n_hidden", || Ok(3))?,
+        }))
+    }
+
     /// Refuses a folder whose model is not a Llama with one score.
     pub(crate) fn expect_reward_model(folder: &Path) -> Result<()> {
         let path = folder.join("config.json");

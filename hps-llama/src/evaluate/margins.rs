@@ -1,6 +1,6 @@
 //! Margins of the implicit reward `h = log π − log π_ref` on rows with ranked responses.
 
-use super::runs;
+use super::{Against, runs};
 use crate::backend::Backend;
 use crate::model::Policy;
 use crate::pack::Packed;
@@ -28,13 +28,26 @@ pub struct RowMargins {
 /// # Errors
 /// A log-prob is not finite (with the row's place), or the device failed.
 pub fn margins<B: Backend>(policy: &Policy<B>, examples: &[Example], max_tokens: usize) -> Result<Vec<RowMargins>> {
+    margins_against(policy, &Against::Base, examples, max_tokens)
+}
+
+/// The same against another policy: of a merged model, against its base.
+///
+/// # Errors
+/// As [`margins`].
+pub fn margins_against<B: Backend>(
+    policy: &Policy<B>,
+    against: &Against<'_, B>,
+    examples: &[Example],
+    max_tokens: usize,
+) -> Result<Vec<RowMargins>> {
     let mut rows = Vec::with_capacity(examples.len());
     for (now, groups) in runs(examples, max_tokens) {
         let packed = Packed::shared(&groups);
         let batch = policy.model.batch(&packed)?;
         let backend = policy.model.backend();
         let log_probs = backend.download(&policy.log_probs(&batch)?)?;
-        let reference = backend.download(&policy.base_log_probs(&batch)?)?;
+        let reference = against.log_probs(policy, &packed, &batch)?;
         for (example, ranges) in now.iter().zip(&packed.responses) {
             rows.push(row(example, &Packed::sums(&log_probs, ranges), &Packed::sums(&reference, ranges))?);
         }

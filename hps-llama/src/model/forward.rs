@@ -66,6 +66,14 @@ impl<B: Backend> Llama<B> {
 }
 
 impl<B: Backend> Policy<B> {
+    /// What the head reads of a batch, for heads that are elsewhere: the normed last hidden states of its sources, dropout
+    /// off, `[sources, features]`; `adapted` is whether the adapter is on.
+    pub(crate) fn hidden(&self, batch: &Batch<B>, adapted: bool) -> Result<B::Array> {
+        let x = self.model.trunk(batch, self.adapter_if(adapted), drop)?;
+        let [_, hidden] = self.model.scored(batch, &x)?;
+        Ok(hidden)
+    }
+
     fn score(&self, batch: &Batch<B>, adaptation: Adaptation<'_, B>) -> Result<B::Array> {
         let model = &self.model;
         let x = model.trunk(batch, adaptation, drop)?;

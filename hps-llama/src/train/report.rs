@@ -1,6 +1,5 @@
 //! A run as people watch it: a progress bar, JSON lines, and TensorBoard's event files.
 
-mod chart;
 mod page;
 mod tensorboard;
 

@@ -3,6 +3,7 @@
 mod bench;
 mod data;
 mod dry_run;
+mod evaluate;
 mod log_probs;
 mod merge;
 mod not_a_number;
@@ -11,6 +12,7 @@ mod overnight;
 mod program;
 mod refusals;
 mod run;
+mod score;
 mod tasks;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]

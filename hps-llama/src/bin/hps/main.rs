@@ -2,13 +2,16 @@
 
 mod bench;
 mod data;
+mod evaluate;
 mod flags;
 mod log_probs;
 mod merge;
 mod output;
 mod plan;
+mod progress;
 mod rows;
 mod samples;
+mod score;
 mod summary;
 mod train;
 
@@ -29,6 +32,10 @@ enum Command {
     Train(train::Arguments),
     /// Print the log-probs of every response's tokens, a JSON line a row.
     LogProbs(log_probs::Arguments),
+    /// Rate every row's responses by a reward model.
+    Score(score::Arguments),
+    /// Compare adapters with their base: BLEU, reward, margins.
+    Evaluate(evaluate::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
     /// Show what a file of rows holds, and convert it to the list form.
@@ -42,6 +49,8 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::LogProbs(arguments) => log_probs::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

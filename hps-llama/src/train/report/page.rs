@@ -1,10 +1,9 @@
 //! A run's log as one HTML file that needs nothing beside it: what it came to, charts, and its options.
 
-use super::chart::{self, Line};
-use crate::weights::write_whole;
+use crate::page::Page;
+use crate::page::chart::{self, Line};
 use crate::{Error, ErrorKind, Result};
 use serde_json::Value;
-use std::fmt::Write;
 use std::path::Path;
 
 /// The charts: a title, and `(name, key of a line of the log)`. Those without a number in the log are left out.
@@ -44,30 +43,16 @@ const RESULTS: &[(&str, &str)] = &[
 /// The log cannot be read or a line of it is not a JSON object; the page cannot be written.
 pub fn write_page(path: &Path, title: &str, log: &Path, options: &[(String, String)]) -> Result<()> {
     let lines = read(log)?;
-    let mut page = String::new();
-    let title = escaped(title);
-    let _ = write!(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n");
-    let _ = write!(page, "<meta name=\"viewport\" content=\"width=device-width\">\n<style>{STYLE}</style></head>\n");
-    let _ = write!(page, "<body><h1>{title}</h1>\n<dl>");
-    for (label, key) in RESULTS {
-        if let Some(value) = lines.iter().rev().find_map(|line| line.get(*key)).filter(|value| !value.is_null()) {
-            let _ = write!(page, "<div><dt>{label}</dt><dd>{}</dd></div>", escaped(&short(value)));
-        }
-    }
-    page.push_str("</dl>\n<main>\n");
-    for (title, quantities) in CHARTS {
-        if let Some(svg) =
-            chart::svg(title, &quantities.iter().map(|quantity| line(&lines, quantity)).collect::<Vec<_>>())?
-        {
-            let _ = writeln!(page, "<figure>{svg}</figure>");
-        }
-    }
-    page.push_str("</main>\n<h2>Options</h2>\n<table>");
-    for (name, value) in options {
-        let _ = write!(page, "<tr><td>{}</td><td>{}</td></tr>", escaped(name), escaped(value));
-    }
-    page.push_str("</table>\n</body></html>\n");
-    write_whole(path, page.as_bytes())
+    let mut page = Page::new(title);
+    let last = |key: &str| lines.iter().rev().find_map(|line| line.get(key)).filter(|value| !value.is_null());
+    page.figures(RESULTS.iter().filter_map(|(label, key)| Some((*label, short(last(key)?)))));
+    let charts = CHARTS.iter().map(|(title, quantities)| {
+        chart::lines(title, &quantities.iter().map(|quantity| line(&lines, quantity)).collect::<Vec<_>>())
+    });
+    page.charts(charts.collect::<Result<Vec<_>>>()?.into_iter().flatten());
+    page.heading("Options");
+    page.options(options);
+    page.write(path)
 }
 
 fn line(lines: &[Value], (name, key): &(&'static str, &str)) -> Line {
@@ -94,16 +79,3 @@ fn short(value: &Value) -> String {
         _ => value.to_string(),
     }
 }
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}\
-h1{font-weight:500;font-size:1.5rem}h2{font-weight:500;font-size:1.2rem}\
-dl{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:1rem 0 2rem}dl div{min-width:6rem}\
-dt{color:#666;font-size:.85rem}dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums}\
-main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:1.5rem}\
-figure{margin:0;border:1px solid #ddd;border-radius:6px;overflow:hidden}svg{width:100%;height:auto;display:block}\
-table{border-collapse:collapse;font-size:.9rem}td{padding:.15rem 1rem .15rem 0;vertical-align:top}\
-td:first-child{color:#666}td:last-child{font-family:ui-monospace,monospace}";

@@ -1,0 +1,119 @@
+//! `hps evaluate`: adapters → a table against their base.
+
+use crate::progress;
+use clap::Args;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::evaluate::{Bleu, EvaluateOptions, Method, SamplingOptions, evaluate};
+use hps_llama::reward_model::ArmoScore;
+use hps_llama::{Error, ErrorKind, Result};
+use std::path::PathBuf;
+
+/// Responses drawn a prompt where a reward model chooses: the paper's.
+const BEST_OF: usize = 5;
+
+/// What `hps evaluate` is called with.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The base, a Llama folder in Hugging Face form; the first row of the table.
+    #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
+    model: PathBuf,
+    /// A PEFT adapter on it and its name in the table; may be repeated.
+    #[arg(long, value_name = "NAME=DIR")]
+    adapter: Vec<String>,
+    /// A model that the base became, merged or trained in full, and its name; may be repeated.
+    #[arg(long, value_name = "NAME=DIR")]
+    merged: Vec<String>,
+    /// Rows, as `hps train` reads them, and their name; may be repeated.
+    #[arg(long, value_name = "NAME=FILE", required = true)]
+    data: Vec<String>,
+    /// A reward model's folder, which chooses among the responses and rates the best.
+    #[arg(long = "reward_model", alias = "reward-model", value_name = "DIR")]
+    reward_model: Option<PathBuf>,
+    /// Which of ArmoRM's numbers: `gated` or `mean`, which the paper's evaluation reads [default: gated].
+    #[arg(long, value_name = "NAME")]
+    score: Option<ArmoScore>,
+    /// Responses drawn a prompt, of which the best by the reward model is judged [default: 5; without a reward model 1].
+    #[arg(long = "best_of", alias = "best-of", value_name = "N")]
+    best_of: Option<usize>,
+    /// Divides the logits when responses are drawn; 0 takes the most probable token always.
+    #[arg(long, value_name = "T", default_value_t = 0.9)]
+    temperature: f32,
+    /// Tokens of a response at most.
+    #[arg(long = "max_tokens", alias = "max-tokens", value_name = "N", default_value_t = 512)]
+    max_tokens: usize,
+    /// Which BLEU: `sacrebleu`, or `nltk-char`, the number of the paper's script.
+    #[arg(long, value_name = "NAME", default_value_t = Bleu::Sacrebleu)]
+    bleu: Bleu,
+    /// Factor on implicit rewards in margins; the paper's margins have none.
+    #[arg(long, value_name = "BETA", default_value_t = 1.0)]
+    beta: f64,
+    /// Keys the draws and the intervals' samples.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Share of the bootstrap intervals.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    confidence: f64,
+    /// Rows with a longer sequence, in tokens, are dropped and counted [default: none is too long].
+    #[arg(long = "max_length", alias = "max-length", value_name = "N")]
+    max_length: Option<usize>,
+    /// Rows whose responses are drawn together.
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 8)]
+    batch_size: usize,
+    /// Tokens of a pass that computes log-probs or rewards at most, or one row.
+    #[arg(long = "max_num_batched_tokens", alias = "max-num-batched-tokens", value_name = "N", default_value_t = 8192)]
+    max_num_batched_tokens: usize,
+    /// Folder of `table.md`, `results.json`, `report.html` and the rows; a killed command that is called again goes on.
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Throw away rows of another run that are in the folder.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// Evaluates, and prints the tables.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let adapters = arguments.adapter.iter().map(|text| named("adapter", text, Method::Adapter));
+    let merged = arguments.merged.iter().map(|text| named("merged", text, Method::Model));
+    let best_of = if arguments.reward_model.is_some() { BEST_OF } else { 1 };
+    let options = EvaluateOptions {
+        model: arguments.model.clone(),
+        methods: adapters.chain(merged).collect::<Result<_>>()?,
+        data: arguments.data.iter().map(|text| named("data", text, |path| path)).collect::<Result<_>>()?,
+        reward_model: arguments.reward_model.clone(),
+        score: arguments.score,
+        sampling: SamplingOptions {
+            best_of: arguments.best_of.unwrap_or(best_of),
+            temperature: arguments.temperature,
+            max_tokens: arguments.max_tokens,
+            seed: arguments.seed,
+        },
+        bleu: arguments.bleu,
+        beta: arguments.beta,
+        confidence: arguments.confidence,
+        max_length: arguments.max_length,
+        batch_size: arguments.batch_size,
+        max_num_batched_tokens: arguments.max_num_batched_tokens,
+        output: arguments.output.clone(),
+        overwrite: arguments.overwrite,
+    };
+    let bar = progress::bar("evaluate");
+    let evaluation = evaluate(&Cpu, &options, |done, total, what| {
+        progress::show(&bar, done, total);
+        bar.set_message(what.to_string());
+    })?;
+    bar.finish();
+    anstream::print!("{}", evaluation.to_terminal());
+    anstream::println!("written: {}", options.output.display());
+    Ok(())
+}
+
+/// `NAME=PATH`.
+fn named<T>(option: &str, text: &str, of: impl FnOnce(PathBuf) -> T) -> Result<(String, T)> {
+    match text.split_once('=') {
+        Some((name, path)) if !path.is_empty() => Ok((name.to_string(), of(path.into()))),
+        _ => {
+            let message = format!("`--{option} {text}` is not a name, `=` and a path");
+            Err(Error::new(ErrorKind::Option, message))
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `hps score`: responses → the same rows with rewards.
+
+use crate::progress;
+use clap::Args;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::reward_model::{ArmoScore, Scorer};
+use hps_llama::score::{ScoreOptions, score};
+use hps_llama::{Digest, Result};
+use std::path::PathBuf;
+
+/// What `hps score` is called with.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A reward model's folder: `LlamaForSequenceClassification`, or ArmoRM's `LlamaForRewardModelWithGating`.
+    #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
+    model: PathBuf,
+    /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Where the rows go with their `rewards`; a killed command that is called again goes on.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Which of ArmoRM's numbers: `gated`, its score, or `mean`, of its objectives, as the paper's evaluation [default: gated].
+    #[arg(long, value_name = "NAME")]
+    score: Option<ArmoScore>,
+    /// Tokens of a pass at most, or one response with its prompt.
+    #[arg(long = "max_num_batched_tokens", alias = "max-num-batched-tokens", value_name = "N", default_value_t = 8192)]
+    max_num_batched_tokens: usize,
+    /// Replace the output if it is there.
+    #[arg(long)]
+    overwrite: bool,
+    /// Replace rewards that rows have.
+    #[arg(long = "overwrite_rewards", alias = "overwrite-rewards")]
+    overwrite_rewards: bool,
+}
+
+/// Rates all rows, and says how many.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let scorer = Scorer::from_folder(Cpu, &arguments.model, arguments.score)?;
+    let options = ScoreOptions {
+        data: arguments.data.clone(),
+        output: arguments.output.clone(),
+        overwrite: arguments.overwrite,
+        overwrite_rewards: arguments.overwrite_rewards,
+        max_num_batched_tokens: arguments.max_num_batched_tokens,
+    };
+    let bar = progress::bar("score");
+    let model = Digest::of_folder(&arguments.model)?;
+    let scored = score(&scorer, model, &options, |done, total| progress::show(&bar, done, total))?;
+    bar.finish();
+    let resumed = match scored.resumed {
+        0 => String::new(),
+        rows => format!(", {rows} of them before"),
+    };
+    anstream::println!("{}: {} rows rated by {}{resumed}", options.output.display(), scored.rows, scorer.label());
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Rows of a prompt and responses, whether or not anyone has rated them.
+
+use super::field::{Read, get, list, prompt, required, response};
+use super::records::Records;
+use super::{Prompt, Response};
+use crate::{Error, ErrorKind, Result};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// A row of `prompt` and `responses`, in the file's order, with all its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnsweredRow {
+    /// Its line in the file, from 0.
+    pub id: u32,
+    /// Where it stands: `rows.jsonl:418`, lines from 1.
+    pub place: String,
+    /// All its fields.
+    pub fields: Map<String, Value>,
+    /// What is responded to.
+    pub prompt: Prompt,
+    /// One response or more.
+    pub responses: Vec<Response>,
+}
+
+impl AnsweredRow {
+    /// Whether it has rewards already.
+    pub fn has_rewards(&self) -> bool {
+        get(&self.fields, "rewards").is_some()
+    }
+}
+
+/// The rows of a file as they are read; after an error it ends.
+pub struct AnsweredRows {
+    path: PathBuf,
+    records: Records,
+    read: bool,
+    ended: bool,
+}
+
+impl AnsweredRows {
+    /// Opens a file of rows, as [`Rows`](super::Rows) does.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        Ok(AnsweredRows { records: Records::open(&path)?, path, read: false, ended: false })
+    }
+
+    fn row(&mut self) -> Result<Option<AnsweredRow>> {
+        let Some(record) = self.records.next_record()? else {
+            return match self.read {
+                true => Ok(None),
+                false => Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display())),
+            };
+        };
+        self.read = true;
+        let (id, place, fields) = (record.number, record.place, record.object);
+        let (prompt, responses) = parts(&fields).map_err(|message| Error::new(ErrorKind::Row, message).at(&place))?;
+        Ok(Some(AnsweredRow { id, place, fields, prompt, responses }))
+    }
+}
+
+fn parts(fields: &Map<String, Value>) -> Read<(Prompt, Vec<Response>)> {
+    let prompt = prompt(required(fields, "prompt")?)?;
+    let responses = list(required(fields, "responses")?, "responses")?;
+    if responses.is_empty() {
+        return Err("`responses` is empty".into());
+    }
+    let responses = responses.iter().enumerate().map(|(index, value)| response(value, &format!("responses[{index}]")));
+    Ok((prompt, responses.collect::<Read<_>>()?))
+}
+
+impl Iterator for AnsweredRows {
+    type Item = Result<AnsweredRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let row = self.row().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+impl std::fmt::Debug for AnsweredRows {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("AnsweredRows").field("path", &self.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! A dataset to evaluate on, in memory: its rows as text and as tokens.
+
+use crate::chat::Chat;
+use crate::data::{self, Dropped, Reason, Response, Row};
+use crate::digest::Digest;
+use crate::train::Example;
+use crate::{Error, ErrorKind, Result};
+use std::path::Path;
+
+/// Rows of ranked responses, under the name that tables give them.
+#[derive(Debug)]
+pub struct EvaluationData {
+    /// Its name.
+    pub name: String,
+    /// The rows as text.
+    pub rows: Vec<Row>,
+    /// The same as tokens.
+    pub examples: Vec<Example>,
+    /// Rows that are left out.
+    pub dropped: Dropped,
+    /// Of its file.
+    pub digest: Digest,
+}
+
+impl EvaluationData {
+    /// Reads a file of preference rows, as training does; sequences of more than `max_length` tokens are dropped and counted.
+    ///
+    /// # Errors
+    /// See [`data::read`] and [`Example::new`]; and a file none of whose rows is left.
+    pub fn read(name: &str, path: &Path, chat: &Chat, max_length: Option<usize>) -> Result<Self> {
+        let data = data::read(path)?;
+        let mut dropped = data.dropped;
+        let (mut rows, mut examples) = (Vec::with_capacity(data.rows.len()), Vec::with_capacity(data.rows.len()));
+        for row in data.rows {
+            let example = Example::new(&row, chat)?;
+            if max_length.is_some_and(|limit| example.longest() > limit) {
+                dropped.add(Reason::TooLong);
+                continue;
+            }
+            rows.push(row);
+            examples.push(example);
+        }
+        if rows.is_empty() {
+            let message = format!("no row is left to evaluate on; {dropped}");
+            return Err(Error::new(ErrorKind::Row, message).at(path.display()));
+        }
+        Ok(EvaluationData { name: name.to_string(), rows, examples, dropped, digest: Digest::of_file(path)? })
+    }
+
+    /// The preferred response of each row as text: what BLEU compares with.
+    pub fn preferred(&self) -> Vec<String> {
+        let text = |row: &Row| match &row.responses()[0] {
+            Response::Text(text) => text.clone(),
+            // The assistant's turn; what follows it answers other things.
+            Response::Messages(turns) => turns.first().map(|turn| turn.content.clone()).unwrap_or_default(),
+        };
+        self.rows.iter().map(text).collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! Policies against their base on datasets: a table's cells, each resumable by itself.
+//!
+//! A cell's rows are `rows/METHOD/DATASET.jsonl` in the output folder. Their first line says of what run they are, so that a
+//! cell that is finished, or was cut, is taken up by a later call with the same options and by no other. Rows are computed in
+//! blocks that do not depend on where a call began; so a resumed cell has the bytes of one that was not.
+
+use super::cell::CellFile;
+use super::metric::{Rows, Statistics};
+use super::options::{BASE, check, shown};
+use super::{
+    Against, Bleu, Bootstrap, EvaluateOptions, EvaluatedRow, EvaluationData, Interval, Method, Metric, Subject,
+};
+use crate::backend::Backend;
+use crate::chat::Chat;
+use crate::digest::Digest;
+use crate::lora::Lora;
+use crate::model::{Llama, Policy};
+use crate::reward_model::Scorer;
+use crate::weights::write_whole;
+use crate::{Error, ErrorKind, Result};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Samples of the bootstrap.
+const RESAMPLES: u32 = 2000;
+
+/// A method on a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// What there is of each metric.
+    pub estimates: Vec<(Metric, Interval)>,
+}
+
+/// All cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The base, then what is compared with it.
+    pub methods: Vec<String>,
+    /// Each dataset's name, and how many rows it has.
+    pub datasets: Vec<(String, usize)>,
+    /// One a method, one a dataset.
+    pub cells: Vec<Vec<Cell>>,
+    pub(super) bleu: Bleu,
+    pub(super) beta: f64,
+    pub(super) confidence: f64,
+    pub(super) reward: Option<String>,
+    pub(super) options: Vec<(String, String)>,
+}
+
+impl Evaluation {
+    /// A number of the table, if it is there.
+    pub fn estimate(&self, method: usize, dataset: usize, metric: Metric) -> Option<Interval> {
+        let estimates = &self.cells.get(method)?.get(dataset)?.estimates;
+        estimates.iter().find(|(other, _)| *other == metric).map(|(_, interval)| *interval)
+    }
+}
+
+/// Evaluates the base and all methods on all datasets, and writes `rows/`, `results.json`, `table.md` and `report.html`.
+///
+/// Samples of one row have the same draws for all methods, and intervals the same resamples.
+///
+/// * `progress` — called with the rows done of all cells, how many there are, and what is evaluated.
+///
+/// # Errors
+/// An option is out of its range, a name is given twice; a model, an adapter or a file does not fit or cannot be read; rows of
+/// another run are in the folder; what [`evaluate_rows`](super::evaluate_rows) says.
+pub fn evaluate<B: Backend>(
+    backend: &B,
+    options: &EvaluateOptions,
+    mut progress: impl FnMut(usize, usize, &str),
+) -> Result<Evaluation> {
+    check(options)?;
+    let chat = Chat::from_folder(&options.model)?;
+    let read = |(name, path): &(String, PathBuf)| EvaluationData::read(name, path, &chat, options.max_length);
+    let datasets = options.data.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let mut policy = Policy { model: Llama::from_folder(backend.clone(), &options.model, false)?, adapter: None };
+    for (_, method) in &options.methods {
+        // A folder that does not fit is told of before hours of sampling.
+        match method {
+            Method::Adapter(folder) => drop(Lora::from_folder(backend, policy.model.config(), folder, 0)?),
+            Method::Model(folder) => fits(&policy, folder)?,
+        }
+    }
+    let scorer = match &options.reward_model {
+        Some(folder) => Some(Scorer::from_folder(backend.clone(), folder, options.score)?),
+        None => None,
+    };
+    let shared = json!({
+        "command": "evaluate",
+        "model_sha256": Digest::of_folder(&options.model)?.to_string(),
+        "reward_model_sha256": options.reward_model.as_ref().map(Digest::of_folder).transpose()?.map(|one| one.to_string()),
+        "reward_model": scorer.as_ref().map(Scorer::label),
+        "best_of": options.sampling.best_of,
+        "temperature": options.sampling.temperature.to_string(),
+        "max_tokens": options.sampling.max_tokens,
+        "seed": options.sampling.seed,
+        "max_length": options.max_length,
+        "batch_size": options.batch_size,
+        "max_num_batched_tokens": options.max_num_batched_tokens,
+    });
+    let total = datasets.iter().map(|data| data.rows.len()).sum::<usize>() * (options.methods.len() + 1);
+    let mut done = 0;
+    let all = std::iter::once((BASE, None)).chain(options.methods.iter().map(|(name, one)| (name.as_str(), Some(one))));
+    let mut cells: Vec<Vec<Vec<EvaluatedRow>>> = Vec::new();
+    for (name, method) in all {
+        let digest = method.map(|method| Digest::of_folder(method.folder())).transpose()?.map(|one| one.to_string());
+        let mut other = None;
+        policy.adapter = None;
+        match method {
+            None => {}
+            Some(Method::Adapter(folder)) => {
+                policy.adapter = Some(Lora::from_folder(backend, policy.model.config(), folder, 0)?);
+            }
+            Some(Method::Model(folder)) => {
+                other = Some(Policy { model: Llama::from_folder(backend.clone(), folder, false)?, adapter: None });
+            }
+        }
+        let against = match &other {
+            Some(_) => Some(Against::Model(&policy)),
+            None => method.map(|_| Against::Base),
+        };
+        let subject =
+            Subject { policy: other.as_ref().unwrap_or(&policy), against, chat: &chat, scorer: scorer.as_ref() };
+        let mut rows = Vec::new();
+        for data in &datasets {
+            let mut fingerprint = shared.clone();
+            fingerprint["method_sha256"] = json!(digest);
+            fingerprint["data_sha256"] = json!(data.digest.to_string());
+            let what = format!("{name} on {}", data.name);
+            let path = options.output.join("rows").join(name).join(format!("{}.jsonl", data.name));
+            let file = CellFile { path: &path, fingerprint: &fingerprint };
+            rows.push(file.complete(&subject, data, options, |rows| progress(done + rows, total, &what))?);
+            done += data.rows.len();
+        }
+        cells.push(rows);
+    }
+    let evaluation = summary(options, &datasets, cells, scorer.as_ref().map(Scorer::label));
+    let fail = |source| Error::new(ErrorKind::Io, "cannot be serialised").because(source);
+    let json = serde_json::to_string_pretty(&evaluation.to_json()).map_err(|source: serde_json::Error| fail(source))?;
+    write_whole(&options.output.join("results.json"), format!("{json}\n").as_bytes())?;
+    write_whole(&options.output.join("table.md"), evaluation.to_markdown().as_bytes())?;
+    evaluation.write_page(&options.output.join("report.html"))?;
+    Ok(evaluation)
+}
+
+/// The table's numbers.
+fn summary(
+    options: &EvaluateOptions,
+    datasets: &[EvaluationData],
+    cells: Vec<Vec<Vec<EvaluatedRow>>>,
+    reward: Option<&str>,
+) -> Evaluation {
+    let EvaluateOptions { bleu, beta, confidence, sampling, .. } = options;
+    let bootstrap = Bootstrap { resamples: RESAMPLES, seed: sampling.seed, confidence: *confidence };
+    let statistics = Statistics { bleu: *bleu, beta: *beta, bootstrap };
+    let preferred: Vec<Vec<String>> = datasets.iter().map(EvaluationData::preferred).collect();
+    let of_method = |rows: Vec<Vec<EvaluatedRow>>| -> Vec<Rows> {
+        rows.into_iter().zip(&preferred).map(|(rows, preferred)| Rows::new(rows, preferred, *bleu)).collect()
+    };
+    let rows: Vec<Vec<Rows>> = cells.into_iter().map(of_method).collect();
+    let cell = |method: usize, dataset: usize| {
+        let base = (method > 0).then(|| &rows[0][dataset]);
+        let estimate = |metric: Metric| Some((metric, rows[method][dataset].estimate(metric, base, &statistics)?));
+        Cell { estimates: Metric::PAPER.into_iter().chain(Metric::MORE).filter_map(estimate).collect() }
+    };
+    let cells = (0..rows.len()).map(|method| (0..datasets.len()).map(|dataset| cell(method, dataset)).collect());
+    let names = options.methods.iter().map(|(name, _)| name.clone());
+    Evaluation {
+        cells: cells.collect(),
+        methods: std::iter::once(BASE.to_string()).chain(names).collect(),
+        datasets: datasets.iter().map(|data| (data.name.clone(), data.rows.len())).collect(),
+        bleu: *bleu,
+        beta: *beta,
+        confidence: *confidence,
+        reward: reward.map(str::to_string),
+        options: shown(options, datasets, reward),
+    }
+}
+
+/// Refuses a model that reads other tokens than the base does, or that cannot be loaded.
+fn fits<B: Backend>(base: &Policy<B>, folder: &Path) -> Result<()> {
+    let (base, backend) = (base.model.config().vocab_size, base.model.backend());
+    let model = Llama::from_folder(backend.clone(), folder, false)?.config().vocab_size;
+    match base == model {
+        true => Ok(()),
+        false => {
+            let message = format!("the model has a vocabulary of {model}, its base one of {base}");
+            Err(Error::new(ErrorKind::Config, message).at(folder.display()))
+        }
+    }
+}

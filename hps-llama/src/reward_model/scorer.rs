@@ -1,0 +1,158 @@
+//! A reward model with its chat template: from prompts and responses as text to their rewards.
+
+use super::{GatedRewardModel, Objectives, RewardModel, expect_ends};
+use crate::backend::Backend;
+use crate::chat::Chat;
+use crate::config::LlamaConfig;
+use crate::data::{Prompt, Response};
+use crate::pack::{self, Group};
+use crate::{Error, ErrorKind, Result};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// Which number of ArmoRM's is the reward.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ArmoScore {
+    /// The gated score, the model's own.
+    #[default]
+    Gated,
+    /// The plain mean of the objectives' ratings, which the paper's evaluation reads.
+    Mean,
+}
+
+impl fmt::Display for ArmoScore {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            ArmoScore::Gated => "gated",
+            ArmoScore::Mean => "mean",
+        })
+    }
+}
+
+impl FromStr for ArmoScore {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "gated" => Ok(ArmoScore::Gated),
+            "mean" => Ok(ArmoScore::Mean),
+            _ => Err(Error::new(ErrorKind::Option, format!("`score` is \"{name}\"; there are `gated` and `mean`"))),
+        }
+    }
+}
+
+/// A reward model of either form, and how it reads text.
+#[derive(Debug)]
+pub struct Scorer<B: Backend> {
+    form: Form<B>,
+    chat: Chat,
+    label: String,
+}
+
+#[derive(Debug)]
+enum Form<B: Backend> {
+    Single(RewardModel<B>),
+    Gated(GatedRewardModel<B>, ArmoScore),
+}
+
+impl<B: Backend> Scorer<B> {
+    /// Reads a folder of `LlamaForSequenceClassification` or `LlamaForRewardModelWithGating` with its tokenizer and template.
+    ///
+    /// * `score` — which of ArmoRM's numbers, unset the gated one; only to be given for that model.
+    ///
+    /// # Errors
+    /// It holds neither, it is malformed, or `score` is given for a model of one score.
+    pub fn from_folder(backend: B, folder: impl AsRef<Path>, score: Option<ArmoScore>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let name = folder.display();
+        let (form, label) = match (LlamaConfig::gating(folder)?, score) {
+            (Some(_), score) => {
+                let score = score.unwrap_or_default();
+                let model = GatedRewardModel::from_folder(backend, folder)?;
+                let label = match score {
+                    ArmoScore::Gated => format!("{name}, gated score"),
+                    ArmoScore::Mean => format!("{name}, mean of {} objectives", model.objectives()),
+                };
+                (Form::Gated(model, score), label)
+            }
+            (None, None) => (Form::Single(RewardModel::from_folder(backend, folder, false)?), name.to_string()),
+            (None, Some(score)) => {
+                LlamaConfig::expect_reward_model(folder)?;
+                let message = format!("`score` is {score}, but the model has one score only");
+                return Err(Error::new(ErrorKind::Option, message).at(name));
+            }
+        };
+        Ok(Scorer { form, chat: Chat::from_folder(folder)?, label })
+    }
+
+    /// Its folder, and which of its numbers is the reward where it has several.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// A prompt and responses as the model reads them: messages by its chat template, text as text (see [`Chat::group`]).
+    ///
+    /// # Errors
+    /// See there; a response that ends with the padding token; a sequence beyond the model's positions.
+    pub fn group(&self, row: u32, prompt: &Prompt, responses: &[Response]) -> Result<Group> {
+        let (prompt, responses) = self.chat.group(prompt, responses)?;
+        let group = Group { row, prompt, responses };
+        let config = match &self.form {
+            Form::Single(model) => model.policy().model.config(),
+            Form::Gated(model, _) => model.config(),
+        };
+        expect_ends(config, &group)?;
+        let length = |response: &Vec<u32>| group.prompt.len() + response.len();
+        let limit = config.max_position_embeddings;
+        if let Some(index) = group.responses.iter().position(|response| length(response) > limit) {
+            let tokens = length(&group.responses[index]);
+            let message =
+                format!("response {index} has {tokens} tokens with its prompt; the reward model has {limit} positions");
+            return Err(Error::new(ErrorKind::Tokens, message));
+        }
+        Ok(group)
+    }
+
+    /// The reward of each group's responses. Passes have `max_tokens` tokens at most, or one response with its prompt; the
+    /// rewards do not depend on it, nor on what else is asked for.
+    ///
+    /// # Errors
+    /// A reward is not finite, a token lies outside the vocabulary, or the device failed.
+    pub fn rewards(&self, groups: &[Group], max_tokens: usize) -> Result<Vec<Vec<f64>>> {
+        let mut pieces = Vec::new();
+        for (index, group) in groups.iter().enumerate() {
+            for range in group.chunks(max_tokens.saturating_sub(group.prompt.len()).max(1)) {
+                let (prompt, responses) = (group.prompt.clone(), group.responses[range].to_vec());
+                pieces.push((index, Group { row: group.row, prompt, responses }));
+            }
+        }
+        let mut rewards: Vec<Vec<f64>> = vec![Vec::new(); groups.len()];
+        for run in pack::runs(&pieces, max_tokens, |(_, piece)| piece.tokens()) {
+            let packed: Vec<Group> = run.iter().map(|(_, piece)| piece.clone()).collect();
+            for ((index, _), numbers) in run.iter().zip(self.pass(&packed)?) {
+                rewards[*index].extend(numbers);
+            }
+        }
+        for (group, rewards) in groups.iter().zip(&rewards) {
+            if let Some(response) = rewards.iter().position(|reward| !reward.is_finite()) {
+                let message = format!("row {}: response {response} has a reward of {}", group.row, rewards[response]);
+                return Err(Error::new(ErrorKind::NonFinite, message));
+            }
+        }
+        Ok(rewards)
+    }
+
+    fn pass(&self, groups: &[Group]) -> Result<Vec<Vec<f64>>> {
+        match &self.form {
+            Form::Single(model) => model.rewards(groups),
+            Form::Gated(model, score) => {
+                let number = |one: &Objectives| match score {
+                    ArmoScore::Gated => one.score,
+                    ArmoScore::Mean => one.mean(),
+                };
+                Ok(model.rate(groups)?.iter().map(|responses| responses.iter().map(number).collect()).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A file of prompts and responses, rated by a reward model: each row gets `rewards`, one a response in their order, and
+//! `reward_model`, which says what rated it. Its other fields stay.
+
+use crate::backend::Backend;
+use crate::data::{AnsweredRow, AnsweredRows};
+use crate::digest::Digest;
+use crate::pack::Group;
+use crate::resumable::Resumable;
+use crate::reward_model::Scorer;
+use crate::{Error, ErrorKind, Result};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// What is rated, and where the rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreOptions {
+    /// Rows of `prompt` and `responses`.
+    pub data: PathBuf,
+    /// The same rows with `rewards`; there when all are.
+    pub output: PathBuf,
+    /// Whether an output that is there is replaced.
+    pub overwrite: bool,
+    /// Whether rewards that rows have are replaced.
+    pub overwrite_rewards: bool,
+    /// Tokens of a pass at most, or one response with its prompt; no number depends on it.
+    pub max_num_batched_tokens: usize,
+}
+
+/// How many rows were rated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoredRows {
+    /// All.
+    pub rows: usize,
+    /// Those of them that a killed command had left.
+    pub resumed: usize,
+}
+
+/// Rates all rows; killed, it goes on where it was when it is called again with the same options.
+///
+/// * model — the digest of the reward model's folder.
+/// * progress — called with the rows done, and the rows there are.
+///
+/// # Errors
+/// A row is malformed or has rewards that are not to be replaced (all rows are looked at first); the output is there, or
+/// lines of another run are; a response does not fit the model; a reward is not finite; a file cannot be written.
+pub fn score<B: Backend>(
+    scorer: &Scorer<B>,
+    model: Digest,
+    options: &ScoreOptions,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<ScoredRows> {
+    let total = count(options)?;
+    let fingerprint = json!({
+        "command": "score",
+        "reward_model": scorer.label(),
+        "model_sha256": model.to_string(),
+        "data_sha256": Digest::of_file(&options.data)?.to_string(),
+    });
+    let mut output = match options.overwrite {
+        true => Resumable::overwriting(&options.output, &fingerprint)?,
+        false => Resumable::open(&options.output, &fingerprint)?,
+    };
+    progress(output.done(), total);
+    let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);
+    for row in AnsweredRows::open(&options.data)?.skip(output.done()) {
+        let row = row?;
+        let group = scorer.group(row.id, &row.prompt, &row.responses).map_err(|error| error.at(&row.place))?;
+        if tokens + group.tokens() > options.max_num_batched_tokens {
+            write(scorer, &mut output, std::mem::take(&mut rows), &groups, options)?;
+            groups.clear();
+            tokens = 0;
+            progress(output.done(), total);
+        }
+        tokens += group.tokens();
+        rows.push(row);
+        groups.push(group);
+    }
+    write(scorer, &mut output, rows, &groups, options)?;
+    progress(output.done(), total);
+    let resumed = output.resumed();
+    output.finish()?;
+    Ok(ScoredRows { rows: total, resumed })
+}
+
+/// How many rows there are, each of them sound.
+fn count(options: &ScoreOptions) -> Result<usize> {
+    let mut count = 0;
+    for row in AnsweredRows::open(&options.data)? {
+        let row = row?;
+        if row.has_rewards() && !options.overwrite_rewards {
+            let message = "has `rewards` already; `--overwrite_rewards` replaces them";
+            return Err(Error::new(ErrorKind::Row, message).at(&row.place));
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn write<B: Backend>(
+    scorer: &Scorer<B>,
+    output: &mut Resumable,
+    rows: Vec<AnsweredRow>,
+    groups: &[Group],
+    options: &ScoreOptions,
+) -> Result<()> {
+    let rewards = scorer.rewards(groups, options.max_num_batched_tokens)?;
+    for (AnsweredRow { mut fields, .. }, rewards) in rows.into_iter().zip(rewards) {
+        fields.insert("rewards".into(), json!(rewards));
+        fields.insert("reward_model".into(), scorer.label().into());
+        output.push(&Value::Object(fields))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `LlamaForSequenceClassification` over text: transformers' scores of rendered conversations.
+
+use crate::{SCORE, SHARED, answers, asked, data};
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::data::{Message, Prompt, Response};
+use hps_llama::reward_model::{ArmoScore, Scorer};
+use serde_json::Value;
+
+fn scorer() -> Scorer<Cpu> {
+    Scorer::from_folder(Cpu, data("models/tiny-reward"), None).expect("the reference model loads")
+}
+
+#[test]
+fn scores_of_conversations_are_those_of_transformers() {
+    let text = std::fs::read_to_string(data("hf.json")).expect("a file");
+    let reference: Value = serde_json::from_str(&text).expect("JSON");
+    let cases = reference["models"]["tiny-reward"]["cases"].as_array().expect("cases");
+    let scorer = scorer();
+    let mut groups = Vec::new();
+    for case in cases {
+        let mut turns: Vec<Message> = serde_json::from_value(case["messages"].clone()).expect("messages");
+        let answer = turns.pop().expect("an answer");
+        let group = scorer.group(0, &Prompt::Messages(turns), &[Response::Messages(vec![answer])]).expect("tokens");
+        let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).expect("ids");
+        assert_eq!([&group.prompt[..], &group.responses[0]].concat(), ids);
+        groups.push(group);
+    }
+    let rewards = scorer.rewards(&groups, 200).expect("rewards");
+    let expected: Vec<f64> = cases.iter().map(|case| case["score"].as_f64().expect("a score")).collect();
+    for (ours, theirs) in rewards.iter().map(|rewards| rewards[0]).zip(&expected) {
+        assert!((ours - theirs).abs() < SCORE, "{ours} {theirs}");
+    }
+    assert!(expected.iter().any(|score| (score - expected[0]).abs() > 100.0 * SCORE));
+}
+
+#[test]
+fn a_list_is_cut_into_passes_without_a_change() {
+    let scorer = scorer();
+    let texts: Vec<String> = (0..30).map(|index| format!("the onion {}", "garden ".repeat(index % 7))).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let group = scorer.group(0, &asked("water?"), &answers(&texts)).expect("tokens");
+    let whole = scorer.rewards(std::slice::from_ref(&group), 8192).expect("rewards");
+    for max_tokens in [1, 50, 100] {
+        let cut = scorer.rewards(std::slice::from_ref(&group), max_tokens).expect("rewards");
+        for (cut, whole) in cut[0].iter().zip(&whole[0]) {
+            assert!((cut - whole).abs() < SHARED, "{max_tokens} tokens a pass: {cut} {whole}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let folder = data("models/tiny-reward");
+    let message = Scorer::from_folder(Cpu, &folder, Some(ArmoScore::Mean)).expect_err("one score").to_string();
+    assert_eq!(message, format!("{}: `score` is mean, but the model has one score only", folder.display()));
+    let folder = data("models/tiny");
+    let message = Scorer::from_folder(Cpu, &folder, None).expect_err("a language model").to_string();
+    assert!(message.contains("`architectures` is [\"LlamaForCausalLM\"]"), "{message}");
+    assert_eq!(
+        "average".parse::<ArmoScore>().expect_err("neither").to_string(),
+        "`score` is \"average\"; there are `gated` and `mean`"
+    );
+
+    let long = "onion ".repeat(3000);
+    let message = scorer().group(0, &asked("water?"), &answers(&["no", &long])).expect_err("too long").to_string();
+    assert!(
+        message.starts_with("response 1 has ") && message.ends_with("the reward model has 2048 positions"),
+        "{message}"
+    );
+}
