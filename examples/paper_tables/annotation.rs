@@ -49,6 +49,7 @@ impl Annotator {
             let model = RewardModel::fresh(Llama::from_folder(Cpu, base, true)?, 0)?;
             let mut trainer = Trainer::new(model.into_policy(), examples, config)?;
             while trainer.step()?.is_some() {}
+            std::fs::create_dir_all(folder)?;
             RewardModel::from_policy(trainer.into_policy())?.save(folder, Precision::F32)?;
         }
         Ok(Annotator { model: RewardModel::from_folder(Cpu, folder, false)? })
