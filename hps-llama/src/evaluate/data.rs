@@ -47,7 +47,8 @@ impl EvaluationData {
         Ok(EvaluationData { name: name.to_string(), rows, examples, dropped, digest: Digest::of_file(path)? })
     }
 
-    /// The preferred response of each row as text: what BLEU compares with.
+    /// The preferred response of each row as text: what BLEU compares with. (The paper's script compares with the one of the
+    /// row's responses that its own reward model rates best.)
     pub fn preferred(&self) -> Vec<String> {
         let text = |row: &Row| match &row.responses()[0] {
             Response::Text(text) => text.clone(),

@@ -1,4 +1,6 @@
 //! Responses drawn from a policy, and the best of them by a reward model.
+//!
+//! As in the paper's script, BLEU is then of that best one too. (Its text takes the highest number of each metric.)
 
 use crate::backend::Backend;
 use crate::chat::Chat;

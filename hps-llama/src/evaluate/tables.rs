@@ -1,6 +1,7 @@
 //! An evaluation as tables: for a terminal, in Markdown, and as JSON.
 
 use super::{Bleu, Evaluation, Interval, Metric};
+use crate::page::decimal;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -128,22 +129,13 @@ impl Evaluation {
             beta => format!("margins are of β (ln π − ln π_ref), β = {beta}"),
         };
         let reward = self.reward.as_ref().map_or(String::new(), |label| format!("; rewards by {label}"));
-        format!(
-            "[…]: {share} % bootstrap intervals over rows; {bleu}; {margins}; KL in nats a preferred response{reward}"
-        )
+        let kl = "KL and log ratio in nats a preferred response; Δ is the change from the base over the same rows";
+        format!("[…]: {share} % bootstrap intervals over rows; {bleu}; {margins}; {kl}{reward}")
     }
 }
 
 /// A number and its interval.
 fn shown(interval: &Interval, decimals: usize) -> String {
-    // No "-0.000".
-    let number = |value: f64| {
-        let text = format!("{value:.decimals$}");
-        if text.trim_start_matches('-').chars().all(|letter| matches!(letter, '0' | '.')) {
-            text.trim_start_matches('-').to_string()
-        } else {
-            text
-        }
-    };
-    format!("{} [{}, {}]", number(interval.mean), number(interval.low), number(interval.high))
+    let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|number| decimal(number, decimals));
+    format!("{mean} [{low}, {high}]")
 }

@@ -3,6 +3,7 @@
 //! Colours are those of Okabe and Ito, which people of every colour vision tell apart; text is set in a typeface that is
 //! compiled in, so no font need be installed.
 
+use super::decimal;
 use crate::{Error, ErrorKind, Result};
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -65,7 +66,7 @@ fn said(error: &dyn std::fmt::Display) -> String {
 /// An axis' number, with as many decimals as tell its ten numbers apart.
 fn number(value: f64, height: f64) -> String {
     let decimals = (1.0 - height.log10()).ceil().max(0.0) as usize;
-    if height < 1e-2 { format!("{value:.1e}") } else { format!("{value:.decimals$}") }
+    if height < 1e-2 { format!("{value:.1e}") } else { decimal(value, decimals) }
 }
 
 /// From the smallest to the largest, and a little beyond.

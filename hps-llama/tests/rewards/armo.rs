@@ -2,10 +2,12 @@
 
 use crate::gated_folder::{Folder, OBJECTIVES};
 use crate::{SCORE, SHARED, answers, asked, llama_f64};
+use hps_llama::Digest;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::data::{Message, Prompt, Response};
 use hps_llama::pack::Group;
 use hps_llama::reward_model::{ArmoScore, GatedRewardModel, Scorer};
+use hps_llama::score::ScoreOptions;
 
 /// `<|eot_id|><|start_header_id|>`, with which the header begins.
 const HEADER: [u32; 2] = [1022, 1020];
@@ -102,6 +104,38 @@ fn the_gate_reads_the_last_header() {
         let expected = llama_f64::armo(&folder.numbers, &tokens, at).2;
         assert!((reward - expected).abs() < SCORE, "{reward} {expected}");
     }
+}
+
+/// `hps score`'s file by either number, and which it is.
+#[test]
+fn a_file_is_rated_by_either_number() {
+    let (folder, files) = (Folder::new(), tempfile::tempdir().expect("a folder"));
+    let data = files.path().join("rows.jsonl");
+    let row = r#"{"prompt": [{"role": "user", "content": "water"}], "responses": ["kettle and kettle", "a ladder"]}"#;
+    std::fs::write(&data, row).expect("a file");
+    let mut found = Vec::new();
+    for score in [ArmoScore::Gated, ArmoScore::Mean] {
+        let scorer = scorer(&folder, score);
+        let output = files.path().join(format!("{score}.jsonl"));
+        let options = ScoreOptions {
+            data: data.clone(),
+            output: output.clone(),
+            overwrite: false,
+            overwrite_rewards: false,
+            max_num_batched_tokens: 8192,
+        };
+        let model = Digest::of_folder(folder.path()).expect("a digest");
+        let mut seen = Vec::new();
+        hps_llama::score::score(&scorer, model, &options, |done, total| seen.push((done, total))).expect("rated");
+        assert_eq!(seen, [(0, 1), (1, 1)]);
+        let text = std::fs::read_to_string(&output).expect("the output");
+        let row: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(row["reward_model"], scorer.label());
+        let rewards: Vec<f64> = serde_json::from_value(row["rewards"].clone()).expect("rewards");
+        assert_eq!(rewards, scorer.rewards(&groups(&scorer)[1..], 8192).expect("rewards")[0]);
+        found.push(rewards);
+    }
+    assert_ne!(found[0], found[1]);
 }
 
 #[test]

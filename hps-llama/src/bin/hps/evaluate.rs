@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         progress::show(&bar, done, total);
         bar.set_message(what.to_string());
     })?;
-    bar.finish();
+    bar.finish_and_clear();
     anstream::print!("{}", evaluation.to_terminal());
     anstream::println!("written: {}", options.output.display());
     Ok(())

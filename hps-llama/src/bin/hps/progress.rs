@@ -4,11 +4,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar named `label`.
 pub fn bar(label: &str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} [{elapsed}<{eta}]");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_prefix(label.to_string());
-    bar
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    // Nothing is drawn before it is known how much there is.
+    ProgressBar::new(0).with_style(style).with_prefix(label.to_string())
 }
 
 /// Sets the bar to `done` of `total`; its estimate counts from the first call, since what was done before took no time.

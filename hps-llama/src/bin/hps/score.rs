@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let bar = progress::bar("score");
     let model = Digest::of_folder(&arguments.model)?;
     let scored = score(&scorer, model, &options, |done, total| progress::show(&bar, done, total))?;
-    bar.finish();
+    bar.finish_and_clear();
     let resumed = match scored.resumed {
         0 => String::new(),
         rows => format!(", {rows} of them before"),
