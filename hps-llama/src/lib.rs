@@ -12,6 +12,7 @@
 //! | [`train`] | rows | a trained [`lora`] adapter, a trained model, or a [`reward_model`] |
 //! | [`generate`], [`evaluate`] | a policy | samples, margins against its base |
 //! | [`merge`] | a base and its adapter | a model of its own |
+//! | [`resumable`] | JSON lines | a file that survives being killed |
 //! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
 
 mod adapter;
@@ -29,6 +30,7 @@ pub mod merge;
 pub mod model;
 pub mod pack;
 pub mod parameter;
+pub mod resumable;
 pub mod reward_model;
 pub mod tokens;
 pub mod train;
