@@ -21,12 +21,14 @@ use crate::{Error, ErrorKind, Result};
 mod dropped;
 mod field;
 mod lines;
+mod prompts;
 mod row;
 mod rows;
 mod shape;
 mod transcript;
 
 pub use dropped::{Dropped, Reason};
+pub use prompts::{PromptRow, Prompts};
 pub use row::{Message, Prompt, Response, Row};
 pub use rows::Rows;
 

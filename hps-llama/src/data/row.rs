@@ -35,7 +35,8 @@ impl Message {
 }
 
 /// What is to be responded to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Prompt {
     /// A text that the response goes on with.
     Text(String),
@@ -102,11 +103,7 @@ impl Row {
         if let Some((index, reward)) = rewards.iter().enumerate().find(|(_, reward)| !reward.is_finite()) {
             return Err(refused(format!("`rewards[{index}]` is {reward}; a reward has to be finite")));
         }
-        let empty_prompt = match &prompt {
-            Prompt::Text(text) => text.is_empty(),
-            Prompt::Messages(messages) => messages.is_empty(),
-        };
-        if empty_prompt {
+        if prompt.is_empty() {
             return Err(refused("`prompt` is empty".into()));
         }
         let mut ranked = Vec::with_capacity(responses.len());
@@ -153,6 +150,16 @@ impl Row {
     /// The responses' rewards, best first.
     pub fn rewards(&self) -> &[f64] {
         &self.rewards
+    }
+}
+
+impl Prompt {
+    /// Whether there is nothing to respond to.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Prompt::Text(text) => text.is_empty(),
+            Prompt::Messages(messages) => messages.is_empty(),
+        }
     }
 }
 

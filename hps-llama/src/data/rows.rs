@@ -70,7 +70,7 @@ impl std::fmt::Debug for Rows {
 }
 
 /// The line's JSON, or what is wrong with it and at which column.
-fn parse(text: &str) -> Result<Value, String> {
+pub(super) fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| {
         let column = error.column();
         // Python's json writes these three; they are not JSON.

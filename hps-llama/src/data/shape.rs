@@ -52,6 +52,15 @@ impl Shape {
         }
     }
 
+    /// The row's prompt alone.
+    pub(super) fn prompt(self, row: &Map<String, Value>) -> Read<Result<Prompt, Reason>> {
+        match self {
+            Shape::Lists | Shape::Pairs => prompt(required(row, "prompt")?).map(Ok),
+            Shape::Conversations => Ok(conversations(row)?.map(|(prompt, ..)| prompt)),
+            Shape::Transcripts => Ok(transcripts(row)?.map(|(prompt, ..)| prompt)),
+        }
+    }
+
     /// Reads a row: `id` is its line from 0, `place` its file and line from 1.
     pub(super) fn read(self, row: &Map<String, Value>, id: u32, place: &str) -> Result<Result<Row, Reason>> {
         let parts = match self {
