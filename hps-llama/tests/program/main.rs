@@ -2,6 +2,8 @@
 
 mod bench;
 mod dry_run;
+mod endpoint;
+mod generate;
 mod log_probs;
 mod merge;
 mod output;
@@ -9,6 +11,7 @@ mod overnight;
 mod program;
 mod refusals;
 mod run;
+mod server;
 mod tasks;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]

@@ -2,6 +2,7 @@
 
 mod bench;
 mod flags;
+mod generate;
 mod log_probs;
 mod merge;
 mod output;
@@ -28,6 +29,8 @@ enum Command {
     Train(train::Arguments),
     /// Print the log-probs of every response's tokens, a JSON line a row.
     LogProbs(log_probs::Arguments),
+    /// Draw responses to prompts, from a model or from a server.
+    Generate(generate::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
     /// Measure a training step on this machine, beside its matrix product.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::LogProbs(arguments) => log_probs::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
