@@ -2,6 +2,7 @@
 //!
 //! The number of threads is fixed when a process starts, so the test starts itself again as children.
 
+use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
@@ -10,6 +11,7 @@ use hps_llama::pack::Group;
 use hps_llama::parameter::Projection;
 use hps_llama::train::{Example, TrainConfig, Trainer};
 use std::fmt::Write;
+use std::ops::Range;
 use std::process::Command;
 
 const CHILD: &str = "HPS_DETERMINISM_CHILD";
@@ -103,4 +105,27 @@ fn bits_do_not_depend_on_threads_or_runs() {
     assert_eq!(one, child("2"), "one thread against two");
     assert_eq!(one, child("3"), "one thread against three");
     assert_eq!(one, child("1"), "run against run");
+}
+
+/// A row of `x Wᵀ` is the same bits in any product it is in: pieces of any length, one row or many.
+#[test]
+fn a_row_of_a_product_does_not_depend_on_the_others() {
+    let random = |count: usize, word: u32| -> Vec<f32> {
+        let philox = hps_core::Philox::new(5);
+        (0..count).map(|index| philox.block([index as u32, word, 0, 0])[0] as f32 / 2f32.powi(32) - 0.5).collect()
+    };
+    // Adapters of few ranks, odd widths that leave short pieces, a head.
+    for (inputs, outputs) in [(512, 1), (176, 2), (512, 8), (8, 512), (64, 33), (1408, 512), (512, 1409), (512, 8193)] {
+        let weight = Cpu.upload(&random(inputs * outputs, 1), inputs).expect("uploaded");
+        let numbers = random(inputs * 700, 2);
+        let product = |rows: Range<usize>| {
+            let x = Cpu.upload(&numbers[rows.start * inputs..rows.end * inputs], inputs).expect("uploaded");
+            Cpu.download(&Cpu.linear(&x, &weight).expect("a product")).expect("numbers")
+        };
+        let whole = product(0..700);
+        for rows in [0..1, 0..2, 3..6, 0..13, 1..32, 5..105, 0..129, 64..321, 0..641] {
+            let expected = &whole[rows.start * outputs..rows.end * outputs];
+            assert!(product(rows.clone()) == expected, "rows {rows:?} of [700, {inputs}] by [{outputs}, {inputs}]");
+        }
+    }
 }

@@ -7,8 +7,9 @@ mod support;
 
 use hps_core::Philox;
 use hps_llama::ErrorKind;
-use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Truncation};
+use hps_llama::generate::FinishReason::{Length, Stop};
 use hps_llama::generate::{Sample, SamplingParams};
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::Policy;
@@ -39,11 +40,11 @@ fn prompts() -> Vec<(u32, Vec<u32>)> {
 
 /// Greedy, without end tokens.
 fn greedy(max_tokens: usize) -> SamplingParams {
-    SamplingParams { temperature: 0.0, max_tokens, n: 1, seed: 0, stop_token_ids: Vec::new() }
+    SamplingParams { temperature: 0.0, max_tokens, ..SamplingParams::default() }
 }
 
 fn sampled(seed: u64) -> SamplingParams {
-    SamplingParams { temperature: 1.0, max_tokens: 12, n: 3, seed, stop_token_ids: Vec::new() }
+    SamplingParams { max_tokens: 12, n: 3, seed, ..SamplingParams::default() }
 }
 
 fn generate(policy: &Policy<Cpu>, prompts: &[(u32, Vec<u32>)], params: &SamplingParams) -> Vec<Vec<Sample>> {
@@ -78,8 +79,10 @@ fn greedy_takes_the_most_probable_token() {
     for adapted in [true, false] {
         let samples = policy.generate(&prompts(), &greedy(16), adapted).expect("samples");
         for ((id, prompt), samples) in prompts().iter().zip(samples) {
-            let tokens = most_probable(&policy, prompt, 16, adapted);
-            assert_eq!(samples, [Sample { tokens, finished: false }], "prompt {id}, adapter {adapted}");
+            let expected = most_probable(&policy, prompt, 16, adapted);
+            assert_eq!(samples.len(), 1);
+            let Sample { tokens, finish_reason, .. } = &samples[0];
+            assert_eq!((tokens, *finish_reason), (&expected, Length), "prompt {id}, adapter {adapted}");
         }
     }
 }
@@ -135,20 +138,26 @@ fn stop_tokens_end_a_sequence_and_no_other() {
     for (free, stopped) in free.iter().zip(&stopped) {
         let end = free[0].tokens.iter().position(|token| *token == stop);
         let tokens = free[0].tokens[..end.unwrap_or(16)].to_vec();
-        assert_eq!(stopped[0], Sample { tokens, finished: end.is_some() });
+        let log_probs = free[0].log_probs[..end.map_or(16, |end| end + 1)].to_vec();
+        let finish_reason = if end.is_some() { Stop } else { Length };
+        assert_eq!(stopped[0], Sample { tokens, log_probs, finish_reason });
     }
-    assert!(stopped[0][0].finished && stopped.iter().any(|samples| !samples[0].finished), "{stopped:?}");
+    assert!(stopped[0][0].stopped() && stopped.iter().any(|samples| !samples[0].stopped()), "{stopped:?}");
 }
 
 #[test]
 fn max_tokens_counts_the_end_token() {
     let (policy, prompts) = (policy(), prompts());
-    let free = generate(&policy, &prompts[..1], &greedy(16))[0][0].tokens.clone();
+    let Sample { tokens: free, log_probs, .. } = generate(&policy, &prompts[..1], &greedy(16))[0][0].clone();
     let stop_token_ids = vec![free[4]];
     let end = free.iter().position(|token| *token == free[4]).expect("it is there");
     for max_tokens in [1, end, end + 1, end + 2] {
         let params = SamplingParams { stop_token_ids: stop_token_ids.clone(), ..greedy(max_tokens) };
-        let expected = Sample { tokens: free[..end.min(max_tokens)].to_vec(), finished: max_tokens > end };
+        let expected = Sample {
+            tokens: free[..end.min(max_tokens)].to_vec(),
+            log_probs: log_probs[..(end + 1).min(max_tokens)].to_vec(),
+            finish_reason: if max_tokens > end { Stop } else { Length },
+        };
         assert_eq!(generate(&policy, &prompts[..1], &params)[0], [expected], "{max_tokens} tokens");
     }
 }
@@ -158,7 +167,7 @@ fn nothing_asked_for_is_nothing_given() {
     let policy = policy();
     assert_eq!(generate(&policy, &[], &sampled(0)), Vec::<Vec<Sample>>::new());
     assert_eq!(generate(&policy, &prompts(), &SamplingParams { n: 0, ..sampled(0) }), vec![Vec::new(); 4]);
-    let empty = Sample { tokens: Vec::new(), finished: false };
+    let empty = Sample { tokens: Vec::new(), log_probs: Vec::new(), finish_reason: Length };
     let none = SamplingParams { max_tokens: 0, ..sampled(0) };
     assert_eq!(generate(&policy, &prompts(), &none), vec![vec![empty; 3]; 4]);
 }
@@ -176,13 +185,21 @@ fn prompts_that_cannot_be_read_are_refused() {
 }
 
 #[test]
-fn temperatures_that_are_none_are_refused() {
-    for temperature in [f32::NAN, -1.0, f32::INFINITY] {
-        let given = policy().generate(&prompts(), &SamplingParams { temperature, ..sampled(0) }, true);
-        let error = given.err().unwrap_or_else(|| panic!("a temperature of {temperature} is taken"));
+fn options_outside_their_range_are_refused() {
+    let policy = policy();
+    let refused = |params: SamplingParams, name: &str| {
+        let given = policy.generate(&prompts(), &params, true);
+        let error = given.err().unwrap_or_else(|| panic!("{params:?} is taken"));
         assert_eq!(error.kind(), ErrorKind::Option, "{error}");
-        assert!(error.to_string().contains("`temperature`"), "{error}");
+        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+    };
+    for temperature in [f32::NAN, -1.0, f32::INFINITY] {
+        refused(SamplingParams { temperature, ..sampled(0) }, "temperature");
     }
+    for top_p in [f32::NAN, 0.0, -0.1, 1.001] {
+        refused(SamplingParams { top_p, ..sampled(0) }, "top_p");
+    }
+    refused(SamplingParams { max_num_seqs: 0, ..sampled(0) }, "max_num_seqs");
 }
 
 #[test]
@@ -232,11 +249,7 @@ fn first_tokens_follow_the_distribution() {
     let policy = policy();
     for prompt in [&prompts()[0], &prompts()[1]] {
         let log_probs = next(&policy, &prompt.1, true);
-        let probabilities = |temperature: f64| -> Vec<f64> {
-            let weights: Vec<f64> = log_probs.iter().map(|log_prob| (log_prob / temperature).exp()).collect();
-            let total: f64 = weights.iter().sum();
-            weights.iter().map(|weight| weight / total).collect()
-        };
+        let probabilities = |temperature: f64| kept(&log_probs, temperature, 0, 1.0);
         for temperature in [0.7f32, 1.0] {
             let params = SamplingParams { temperature, max_tokens: 1, n: SAMPLES, ..sampled(6) };
             let mut counts = vec![0; VOCABULARY as usize];
@@ -252,6 +265,100 @@ fn first_tokens_follow_the_distribution() {
                 assert!(fit > 1.0, "samples at {temperature} pass for some at {other}: χ² at {fit} of its limit");
             }
         }
+    }
+}
+
+/// Probabilities at a temperature of the first `top_k` tokens, and of these of the fewest that have `top_p` together.
+fn kept(log_probs: &[f64], temperature: f64, top_k: usize, top_p: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..log_probs.len()).collect();
+    order.sort_by(|one, other| log_probs[*other].total_cmp(&log_probs[*one]).then(one.cmp(other)));
+    order.truncate(if top_k == 0 { log_probs.len() } else { top_k });
+    let weight = |token: &usize| (log_probs[*token] / temperature).exp();
+    let total: f64 = order.iter().map(weight).sum();
+    let mut sum = 0.0;
+    let enough = order.iter().position(|token| {
+        sum += weight(token) / total;
+        sum >= top_p
+    });
+    order.truncate(enough.map_or(order.len(), |last| last + 1));
+    let total: f64 = order.iter().map(weight).sum();
+    let mut probabilities = vec![0.0; log_probs.len()];
+    order.iter().for_each(|token| probabilities[*token] = weight(token) / total);
+    probabilities
+}
+
+/// Nothing outside of what is kept is drawn, and inside it the proportions stay.
+#[test]
+fn first_tokens_follow_the_truncated_distribution() {
+    let (policy, prompt) = (policy(), prompts()[0].clone());
+    let log_probs = next(&policy, &prompt.1, true);
+    for (temperature, top_k, top_p) in
+        [(1.0f32, 5, 1.0f32), (0.7, 0, 0.8), (1.0, 0, 0.5), (1.3, 20, 0.6), (1.0, 1, 0.9)]
+    {
+        let params = SamplingParams { temperature, top_k, top_p, max_tokens: 1, n: SAMPLES, ..sampled(9) };
+        let samples = generate(&policy, std::slice::from_ref(&prompt), &params).concat();
+        let mut counts = vec![0; VOCABULARY as usize];
+        samples.iter().for_each(|sample| counts[sample.tokens[0] as usize] += 1);
+        let expected = kept(&log_probs, f64::from(temperature), top_k as usize, f64::from(top_p));
+        let size = expected.iter().filter(|p| **p > 0.0).count();
+        assert!(size < VOCABULARY as usize / 2, "{size} tokens are kept");
+        let outside = (0..counts.len()).find(|token| counts[*token] > 0 && expected[*token] == 0.0);
+        assert_eq!(outside, None, "temperature {temperature}, top_k {top_k}, top_p {top_p}: outside of {size} tokens");
+        if size == 1 {
+            assert_eq!(counts.iter().max(), Some(&SAMPLES));
+            continue;
+        }
+        let fit = misfit(&counts, &expected);
+        println!("temperature {temperature}, top_k {top_k}, top_p {top_p}: {size} tokens, χ² at {fit:.2} of its limit");
+        assert!(fit < 1.0, "temperature {temperature}, top_k {top_k}, top_p {top_p}: χ² at {fit} of its limit");
+        let fit = misfit(&counts, &kept(&log_probs, f64::from(temperature), 0, 1.0));
+        assert!(fit > 1.0, "samples of {size} tokens pass for some of all: χ² at {fit} of its limit");
+        // What is stored is the log-prob before the temperature and the cut.
+        for sample in &samples {
+            let difference = f64::from(sample.log_probs[0]) - log_probs[sample.tokens[0] as usize];
+            assert!(difference.abs() < LEAD, "a log-prob is {difference} off");
+        }
+    }
+}
+
+/// Log-probs stored while drawing are those of a forward pass over prompt and response.
+#[test]
+fn stored_log_probs_are_those_of_a_forward_pass() {
+    let policy = policy();
+    let params = SamplingParams { temperature: 0.8, top_p: 0.9, top_k: 50, ..sampled(5) };
+    for ((id, prompt), samples) in prompts().into_iter().zip(generate(&policy, &prompts(), &params)) {
+        for sample in samples {
+            let group = Group { row: id, prompt: prompt.clone(), responses: vec![sample.tokens.clone()] };
+            let batch = policy.model.batch(&Packed::shared(&[group])).expect("a batch");
+            let log_probs = Cpu.download(&policy.log_probs(&batch).expect("log-probs")).expect("numbers");
+            assert_eq!((log_probs.len(), sample.log_probs.len()), (12, 12));
+            for (stored, computed) in sample.log_probs.iter().zip(&log_probs) {
+                assert!(f64::from(stored - computed).abs() < LEAD, "prompt {id}: {stored} against {computed}");
+            }
+            let sum: f64 = sample.log_probs.iter().copied().map(f64::from).sum();
+            assert_eq!(sample.log_prob(), sum);
+        }
+    }
+}
+
+/// To the bit: products, cache and draws of a sequence do not see what is decoded beside it, nor when the others end.
+#[test]
+fn batches_change_no_bit() {
+    let (policy, prompts) = (policy(), prompts());
+    let free = generate(&policy, &prompts, &sampled(2)).concat();
+    // Sequences end at different steps; the cache grows twice.
+    let stop_token_ids = free.iter().step_by(2).map(|sample| sample.tokens[7]).collect();
+    let params = SamplingParams { top_p: 0.95, max_tokens: 90, n: 7, stop_token_ids, max_num_seqs: 1000, ..sampled(2) };
+    let together = generate(&policy, &prompts, &params);
+    let lengths: Vec<usize> = together.concat().iter().map(|sample| sample.log_probs.len()).collect();
+    assert!(lengths.contains(&90) && lengths.iter().any(|length| *length < 20), "{lengths:?}");
+    for max_num_seqs in [1, 2, 3, 7, 8, 14, 20] {
+        let batched = generate(&policy, &prompts, &SamplingParams { max_num_seqs, ..params.clone() });
+        assert_eq!(batched, together, "{max_num_seqs} at once");
+    }
+    for (prompt, samples) in prompts.iter().zip(&together) {
+        let first = generate(&policy, std::slice::from_ref(prompt), &SamplingParams { n: 1, ..params.clone() });
+        assert_eq!(first[0], samples[..1], "prompt {} alone", prompt.0);
     }
 }
 
@@ -275,7 +382,8 @@ fn logits_that_are_no_numbers_are_refused() {
     let matrix = |numbers: &[f32], columns| Cpu.upload(numbers, columns).expect("uploaded");
     let (hidden, uniforms) = (matrix(&[1.0, 1.0, 1.0, f32::NAN], 2), matrix(&[0.5, 0.5], 1));
     for temperature in [0.0, 1.0] {
-        let error = Cpu.sample(&hidden, &matrix(&[0.5; 6], 2), temperature, &uniforms).expect_err("NaN");
+        let truncation = Truncation { temperature, top_k: 0, top_p: 1.0 };
+        let error = Cpu.sample(&hidden, &matrix(&[0.5; 6], 2), truncation, &uniforms).expect_err("NaN");
         assert_eq!(error.kind(), ErrorKind::NonFinite, "{error}");
         assert!(error.to_string().contains("sequence 1"), "{error}");
     }

@@ -79,10 +79,10 @@ fn greedy_continuations_agree() {
         let stop_token_ids = policy.model.config().eos_token_ids.clone();
         let expected: Vec<Vec<u32>> = cases.iter().map(|case| ids(&case["greedy_ids"])).collect();
         let max_tokens = expected.iter().map(Vec::len).max().expect("cases");
-        let params = SamplingParams { temperature: 0.0, max_tokens, n: 1, seed: 0, stop_token_ids };
+        let params = SamplingParams { temperature: 0.0, max_tokens, stop_token_ids, ..SamplingParams::default() };
         for (samples, expected) in policy.generate(&prompts, &params, true).expect("generated").iter().zip(&expected) {
             let mut tokens = samples[0].tokens.clone();
-            if samples[0].finished {
+            if samples[0].stopped() {
                 tokens.push(*expected.last().expect("a token"));
             }
             assert_eq!(&tokens, expected, "{model}");

@@ -82,7 +82,7 @@ pub fn evaluate(
     let prompts: Vec<(u32, Vec<u32>)> =
         sampled.iter().map(|example| (example.group.row, example.group.prompt.clone())).collect();
     let stop_token_ids = policy.model.config().eos_token_ids.clone();
-    let params = SamplingParams { temperature: 0.9, max_tokens: 64, n: 1, seed, stop_token_ids };
+    let params = SamplingParams { temperature: 0.9, max_tokens: 64, seed, stop_token_ids, ..SamplingParams::default() };
     let mut answers = Vec::new();
     for adapted in [false, true] {
         let samples = policy.generate(&prompts, &params, adapted)?;

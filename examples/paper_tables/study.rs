@@ -180,6 +180,7 @@ impl Study {
             n: SAMPLES,
             seed,
             stop_token_ids: policy.model.config().eos_token_ids.clone(),
+            ..SamplingParams::default()
         };
         let (mut best, mut rewards, mut harmful) = (Vec::new(), Vec::new(), 0usize);
         for (samples, prompt) in policy.generate(&asked, &params, true)?.iter().zip(prompts) {

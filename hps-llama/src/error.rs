@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Device,
     /// A checkpoint is incomplete or corrupted, or another run's.
     Checkpoint,
+    /// A server refuses a request, or fails too often.
+    Endpoint,
     /// The reference policy is not named, or its log-probs on disk are not those that it has.
     Reference,
 }

@@ -11,6 +11,7 @@
 //! | [`model`], over [`backend`] | tokens | log-probs, and coefficients into gradients |
 //! | [`train`] | rows | a trained [`lora`] adapter, a trained model, or a [`reward_model`] |
 //! | [`generate`], [`evaluate`] | a policy | samples, margins against its base |
+//! | [`endpoint`] | prompts, by a server | samples |
 //! | [`score`] | prompts with responses | the same with rewards |
 //! | [`merge`] | a base and its adapter | a model of its own |
 //! | [`resumable`] | JSON lines | a file that survives being killed |
@@ -23,6 +24,7 @@ pub mod companions;
 pub mod config;
 pub mod data;
 mod digest;
+pub mod endpoint;
 mod error;
 pub mod evaluate;
 pub mod generate;

@@ -36,7 +36,8 @@ macro_rules! conformance {
                 optimizer: global_norm_agrees, adamw_agrees, adamw_without_a_gradient_only_decays,
                     adamw_leaves_a_broken_step_out;
                 sampling: at_temperature_zero_the_lowest_of_equals_wins,
-                    a_sample_is_where_the_cumulative_probability_passes, samples_follow_the_softmax;
+                    a_sample_is_where_the_cumulative_probability_passes, samples_follow_the_softmax,
+                    a_cut_keeps_the_first_of_the_order, log_probs_of_draws_are_the_models_own;
                 refusals: a_token_outside_the_table_is_refused, a_row_outside_the_array_is_refused,
                     a_target_outside_the_vocabulary_is_refused, a_missing_target_is_refused,
                     malformed_spans_are_refused, missing_spans_are_refused, a_first_query_inside_a_segment_is_refused,

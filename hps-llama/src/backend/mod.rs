@@ -59,6 +59,31 @@ pub struct Dropout {
     pub key: [u32; 2],
 }
 
+/// Which tokens of a distribution may be drawn.
+///
+/// Tokens are ordered by logit, the highest first, equals by id. Of them the first `top_k` are kept; of these, with
+/// probabilities `softmax(logit / temperature)` over them alone, the shortest beginning whose sum is `top_p` at least.
+/// What is kept is drawn from in proportion to its probabilities. (vLLM's and transformers' order of the two; those keep
+/// all equals of the last one, which is kept here by id.)
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Truncation {
+    /// Divides the logits; 0 takes the first token of the order.
+    pub temperature: f32,
+    /// Tokens kept at most; 0 keeps all.
+    pub top_k: u32,
+    /// Probability kept at least, in `(0, 1]`; 1 keeps all.
+    pub top_p: f32,
+}
+
+/// Drawn tokens.
+#[derive(Debug)]
+pub struct Drawn<I, A> {
+    /// A token a row.
+    pub tokens: I,
+    /// `log softmax(h Wᵀ)` of it, nats: of the model's own distribution, at temperature 1 and nothing left out: `[rows, 1]`.
+    pub log_probs: A,
+}
+
 /// One AdamW update, `β₁`, `β₂` corrections already formed for its step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWUpdate {
@@ -226,15 +251,15 @@ pub trait Backend: Debug + Clone + Send + Sync {
         spans: &Self::Indices,
         heads: Heads,
     ) -> Result<Self::Array>;
-    /// A token a row from `softmax(h Wᵀ / temperature)`: the first whose cumulative probability exceeds the row's
-    /// uniform number `[rows, 1]`; at temperature 0 the most probable (the lowest id of equals). NaN logits are an error.
+    /// A token a row from what [`Truncation`] keeps of `softmax(h Wᵀ / temperature)`: the first, by id, whose cumulative
+    /// probability exceeds the row's uniform number `[rows, 1]`. NaN logits are an error.
     fn sample(
         &self,
         hidden: &Self::Array,
         head: &Self::Weight,
-        temperature: f32,
+        truncation: Truncation,
         uniforms: &Self::Array,
-    ) -> Result<Self::Indices>;
+    ) -> Result<Drawn<Self::Indices, Self::Array>>;
 }
 
 /// What attention returns and its backward needs.

@@ -28,7 +28,7 @@ pub(super) fn safe_rlhf(row: &Map<String, Value>, prefer: Option<Prefer>) -> Rea
 
 /// UltraFeedback as it was annotated: completions with the mean of their four ratings.
 pub(super) fn ultrafeedback(row: &Map<String, Value>) -> Read<Parts> {
-    let prompt = Prompt::Text(text(required(row, "instruction")?, "instruction")?.to_string());
+    let prompt = instruction(row)?;
     let completions = list(required(row, "completions")?, "completions")?;
     // Rows without completions are in the data set; nothing can be learnt from them, nor from one alone.
     if completions.len() < 2 {
@@ -51,6 +51,11 @@ pub(super) fn ultrafeedback(row: &Map<String, Value>) -> Read<Parts> {
         rewards.push(score.as_f64().ok_or_else(number)?);
     }
     Ok(Ok((prompt, responses, rewards)))
+}
+
+/// UltraFeedback's prompt.
+pub(super) fn instruction(row: &Map<String, Value>) -> Read<Prompt> {
+    Ok(Prompt::Text(text(required(row, "instruction")?, "instruction")?.to_string()))
 }
 
 /// The rewards of a pair: `score_chosen` and `score_rejected` where the row has both.

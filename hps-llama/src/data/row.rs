@@ -188,7 +188,8 @@ impl Prompt {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether there is nothing to respond to.
+    pub(super) fn is_empty(&self) -> bool {
         match self {
             Prompt::Text(text) => text.is_empty(),
             Prompt::Messages(messages) => messages.is_empty(),

@@ -87,6 +87,19 @@ impl Shape {
         }
     }
 
+    /// The row's prompt alone.
+    pub(super) fn prompt(self, row: &Map<String, Value>) -> Read<Result<Prompt, Reason>> {
+        match self {
+            Shape::Lists | Shape::Pairs | Shape::SafeRlhf | Shape::Completions => {
+                prompt(required(row, "prompt")?).map(Ok)
+            }
+            Shape::Conversations => Ok(conversations(row)?.map(|(prompt, ..)| prompt)),
+            Shape::Transcripts => Ok(transcripts(row)?.map(|(prompt, ..)| prompt)),
+            Shape::UltraFeedback => datasets::instruction(row).map(Ok),
+            Shape::Messages => Ok(datasets::conversation(row)?.map(|(prompt, _)| prompt)),
+        }
+    }
+
     /// Reads a row: `id` is its number in the file from 0, `place` its file and line from 1.
     pub(super) fn read(
         self,

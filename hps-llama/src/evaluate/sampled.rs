@@ -5,7 +5,7 @@
 use crate::backend::Backend;
 use crate::chat::Chat;
 use crate::data::{Response, Row};
-use crate::generate::{Sample, SamplingParams};
+use crate::generate::{FinishReason, Sample, SamplingParams};
 use crate::model::Policy;
 use crate::reward_model::Scorer;
 use crate::train::Example;
@@ -67,7 +67,13 @@ pub(super) fn sampled<B: Backend>(
         let best = (0..rewards.len()).fold(0, first_best);
         let nothing = || Error::new(ErrorKind::Option, "no response was drawn").at(row.place());
         let (sample, text) = samples.get(best).zip(texts.get(best)).ok_or_else(nothing)?;
-        Ok(Sampled { text: text.clone(), tokens: sample.tokens.len(), finished: sample.finished, rewards, best })
+        Ok(Sampled {
+            text: text.clone(),
+            tokens: sample.tokens.len(),
+            finished: sample.finish_reason == FinishReason::Stop,
+            rewards,
+            best,
+        })
     });
     chosen.collect()
 }
@@ -84,6 +90,7 @@ fn draw<B: Backend>(
         n: options.best_of,
         seed: options.seed,
         stop_token_ids: policy.model.config().eos_token_ids.clone(),
+        ..SamplingParams::default()
     };
     policy.generate(prompts, &params, true)
 }

@@ -39,8 +39,14 @@ pub(crate) struct BlockActivations<B: Backend> {
 
 impl<B: Backend> BlockActivations<B> {
     /// What later tokens attend to.
-    pub(crate) fn keys_and_values(&self) -> [&B::Array; 2] {
+    /// What later tokens attend to.
+    pub(super) fn keys_and_values(&self) -> [&B::Array; 2] {
         [&self.k, &self.v]
+    }
+
+    /// The same, and nothing else is kept.
+    pub(crate) fn into_keys_and_values(self) -> [B::Array; 2] {
+        [self.k, self.v]
     }
 }
 

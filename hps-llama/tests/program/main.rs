@@ -3,7 +3,9 @@
 mod bench;
 mod data;
 mod dry_run;
+mod endpoint;
 mod evaluate;
+mod generate;
 mod log_probs;
 mod merge;
 mod not_a_number;
@@ -13,6 +15,7 @@ mod program;
 mod refusals;
 mod run;
 mod score;
+mod server;
 mod tasks;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]

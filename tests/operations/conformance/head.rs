@@ -18,6 +18,13 @@ struct Magnitudes {
     weight_gradient: Matrix,
 }
 
+/// `s` of one row: what a log-prob's error is relative to.
+pub fn value_size(hidden: &[f64], weight: &Matrix) -> f64 {
+    let size = |word: usize| hidden.iter().zip(weight.row(word)).map(|(h, w)| (h * w).abs()).sum::<f64>();
+    let logit = (0..weight.rows).map(size).fold(0.0, f64::max);
+    1.0 + logit + (weight.rows as f64).sqrt() / 2.0
+}
+
 impl Magnitudes {
     fn new(hidden: &Matrix, weight: &Matrix, targets: &[u32], c: &Matrix) -> Magnitudes {
         let (rows, columns) = (hidden.rows, hidden.columns);
@@ -27,9 +34,7 @@ impl Magnitudes {
             weight_gradient: Matrix::zeros(weight.rows, columns),
         };
         for (row, target) in targets.iter().enumerate() {
-            let size = |word: usize| (0..columns).map(|at| (hidden[(row, at)] * weight[(word, at)]).abs()).sum::<f64>();
-            let logit = (0..weight.rows).map(size).fold(0.0, f64::max);
-            let size = 1.0 + logit + (weight.rows as f64).sqrt() / 2.0;
+            let size = value_size(hidden.row(row), weight);
             magnitudes.values[(row, 0)] = size;
             for (word, p) in head::probabilities(hidden.row(row), weight, 1.0).into_iter().enumerate() {
                 let factor = if word == *target as usize { 1.0 + p } else { p + UNDERFLOW };

@@ -1,11 +1,12 @@
 //! Tokens drawn from the head.
 
+use crate::conformance::head::value_size;
 use crate::matrix::Matrix;
-use crate::plain::head::probabilities;
+use crate::plain::head::{log_probs, probabilities};
 use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
-use hps_llama::backend::Backend;
+use hps_llama::backend::{Backend, Truncation};
 
 const LARGEST_UNIFORM: f64 = 1.0 - 1.0 / (1 << 24) as f64;
 
@@ -16,9 +17,20 @@ fn sample<B: Backend>(
     temperature: f32,
     uniforms: &Matrix,
 ) -> Vec<u32> {
+    drawn(subject, hidden, head, Truncation { temperature, top_k: 0, top_p: 1.0 }, uniforms).0
+}
+
+fn drawn<B: Backend>(
+    subject: &Subject<B>,
+    hidden: &Matrix,
+    head: &Matrix,
+    truncation: Truncation,
+    uniforms: &Matrix,
+) -> (Vec<u32>, Vec<f32>) {
     let (hidden, head) = (subject.array(hidden), subject.weight(head));
-    let sampled = subject.backend.sample(&hidden, &head, temperature, &subject.array(uniforms)).expect("samples");
-    subject.backend.download_indices(&sampled).expect("a download")
+    let drawn = subject.backend.sample(&hidden, &head, truncation, &subject.array(uniforms)).expect("samples");
+    let tokens = subject.backend.download_indices(&drawn.tokens).expect("a download");
+    (tokens, subject.backend.download(&drawn.log_probs).expect("a download"))
 }
 
 /// Small integers, so that every backend forms the same logits; the largest of them occurs at several ids.
@@ -92,4 +104,46 @@ pub fn samples_follow_the_softmax<B: Backend>(subject: &Subject<B>) {
     assert!(p.iter().all(|p| p * count as f64 > 5.0), "every word is expected often enough: {p:?}");
     let freedom = (words - 1) as f64;
     assert!((chi_square - freedom).abs() < 5.0 * (2.0 * freedom).sqrt(), "χ² = {chi_square}");
+}
+
+/// Integer logits, so that every backend forms the same; equals at the cut are kept by id. At a temperature so high that
+/// what is kept is all alike, the draw says how many tokens are kept, and which.
+pub fn a_cut_keeps_the_first_of_the_order<B: Backend>(subject: &Subject<B>) {
+    let mut draws = Draws::new(143);
+    let vocabulary = 300;
+    let logits: Vec<f64> = (0..vocabulary).map(|_| f64::from(draws.below(6))).collect();
+    let mut order: Vec<usize> = (0..vocabulary).collect();
+    order.sort_by(|one, other| logits[*other].total_cmp(&logits[*one]).then(one.cmp(other)));
+    let (hidden, head) = (Matrix::from_fn(400, 1, |_, _| 1.0), Matrix::from_fn(vocabulary, 1, |word, _| logits[word]));
+    let uniforms = Matrix::from_fn(400, 1, |row, _| row as f64 / 400.0);
+    let temperature = 1e6;
+    // Of 300 alike, a sum of 0.5 needs 150, and 0.5 of the first 200 of them 100; a margin for rounding.
+    for (top_k, top_p, count) in
+        [(1, 1.0, 1), (77, 1.0, 77), (1000, 1.0, 300), (0, 0.4984, 150), (200, 0.4984, 100), (0, 1e-6, 1)]
+    {
+        let (tokens, _) = drawn(subject, &hidden, &head, Truncation { temperature, top_k, top_p }, &uniforms);
+        let mut kept = order[..count].to_vec();
+        kept.sort_unstable();
+        let mut found: Vec<usize> = tokens.iter().map(|token| *token as usize).collect();
+        assert!(found.is_sorted(), "uniform numbers pass the tokens by id");
+        found.dedup();
+        assert_eq!(found, kept, "top_k {top_k}, top_p {top_p}");
+    }
+}
+
+/// Log-probs are of the whole distribution at temperature 1, whatever is drawn from.
+pub fn log_probs_of_draws_are_the_models_own<B: Backend>(subject: &Subject<B>) {
+    let mut draws = Draws::new(144);
+    let (hidden, head) = (draws.matrix(65, 16), draws.weight(1000, 16));
+    let uniforms = Matrix::from_fn(65, 1, |_, _| draws.uniform());
+    let allowed = (subject.tolerance)(Operation::LogProbs);
+    for (temperature, top_k, top_p) in [(1.0, 0, 1.0), (0.0, 0, 1.0), (0.5, 0, 1.0), (2.0, 7, 1.0), (0.8, 40, 0.7)] {
+        let (tokens, got) = drawn(subject, &hidden, &head, Truncation { temperature, top_k, top_p }, &uniforms);
+        let expected = log_probs(&hidden, &head, &tokens);
+        for (row, got) in got.iter().enumerate() {
+            let (got, expected) = (f64::from(*got), expected[(row, 0)]);
+            let allowed = allowed * value_size(hidden.row(row), &head);
+            assert!((got - expected).abs() <= allowed, "row {row}: {got} against {expected}");
+        }
+    }
 }

@@ -1,11 +1,10 @@
-//! Generation, one token a sequence at a time: attention over cached keys and values, and sampling.
+//! Attention of generation, one token a sequence at a time, over cached keys and values.
 
 use super::exponential::{exp_shifted, maximum};
 use super::matrix::{Matrix, dot};
 use super::{agree, same_shape};
 use crate::backend::Heads;
 use crate::{Error, ErrorKind, Result};
-use rayon::prelude::*;
 
 /// Row `i` of `q` over the cache rows `[spans₀, spans₁) ∪ [spans₂, spans₃)`.
 pub(super) fn attention(q: &Matrix, keys: &Matrix, values: &Matrix, spans: &[u32], heads: Heads) -> Result<Matrix> {
@@ -40,40 +39,4 @@ pub(super) fn attention(q: &Matrix, keys: &Matrix, values: &Matrix, spans: &[u32
             }
         }
     }))
-}
-
-pub(super) fn sample(hidden: &Matrix, head: &Matrix, temperature: f32, uniforms: &Matrix) -> Result<Vec<u32>> {
-    let logits = Matrix::product(hidden.view(), head.view().transpose());
-    if let Some(index) = logits.data.iter().position(|logit| logit.is_nan()) {
-        let message = format!("the logits of sequence {} of the batch are NaN", index / logits.columns);
-        return Err(Error::new(ErrorKind::NonFinite, message));
-    }
-    let rows = logits.data.par_chunks(logits.columns).zip(&uniforms.data);
-    let tokens = rows
-        .map(|(row, uniform)| if temperature > 0.0 { draw(row, temperature, *uniform) } else { greedy(row) })
-        .collect();
-    Ok(tokens)
-}
-
-/// The index of the largest logit, the lowest of equals.
-fn greedy(logits: &[f32]) -> u32 {
-    let greatest = maximum(logits);
-    logits.iter().position(|logit| *logit == greatest).unwrap_or(0) as u32
-}
-
-/// The first index whose cumulative probability exceeds `uniform`.
-fn draw(logits: &[f32], temperature: f32, uniform: f32) -> u32 {
-    let greatest = maximum(logits);
-    let mut weights: Vec<f32> = logits.iter().map(|logit| (logit - greatest) / temperature).collect();
-    exp_shifted(&mut weights, 0.0);
-    let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-    let threshold = f64::from(uniform) * total;
-    let mut cumulative = 0.0;
-    for (index, weight) in weights.iter().enumerate() {
-        cumulative += f64::from(*weight);
-        if cumulative > threshold {
-            return index as u32;
-        }
-    }
-    greedy(logits)
 }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 /// Logits a tile holds at most (64 MiB), so that memory does not grow with tokens × vocabulary.
 const TILE: usize = 1 << 24;
 
-fn rows_per_tile(vocabulary: usize) -> usize {
+pub(super) fn rows_per_tile(vocabulary: usize) -> usize {
     (TILE / vocabulary).clamp(16, 1024)
 }
 

@@ -14,6 +14,12 @@ const PIECE: usize = 1 << 20;
 /// Rows or columns a piece of a product has at least: each piece packs the other operand anew.
 const PIECE_LENGTH: usize = 128;
 
+/// Rows or columns the last piece of a product has at least: shorter ones are summed in another order.
+const LAST_PIECE: usize = 32;
+
+/// Elements a product has at least, and rows: smaller ones are summed in another order (measured: one row, or 22 elements).
+const SMALL: (usize, usize) = (256, 2);
+
 /// `[rows, columns]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
@@ -62,9 +68,18 @@ impl Matrix {
         MatMut::from_row_major_slice_mut(&mut self.data, rows, self.columns)
     }
 
-    /// `lhs · rhs`.
+    /// `lhs · rhs`. A row of it does not depend on how many there are.
     pub(super) fn product(lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>) -> Matrix {
-        let mut out = Matrix::zeros(lhs.nrows(), rhs.ncols());
+        let (rows, columns) = (lhs.nrows(), rhs.ncols());
+        let least = SMALL.0.div_ceil(columns.max(1)).max(SMALL.1);
+        if rows < least {
+            let mut longer = Matrix::zeros(least, lhs.ncols());
+            longer.view_mut().subrows_mut(0, rows).copy_from(lhs);
+            let mut out = Matrix::product(longer.view(), rhs);
+            out.data.truncate(rows * columns);
+            return out;
+        }
+        let mut out = Matrix::zeros(rows, columns);
         multiply(out.view_mut(), Accum::Replace, lhs, rhs);
         out
     }
@@ -74,7 +89,10 @@ impl Matrix {
 pub(super) fn multiply(out: MatMut<'_, f32>, accumulate: Accum, lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>) {
     let (rows, columns) = (out.nrows(), out.ncols());
     let pieces = (rows * columns * lhs.ncols() / PIECE).clamp(1, 64);
-    let piece = rows.max(columns).div_ceil(pieces).next_multiple_of(32).max(PIECE_LENGTH);
+    let mut piece = rows.max(columns).div_ceil(pieces).next_multiple_of(LAST_PIECE).max(PIECE_LENGTH);
+    while piece < rows.max(columns) && (1..LAST_PIECE).contains(&(rows.max(columns) % piece)) {
+        piece += LAST_PIECE;
+    }
     if pieces == 1 || piece >= rows.max(columns) {
         sequential(out, accumulate, lhs, rhs);
     } else if rows >= columns {

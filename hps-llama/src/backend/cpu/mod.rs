@@ -1,7 +1,7 @@
 //! The CPU: matrix products by faer (f32), the rest plain parallel loops.
 //!
 //! Results do not depend on the number of threads: work is cut by the shapes alone, each output element is computed by
-//! one task, and sums run in a fixed order. Memory beyond inputs and outputs is a tile of logits or of attention
+//! one task, and sums run in a fixed order. Nor does a row of `x Wᵀ` depend on how many rows `x` has. Memory beyond inputs and outputs is a tile of logits or of attention
 //! scores.
 
 mod attention;
@@ -15,11 +15,12 @@ mod optimizer;
 mod pool;
 mod rotary;
 mod rows;
+mod sampling;
 mod spans;
 
 pub use matrix::Matrix;
 
-use super::{AdamWUpdate, Attended, Backend, Dropout, Heads, LogProbs, Precision, StoredTensor};
+use super::{AdamWUpdate, Attended, Backend, Drawn, Dropout, Heads, LogProbs, Precision, StoredTensor, Truncation};
 use crate::{Error, ErrorKind, Result};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -242,10 +243,16 @@ impl Backend for Cpu {
     ) -> Result<Matrix> {
         decode::attention(q, keys, values, spans, heads)
     }
-    fn sample(&self, hidden: &Matrix, head: &Matrix, temperature: f32, uniforms: &Matrix) -> Result<Vec<u32>> {
+    fn sample(
+        &self,
+        hidden: &Matrix,
+        head: &Matrix,
+        truncation: Truncation,
+        uniforms: &Matrix,
+    ) -> Result<Drawn<Vec<u32>, Matrix>> {
         agree("sample", "the number of uniforms", hidden.rows(), uniforms.data.len())?;
         agree("sample", "the number of columns", head.columns, hidden.columns)?;
-        decode::sample(hidden, head, temperature, uniforms)
+        sampling::sample(hidden, head, truncation, uniforms)
     }
 }
 

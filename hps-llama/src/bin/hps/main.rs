@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod evaluate;
 mod flags;
+mod generate;
 mod log_probs;
 mod merge;
 mod output;
@@ -32,6 +33,8 @@ enum Command {
     Train(train::Arguments),
     /// Print the log-probs of every response's tokens, a JSON line a row.
     LogProbs(log_probs::Arguments),
+    /// Draw responses to prompts, from a model or from a server.
+    Generate(generate::Arguments),
     /// Rate every row's responses by a reward model.
     Score(score::Arguments),
     /// Compare adapters with their base: BLEU, reward, margins.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::LogProbs(arguments) => log_probs::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),

@@ -1,0 +1,112 @@
+//! A file's prompts, whatever else its rows hold.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::field::{self, Read, get};
+use super::records::Records;
+use super::shape::Shape;
+use super::{Prompt, Reason};
+use crate::{Error, ErrorKind, Result};
+
+/// A prompt and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptRow {
+    /// Its line in the file, from 0: what its draws are keyed by.
+    pub id: u32,
+    /// File and line from 1: `prompts.jsonl:418`.
+    pub place: String,
+    /// What is to be responded to.
+    pub prompt: Prompt,
+}
+
+/// The prompts of a file as they are read: of rows of any shape (see the [module](super)), and of rows with a `prompt`
+/// alone. Responses and rewards are not looked at, unless the prompt is inside them; the inner `Err` is a row whose two
+/// conversations have no common prompt.
+///
+/// After an error it ends.
+pub struct Prompts {
+    path: PathBuf,
+    records: Records,
+    /// `None` where `prompt` holds it.
+    shape: Option<Option<Shape>>,
+    ended: bool,
+}
+
+impl Prompts {
+    /// Opens a file of rows.
+    ///
+    /// ```
+    /// use hps_llama::data::{Prompt, Prompts};
+    ///
+    /// let file = tempfile::NamedTempFile::new()?;
+    /// std::fs::write(file.path(), r#"{"prompt": "2 + 2 ="}"#)?;
+    /// let first = Prompts::open(file.path())?.next().expect("a row")?;
+    /// assert_eq!(first.expect("a prompt").prompt, Prompt::Text("2 + 2 =".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let records = Records::open(&path)?;
+        Ok(Prompts { path, records, shape: None, ended: false })
+    }
+
+    fn read(&mut self) -> Result<Option<Result<PromptRow, Reason>>> {
+        let Some(record) = self.records.next_record()? else {
+            return match self.shape {
+                Some(_) => Ok(None),
+                None => Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display())),
+            };
+        };
+        let (object, place) = (record.object, record.place);
+        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
+        let shape = match self.shape {
+            Some(shape) => shape,
+            None => *self.shape.insert(inside(&object).map_err(refused)?),
+        };
+        let prompt = match shape {
+            Some(shape) => shape.prompt(&object),
+            None => field::required(&object, "prompt").and_then(field::prompt).map(Ok),
+        };
+        Ok(Some(match prompt.map_err(refused)? {
+            Ok(prompt) if prompt.is_empty() => return Err(refused("`prompt` is empty".into())),
+            Ok(prompt) => Ok(PromptRow { id: record.number, place, prompt }),
+            Err(reason) => Err(reason),
+        }))
+    }
+}
+
+/// The shape of rows whose prompt is inside their responses; `None` where `prompt` holds it.
+fn inside(row: &Map<String, Value>) -> Read<Option<Shape>> {
+    let named = ["responses", "rewards", "chosen", "rejected"].iter().any(|name| get(row, name).is_some());
+    if !named && get(row, "prompt").is_some() {
+        return Ok(None);
+    }
+    match Shape::of(row, true)? {
+        Shape::Lists | Shape::Pairs | Shape::SafeRlhf | Shape::Completions => Ok(None),
+        shape => Ok(Some(shape)),
+    }
+}
+
+impl Iterator for Prompts {
+    type Item = Result<Result<PromptRow, Reason>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+impl std::fmt::Debug for Prompts {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Prompts").field("path", &self.path).finish_non_exhaustive()
+    }
+}
