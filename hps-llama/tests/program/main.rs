@@ -3,6 +3,7 @@
 mod bench;
 mod dry_run;
 mod evaluate;
+mod evaluate_again;
 mod log_probs;
 mod merge;
 mod output;
