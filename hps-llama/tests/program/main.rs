@@ -5,6 +5,7 @@ mod data;
 mod dry_run;
 mod endpoint;
 mod evaluate;
+mod evaluate_again;
 mod generate;
 mod log_probs;
 mod merge;
