@@ -45,7 +45,10 @@ fn beside(number: f64) -> String {
     if number.is_nan() { String::new() } else { format!(" ({number:.3})") }
 }
 
-const COLUMNS: [(&str, fn(&Measured) -> f64); 4] = [
+/// A column's name and its number.
+type Column = (&'static str, fn(&Measured) -> f64);
+
+const COLUMNS: [Column; 4] = [
     ("BLEU", |measured| measured.bleu),
     ("Reward", |measured| measured.reward),
     ("RM_DPO", |measured| measured.rm_dpo),
@@ -53,7 +56,7 @@ const COLUMNS: [(&str, fn(&Measured) -> f64); 4] = [
 ];
 
 fn cells(outcomes: &[&Outcome], which: fn(&Outcome) -> &Measured, paper: paper::Row) -> String {
-    let cell = |((_, number), paper): (&(&str, fn(&Measured) -> f64), f64)| {
+    let cell = |((_, number), paper): (&Column, f64)| {
         let numbers: Vec<f64> = outcomes.iter().map(|outcome| number(which(outcome))).collect();
         format!("{}{}", spread(&numbers, 3), beside(paper))
     };

@@ -5,7 +5,7 @@
 use crate::backend::Backend;
 use crate::chat::Chat;
 use crate::data::{Response, Row};
-use crate::generate::{FinishReason, Sample, SamplingParams};
+use crate::generate::{Sample, SamplingParams};
 use crate::model::Policy;
 use crate::reward_model::Scorer;
 use crate::train::Example;
@@ -67,13 +67,7 @@ pub(super) fn sampled<B: Backend>(
         let best = (0..rewards.len()).fold(0, first_best);
         let nothing = || Error::new(ErrorKind::Option, "no response was drawn").at(row.place());
         let (sample, text) = samples.get(best).zip(texts.get(best)).ok_or_else(nothing)?;
-        Ok(Sampled {
-            text: text.clone(),
-            tokens: sample.tokens.len(),
-            finished: sample.finish_reason == FinishReason::Stop,
-            rewards,
-            best,
-        })
+        Ok(Sampled { text: text.clone(), tokens: sample.tokens.len(), finished: sample.stopped(), rewards, best })
     });
     chosen.collect()
 }

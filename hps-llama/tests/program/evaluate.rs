@@ -295,6 +295,6 @@ fn responses_are_the_samples_of_generation() {
         let prompt = chat.prompt_tokens(row.prompt()).expect("tokens");
         let sample = &policy.generate(&[(row.id(), prompt)], &params, false).expect("samples")[0][0];
         assert_eq!(judged["response"], chat.tokenizer().decode(&sample.tokens, true).expect("text"));
-        assert_eq!((&judged["tokens"], &judged["finished"]), (&json!(sample.tokens.len()), &json!(sample.finished())));
+        assert_eq!((&judged["tokens"], &judged["finished"]), (&json!(sample.tokens.len()), &json!(sample.stopped())));
     }
 }
