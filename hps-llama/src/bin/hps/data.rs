@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut rows = Rows::open_as(&arguments.file, options)?;
     let mut counted = Counted::default();
-    while let Some(row) = rows.next() {
+    for row in rows.by_ref() {
         let row = match row? {
             Ok(row) => row,
             Err(reason) => {
