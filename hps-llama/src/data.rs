@@ -20,6 +20,8 @@
 //!
 //! A message is `{"role": …, "content": …}`, both texts. Other fields of a row are ignored.
 //!
+//! A response of a list that says nothing is left out and counted.
+//!
 //! Malformed rows are errors with file, line and field. Rows that are sound but teach nothing are dropped and counted
 //! ([`Reason`]).
 
@@ -83,7 +85,10 @@ pub fn read_as(path: impl AsRef<Path>, options: ReadOptions) -> Result<Dataset> 
     let mut data = Dataset::default();
     for row in Rows::open_as(path, options)? {
         match row? {
-            Ok(row) => data.rows.push(row),
+            Ok(row) => {
+                data.dropped.leave_out(row.left_out());
+                data.rows.push(row);
+            }
             Err(reason) => data.dropped.add(reason),
         }
     }

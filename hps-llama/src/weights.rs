@@ -6,6 +6,7 @@ use half::bf16;
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,10 @@ impl Weights {
         let mut files: Vec<&String> = parsed.weight_map.values().collect();
         files.sort();
         files.dedup();
+        if let Some(file) = files.iter().find(|file| Path::new(file).file_name() != Some(OsStr::new(file))) {
+            let message = format!("lists {file:?}, which is not the name of a file beside it");
+            return Err(Error::new(ErrorKind::Weights, message).at(index.display()));
+        }
         let paths: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
         let weights = Self::from_files(&paths)?;
         for (name, file) in &parsed.weight_map {

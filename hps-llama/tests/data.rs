@@ -251,7 +251,6 @@ fn fields_that_are_wrong() {
         (r#"["a","b","c","d"]"#, "[1,2,3]", "`rewards` has 3 entries but `responses` has 4".to_owned()),
         (r#"["a"]"#, "[1]", "`responses` has 1 entry; a preference needs 2".into()),
         ("[]", "[]", "`responses` has 0 entries; a preference needs 2".into()),
-        (r#"["a"," "]"#, "[1,0]", "`responses[1]` is empty".into()),
         (r#"["a",3]"#, "[1,0]", "`responses[1]` is 3, neither text nor a list of messages".into()),
         (r#""ab""#, "[1,0]", "`responses` is text, not a list".into()),
         (r#"["a","b"]"#, "0.5", "`rewards` is 0.5, not a list".into()),

@@ -71,6 +71,25 @@ fn safe_rlhf_is_read_in_the_order_that_was_chosen() {
     assert_eq!(message, "rows.jsonl:1: `safer_response_id` is 2, neither 0 nor 1");
 }
 
+/// Of a hundred samples some are empty: they are left out of their row, and counted.
+#[test]
+fn empty_responses_of_a_list_are_left_out() {
+    let list = |responses: Value, rewards: Value| {
+        json!({"prompt": "p", "responses": responses, "rewards": rewards}).to_string()
+    };
+    let data =
+        read_bytes(list(json!(["", "a", "\n", "b"]), json!([9, 1, 3, 2])), ReadOptions::default()).expect("read");
+    assert_eq!((texts(&data.rows[0]), data.rows[0].rewards()), (vec!["b", "a"], &[2.0, 1.0][..]));
+    assert_eq!((data.dropped.total(), data.dropped.left_out()), (0, 2));
+    assert_eq!(data.dropped.to_string(), "dropped: 2 empty responses");
+    let few = read_bytes(list(json!(["", "a"]), json!([1, 0])), ReadOptions::default()).expect("read");
+    assert_eq!(few.dropped.count(Reason::TooFew), 1);
+    let message = refusal(list(json!(["a"]), json!([1])), ReadOptions::default());
+    assert!(message.ends_with("a preference needs 2"), "{message}");
+    let message = refusal(list(json!(["", "a"]), json!([1])), ReadOptions::default());
+    assert_eq!(message, "rows.jsonl:1: `rewards` has 1 entry but `responses` has 2");
+}
+
 fn completion(text: &str, score: Value) -> Value {
     json!({"response": text, "fine-grained_score": score, "overall_score": 10, "model": "m", "annotations": {}})
 }

@@ -81,6 +81,9 @@ fn shards_hold_the_same_model() {
 
     let mut missing = weight_map.clone();
     missing.insert("model.norm.bias".into(), "model-00001-of-00002.safetensors".into());
+    let outside = json!({"weight_map": {"lm_head.weight": "../model.safetensors"}});
+    std::fs::write(&index, outside.to_string()).expect("written");
+    assert_says(&refusal(folder.path()), ErrorKind::Weights, &["index.json", "../model.safetensors"]);
     std::fs::write(&index, json!({"weight_map": missing}).to_string()).expect("written");
     assert_says(&refusal(folder.path()), ErrorKind::Weights, &["index.json", "`model.norm.bias`"]);
 }

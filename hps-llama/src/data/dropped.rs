@@ -62,6 +62,7 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
     counts: [usize; Reason::ALL.len()],
+    empty: usize,
 }
 
 impl Dropped {
@@ -70,8 +71,19 @@ impl Dropped {
         self.counts[reason as usize] += 1;
     }
 
-    /// Counts all of another's rows.
+    /// Counts responses that say nothing, left out of rows that are kept.
+    pub fn leave_out(&mut self, responses: usize) {
+        self.empty += responses;
+    }
+
+    /// Responses that say nothing, left out of rows that are kept.
+    pub fn left_out(&self) -> usize {
+        self.empty
+    }
+
+    /// Counts all that another does.
     pub fn merge(&mut self, other: &Dropped) {
+        self.empty += other.empty;
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
@@ -87,9 +99,9 @@ impl Dropped {
         self.counts.iter().sum()
     }
 
-    /// Whether none was dropped.
+    /// Whether no row was dropped, and no response left out.
     pub fn is_empty(&self) -> bool {
-        self.total() == 0
+        self.total() == 0 && self.empty == 0
     }
 }
 
@@ -103,6 +115,10 @@ impl fmt::Display for Dropped {
             write!(out, "{before}{} {reason}", self.count(reason))?;
             before = ", ";
         }
-        Ok(())
+        match self.empty {
+            0 => Ok(()),
+            1 => write!(out, "{before}1 empty response"),
+            empty => write!(out, "{before}{empty} empty responses"),
+        }
     }
 }

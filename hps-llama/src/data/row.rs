@@ -64,6 +64,8 @@ pub struct Row {
     id: u32,
     #[serde(skip)]
     place: String,
+    #[serde(skip)]
+    left_out: usize,
     prompt: Prompt,
     responses: Vec<Response>,
     rewards: Vec<f64>,
@@ -126,7 +128,7 @@ impl Row {
             return Ok(Err(Reason::Tied));
         }
         let (responses, rewards) = ranked.into_iter().unzip();
-        Ok(Ok(Row { id, place, prompt, responses, rewards }))
+        Ok(Ok(Row { id, place, left_out: 0, prompt, responses, rewards }))
     }
 
     /// A prompt with the one response to learn from it, for supervised training; its reward is 0.
@@ -140,7 +142,16 @@ impl Row {
             return Err(refused("`prompt` is empty".into()));
         }
         let response = response.answering(&prompt).map_err(|wrong| refused(format!("the response {wrong}")))?;
-        Ok(Row { id, place, prompt, responses: vec![response], rewards: vec![0.0] })
+        Ok(Row { id, place, left_out: 0, prompt, responses: vec![response], rewards: vec![0.0] })
+    }
+
+    pub(super) fn with_left_out(self, left_out: usize) -> Self {
+        Row { left_out, ..self }
+    }
+
+    /// Responses of the file's row that say nothing and were left out.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     pub(super) fn with_id(self, id: u32) -> Self {

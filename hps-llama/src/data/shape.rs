@@ -124,10 +124,19 @@ impl Shape {
                 };
             }
         };
-        match parts.map_err(refused)? {
-            Ok((prompt, responses, rewards)) => Row::new(id, place, prompt, responses, rewards),
-            Err(reason) => Ok(Err(reason)),
+        let (prompt, mut responses, mut rewards) = match parts.map_err(refused)? {
+            Ok(parts) => parts,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let read = responses.len();
+        if self == Shape::Lists && rewards.len() == read {
+            leave_out_empty(&mut responses, &mut rewards);
+            if responses.len() < 2 && responses.len() < read {
+                return Ok(Err(Reason::TooFew));
+            }
         }
+        let left_out = read - responses.len();
+        Ok(Row::new(id, place, prompt, responses, rewards)?.map(|row| row.with_left_out(left_out)))
     }
 }
 
@@ -154,6 +163,16 @@ impl FromStr for Shape {
         let known = Shape::ALL.into_iter().find(|shape| shape.to_string() == text);
         known.ok_or_else(|| format!("`{text}` is none of {}", names()))
     }
+}
+
+/// Takes out responses that say nothing: models that are sampled a hundred times give some.
+fn leave_out_empty(responses: &mut Vec<Response>, rewards: &mut Vec<f64>) {
+    let (kept_responses, kept_rewards) = std::mem::take(responses)
+        .into_iter()
+        .zip(std::mem::take(rewards))
+        .filter(|(response, _)| !matches!(response, Response::Text(text) if text.trim().is_empty()))
+        .unzip();
+    (*responses, *rewards) = (kept_responses, kept_rewards);
 }
 
 fn lists(row: &Map<String, Value>) -> Read<Parts> {

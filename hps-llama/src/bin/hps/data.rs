@@ -153,6 +153,7 @@ struct Counted {
 impl Counted {
     fn add(&mut self, row: &Row, chat: Option<&Chat>) -> Result<()> {
         self.usable += 1;
+        self.dropped.leave_out(row.left_out());
         self.responses.add(row.responses().len());
         let ties = row.ties();
         self.tied = [self.tied[0] + usize::from(ties > 0), self.tied[1] + ties];

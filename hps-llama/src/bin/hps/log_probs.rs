@@ -106,7 +106,10 @@ fn score(
     let mut dropped = Dropped::default();
     for row in rows {
         let example = match row? {
-            Ok(row) => Example::new(&row, chat)?,
+            Ok(row) => {
+                dropped.leave_out(row.left_out());
+                Example::new(&row, chat)?
+            }
             Err(reason) => {
                 dropped.add(reason);
                 continue;
@@ -138,7 +141,7 @@ fn score(
 
 /// Beside the lines, not among them.
 fn report(dropped: &Dropped) {
-    if dropped.total() > 0 {
+    if !dropped.is_empty() {
         anstream::eprintln!("{dropped}");
     }
 }
