@@ -9,6 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::parameter::{Parameter, Projection};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Counter word that sets an adapter's draws apart from other uses of the same seed.
@@ -170,6 +171,30 @@ impl<B: Backend> Lora<B> {
         let a = self.matrices.get(&Parameter::LoraA(block, projection))?;
         let b = self.matrices.get(&Parameter::LoraB(block, projection))?;
         Some((a, b))
+    }
+
+    /// Adds `s · B A` to the weight of an adapted projection, `W ← W + s · B A`, in f64; others stay as they are.
+    ///
+    /// * weight — `[out, in]`, row-major.
+    /// * columns — `in`.
+    pub(crate) fn add_to(&self, backend: &B, parameter: Parameter, weight: &mut [f32], columns: usize) -> Result<()> {
+        let Parameter::Weight(block, projection) = parameter else { return Ok(()) };
+        let Some((a, b)) = self.pair(block, projection) else { return Ok(()) };
+        let (a, b) = (backend.download_weight(a)?, backend.download_weight(b)?);
+        let scale = f64::from(self.config.scale());
+        weight.par_chunks_mut(columns).zip(b.par_chunks(self.config.r)).for_each_init(
+            || vec![0.0f64; columns],
+            |sums, (weight, b)| {
+                sums.fill(0.0);
+                for (b, a) in b.iter().zip(a.chunks(columns)) {
+                    sums.iter_mut().zip(a).for_each(|(sum, a)| *sum += f64::from(*b) * f64::from(*a));
+                }
+                for (weight, sum) in weight.iter_mut().zip(sums) {
+                    *weight = (f64::from(*weight) + scale * *sum) as f32;
+                }
+            },
+        );
+        Ok(())
     }
 
     /// The mask of a projection's input in the given optimiser step; `None` where nothing is dropped.

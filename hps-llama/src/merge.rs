@@ -15,7 +15,6 @@ use crate::parameter::Parameter;
 use crate::weights::{ShardedTensor, Weights, write_shards, write_whole};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
-use rayon::prelude::*;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -157,33 +156,8 @@ fn merged(parameter: Parameter, config: &LlamaConfig, stored: &Weights, adapter:
     let mut weight = stored.read(&parameter.to_string(), shape, |tensor| {
         Cpu.download_weight(&Cpu.upload_weight(tensor, true)?) //
     })?;
-    let Parameter::Weight(block, projection) = parameter else { return Ok(weight) };
-    let a = adapter.matrix(&Cpu, Parameter::LoraA(block, projection))?;
-    let b = adapter.matrix(&Cpu, Parameter::LoraB(block, projection))?;
-    if let (Some(a), Some(b)) = (a, b) {
-        add_product(&mut weight, shape.1, &a, &b, adapter.config().r, f64::from(adapter.config().scale()));
-    }
+    adapter.add_to(&Cpu, parameter, &mut weight, shape.1)?;
     Ok(weight)
-}
-
-/// `W += s · B A`.
-///
-/// * a — `[r, columns]`.
-/// * b — `[rows, r]`.
-fn add_product(weight: &mut [f32], columns: usize, a: &[f32], b: &[f32], r: usize, scale: f64) {
-    let rows = weight.par_chunks_mut(columns).zip(b.par_chunks(r));
-    rows.for_each_init(
-        || vec![0.0f64; columns],
-        |sums, (weight, b)| {
-            sums.fill(0.0);
-            for (b, a) in b.iter().zip(a.chunks(columns)) {
-                sums.iter_mut().zip(a).for_each(|(sum, a)| *sum += f64::from(*b) * f64::from(*a));
-            }
-            for (weight, sum) in weight.iter_mut().zip(sums) {
-                *weight = (f64::from(*weight) + scale * *sum) as f32;
-            }
-        },
-    );
 }
 
 /// The base's `config.json` with the number type of what was written, under the name it had.

@@ -141,7 +141,9 @@ pub fn save<B: Backend>(policy: &Policy<B>, folder: &Path, precision: Precision)
     for (parameter, _) in policy.model.weights.iter().filter(|(parameter, _)| **parameter != Parameter::Score) {
         let (rows, columns) = parameter.shape(config, 0);
         let shape = if parameter.is_gain() { vec![columns] } else { vec![rows, columns] };
-        tensors.push(OwnedTensor { name: parameter.to_string(), shape, data: merged(policy, adapter, *parameter)? });
+        let mut data = policy.model.weight(*parameter)?;
+        adapter.add_to(policy.model.backend(), *parameter, &mut data, columns)?;
+        tensors.push(OwnedTensor { name: parameter.to_string(), shape, data });
     }
     let score = policy.trained().get(&head).or_else(|| policy.model.weights.get(&head)).ok_or_else(missing)?;
     let data = policy.model.backend().download_weight(score)?;
@@ -151,22 +153,6 @@ pub fn save<B: Backend>(policy: &Policy<B>, folder: &Path, precision: Precision)
     LlamaConfig::mark_reward_model(&mut json);
     json["dtype"] = if precision == Precision::BF16 { "bfloat16" } else { "float32" }.into();
     write_whole(&folder.join("config.json"), format!("{json:#}\n").as_bytes())
-}
-
-/// `W + s B A`, or `W` where nothing is adapted.
-fn merged<B: Backend>(policy: &Policy<B>, adapter: &Lora<B>, parameter: Parameter) -> Result<Vec<f32>> {
-    let mut weight = policy.model.weight(parameter)?;
-    let Parameter::Weight(block, projection) = parameter else { return Ok(weight) };
-    let Some((a, b)) = adapter.pair(block, projection) else { return Ok(weight) };
-    let backend = policy.model.backend();
-    let (a, b, scale) = (backend.download_weight(a)?, backend.download_weight(b)?, adapter.config.scale());
-    let (columns, r) = (projection.shape(policy.model.config()).1, adapter.config.r);
-    for (row, b) in weight.chunks_exact_mut(columns).zip(b.chunks_exact(r)) {
-        for (b, a) in b.iter().zip(a.chunks_exact(columns)) {
-            row.iter_mut().zip(a).for_each(|(entry, a)| *entry += scale * b * a);
-        }
-    }
-    Ok(weight)
 }
 
 /// Refuses a response whose end transformers would take for padding.
