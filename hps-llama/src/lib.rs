@@ -28,6 +28,7 @@ pub mod endpoint;
 mod error;
 pub mod evaluate;
 pub mod generate;
+pub mod hub;
 pub mod lora;
 pub mod merge;
 pub mod model;

@@ -24,7 +24,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 pub struct Resumable {
     output: PathBuf,
     partial: PathBuf,
-    file: File,
+    file: Locked,
     done: usize,
     resumed: usize,
     line: Vec<u8>,
@@ -81,7 +81,7 @@ impl Resumable {
         }
         let fail = |source| Error::new(ErrorKind::Io, "cannot be written").at(partial.display()).because(source);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&partial);
-        let mut file = options.map_err(fail)?;
+        let file = options.map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -90,15 +90,16 @@ impl Resumable {
             }
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }
+        let mut file = Locked(file);
         if !fresh && let Err(error) = same_run(&partial, &side, fingerprint) {
             if !overwrite {
                 return Err(error);
             }
-            file.set_len(0).map_err(fail)?;
+            file.0.set_len(0).map_err(fail)?;
             write_fingerprint(&side, fingerprint)?;
         }
-        let (done, length) = complete_lines(&mut file, &partial)?;
-        file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(fail)?;
+        let (done, length) = complete_lines(&mut file.0, &partial)?;
+        file.0.set_len(length).and_then(|()| file.0.seek(SeekFrom::End(0))).map_err(fail)?;
         let output = output.to_path_buf();
         Ok(Resumable { output, partial, file, done, resumed: done, line: Vec::new(), synced: Instant::now() })
     }
@@ -124,9 +125,9 @@ impl Resumable {
         };
         serde_json::to_writer(&mut self.line, row).map_err(|source| fail(source.into()))?;
         self.line.push(b'\n');
-        self.file.write_all(&self.line).map_err(fail)?;
+        self.file.0.write_all(&self.line).map_err(fail)?;
         if self.synced.elapsed() >= SYNC_EVERY {
-            self.file.sync_data().map_err(fail)?;
+            self.file.0.sync_data().map_err(fail)?;
             self.synced = Instant::now();
         }
         self.done += 1;
@@ -141,10 +142,22 @@ impl Resumable {
         let fail = |place: &Path, source| {
             Error::new(ErrorKind::Io, "cannot be written").at(place.display()).because(source) //
         };
-        self.file.sync_all().map_err(|source| fail(&self.partial, source))?;
+        self.file.0.sync_all().map_err(|source| fail(&self.partial, source))?;
         std::fs::rename(&self.partial, &self.output).map_err(|source| fail(&self.output, source))?;
         let side = beside(&self.output, ".partial.json");
         std::fs::remove_file(&side).map_err(|source| fail(&side, source))
+    }
+}
+
+/// A locked file.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    /// Lets go of the file now: a process that another thread is starting holds what is open until it runs.
+    fn drop(&mut self) {
+        // Closing it does the same, later.
+        let _ = self.0.unlock();
     }
 }
 

@@ -69,6 +69,20 @@ fn wrong_flags_are_refused() {
     }
 }
 
+#[test]
+fn downloads_are_a_feature() {
+    for (dataset, file, part) in [
+        ("owner", "a.jsonl", "`owner` is not of the form owner/name"),
+        ("owner/..%2f", "a.jsonl", "is not of the form owner/name"),
+        ("owner/name", "../a.jsonl", "is not the name of a file in a repository"),
+        #[cfg(not(feature = "hub"))]
+        ("owner/name", "a.jsonl", "owner/name: a.jsonl: this program is built without `hub`"),
+    ] {
+        let ended = hps(&["data", file, "--download", dataset]);
+        assert!(ended.code == Some(1) && ended.error.contains(part), "{}", ended.error);
+    }
+}
+
 fn write_pairs(path: &Path, count: usize) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).expect("a file"));
     for number in 0..count {

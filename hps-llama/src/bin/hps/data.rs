@@ -4,6 +4,7 @@ use super::samples::visible;
 use clap::Args;
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, Message, Prefer, Prompt, ReadOptions, Response, Row, Rows, Shape};
+use hps_llama::hub;
 use hps_llama::resumable::Resumable;
 use hps_llama::train::Example;
 use hps_llama::{Error, ErrorKind, Result};
@@ -19,8 +20,11 @@ const RESPONSES: usize = 4;
 /// What `hps data` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Rows: JSON lines or a JSON list, plain, gzip'd or zstd'd.
+    /// Rows: JSON lines or a JSON list, plain, gzip'd or zstd'd; with `--download` the file's name in the data set.
     file: PathBuf,
+    /// A data set of the Hugging Face hub to download the file from, as `owner/name`.
+    #[arg(long, value_name = "DATASET")]
+    download: Option<String>,
     /// Writes the usable rows in the list form, `prompt`, `responses`, `rewards`.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -56,15 +60,19 @@ fn column(text: &str) -> Result<(String, String), String> {
 
 /// Reads the file once, row by row.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let file = match &arguments.download {
+        Some(dataset) => hub::download(dataset, &arguments.file.display().to_string())?,
+        None => arguments.file.clone(),
+    };
     let columns: BTreeMap<String, String> = arguments.columns.iter().cloned().collect();
     let options =
         ReadOptions { shape: arguments.shape, columns, prefer: arguments.prefer, demonstrations: arguments.sft };
     let chat = arguments.model_name_or_path.as_ref().map(Chat::from_folder).transpose()?;
     let mut output = match &arguments.output {
-        Some(output) => Some(open(output, arguments, &options)?),
+        Some(output) => Some(open(output, &file, arguments.overwrite, &options)?),
         None => None,
     };
-    let mut rows = Rows::open_as(&arguments.file, options)?;
+    let mut rows = Rows::open_as(&file, options)?;
     let mut counted = Counted::default();
     for row in rows.by_ref() {
         let row = match row? {
@@ -96,23 +104,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The output, gone on with if it is of the same file and options.
-fn open(output: &Path, arguments: &Arguments, options: &ReadOptions) -> Result<Resumable> {
-    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(arguments.file.display()).because(source);
-    let bytes = std::fs::metadata(&arguments.file).map_err(fail)?.len();
+fn open(output: &Path, file: &Path, overwrite: bool, options: &ReadOptions) -> Result<Resumable> {
+    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(file.display()).because(source);
+    let bytes = std::fs::metadata(file).map_err(fail)?.len();
     let fingerprint = json!({
         "command": "data",
-        "file": arguments.file,
+        "file": file,
         "bytes": bytes,
         "shape": options.shape.map(|shape| shape.to_string()),
         "columns": options.columns,
         "prefer": options.prefer.map(|prefer| prefer.to_string()),
         "sft": options.demonstrations,
     });
-    if arguments.overwrite {
-        Resumable::overwriting(output, &fingerprint)
-    } else {
-        Resumable::open(output, &fingerprint)
-    }
+    if overwrite { Resumable::overwriting(output, &fingerprint) } else { Resumable::open(output, &fingerprint) }
 }
 
 /// Smallest, mean and greatest of some counts.
