@@ -15,7 +15,7 @@ fi
 rm -rf "$out"
 
 cargo build --quiet --release --bin hps
-hps=target/release/hps
+hps=${CARGO_TARGET_DIR:-target}/release/hps
 base=assets/tiny-llama3
 cargo run --quiet --release --example toy_world_rows -- --output_dir "$out" --prompts $prompts --ranked $ranked --held_out $held_out
 
