@@ -84,12 +84,8 @@ impl Annotator {
     }
 
     fn rewards(&self, id: u32, prompt: &Prompt, responses: &[String], chat: &Chat) -> Result<Vec<f64>> {
-        let texts: Vec<Response> = responses.iter().map(|text| Response::Text(text.clone())).collect();
-        let texts = texts.into_iter().map(|response| match response {
-            Response::Text(text) => Response::Messages(vec![Message::assistant(text)]),
-            other => other,
-        });
-        let (prompt, responses) = chat.group(&asked(prompt), &texts.collect::<Vec<_>>())?;
+        let turn = |text: &String| Response::Messages(vec![Message::assistant(text)]);
+        let (prompt, responses) = chat.group(&asked(prompt), &responses.iter().map(turn).collect::<Vec<_>>())?;
         let mut rewards = Vec::with_capacity(responses.len());
         let longest = responses.iter().map(Vec::len).max().unwrap_or(1);
         for responses in responses.chunks((PASS / longest).max(1)) {

@@ -23,7 +23,7 @@ pub struct Run {
     pub loss: String,
     /// β where it is not the study's.
     pub beta: Option<f64>,
-    /// A constant γ where it does not follow the schedule; 1e9 stands for the hardest negative alone.
+    /// A constant γ where it does not follow the schedule.
     pub gamma: Option<f64>,
     /// Responses a prompt.
     pub responses: usize,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::field::{Read, describe, list, messages, numbers, prompt, required, response, text};
+use super::field::{Read, describe, get, list, messages, number, prompt, required, response, text};
 use super::shape::{PAIR, Parts, pair};
 use super::{Prefer, Prompt, Reason, Response};
 
@@ -46,9 +46,7 @@ pub(super) fn ultrafeedback(row: &Map<String, Value>) -> Read<Parts> {
             return Ok(Err(Reason::Unanswered));
         }
         responses.push(Response::Text(response.to_string()));
-        let score = field("fine-grained_score")?;
-        let number = || format!("`{}` is {}, not a number", name("fine-grained_score"), describe(score));
-        rewards.push(score.as_f64().ok_or_else(number)?);
+        rewards.push(number(field("fine-grained_score")?, &name("fine-grained_score"))?);
     }
     Ok(Ok((prompt, responses, rewards)))
 }
@@ -60,12 +58,7 @@ pub(super) fn instruction(row: &Map<String, Value>) -> Read<Prompt> {
 
 /// The rewards of a pair: `score_chosen` and `score_rejected` where the row has both.
 pub(super) fn pair_scores(row: &Map<String, Value>) -> Read<[f64; 2]> {
-    let score = |name: &str| -> Read<Option<f64>> {
-        match row.get(name).filter(|value| !value.is_null()) {
-            None => Ok(None),
-            Some(value) => Ok(Some(numbers(&Value::Array(vec![value.clone()]), name)?[0])),
-        }
-    };
+    let score = |name: &str| get(row, name).map(|value| number(value, name)).transpose();
     match (score("score_chosen")?, score("score_rejected")?) {
         (Some(chosen), Some(rejected)) if chosen < rejected => {
             Err(format!("`score_chosen` is {chosen} but `score_rejected` is {rejected}"))

@@ -40,11 +40,12 @@ pub(super) fn list<'a>(value: &'a Value, name: &str) -> Read<&'a [Value]> {
     value.as_array().map(Vec::as_slice).ok_or_else(|| format!("`{name}` is {}, not a list", describe(value)))
 }
 
+pub(super) fn number(value: &Value, name: &str) -> Read<f64> {
+    value.as_f64().ok_or_else(|| format!("`{name}` is {}, not a number", describe(value)))
+}
+
 pub(super) fn numbers(value: &Value, name: &str) -> Read<Vec<f64>> {
-    let number = |(index, entry): (usize, &Value)| {
-        entry.as_f64().ok_or_else(|| format!("`{name}[{index}]` is {}, not a number", describe(entry)))
-    };
-    list(value, name)?.iter().enumerate().map(number).collect()
+    list(value, name)?.iter().enumerate().map(|(index, entry)| number(entry, &format!("{name}[{index}]"))).collect()
 }
 
 pub(super) fn messages(value: &Value, name: &str) -> Read<Vec<Message>> {

@@ -1,10 +1,9 @@
 //! `hps evaluate` killed and called again, called with other options, and called wrongly.
 
 use crate::evaluate::{ADAPTER, MODEL, REWARD, ROWS, evaluate, results};
-use crate::program::{Folder, read, root};
+use crate::program::{Folder, killed_when, read};
 use serde_json::Value;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 /// The call has to fail; what it says after `error: `.
 fn refused(folder: &Folder, more: &[&str]) -> String {
@@ -48,7 +47,8 @@ fn a_killed_evaluation_goes_on_to_the_same_bytes() {
     };
     let mut kills = 0;
     for goal in [1, 8, 30, 55, 80] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hps"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hps"));
+        command
             .args([
                 "evaluate",
                 "--model_name_or_path",
@@ -58,18 +58,8 @@ fn a_killed_evaluation_goes_on_to_the_same_bytes() {
                 "--output",
                 &killed.argument("evaluation"),
             ])
-            .args(arguments)
-            .current_dir(root())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        while lines() < goal && child.try_wait().expect("its state").is_none() {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        kills += u32::from(child.try_wait().expect("its state").is_none());
-        child.kill().expect("a kill, or it has ended");
-        child.wait().expect("it is gone");
+            .args(arguments);
+        kills += u32::from(killed_when(&mut command, || lines() >= goal));
     }
     assert!(kills > 0, "no run was killed before its end");
     // As a kill in the middle of a block leaves it.

@@ -1,7 +1,8 @@
 //! The program and what it says.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The workspace's folder, where the program is started.
@@ -32,6 +33,19 @@ pub fn hps(arguments: &[&str]) -> Ended {
         .expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ended { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+}
+
+/// Starts a call of the program and kills it (`kill -9`) as soon as it is `due`; whether it ran until then.
+pub fn killed_when(command: &mut Command, due: impl Fn() -> bool) -> bool {
+    let silent = command.current_dir(root()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = silent.spawn().expect("the program starts");
+    while !due() && child.try_wait().expect("its state").is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let running = child.try_wait().expect("its state").is_none();
+    child.kill().expect("a kill, or it has ended");
+    child.wait().expect("it is gone");
+    running
 }
 
 /// Calls `hps train`, which has to succeed.

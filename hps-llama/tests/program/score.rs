@@ -1,12 +1,11 @@
 //! `hps score`: rewards beside what the rows have, whatever kills it, and what it refuses.
 
-use crate::program::{Ended, Folder, data, hps, metrics, read, root};
+use crate::program::{Ended, Folder, data, hps, killed_when, metrics, read};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::data::AnsweredRows;
 use hps_llama::reward_model::Scorer;
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 const MODEL: &str = "tests/data/models/tiny-reward";
 
@@ -91,20 +90,14 @@ fn a_killed_command_goes_on_to_the_same_bytes() {
     let lines = || std::fs::read(&partial).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
     let mut kills = 0;
     for goal in [1, 60, 130, 200] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hps"))
-            .args(["score", "--model_name_or_path", MODEL, "--max_num_batched_tokens", "64"])
-            .args(["--data", &killed.argument("rows.jsonl"), "--output", &killed.argument("scored.jsonl")])
-            .current_dir(root())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        while lines() < goal && child.try_wait().expect("its state").is_none() {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        kills += u32::from(child.try_wait().expect("its state").is_none());
-        child.kill().expect("a kill, or it has ended");
-        child.wait().expect("it is gone");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hps"));
+        command.args(["score", "--model_name_or_path", MODEL, "--max_num_batched_tokens", "64"]).args([
+            "--data",
+            &killed.argument("rows.jsonl"),
+            "--output",
+            &killed.argument("scored.jsonl"),
+        ]);
+        kills += u32::from(killed_when(&mut command, || lines() >= goal));
     }
     assert!(kills > 0, "no run was killed before its end");
     let before = lines();

@@ -1,5 +1,6 @@
 //! `hps generate`: prompts → a JSON line each, with n responses, from a model here or from a server.
 
+use crate::progress;
 use clap::Args;
 use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
@@ -11,7 +12,7 @@ use hps_llama::lora::Lora;
 use hps_llama::model::{Llama, Policy};
 use hps_llama::resumable::Resumable;
 use hps_llama::{Digest, Error, ErrorKind, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -228,14 +229,11 @@ fn write(
 ) -> Result<()> {
     let open = if arguments.overwrite { Resumable::overwriting } else { Resumable::open };
     let mut output = open(&arguments.output, fingerprint)?;
-    let bar = ProgressBar::new(total as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} prompts [{elapsed}<{eta}]");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     if output.resumed() > 0 {
         anstream::eprintln!("{}: goes on after {} of {total} prompts", arguments.output.display(), output.resumed());
-        bar.set_position(output.resumed() as u64);
-        bar.reset_eta();
     }
+    let bar = progress::bar("generate");
+    progress::show(&bar, output.resumed(), total);
     fill(&mut output, &bar)?;
     bar.finish_and_clear();
     output.finish()
