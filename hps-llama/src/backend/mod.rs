@@ -8,6 +8,8 @@
 //! `[out, in]`. Operations that take an `Array` by value may reuse its memory.
 
 pub mod cpu;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
 use crate::Result;
 use std::fmt::Debug;
