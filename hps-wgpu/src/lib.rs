@@ -8,9 +8,11 @@ mod error;
 mod failure;
 mod kernel;
 mod memory;
+mod preference;
 mod recording;
 
 pub use adapter::Adapter;
 pub use array::{Array, Format, Indices, Weight};
 pub use device::{Device, Limits};
 pub use error::{Error, ErrorKind, Result};
+pub use preference::{DrawnNegatives, NegativeDraws, PreferenceGradient, PreferenceLoss};
