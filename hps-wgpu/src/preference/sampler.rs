@@ -9,8 +9,8 @@ use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
 const DRAW: Kernel = Kernel::new(include_str!("sampler.wgsl"), "draw");
 
-/// Multiplications of one Philox block, its products of words taken apart.
-const BLOCK: u64 = 128;
+/// Multiplications of one draw, about: a Philox block, its products of words taken apart, and the search.
+const DRAW_WORK: u64 = 512;
 
 /// What negatives are drawn from: one integer a response ([`NegativeSampler::exponents`]), on the device.
 ///
@@ -88,7 +88,7 @@ impl NegativeDraws {
         }
         let rows = device.upload_indices(rows)?;
         let team = Team::of(responses);
-        let work = 32 * responses as u64 + draws as u64 * (BLOCK * 2 + 16 * responses as u64);
+        let work = 32 * responses as u64 + draws as u64 * DRAW_WORK;
         for prompts in windows(device, self.prompts, 4 * responses.max(draws) as u64, 0)? {
             let bindings = [
                 self.half_powers.binding(),

@@ -48,15 +48,12 @@ fn draw(
     let lane = place % TEAM;
     let run = (batch.responses + TEAM - 1u) / TEAM;
     let base = prompt * batch.responses;
-    let begin = base + min(lane * run, batch.responses);
-    let end = base + min((lane + 1u) * run, batch.responses);
-    var own = 0u;
-    for (var i = begin; i < end; i += 1u) {
-        own += weight(exponents[i]);
+    var sum = 0u;
+    for (var i = min(lane * run, batch.responses); i < min((lane + 1u) * run, batch.responses); i += 1u) {
+        sum += weight(exponents[base + i]);
     }
 
     // Up to and with this lane.
-    var sum = own;
     held[place] = sum;
     workgroupBarrier();
     for (var step = 1u; step < TEAM; step *= 2u) {
@@ -67,24 +64,29 @@ fn draw(
         held[place] = sum;
         workgroupBarrier();
     }
-    let total = held[place - lane + TEAM - 1u];
     if (number >= batch.end) {
         return;
     }
-    let before = sum - own;
-    for (var k = 0u; k < batch.draws; k += 1u) {
+    // Each lane draws its share; whose run holds the goal is searched for in the lanes' sums.
+    let first = place - lane;
+    let total = held[first + TEAM - 1u];
+    for (var k = lane; k < batch.draws; k += TEAM) {
         let block = philox(vec4<u32>(rows[prompt], batch.epoch, batch.draw + k, DOMAIN), batch.seed);
         let goal = high_product(block.x, total);
-        let at = prompt * batch.draws + k;
-        if (goal >= before && goal < sum) {
-            var cumulative = before;
-            for (var i = begin; i < end; i += 1u) {
-                cumulative += weight(exponents[i]);
-                if (cumulative > goal) {
-                    drawn[at] = i - base;
-                    break;
-                }
-            }
+        var holder = 0u;
+        for (var step = TEAM / 2u; step > 0u; step /= 2u) {
+            holder += select(0u, step, held[first + holder + step - 1u] <= goal);
         }
+        var cumulative = 0u;
+        if (holder > 0u) {
+            cumulative = held[first + holder - 1u];
+        }
+        var index = holder * run;
+        cumulative += weight(exponents[base + index]);
+        while (cumulative <= goal) {
+            index += 1u;
+            cumulative += weight(exponents[base + index]);
+        }
+        drawn[prompt * batch.draws + k] = index;
     }
 }

@@ -2,6 +2,7 @@
 
 #[path = "../../../hps-core/tests/reference/case.rs"]
 mod case;
+mod draws;
 mod lists;
 #[path = "../../../hps-core/tests/properties/losses.rs"]
 #[allow(dead_code, reason = "shared with hps-core's tests, which read more of it")]

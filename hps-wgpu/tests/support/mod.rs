@@ -2,15 +2,29 @@
 //!
 //! Without an adapter a test says so and is skipped; with the environment variable `HPS_REQUIRE_WGPU` it fails.
 
-use hps_wgpu::Device;
+use hps_wgpu::{Adapter, Device, Limits};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 /// The device of this test program; `None` where no adapter answers. Its guard fails the test if wgpu warned.
 pub fn device() -> Option<Quiet> {
     static DEVICE: OnceLock<Result<Device, String>> = OnceLock::new();
     Complaints::listen();
-    match DEVICE.get_or_init(|| Device::open(None).map_err(|error| error.to_string())) {
-        Ok(device) => Some(Quiet { device: device.clone() }),
+    quiet(DEVICE.get_or_init(|| Device::open(None).map_err(|error| error.to_string())).clone())
+}
+
+/// One of its own, with these [`Limits`].
+#[allow(dead_code, reason = "not every test program asks for limits")]
+pub fn limited(binding: Option<u64>, work: Option<u64>) -> Option<Quiet> {
+    Complaints::listen();
+    let mut limits = Limits::default();
+    (limits.binding, limits.work) = (binding, work);
+    let opened = Adapter::find(None).and_then(|adapter| Device::with_limits(&adapter, limits));
+    quiet(opened.map_err(|error| error.to_string()))
+}
+
+fn quiet(opened: Result<Device, String>) -> Option<Quiet> {
+    match opened {
+        Ok(device) => Some(Quiet { device }),
         Err(error) if std::env::var_os("HPS_REQUIRE_WGPU").is_some() => panic!("HPS_REQUIRE_WGPU is set: {error}"),
         Err(error) => {
             eprintln!("SKIPPED, {error}");
