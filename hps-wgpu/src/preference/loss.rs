@@ -5,11 +5,11 @@ use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::preference::family::Family;
 use crate::preference::rows::{self, Rows};
-use crate::preference::team::Team;
+use crate::preference::team::{Team, expect_iterations, parts};
 use hps_core::{Batch, Loss, LossDescriptor, Scalar};
 use std::ops::Range;
 
-/// Responses that a kernel counts, and numbers a response of the widest buffer.
+/// Numbers of a buffer that a kernel counts.
 const MOST: usize = 1 << 31;
 
 /// A loss over a batch whose constant lists lie on the device: everything but the policy's log-probabilities.
@@ -81,7 +81,7 @@ impl PreferenceLoss {
             device: device.clone(),
             descriptor,
             family,
-            team: Team::of(responses),
+            team: family.team(responses),
             prompts,
             responses,
             reference: rows::reads_reference(&descriptor).then(|| uploaded(&rows.reference)).transpose()?,
@@ -151,6 +151,7 @@ impl PreferenceLoss {
             agree("preference loss", &format!("columns of {what}"), self.responses, array.columns())?;
         }
         let (device, responses) = (&self.device, self.responses);
+        expect_iterations(device, self.family.iterations(self.team, responses, self.samples))?;
         let values = Array::undefined(device, self.prompts, 1)?;
         let gradient = Array::undefined(device, self.prompts, responses)?;
         let scratch = Array::undefined(device, self.prompts, responses * self.family.scratch)?;
@@ -169,9 +170,7 @@ impl PreferenceLoss {
                 values.window(&rows),
                 gradient.window(&rows),
             ];
-            let step = (device.work_limit() / work).clamp(1, rows.len() as u64) as usize;
-            for first in (0..rows.len()).step_by(step) {
-                let prompts = first..rows.len().min(first + step);
+            for prompts in parts(0..rows.len(), (device.work_limit() / work).max(1) as usize) {
                 let groups = grid(self.team.groups(prompts.len()));
                 let parameters = self.parameters(&prompts, ratios);
                 device.run(&self.family.kernel, &self.team.constants(), &parameters, &bindings, groups)?;

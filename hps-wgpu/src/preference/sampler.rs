@@ -4,7 +4,7 @@ use crate::array::{Array, Indices, windows};
 use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
-use crate::preference::team::Team;
+use crate::preference::team::{CPU_ITERATIONS, Team, expect_iterations, parts};
 use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
 const DRAW: Kernel = Kernel::new(include_str!("sampler.wgsl"), "draw");
@@ -87,30 +87,39 @@ impl NegativeDraws {
             return Ok(DrawnNegatives { device: device.clone(), indices });
         }
         let rows = device.upload_indices(rows)?;
-        let team = Team::of(responses);
-        let work = 32 * responses as u64 + draws as u64 * DRAW_WORK;
-        for prompts in windows(device, self.prompts, 4 * responses.max(draws) as u64, 0)? {
-            let bindings = [
-                self.half_powers.binding(),
-                self.exponents.numbers(&(prompts.start * responses..prompts.end * responses)),
-                rows.numbers(&prompts),
-                indices.window(&prompts),
-            ];
-            let step = (device.work_limit() / work).clamp(1, prompts.len() as u64) as usize;
-            for start in (0..prompts.len()).step_by(step) {
-                let end = prompts.len().min(start + step);
-                let parameters = [
-                    seed as u32,
-                    (seed >> 32) as u32,
-                    first.epoch,
-                    first.draw,
-                    draws as u32,
-                    responses as u32,
-                    start as u32,
-                    end as u32,
+        let team = Team::of(responses, 4);
+        // A Philox block's rounds, the search, the walk along a run.
+        let iterations = 32 + team.run(responses);
+        let most = (CPU_ITERATIONS / iterations).saturating_sub(1).max(1) as usize * team.threads();
+        expect_iterations(device, 2 * iterations)?;
+        for draws_now in parts(0..draws, most) {
+            let work = 32 * responses as u64 + draws_now.len() as u64 * DRAW_WORK;
+            let prompts_at_once = (device.work_limit() / work).max(1) as usize;
+            for window in windows(device, self.prompts, 4 * responses.max(draws) as u64, 0)? {
+                let bindings = [
+                    self.half_powers.binding(),
+                    self.exponents.numbers(&(window.start * responses..window.end * responses)),
+                    rows.numbers(&window),
+                    indices.window(&window),
                 ];
-                let groups = grid(team.groups(end - start));
-                device.run(&DRAW, &team.constants(), bytemuck::bytes_of(&parameters), &bindings, groups)?;
+                for prompts in parts(0..window.len(), prompts_at_once) {
+                    let groups = grid(team.groups(prompts.len()));
+                    let ranges = [prompts.start, prompts.end, draws_now.start, draws_now.end];
+                    let [first_prompt, end_prompt, first_draw, end_draw] = ranges.map(|number| number as u32);
+                    let parameters = [
+                        seed as u32,
+                        (seed >> 32) as u32,
+                        first.epoch,
+                        first.draw,
+                        draws as u32,
+                        responses as u32,
+                        first_prompt,
+                        end_prompt,
+                        first_draw,
+                        end_draw,
+                    ];
+                    device.run(&DRAW, &team.constants(), bytemuck::bytes_of(&parameters), &bindings, groups)?;
+                }
             }
         }
         Ok(DrawnNegatives { device: device.clone(), indices })

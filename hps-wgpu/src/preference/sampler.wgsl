@@ -5,13 +5,15 @@
 struct Draws {
     seed: vec2<u32>,
     epoch: u32,
-    // The first of `draws`.
+    // The counter's word of a prompt's first draw, and how many draws a prompt has.
     draw: u32,
     draws: u32,
     responses: u32,
-    // Prompts of this dispatch: first .. end.
+    // Prompts of this dispatch: first .. end, and their draws: first_draw .. end_draw.
     first: u32,
     end: u32,
+    first_draw: u32,
+    end_draw: u32,
 }
 
 @group(0) @binding(0) var<uniform> batch: Draws;
@@ -70,7 +72,7 @@ fn draw(
     // Each lane draws its share; whose run holds the goal is searched for in the lanes' sums.
     let first = place - lane;
     let total = held[first + TEAM - 1u];
-    for (var k = lane; k < batch.draws; k += TEAM) {
+    for (var k = batch.first_draw + lane; k < batch.end_draw; k += TEAM) {
         let block = philox(vec4<u32>(rows[prompt], batch.epoch, batch.draw + k, DOMAIN), batch.seed);
         let goal = high_product(block.x, total);
         var holder = 0u;

@@ -73,6 +73,14 @@ fn extreme_rewards() {
     }
 }
 
+/// More draws of one prompt than a dispatch makes.
+#[test]
+fn many_draws_of_few_prompts() {
+    let Some(device) = support::device() else { return };
+    draw_and_compare(&device, 3, 2, 100_000, 0.5, TiePolicy::Keep);
+    draw_and_compare(&device, 100_000, 2, 5, 0.01, TiePolicy::Keep);
+}
+
 /// Parts of the buffers bound one after the other, and dispatches of a few prompts, make no difference.
 #[test]
 fn limits_change_no_draw() {

@@ -68,12 +68,4 @@ impl Lists {
             _ => batch,
         }
     }
-
-    /// hps-core's values and gradients, in f64.
-    pub fn expected(&self, loss: &Loss) -> (Vec<f64>, Vec<f64>) {
-        let (mut values, mut gradient) = (vec![0.0; self.prompts], vec![0.0; self.policy.len()]);
-        let mut scratch = vec![0.0; loss.batch_scratch_len(self.responses)];
-        loss.values_and_gradients(&self.batch(loss), &mut scratch, &mut values, &mut gradient).unwrap();
-        (values, gradient)
-    }
 }
