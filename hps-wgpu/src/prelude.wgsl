@@ -54,8 +54,9 @@ fn decay(x: f32) -> f32 {
     return select(exp_(x), 0.0, x < -87.0);
 }
 
-// ln(1 + x) of x >= -1/2, within 2 units in the last place: 2 artanh(x / (2 + x)), whose argument is at most 1/3 up to
-// x = 1. No rounded 1 + x is taken apart again, so it bears compilers that calculate as in mathematics.
+// ln(1 + x) of x >= -1/2, within 2 units in the last place beside the division's error: 2 artanh(x / (2 + x)), whose
+// argument is at most 1/3 up to x = 1. No rounded 1 + x is taken apart again, so it bears compilers that calculate as in
+// mathematics.
 fn ln_1p(x: f32) -> f32 {
     let s = x / (2.0 + x);
     let t = s * s;
@@ -64,7 +65,7 @@ fn ln_1p(x: f32) -> f32 {
     return select(near, ln_(1.0 + x), x > 1.0);
 }
 
-// ln(1 + e^x), within 3 units in the last place.
+// ln(1 + e^x), within 3 units in the last place beside the division's error.
 fn softplus(x: f32) -> f32 {
     return max(x, 0.0) + ln_1p(decay(-abs(x)));
 }

@@ -139,7 +139,8 @@ impl PreferenceLoss {
         };
         let values = device.download(&computed.values)?;
         if let Some(prompt) = values.iter().position(|value| value.is_nan()) {
-            let message = format!("prompt {prompt}: a log-probability, a score, the loss or its gradient is not finite");
+            let message =
+                format!("prompt {prompt}: a log-probability, a score, the loss or its gradient is not finite");
             return Err(Error::new(ErrorKind::Preference(hps_core::ErrorKind::NonFinite), message));
         }
         Ok((values, device.download(&computed.gradient)?))

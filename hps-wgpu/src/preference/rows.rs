@@ -50,7 +50,12 @@ pub(crate) fn reads_reference(loss: &LossDescriptor) -> bool {
 
 /// `log π − log π_ref` of every response, subtracted before it is rounded.
 pub(crate) fn ratios<F: Scalar>(batch: &Batch<'_, F>) -> Vec<f32> {
-    batch.policy().iter().zip(batch.reference()).map(|(&policy, &reference)| (policy - reference).widen() as f32).collect()
+    batch
+        .policy()
+        .iter()
+        .zip(batch.reference())
+        .map(|(&policy, &reference)| (policy - reference).widen() as f32)
+        .collect()
 }
 
 pub(crate) fn narrow<F: Scalar>(list: &[F]) -> Vec<f32> {

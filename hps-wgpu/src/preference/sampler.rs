@@ -76,7 +76,8 @@ impl NegativeDraws {
     /// * `rows`: the prompts' line numbers in their input; `first.row` is not read.
     pub fn draw(&self, seed: u64, rows: &[u32], first: Position, draws: usize) -> Result<DrawnNegatives> {
         agree("negative draws", "the number of rows", self.prompts, rows.len())?;
-        let within = u32::try_from(draws).ok().filter(|&draws| draws == 0 || first.draw.checked_add(draws - 1).is_some());
+        let within =
+            u32::try_from(draws).ok().filter(|&draws| draws == 0 || first.draw.checked_add(draws - 1).is_some());
         if within.is_none() || self.prompts * draws.max(self.responses) >= 1 << 31 {
             let message = format!("{draws} draws from draw {} for {} prompts", first.draw, self.prompts);
             return Err(Error::new(ErrorKind::Shape, format!("{message} are more than a kernel counts")));

@@ -42,7 +42,9 @@ fn what_overflows_surfaces() {
         PreferenceLoss::values_and_gradients(&device, &loss, &batch).map_err(|error| (error.kind(), error.to_string()))
     };
     let kind = ErrorKind::Preference(hps_core::ErrorKind::NonFinite);
-    for (name, policy) in [("ipo-bt", [-1e30, -9.0]), ("sppo-pl", [-9.0, -1e30]), ("orpo-bt", [-9.0, 0.0]), ("dpo-bt", [1e39, 0.0])] {
+    for (name, policy) in
+        [("ipo-bt", [-1e30, -9.0]), ("sppo-pl", [-9.0, -1e30]), ("orpo-bt", [-9.0, 0.0]), ("dpo-bt", [1e39, 0.0])]
+    {
         let (refused, text) = evaluate(name, policy).unwrap_err();
         assert_eq!(refused, kind, "{name}");
         assert!(text.starts_with("prompt 0: "), "{text}");
