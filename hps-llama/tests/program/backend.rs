@@ -83,7 +83,8 @@ fn a_dry_run_opens_no_device() {
 #[test]
 fn devices_are_listed() {
     let ended = hps(&["devices"]);
-    assert_eq!((ended.code, ended.error.as_str()), (Some(0), ""));
+    // Drivers may say something on standard error.
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
     let processor = ended.out.lines().find(|line| line.contains("cpu")).expect("the processor");
     assert!(processor.contains(std::env::consts::ARCH) && processor.contains(" thread"), "{}", ended.out);
     assert!(ended.out.ends_with("\ncuda: not built yet\n"), "{}", ended.out);

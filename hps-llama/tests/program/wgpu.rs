@@ -50,8 +50,9 @@ fn adapters_are_listed_and_chosen() {
     let [by_number, by_name] = ["0", &name].map(|device| succeeds(&[&call[..], &["--device", device]].concat()));
     assert!(!by_number.is_empty() && by_number == by_name);
     let ended = hps(&[&call[..], &["--device", "no such device"]].concat());
+    // Drivers may say something before it.
     let expected = "error: no WGPU adapter `no such device`: there are 0: ";
-    assert!(ended.code == Some(1) && ended.error.starts_with(expected), "{}", ended.error);
+    assert!(ended.code == Some(1) && ended.error.contains(expected), "{}", ended.error);
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_run_follows_the_cpus() {
     if !answers("a_run_follows_the_cpus") {
         return;
     }
-    let toml = "lora_target_modules = 'all-linear'\nsave_steps = 4\nlora_dropout = 0.1\nmax_length = 64";
+    let toml = "lora_target_modules = 'all-linear'\nsave_steps = 4\nlora_dropout = 0.1";
     let [cpu, wgpu] = [Folder::new(toml), Folder::new(toml)];
     train(&[&cpu.argument("options.toml")]);
     let out = train(&[&[wgpu.argument("options.toml").as_str()], &WGPU[..]].concat());
