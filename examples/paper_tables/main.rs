@@ -84,7 +84,7 @@ impl Job for Options {
         // Each arithmetic has its own results.
         let of = match self.backend.choice().backend {
             BackendName::Cpu => String::new(),
-            _ => format!("-{}", backend.arithmetic().replace(' ', "-")),
+            _ => format!("-{}", backend.arithmetic().replace([' ', ','], "-")),
         };
         let mut ledger = Ledger::open(&self.output_dir.join(format!("results{of}.jsonl")), &scale)?;
         let study = Study::new(backend, self.prompts, self.held_out, &self.output_dir)?;

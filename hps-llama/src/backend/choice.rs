@@ -25,12 +25,12 @@ pub enum BackendName {
 /// Number type of frozen weights on the device; what is trained is always float32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dtype {
-    /// bfloat16 where the file has bfloat16, else float32.
+    /// bfloat16 where the file has bfloat16, else float32: every weight keeps its value.
     #[default]
     Auto,
     /// IEEE 754 single.
     Float32,
-    /// The upper half of it, rounded.
+    /// The upper half of it, rounded: half the memory.
     BFloat16,
 }
 
