@@ -192,24 +192,24 @@ impl Device {
 
     /// Records one dispatch of `kernel`, specialised by `constants`.
     ///
-    /// * `parameters`: its uniform struct, whole words.
+    /// * `parameters`: its uniform struct, word by word.
     /// * `bindings`: its buffers in order, from binding 1.
     /// * `groups`: workgroups along x and y (see [`grid`]) and z.
     pub(crate) fn run(
         &self,
         kernel: &Kernel,
         constants: &[(&'static str, u32)],
-        parameters: &[u8],
+        parameters: &[u32],
         bindings: &[wgpu::BufferBinding<'_>],
         groups: [u32; 3],
     ) -> Result<()> {
         if groups.contains(&0) {
             return Ok(());
         }
-        let pipeline = self.inner.pipelines.get(&self.inner.device, kernel, constants);
-        self.inner.failure.check()?;
+        let Inner { device, failure, pipelines, .. } = &*self.inner;
+        let pipeline = pipelines.get(device, failure, kernel, constants)?;
         let mut recording = self.recording();
-        recording.dispatch(&self.inner.device, &pipeline, parameters, bindings, groups);
+        recording.dispatch(&self.inner.device, &pipeline, bytemuck::cast_slice(parameters), bindings, groups);
         if recording.is_full() {
             recording.submit(&self.inner.device, &self.inner.queue);
         }

@@ -9,6 +9,8 @@
 
 mod choice;
 pub mod cpu;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
 pub use choice::{BackendName, Choice, Dtype, Job};
 
