@@ -35,6 +35,8 @@ impl Device {
             }
             longest = longest.max(to - from + end - start);
         }
+        let iterations = (longest / 64 + 1) * (heads.dimension + heads.dimension.div_ceil(64) * 65 + 16);
+        self.expect_iterations("decode_attention", iterations as u64)?;
         if keys.bytes() > self.binding_limit() {
             let message = format!(
                 "a cache of {} bytes, and a kernel of this adapter sees {} at once: generate fewer sequences at a time",
@@ -46,8 +48,7 @@ impl Device {
         let out = Array::undefined(self, q.rows(), q.columns())?;
         let constants = [("D", heads.dimension as u32)];
         for rows in windows(self, q.rows(), 4 * q.columns() as u64, 2 * (longest * q.columns()) as u64)? {
-            let parameters =
-                [heads.query as u32, heads.key_value as u32, rows.len() as u32, heads.scale().to_bits()];
+            let parameters = [heads.query as u32, heads.key_value as u32, rows.len() as u32, heads.scale().to_bits()];
             let bindings = [
                 spans.numbers(&(4 * rows.start..4 * rows.end)),
                 q.window(&rows),

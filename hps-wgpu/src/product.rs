@@ -156,7 +156,12 @@ impl Device {
     }
 
     /// Rows, columns and depth of a dispatch: within what bindings see, then halved until it is short enough.
-    fn steps(&self, a: &Factor<'_>, b: &Factor<'_>, (rows, columns, depth): (usize, usize, usize)) -> Result<[usize; 3]> {
+    fn steps(
+        &self,
+        a: &Factor<'_>,
+        b: &Factor<'_>,
+        (rows, columns, depth): (usize, usize, usize),
+    ) -> Result<[usize; 3]> {
         let seen = |bytes: u64, wanted: usize| -> Result<usize> {
             let most = (self.binding_limit() / bytes.max(1)) as usize;
             if most < wanted.min(ROW_STEP) {
@@ -169,6 +174,8 @@ impl Device {
             Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
         };
         let mut steps = [seen(4 * columns as u64, rows)?, columns, depth];
+        // Sixteen of the depth take an iteration each, and eight to load them.
+        steps[2] = steps[2].min((self.iterations() / 26 * 16) as usize / ROW_STEP * ROW_STEP);
         // What a factor's rows in memory are in the product.
         let a_rows = if a.transposed { 2 } else { 0 };
         steps[a_rows] = seen(a.row_bytes(), steps[a_rows])?;
