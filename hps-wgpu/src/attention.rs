@@ -17,6 +17,9 @@ const KEYS_BACKWARD: Kernel = Kernel::new(BACKWARD, "keys_backward");
 /// Threads of a workgroup.
 const LANES: usize = 64;
 
+/// Columns of a head at most.
+const WIDEST: usize = 128;
+
 /// Queries that a block of keys walks past in one dispatch.
 const WALK: usize = 8192;
 
@@ -175,7 +178,7 @@ impl Device {
     /// Log-sum-exp and `rowsum(dO ⊙ O)` of each query and head, side by side: `[queries, 2 · query heads]`.
     fn beside(&self, dy: &Array, [output, sums]: [&Array; 2], heads: Heads) -> Result<Array> {
         let beside = Array::undefined(self, dy.rows(), 2 * heads.query)?;
-        let constants = [("D", heads.dimension as u32), ("BLOCK", 1)];
+        let constants = [("D", heads.dimension as u32), ("BLOCK", 8)];
         let seen = self.rows_seen(dy.columns())?;
         for start in (0..dy.rows()).step_by(seen) {
             let rows = start..dy.rows().min(start + seen);
@@ -192,10 +195,14 @@ impl Device {
     /// * `held`: arrays of a block's rows; `scores`: of its pairs.
     fn block_size(&self, held: usize, scores: usize, heads: Heads) -> Result<usize> {
         let memory = self.wgpu().0.limits().max_compute_workgroup_storage_size as usize;
-        let needed = |size: usize| 4 * (held * size * (heads.dimension + 1) + scores * size * size + 3 * size);
-        let size = [16, 8, 4, 2].into_iter().find(|size| needed(*size) <= memory);
+        let row = 16 * (heads.dimension.div_ceil(4) + 1);
+        let needed = |size: usize| held * size * row + 4 * (scores * size * size + 3 * size);
+        let size = [16, 8].into_iter().find(|size| heads.dimension <= WIDEST && needed(*size) <= memory);
         size.ok_or_else(|| {
-            let message = format!("attention: heads of {} columns; workgroups have {memory} bytes", heads.dimension);
+            let message = format!(
+                "attention: heads of {} columns; kernels have room for {WIDEST} and workgroups {memory} bytes",
+                heads.dimension
+            );
             Error::new(ErrorKind::OutOfMemory, message)
         })
     }
@@ -281,9 +288,8 @@ impl Device {
 
 /// Iterations of a thread's loops over two blocks that meet, at most.
 fn iterations(size: usize, heads: Heads) -> u64 {
-    let share = (size * heads.dimension).div_ceil(LANES);
-    let pairs = (size * size).div_ceil(LANES);
-    (4 * share + pairs * (heads.dimension / 4 + 5) + 2 * size + share * (size + 1) + 4) as u64
+    let fours = heads.dimension.div_ceil(4);
+    (2 * (size * fours).div_ceil(LANES) + fours + 3 * size + 4) as u64
 }
 
 fn parameters(heads: Heads, first_query: usize, blocks: usize) -> [u32; 5] {

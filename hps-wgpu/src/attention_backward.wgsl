@@ -1,9 +1,11 @@
 // Attention over spans, backward. With P = exp(q k' / sqrt(D) - log-sum-exp) and delta = rowsum(dO o):
-// dV = P' dO, dS = P (dO V' - delta) / sqrt(D), dQ = dS K, dK = dS' Q. P is formed again, BLOCK x BLOCK at a time.
+// dV = P' dO, dS = P (dO V' - delta) / sqrt(D), dQ = dS K, dK = dS' Q. P is formed again, BLOCK x BLOCK at a time,
+// by 8 x 8 threads as in the forward pass.
 
 const LANES: u32 = 64u;
-const STRIDE: u32 = D + 1u;
-const SHARE: u32 = (BLOCK * D + LANES - 1u) / LANES;
+const SIDE: u32 = BLOCK / 8u;
+const FOURS: u32 = (D + 3u) / 4u;
+const STRIDE: u32 = FOURS + 1u;
 
 struct Parameters {
     query_heads: u32,
@@ -57,37 +59,117 @@ fn along(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count
 @group(0) @binding(6) var<storage, read> rows_of: array<vec2<f32>>; // what `along` leaves
 @group(0) @binding(7) var<storage, read_write> dq: array<f32>;
 
-var<workgroup> queries: array<f32, BLOCK * STRIDE>;
-var<workgroup> upstream: array<f32, BLOCK * STRIDE>;
-var<workgroup> keys_held: array<f32, BLOCK * STRIDE>;
-var<workgroup> values_held: array<f32, BLOCK * STRIDE>;
+var<workgroup> queries: array<vec4<f32>, BLOCK * STRIDE>;
+var<workgroup> upstream: array<vec4<f32>, BLOCK * STRIDE>;
+var<workgroup> keys_held: array<vec4<f32>, BLOCK * STRIDE>;
+var<workgroup> values_held: array<vec4<f32>, BLOCK * STRIDE>;
 var<workgroup> weights: array<f32, BLOCK * BLOCK>;
 var<workgroup> d_scores: array<f32, BLOCK * BLOCK>;
 
-// P and dS of a pair of what is held, of a query whose numbers lie at `row`.
-fn pair(at: u32, query: u32, key: u32, row: u32, visible: bool) {
-    var weight = 0.0;
-    var slope = 0.0;
-    if visible {
-        var score = 0.0;
-        var along = 0.0;
-        for (var column = 0u; column + 4u <= D; column += 4u) {
-            let one = query * STRIDE + column;
-            let other = key * STRIDE + column;
-            score += queries[one] * keys_held[other] + queries[one + 1u] * keys_held[other + 1u]
-                + queries[one + 2u] * keys_held[other + 2u] + queries[one + 3u] * keys_held[other + 3u];
-            along += upstream[one] * values_held[other] + upstream[one + 1u] * values_held[other + 1u]
-                + upstream[one + 2u] * values_held[other + 2u] + upstream[one + 3u] * values_held[other + 3u];
-        }
-        for (var column = D / 4u * 4u; column < D; column += 1u) {
-            score += queries[query * STRIDE + column] * keys_held[key * STRIDE + column];
-            along += upstream[query * STRIDE + column] * values_held[key * STRIDE + column];
-        }
-        weight = exp_(score * parameters.scale - rows_of[row].x);
-        slope = weight * (along - rows_of[row].y) * parameters.scale;
+// Of four columns from `column` on, those that a head has.
+fn own(column: u32, four: vec4<f32>) -> vec4<f32> {
+    if D % 4u == 0u {
+        return four;
     }
-    weights[at] = weight;
-    d_scores[at] = slope;
+    return select(vec4<f32>(), four, vec4<u32>(column, column + 1u, column + 2u, column + 3u) < vec4<u32>(D));
+}
+
+fn query_four(row: u32, column: u32) -> vec4<f32> {
+    let at = row * D + column;
+    return own(column, vec4<f32>(q[at], q[at + 1u], q[at + 2u], q[at + 3u]));
+}
+
+fn upstream_four(row: u32, column: u32) -> vec4<f32> {
+    let at = row * D + column;
+    return own(column, vec4<f32>(d_out[at], d_out[at + 1u], d_out[at + 2u], d_out[at + 3u]));
+}
+
+fn key_four(row: u32, column: u32) -> vec4<f32> {
+    let at = row * D + column;
+    return own(column, vec4<f32>(k[at], k[at + 1u], k[at + 2u], k[at + 3u]));
+}
+
+fn value_four(row: u32, column: u32) -> vec4<f32> {
+    let at = row * D + column;
+    return own(column, vec4<f32>(v[at], v[at + 1u], v[at + 2u], v[at + 3u]));
+}
+
+// Queries `row`, `row + heads`, … and what comes from above into workgroup memory.
+fn hold_queries(lane: u32, row: u32, rows: u32) {
+    for (var entry = lane; entry < BLOCK * FOURS; entry += LANES) {
+        let query = entry / FOURS;
+        let column = entry % FOURS * 4u;
+        var one = vec4<f32>();
+        var other = vec4<f32>();
+        if query < rows {
+            one = query_four(row + query * parameters.query_heads, column);
+            other = upstream_four(row + query * parameters.query_heads, column);
+        }
+        queries[query * STRIDE + entry % FOURS] = one;
+        upstream[query * STRIDE + entry % FOURS] = other;
+    }
+}
+
+// Keys and values of the tokens from `start` on.
+fn hold_keys(lane: u32, start: u32, keys: u32, key_head: u32) {
+    for (var entry = lane; entry < BLOCK * FOURS; entry += LANES) {
+        let key = entry / FOURS;
+        let column = entry % FOURS * 4u;
+        var one = vec4<f32>();
+        var other = vec4<f32>();
+        if key < keys {
+            one = key_four((start + key) * parameters.key_heads + key_head, column);
+            other = value_four((start + key) * parameters.key_heads + key_head, column);
+        }
+        keys_held[key * STRIDE + entry % FOURS] = one;
+        values_held[key * STRIDE + entry % FOURS] = other;
+    }
+}
+
+// P and dS of the pairs (row0, key0), (row0, key1), (row1, key0), (row1, key1) of what is held.
+fn pairs(row0: u32, row1: u32, key0: u32, key1: u32, row: u32, visible: vec4<bool>) {
+    var scores = vec4<f32>();
+    var along = vec4<f32>();
+    for (var four = 0u; four < FOURS; four += 1u) {
+        let x0 = queries[row0 * STRIDE + four];
+        let x1 = queries[row1 * STRIDE + four];
+        let y0 = keys_held[key0 * STRIDE + four];
+        let y1 = keys_held[key1 * STRIDE + four];
+        scores += vec4<f32>(dot(x0, y0), dot(x0, y1), dot(x1, y0), dot(x1, y1));
+        let u0 = upstream[row0 * STRIDE + four];
+        let u1 = upstream[row1 * STRIDE + four];
+        let w0 = values_held[key0 * STRIDE + four];
+        let w1 = values_held[key1 * STRIDE + four];
+        along += vec4<f32>(dot(u0, w0), dot(u0, w1), dot(u1, w0), dot(u1, w1));
+    }
+    var beside0 = vec2<f32>();
+    var beside1 = vec2<f32>();
+    if visible.x || visible.y {
+        beside0 = rows_of[row + row0 * parameters.query_heads];
+    }
+    if visible.z || visible.w {
+        beside1 = rows_of[row + row1 * parameters.query_heads];
+    }
+    let shifted = scores * parameters.scale - vec4<f32>(beside0.xx, beside1.xx);
+    let all = vec4<f32>(exp_(shifted.x), exp_(shifted.y), exp_(shifted.z), exp_(shifted.w));
+    let weight = select(vec4<f32>(), all, visible);
+    let slope = weight * (along - vec4<f32>(beside0.yy, beside1.yy)) * parameters.scale;
+    weights[row0 * BLOCK + key0] = weight.x;
+    weights[row0 * BLOCK + key1] = weight.y;
+    weights[row1 * BLOCK + key0] = weight.z;
+    weights[row1 * BLOCK + key1] = weight.w;
+    d_scores[row0 * BLOCK + key0] = slope.x;
+    d_scores[row0 * BLOCK + key1] = slope.y;
+    d_scores[row1 * BLOCK + key0] = slope.z;
+    d_scores[row1 * BLOCK + key1] = slope.w;
+}
+
+fn put_query(row: u32, four: u32, numbers: vec4<f32>) {
+    for (var lane = 0u; lane < 4u; lane += 1u) {
+        if 4u * four + lane < D {
+            dq[row * D + 4u * four + lane] = numbers[lane];
+        }
+    }
 }
 
 @compute @workgroup_size(LANES)
@@ -99,64 +181,92 @@ fn queries_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
     let block = query_blocks[index];
     let head = group.z;
     let key_head = head / (parameters.query_heads / parameters.key_heads);
-    let key_columns = parameters.key_heads * D;
     let row = (block.query_start - parameters.first_query) * parameters.query_heads + head;
     let rows = block.query_end - block.query_start;
-
-    for (var entry = lane; entry < rows * D; entry += LANES) {
-        let place = (row + entry / D * parameters.query_heads) * D + entry % D;
-        queries[entry / D * STRIDE + entry % D] = q[place];
-        upstream[entry / D * STRIDE + entry % D] = d_out[place];
-    }
-    var sum: array<f32, SHARE>;
-    for (var share = 0u; share < SHARE; share += 1u) {
-        sum[share] = 0.0;
-    }
+    let row0 = lane / 8u * SIDE;
+    let row1 = row0 + SIDE - 1u;
+    let key0 = lane % 8u * SIDE;
+    let key1 = key0 + SIDE - 1u;
+    let four0 = lane % 8u;
+    hold_queries(lane, row, rows);
+    var a0 = vec4<f32>();
+    var a1 = vec4<f32>();
+    var a2 = vec4<f32>();
+    var a3 = vec4<f32>();
+    var b0 = vec4<f32>();
+    var b1 = vec4<f32>();
+    var b2 = vec4<f32>();
+    var b3 = vec4<f32>();
     for (var part = 0u; part < 2u; part += 1u) {
         let lowest = select(block.self_start, block.prefix_start, part == 0u);
         let end = select(block.query_end, block.prefix_end, part == 0u);
         for (var start = lowest; start < end; start += BLOCK) {
             let keys = min(BLOCK, end - start);
-            for (var entry = lane; entry < keys * D; entry += LANES) {
-                let at = (start + entry / D) * key_columns + key_head * D + entry % D;
-                keys_held[entry / D * STRIDE + entry % D] = k[at];
-                values_held[entry / D * STRIDE + entry % D] = v[at];
-            }
+            hold_keys(lane, start, keys, key_head);
             workgroupBarrier();
-            for (var at = lane; at < BLOCK * BLOCK; at += LANES) {
-                let query = at / BLOCK;
-                let key = at % BLOCK;
-                let visible =
-                    query < rows && key < keys && (part == 0u || start + key <= block.query_start + query);
-                pair(at, query, key, row + query * parameters.query_heads, visible);
-            }
+            let query = vec4<u32>(row0, row0, row1, row1);
+            let key = vec4<u32>(key0, key1, key0, key1);
+            let causal = (vec4<u32>(start) + key <= vec4<u32>(block.query_start) + query) | vec4<bool>(part == 0u);
+            pairs(row0, row1, key0, key1, row, (query < vec4<u32>(rows)) & (key < vec4<u32>(keys)) & causal);
             workgroupBarrier();
-            for (var share = 0u; share < SHARE; share += 1u) {
-                let entry = lane + share * LANES;
-                if entry < BLOCK * D {
-                    var number = sum[share];
-                    for (var key = 0u; key < keys; key += 1u) {
-                        number += d_scores[entry / D * BLOCK + key] * keys_held[key * STRIDE + entry % D];
-                    }
-                    sum[share] = number;
+            for (var key = 0u; key < BLOCK; key += 1u) {
+                let w0 = d_scores[row0 * BLOCK + key];
+                let w1 = d_scores[row1 * BLOCK + key];
+                let y0 = keys_held[key * STRIDE + four0];
+                a0 += w0 * y0;
+                b0 += w1 * y0;
+                if FOURS > 8u {
+                    let y1 = keys_held[key * STRIDE + four0 + 8u];
+                    a1 += w0 * y1;
+                    b1 += w1 * y1;
+                }
+                if FOURS > 16u {
+                    let y2 = keys_held[key * STRIDE + four0 + 16u];
+                    let y3 = keys_held[key * STRIDE + four0 + 24u];
+                    a2 += w0 * y2;
+                    b2 += w1 * y2;
+                    a3 += w0 * y3;
+                    b3 += w1 * y3;
                 }
             }
             workgroupBarrier();
         }
     }
-    for (var share = 0u; share < SHARE; share += 1u) {
-        let entry = lane + share * LANES;
-        if entry < rows * D {
-            dq[(row + entry / D * parameters.query_heads) * D + entry % D] = sum[share];
-        }
+    if row0 < rows {
+        let place = row + row0 * parameters.query_heads;
+        put_query(place, four0, a0);
+        put_query(place, four0 + 8u, a1);
+        put_query(place, four0 + 16u, a2);
+        put_query(place, four0 + 24u, a3);
+    }
+    if row1 < rows {
+        let place = row + row1 * parameters.query_heads;
+        put_query(place, four0, b0);
+        put_query(place, four0 + 8u, b1);
+        put_query(place, four0 + 16u, b2);
+        put_query(place, four0 + 24u, b3);
     }
 }
 
-// A workgroup computes a block of keys of one key head, over the queries of its head's group that see them.
+// A workgroup computes a block of keys of one key head, over the queries of its head's group that see them; a thread SIDE
+// keys and up to four fours of columns.
 @group(0) @binding(1) var<storage, read> key_blocks: array<KeyBlock>;
 @group(0) @binding(7) var<storage, read> spans: array<vec4<u32>>; // of every token
 @group(0) @binding(8) var<storage, read_write> dk: array<f32>;
 @group(0) @binding(9) var<storage, read_write> dv: array<f32>;
+
+fn add_key(row: u32, four: u32, key: vec4<f32>, value: vec4<f32>) {
+    for (var lane = 0u; lane < 4u; lane += 1u) {
+        if 4u * four + lane < D {
+            dk[row * D + 4u * four + lane] += key[lane];
+            dv[row * D + 4u * four + lane] += value[lane];
+        }
+    }
+}
+
+fn seen(span: vec4<u32>, query: u32, token: u32) -> bool {
+    return (token >= span.x && token < span.y) || (token >= span.z && token <= query);
+}
 
 @compute @workgroup_size(LANES)
 fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -167,65 +277,100 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
     let block = key_blocks[index];
     let key_head = group.z;
     let members = parameters.query_heads / parameters.key_heads;
-    let key_columns = parameters.key_heads * D;
     let keys = block.key_end - block.key_start;
-
-    for (var entry = lane; entry < keys * D; entry += LANES) {
-        let at = (block.key_start + entry / D) * key_columns + key_head * D + entry % D;
-        keys_held[entry / D * STRIDE + entry % D] = k[at];
-        values_held[entry / D * STRIDE + entry % D] = v[at];
-    }
-    var d_keys: array<f32, SHARE>;
-    var d_values: array<f32, SHARE>;
-    for (var share = 0u; share < SHARE; share += 1u) {
-        d_keys[share] = 0.0;
-        d_values[share] = 0.0;
-    }
+    // As rows of pairs; as keys of the output.
+    let row0 = lane / 8u * SIDE;
+    let row1 = row0 + SIDE - 1u;
+    let key0 = lane % 8u * SIDE;
+    let key1 = key0 + SIDE - 1u;
+    let four0 = lane % 8u;
+    hold_keys(lane, block.key_start, keys, key_head);
+    var k0 = vec4<f32>();
+    var k1 = vec4<f32>();
+    var k2 = vec4<f32>();
+    var k3 = vec4<f32>();
+    var l0 = vec4<f32>();
+    var l1 = vec4<f32>();
+    var l2 = vec4<f32>();
+    var l3 = vec4<f32>();
+    var v0 = vec4<f32>();
+    var v1 = vec4<f32>();
+    var v2 = vec4<f32>();
+    var v3 = vec4<f32>();
+    var w0 = vec4<f32>();
+    var w1 = vec4<f32>();
+    var w2 = vec4<f32>();
+    var w3 = vec4<f32>();
     for (var start = block.query_start; start < block.query_end; start += BLOCK) {
         let rows = min(BLOCK, block.query_end - start);
+        var visible = vec4<bool>();
+        let token0 = block.key_start + key0;
+        let token1 = block.key_start + key1;
+        if row0 < rows {
+            let span = spans[start + row0];
+            visible.x = key0 < keys && seen(span, start + row0, token0);
+            visible.y = key1 < keys && seen(span, start + row0, token1);
+        }
+        if row1 < rows {
+            let span = spans[start + row1];
+            visible.z = key0 < keys && seen(span, start + row1, token0);
+            visible.w = key1 < keys && seen(span, start + row1, token1);
+        }
         for (var member = 0u; member < members; member += 1u) {
-            let head = key_head * members + member;
-            let row = (start - parameters.first_query) * parameters.query_heads + head;
-            for (var entry = lane; entry < rows * D; entry += LANES) {
-                let place = (row + entry / D * parameters.query_heads) * D + entry % D;
-                queries[entry / D * STRIDE + entry % D] = q[place];
-                upstream[entry / D * STRIDE + entry % D] = d_out[place];
-            }
+            let row = (start - parameters.first_query) * parameters.query_heads + key_head * members + member;
+            hold_queries(lane, row, rows);
             workgroupBarrier();
-            for (var at = lane; at < BLOCK * BLOCK; at += LANES) {
-                let query = at / BLOCK;
-                let key = at % BLOCK;
-                var visible = query < rows && key < keys;
-                if visible {
-                    let span = spans[start + query];
-                    let token = block.key_start + key;
-                    visible = (token >= span.x && token < span.y) || (token >= span.z && token <= start + query);
+            pairs(row0, row1, key0, key1, row, visible);
+            workgroupBarrier();
+            for (var query = 0u; query < BLOCK; query += 1u) {
+                let d0 = d_scores[query * BLOCK + row0];
+                let d1 = d_scores[query * BLOCK + row1];
+                let p0 = weights[query * BLOCK + row0];
+                let p1 = weights[query * BLOCK + row1];
+                let x0 = queries[query * STRIDE + four0];
+                let u0 = upstream[query * STRIDE + four0];
+                k0 += d0 * x0;
+                l0 += d1 * x0;
+                v0 += p0 * u0;
+                w0 += p1 * u0;
+                if FOURS > 8u {
+                    let x1 = queries[query * STRIDE + four0 + 8u];
+                    let u1 = upstream[query * STRIDE + four0 + 8u];
+                    k1 += d0 * x1;
+                    l1 += d1 * x1;
+                    v1 += p0 * u1;
+                    w1 += p1 * u1;
                 }
-                pair(at, query, key, row + query * parameters.query_heads, visible);
-            }
-            workgroupBarrier();
-            for (var share = 0u; share < SHARE; share += 1u) {
-                let entry = lane + share * LANES;
-                if entry < BLOCK * D {
-                    var d_key = d_keys[share];
-                    var d_value = d_values[share];
-                    for (var query = 0u; query < rows; query += 1u) {
-                        d_key += d_scores[query * BLOCK + entry / D] * queries[query * STRIDE + entry % D];
-                        d_value += weights[query * BLOCK + entry / D] * upstream[query * STRIDE + entry % D];
-                    }
-                    d_keys[share] = d_key;
-                    d_values[share] = d_value;
+                if FOURS > 16u {
+                    let x2 = queries[query * STRIDE + four0 + 16u];
+                    let u2 = upstream[query * STRIDE + four0 + 16u];
+                    k2 += d0 * x2;
+                    l2 += d1 * x2;
+                    v2 += p0 * u2;
+                    w2 += p1 * u2;
+                    let x3 = queries[query * STRIDE + four0 + 24u];
+                    let u3 = upstream[query * STRIDE + four0 + 24u];
+                    k3 += d0 * x3;
+                    l3 += d1 * x3;
+                    v3 += p0 * u3;
+                    w3 += p1 * u3;
                 }
             }
             workgroupBarrier();
         }
     }
-    for (var share = 0u; share < SHARE; share += 1u) {
-        let entry = lane + share * LANES;
-        if entry < keys * D {
-            let at = (block.key_start + entry / D) * key_columns + key_head * D + entry % D;
-            dk[at] += d_keys[share];
-            dv[at] += d_values[share];
-        }
+    if row0 < keys {
+        let place = (block.key_start + row0) * parameters.key_heads + key_head;
+        add_key(place, four0, k0, v0);
+        add_key(place, four0 + 8u, k1, v1);
+        add_key(place, four0 + 16u, k2, v2);
+        add_key(place, four0 + 24u, k3, v3);
+    }
+    if row1 < keys && SIDE == 2u {
+        let place = (block.key_start + row1) * parameters.key_heads + key_head;
+        add_key(place, four0, l0, w0);
+        add_key(place, four0 + 8u, l1, w1);
+        add_key(place, four0 + 16u, l2, w2);
+        add_key(place, four0 + 24u, l3, w3);
     }
 }
