@@ -174,10 +174,17 @@ impl PreferenceLoss {
             for prompts in parts(0..rows.len(), (device.work_limit() / work).max(1) as usize) {
                 let groups = grid(self.team.groups(prompts.len()));
                 let parameters = self.parameters(&prompts, ratios);
-                device.run(&self.family.kernel, &self.team.constants(), &parameters, &bindings, groups)?;
+                device.run(&self.family.kernel, &self.constants(), &parameters, &bindings, groups)?;
             }
         }
         Ok(PreferenceGradient { values, gradient })
+    }
+
+    /// What the kernel is specialised by.
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        let LossDescriptor { reward, pair, .. } = self.descriptor;
+        let codes = [("PAIR", pair), ("LOG_ODDS", u32::from(reward == 6))];
+        [self.team.constants(), codes].concat()
     }
 
     /// The kernel's `Batch`.

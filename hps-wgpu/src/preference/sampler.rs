@@ -88,7 +88,7 @@ impl NegativeDraws {
             return Ok(DrawnNegatives { device: device.clone(), indices });
         }
         let rows = device.upload_indices(rows)?;
-        let team = Team::of(responses, 4);
+        let team = Team::of(responses, 16);
         // A Philox block's rounds, the search, the walk along a run.
         let iterations = 32 + team.run(responses);
         let most = (CPU_ITERATIONS / iterations).saturating_sub(1).max(1) as usize * team.threads();

@@ -3,7 +3,6 @@
 use hps_core::{Batch, Loss};
 
 pub struct Lists {
-    pub prompts: usize,
     pub responses: usize,
     pub policy: Vec<f64>,
     pub reference: Vec<f64>,
@@ -48,7 +47,7 @@ impl Lists {
         let mut index = || 1 + (grid(0.0, 1e6, 1.0) as usize) % (responses - 1);
         let samples = (0..prompts).map(|_| index()).collect();
         let several = (0..3 * prompts).map(|_| index()).collect();
-        Lists { prompts, responses, policy, reference, lengths, rewards, scales, supervised, samples, several }
+        Lists { responses, policy, reference, lengths, rewards, scales, supervised, samples, several }
     }
 
     /// Rewards alone, `[prompts, responses]`, with ties, the preferred one alone at the top.
