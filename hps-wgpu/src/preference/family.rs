@@ -87,6 +87,6 @@ impl Family {
     pub fn work(&self, responses: usize) -> u64 {
         let responses = responses as u64;
         // Exponentials, logarithms and divisions, and the memory.
-        128 * responses * if self.quadratic > 0 { responses } else { 1 }
+        256 * responses * if self.quadratic > 0 { responses } else { 1 }
     }
 }

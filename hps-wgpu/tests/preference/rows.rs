@@ -128,6 +128,27 @@ fn loops_that_would_be_left_halfway_are_refused() {
     }
 }
 
+#[test]
+fn a_prompt_does_not_depend_on_its_batch() {
+    let Some(device) = support::device() else { return };
+    for responses in [7, 65, 257] {
+        let lists = Lists::random(12, 40, responses, 40.0);
+        for name in ["dpo-hps-full", "exo-pl", "kto-pl", "ipo-pl", "infonca-k"] {
+            let loss: Loss = name.parse().unwrap();
+            let (values, gradient) =
+                PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
+            for prompt in [0, 13, 39] {
+                let row = prompt * responses..(prompt + 1) * responses;
+                let [policy, reference, rewards] =
+                    [&lists.policy, &lists.reference, &lists.rewards].map(|list| &list[row.clone()]);
+                let alone = Batch::new(responses, policy, reference, &lists.lengths[row.clone()], rewards).unwrap();
+                let alone = PreferenceLoss::values_and_gradients(&device, &loss, &alone).unwrap();
+                assert!(alone.0[0] == values[prompt] && alone.1 == gradient[row], "{name} of {responses}");
+            }
+        }
+    }
+}
+
 /// What a sample was drawn from, where its row does not hold it all.
 #[test]
 fn samples_of_longer_lists() {
