@@ -2,14 +2,18 @@
 //!
 //! `cargo run --release --example finetune_llama3` trains the tiny Llama in `assets/` on the toy world, three seeds.
 //! `-- --model DIR --data FILE` trains your own Llama folder on your own preference file (`.jsonl`, `.jsonl.gz`).
+//! `cargo run --release --features wgpu --example finetune_llama3 -- --backend wgpu` does it on a GPU.
 
+#[path = "../hps-llama/src/bin/hps/backend.rs"] // The program's flags are the example's.
+mod backend;
 mod before_after;
 mod toy_world;
 
+use backend::BackendFlags;
 use before_after::{Judge, Result, evaluate, print_samples, print_table};
 use clap::Parser;
 use hps_core::{GammaSchedule, Loss};
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
@@ -60,6 +64,8 @@ struct Options {
     /// Few prompts and one seed: shows that it runs.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 impl Options {
@@ -81,7 +87,8 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
+    let options = Options::parse();
+    match options.backend.choice().run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -90,49 +97,53 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut options: Options) -> Result<()> {
-    if options.seeds.is_empty() {
-        options.seeds = if options.data.is_none() { vec![0, 1, 2] } else { vec![0] };
-    }
-    if options.quick {
-        (options.prompts, options.epochs, options.seeds) = (160, 1, vec![0]);
-    }
-    std::fs::create_dir_all(&options.output_dir)?;
-    let chat = Chat::from_folder(&options.model)?;
-    let (train, held_out, judge) = before_after::rows(options.data.as_deref(), &options.output_dir, options.prompts)?;
-    let (examples, dropped) = tokenize(&train, &chat, options.max_length)?;
-    let (evaluated, _) = tokenize(&held_out, &chat, options.max_length)?;
-    println!("{}: {} rows to train on, {} held out; {dropped}", options.loss, examples.len(), evaluated.len());
+impl Job for Options {
+    type Output = ();
+    type Error = Box<dyn std::error::Error>;
 
-    let mut runs = Vec::new();
-    for &seed in &options.seeds {
-        let model = Llama::from_folder(Cpu, &options.model, false)?;
-        let lora = LoraConfig { target_modules: Projection::ALL.to_vec(), ..LoraConfig::default() };
-        let adapter = Some(Lora::fresh(&Cpu, model.config(), lora, seed)?);
-        let policy =
-            train_one(Policy { model, adapter }, examples.clone(), options.config(seed)?, &options.output_dir)?;
-        let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
-        let folder = options.output_dir.join(format!("adapter-seed-{seed}"));
-        adapter.save(&Cpu, policy.model.config(), &folder, &options.model.display().to_string())?;
-        runs.push(evaluate(&policy, &chat, &evaluated, &held_out.rows, &judge, seed)?);
+    fn run<B: Backend>(mut self, backend: B) -> Result<()> {
+        if self.seeds.is_empty() {
+            self.seeds = if self.data.is_none() { vec![0, 1, 2] } else { vec![0] };
+        }
+        if self.quick {
+            (self.prompts, self.epochs, self.seeds) = (160, 1, vec![0]);
+        }
+        std::fs::create_dir_all(&self.output_dir)?;
+        let chat = Chat::from_folder(&self.model)?;
+        let (train, held_out, judge) = before_after::rows(self.data.as_deref(), &self.output_dir, self.prompts)?;
+        let (examples, dropped) = tokenize(&train, &chat, self.max_length)?;
+        let (evaluated, _) = tokenize(&held_out, &chat, self.max_length)?;
+        println!("{}: {} rows to train on, {} held out; {dropped}", self.loss, examples.len(), evaluated.len());
+
+        let mut runs = Vec::new();
+        for &seed in &self.seeds {
+            let model = Llama::from_folder(backend.clone(), &self.model, false)?;
+            let lora = LoraConfig { target_modules: Projection::ALL.to_vec(), ..LoraConfig::default() };
+            let adapter = Some(Lora::fresh(&backend, model.config(), lora, seed)?);
+            let policy = train_one(Policy { model, adapter }, examples.clone(), self.config(seed)?, &self.output_dir)?;
+            let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
+            let folder = self.output_dir.join(format!("adapter-seed-{seed}"));
+            adapter.save(&backend, policy.model.config(), &folder, &self.model.display().to_string())?;
+            runs.push(evaluate(&policy, &chat, &evaluated, &held_out.rows, &judge, seed)?);
+        }
+        print_samples(&runs[0]);
+        print_table(&runs);
+        println!("adapters and logs: {}", self.output_dir.display());
+        if let (Judge::TrueReward(_), false) = (&judge, self.quick) {
+            before_after::assert_aligned(&runs);
+            println!("every seed: the intervals of both margins' rise and of the harmful share's fall exclude 0");
+        }
+        Ok(())
     }
-    print_samples(&runs[0]);
-    print_table(&runs);
-    println!("adapters and logs: {}", options.output_dir.display());
-    if let (Judge::TrueReward(_), false) = (&judge, options.quick) {
-        before_after::assert_aligned(&runs);
-        println!("every seed: the intervals of both margins' rise and of the harmful share's fall exclude 0");
-    }
-    Ok(())
 }
 
 /// Trains to the end, with a progress bar and a JSON line a step.
-fn train_one(
-    policy: Policy<Cpu>,
+fn train_one<B: Backend>(
+    policy: Policy<B>,
     examples: Vec<hps_llama::train::Example>,
     config: TrainConfig,
     output_dir: &Path,
-) -> Result<Policy<Cpu>> {
+) -> Result<Policy<B>> {
     let seed = config.seed;
     let mut trainer = Trainer::new(policy, examples, config)?;
     let path = output_dir.join(format!("log-seed-{seed}.jsonl"));

@@ -2,7 +2,7 @@
 
 use crate::toy_world::{self, Prompt, Split, World, rows::write_rows};
 use comfy_table::{Table, presets};
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::chat::Chat;
 use hps_llama::data::{self, Dataset, Row};
 use hps_llama::evaluate::{Interval, RowMargins, bootstrap_mean, margins};
@@ -66,8 +66,8 @@ pub struct Run {
 }
 
 /// Margins against the base, and one sampled response a prompt before and after; `rows` hold the prompts' texts.
-pub fn evaluate(
-    policy: &Policy<Cpu>,
+pub fn evaluate<B: Backend>(
+    policy: &Policy<B>,
     chat: &Chat,
     held_out: &[Example],
     rows: &[Row],

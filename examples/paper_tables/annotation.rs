@@ -4,8 +4,7 @@ use crate::Result;
 use crate::run::Estimate;
 use crate::toy_world::rows::PreferenceRow;
 use crate::toy_world::{Prompt, Split, Style, World};
-use hps_llama::backend::Precision;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Precision};
 use hps_llama::chat::Chat;
 use hps_llama::data::{self, Message, Response, Row};
 use hps_llama::model::Llama;
@@ -22,14 +21,14 @@ const FIRST_RANKED: usize = 100_000;
 /// Tokens of a pass that scores.
 const PASS: usize = 8192;
 
-pub struct Annotator {
-    model: RewardModel<Cpu>,
+pub struct Annotator<B: Backend> {
+    model: RewardModel<B>,
 }
 
-impl Annotator {
+impl<B: Backend> Annotator<B> {
     /// Reads the reward model of a folder, or trains one by Plackett–Luce on r*'s rankings and saves it there.
-    pub fn open(folder: &Path, base: &Path, world: &World, chat: &Chat, prompts: usize) -> Result<Annotator> {
-        if !RewardModel::<Cpu>::is_in(folder) {
+    pub fn open(backend: &B, folder: &Path, base: &Path, world: &World, chat: &Chat, prompts: usize) -> Result<Self> {
+        if !RewardModel::<B>::is_in(folder) {
             let lists = RANKED.min(2 * prompts);
             let asked = world.prompts(Split::Train, None).skip(FIRST_RANKED).take(lists);
             let rows = asked.zip(0..).map(|(prompt, id)| row(id, &prompt, &PreferenceRow::drawn(world, &prompt, 8)));
@@ -46,13 +45,13 @@ impl Annotator {
                 gradient_accumulation_steps: 1,
                 ..TrainConfig::default()
             };
-            let model = RewardModel::fresh(Llama::from_folder(Cpu, base, true)?, 0)?;
+            let model = RewardModel::fresh(Llama::from_folder(backend.clone(), base, true)?, 0)?;
             let mut trainer = Trainer::new(model.into_policy(), examples, config)?;
             while trainer.step()?.is_some() {}
             std::fs::create_dir_all(folder)?;
             RewardModel::from_policy(trainer.into_policy())?.save(folder, Precision::F32)?;
         }
-        Ok(Annotator { model: RewardModel::from_folder(Cpu, folder, false)? })
+        Ok(Annotator { model: RewardModel::from_folder(backend.clone(), folder, false)? })
     }
 
     /// Rows of a style's training prompts with so many responses, ranked by an estimate; a tie for the best is left out.

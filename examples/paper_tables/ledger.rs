@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::run::{Outcome, Run};
 use crate::study::Study;
+use hps_llama::backend::Backend;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -34,7 +35,7 @@ impl Ledger {
     }
 
     /// Does what is not done yet.
-    pub fn complete(&mut self, runs: &[Run], study: &Study) -> Result<()> {
+    pub fn complete<B: Backend>(&mut self, runs: &[Run], study: &Study<B>) -> Result<()> {
         let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} runs, {eta} left")?;
         let bar = ProgressBar::new(runs.len() as u64).with_style(style);
         for run in runs {

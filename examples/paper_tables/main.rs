@@ -9,6 +9,8 @@
 //! helpfulness over three turns and safety in one, only resemble.
 
 mod annotation;
+#[path = "../../hps-llama/src/bin/hps/backend.rs"] // The program's flags are the example's.
+mod backend;
 mod ledger;
 mod paper;
 mod run;
@@ -17,7 +19,9 @@ mod table;
 #[path = "../toy_world/mod.rs"]
 mod toy_world;
 
+use backend::BackendFlags;
 use clap::Parser;
+use hps_llama::backend::{Backend, BackendName, Job};
 use ledger::Ledger;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,10 +50,13 @@ struct Options {
     /// Few prompts, one seed, short lists: shows that it runs.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
+    let options = Options::parse();
+    match options.backend.choice().run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -58,25 +65,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut options: Options) -> Result<()> {
-    if let Some(unknown) = options.tables.iter().find(|table| !table::KNOWN.contains(&table.as_str())) {
-        return Err(format!("no table `{unknown}`; there are {}", table::KNOWN.join(", ")).into());
+impl Job for Options {
+    type Output = ();
+    type Error = Box<dyn std::error::Error>;
+
+    fn run<B: Backend>(mut self, backend: B) -> Result<()> {
+        if let Some(unknown) = self.tables.iter().find(|table| !table::KNOWN.contains(&table.as_str())) {
+            return Err(format!("no table `{unknown}`; there are {}", table::KNOWN.join(", ")).into());
+        }
+        let mut plan = Plan { lists: vec![5, 20, 50, 100], ..Plan::default() };
+        if self.quick {
+            (self.prompts, self.held_out, self.seeds) = (32, 16, vec![0]);
+            plan = Plan { lists: vec![5, 20], betas: vec![0.1, 0.5], ..plan };
+        }
+        std::fs::create_dir_all(&self.output_dir)?;
+        let runs = plan.runs(&self.tables, &self.seeds);
+        let scale = format!("{} prompts, {} held out", self.prompts, self.held_out);
+        // Each arithmetic has its own results.
+        let of = match self.backend.choice().backend {
+            BackendName::Cpu => String::new(),
+            _ => format!("-{}", backend.arithmetic().replace([' ', ','], "-")),
+        };
+        let mut ledger = Ledger::open(&self.output_dir.join(format!("results{of}.jsonl")), &scale)?;
+        let study = Study::new(backend, self.prompts, self.held_out, &self.output_dir)?;
+        ledger.complete(&runs, &study)?;
+        let text = table::all(&self.tables, &plan, &ledger, &scale);
+        println!("{text}");
+        let path = self.output_dir.join(format!("tables{of}.md"));
+        std::fs::write(&path, text)?;
+        println!("written: {}", path.display());
+        Ok(())
     }
-    let mut plan = Plan { lists: vec![5, 20, 50, 100], ..Plan::default() };
-    if options.quick {
-        (options.prompts, options.held_out, options.seeds) = (32, 16, vec![0]);
-        plan = Plan { lists: vec![5, 20], betas: vec![0.1, 0.5], ..plan };
-    }
-    std::fs::create_dir_all(&options.output_dir)?;
-    let runs = plan.runs(&options.tables, &options.seeds);
-    let scale = format!("{} prompts, {} held out", options.prompts, options.held_out);
-    let mut ledger = Ledger::open(&options.output_dir.join("results.jsonl"), &scale)?;
-    let study = Study::new(options.prompts, options.held_out, &options.output_dir)?;
-    ledger.complete(&runs, &study)?;
-    let text = table::all(&options.tables, &plan, &ledger, &scale);
-    println!("{text}");
-    let path = options.output_dir.join("tables.md");
-    std::fs::write(&path, text)?;
-    println!("written: {}", path.display());
-    Ok(())
 }

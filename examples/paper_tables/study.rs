@@ -6,7 +6,7 @@ use crate::run::{BASE, Estimate, Measured, Outcome, Run, STYLES};
 use crate::toy_world::rows::PreferenceRow;
 use crate::toy_world::{self, Prompt, Split, World};
 use hps_core::{GammaSchedule, Loss};
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::chat::Chat;
 use hps_llama::data::Response;
 use hps_llama::evaluate::{Against, Bleu, divergence, margins};
@@ -107,11 +107,12 @@ impl Run {
     }
 }
 
-pub struct Study {
+pub struct Study<B: Backend> {
+    backend: B,
     world: World,
     chat: Chat,
     prompts: usize,
-    annotator: Annotator,
+    annotator: Annotator<B>,
     /// Prompts and r*-ranked rows of each style.
     held_out: Vec<HeldOut>,
     folder: PathBuf,
@@ -123,11 +124,11 @@ struct HeldOut {
     preferred: Vec<String>,
 }
 
-impl Study {
-    pub fn new(prompts: usize, held_out: usize, output_dir: &Path) -> Result<Study> {
+impl<B: Backend> Study<B> {
+    pub fn new(backend: B, prompts: usize, held_out: usize, output_dir: &Path) -> Result<Self> {
         let (world, chat) = (World::new(WORLD), Chat::from_folder(BASE_FOLDER)?);
         let folder = output_dir.join(format!("reward-model-{prompts}"));
-        let annotator = Annotator::open(&folder, Path::new(BASE_FOLDER), &world, &chat, prompts)?;
+        let annotator = Annotator::open(&backend, &folder, Path::new(BASE_FOLDER), &world, &chat, prompts)?;
         let held_out = STYLES.iter().map(|(_, style)| {
             let prompts: Vec<Prompt> = world.prompts(Split::HeldOut, Some(*style)).take(held_out).collect();
             let (mut examples, mut preferred) = (Vec::new(), Vec::new());
@@ -142,14 +143,14 @@ impl Study {
             Ok(HeldOut { prompts, examples, preferred })
         });
         let held_out = held_out.collect::<Result<Vec<_>>>()?;
-        Ok(Study { world, chat, prompts, annotator, held_out, folder: PathBuf::from(BASE_FOLDER) })
+        Ok(Study { backend, world, chat, prompts, annotator, held_out, folder: PathBuf::from(BASE_FOLDER) })
     }
 
     /// Trains and judges.
     pub fn outcome(&self, run: &Run) -> Result<Outcome> {
-        let model = Llama::from_folder(Cpu, &self.folder, false)?;
+        let model = Llama::from_folder(self.backend.clone(), &self.folder, false)?;
         let lora = LoraConfig { target_modules: Projection::ALL.to_vec(), ..LoraConfig::default() };
-        let adapter = Some(Lora::fresh(&Cpu, model.config(), lora, run.seed)?);
+        let adapter = Some(Lora::fresh(&self.backend, model.config(), lora, run.seed)?);
         let mut policy = Policy { model, adapter };
         let own = usize::from(run.style == STYLES[1].0);
         let mut seconds = 0.0;
@@ -168,7 +169,7 @@ impl Study {
         Ok(Outcome { run: run.clone(), own, other, seconds })
     }
 
-    fn measured(&self, policy: &Policy<Cpu>, held_out: &HeldOut, seed: u64) -> Result<Measured> {
+    fn measured(&self, policy: &Policy<B>, held_out: &HeldOut, seed: u64) -> Result<Measured> {
         let HeldOut { prompts, examples, preferred } = held_out;
         let margins = margins(policy, examples, 8192)?;
         let divergences = divergence(policy, &Against::Base, examples, 8192)?;

@@ -54,6 +54,7 @@ pub fn score<B: Backend>(
         "command": "score",
         "reward_model": scorer.label(),
         "model_sha256": model.to_string(),
+        "arithmetic": scorer.arithmetic(),
         "data_sha256": Digest::of_file(&options.data)?.to_string(),
     });
     let mut output = match options.overwrite {

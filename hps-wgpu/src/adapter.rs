@@ -64,6 +64,11 @@ impl Adapter {
         format!("{}, {kind}", info.backend)
     }
 
+    /// Bytes of a buffer at most.
+    pub fn buffer_limit(&self) -> u64 {
+        self.adapter.limits().max_buffer_size
+    }
+
     fn rank(&self) -> u32 {
         match self.adapter.get_info().device_type {
             wgpu::DeviceType::DiscreteGpu => 0,

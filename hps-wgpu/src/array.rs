@@ -86,6 +86,10 @@ impl Array {
         &self.storage
     }
 
+    pub(crate) fn into_storage(self) -> Storage {
+        self.storage
+    }
+
     pub(crate) fn binding(&self) -> wgpu::BufferBinding<'_> {
         part(&self.storage, 0..self.bytes())
     }
@@ -162,6 +166,11 @@ impl Weight {
 
     pub(crate) fn binding(&self) -> wgpu::BufferBinding<'_> {
         part(&self.storage, 0..self.bytes())
+    }
+
+    /// The numbers of a range, of a weight in f32.
+    pub(crate) fn numbers(&self, range: &Range<usize>) -> wgpu::BufferBinding<'_> {
+        part(&self.storage, 4 * range.start as u64..4 * range.end as u64)
     }
 
     pub(crate) fn window(&self, rows: &Range<usize>) -> wgpu::BufferBinding<'_> {

@@ -1,5 +1,7 @@
 //! Kernels: WGSL beside the code that calls it, compiled when first used.
 
+use crate::error::Result;
+use crate::failure::Failure;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +19,27 @@ impl Kernel {
     pub const fn new(source: &'static str, entry: &'static str) -> Kernel {
         Kernel { source, entry }
     }
+
+    fn compile(&self, device: &wgpu::Device, constants: &[(&'static str, u32)]) -> wgpu::ComputePipeline {
+        let constants = constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n"));
+        let source = [PRELUDE, &constants.collect::<String>(), self.source].concat();
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(self.entry),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(self.entry),
+            layout: None,
+            module: &module,
+            entry_point: Some(self.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Kernels write what they read.
+                zero_initialize_workgroup_memory: false,
+                ..wgpu::PipelineCompilationOptions::default()
+            },
+            cache: None,
+        })
+    }
 }
 
 /// A kernel and the constants it is specialised by.
@@ -33,31 +56,18 @@ impl Pipelines {
     pub fn get(
         &self,
         device: &wgpu::Device,
+        failure: &Failure,
         kernel: &Kernel,
         constants: &[(&'static str, u32)],
-    ) -> Arc<wgpu::ComputePipeline> {
+    ) -> Result<Arc<wgpu::ComputePipeline>> {
+        let key = (*kernel, constants.to_vec());
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipeline = compiled.entry((*kernel, constants.to_vec())).or_insert_with(|| {
-            let constants: String =
-                constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
-            let source = [PRELUDE, &constants, kernel.source].concat();
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.entry),
-                source: wgpu::ShaderSource::Wgsl(source.into()),
-            });
-            Arc::new(device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(kernel.entry),
-                layout: None,
-                module: &module,
-                entry_point: Some(kernel.entry),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // Kernels write what they read.
-                    zero_initialize_workgroup_memory: false,
-                    ..wgpu::PipelineCompilationOptions::default()
-                },
-                cache: None,
-            }))
-        });
-        Arc::clone(pipeline)
+        if let Some(pipeline) = compiled.get(&key) {
+            return Ok(Arc::clone(pipeline));
+        }
+        let pipeline = Arc::new(kernel.compile(device, constants));
+        failure.check()?;
+        compiled.insert(key, Arc::clone(&pipeline));
+        Ok(pipeline)
     }
 }

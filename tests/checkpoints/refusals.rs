@@ -2,7 +2,6 @@
 
 use crate::run::{Kind, advance, config, examples, start};
 use hps_core::GammaSchedule;
-use hps_llama::ErrorKind;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
@@ -10,6 +9,7 @@ use hps_llama::parameter::Projection;
 use hps_llama::train::{
     AdamWConfig, Checkpoint, Example, ReferenceOptions, ReferencePolicy, SchedulerType, TrainConfig, Trainer,
 };
+use hps_llama::{Digest, ErrorKind};
 
 /// The message with which a checkpoint of [`config`] is refused.
 fn refusal(
@@ -146,4 +146,25 @@ fn another_policy_is_refused() {
     let adapter = Some(ReferencePolicy::Adapter(crate::support::data("models/tiny/adapter-11")));
     let said = refusal(&checkpoint, Kind::Lora.policy(), examples(), config(), adapter);
     assert!(said.contains("`reference` is base in the checkpoint but adapter "), "{said}");
+}
+
+/// Another device rounds otherwise, so that no run goes on there to the same bits.
+#[test]
+fn another_backend_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = saved(folder.path());
+    // As another backend leaves it.
+    let [state, sums] = ["trainer_state.json", "SHA256SUMS"].map(|name| checkpoint.folder().join(name));
+    let replace = |path: &std::path::Path, from: &str, to: &str| {
+        let text = std::fs::read_to_string(path).expect("a file");
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(path, text.replace(from, to)).expect("a file");
+    };
+    let digest = || Digest::of_file(&state).expect("a file").to_string();
+    let before = digest();
+    replace(&state, "\"cpu float32\"", "\"wgpu float32\"");
+    replace(&sums, &before, &digest());
+    let checkpoint = Checkpoint::open(checkpoint.folder()).expect("intact");
+    let said = refusal(&checkpoint, Kind::Lora.policy(), examples(), config(), None);
+    assert!(said.contains("`arithmetic` is wgpu float32 in the checkpoint but cpu float32 in this run"), "{said}");
 }

@@ -6,6 +6,9 @@
 
 mod conformance;
 mod differences;
+#[cfg(feature = "wgpu")]
+#[path = "../support/gpu.rs"]
+mod gpu;
 mod layout;
 mod matrix;
 mod plain;
@@ -13,7 +16,7 @@ mod random;
 mod subject;
 mod tolerance;
 
-/// `conformance!(name, backend, tolerances)`: every check of `conformance/` as a test of its own, `name::check`.
+/// `conformance!(name, backend if there is one, tolerances)`: every check of `conformance/` as a test of its own, `name::check`.
 macro_rules! conformance {
     ($name:ident, $backend:expr, $tolerance:expr) => {
         mod $name {
@@ -49,11 +52,17 @@ macro_rules! conformance {
         $($(
             #[test]
             fn $check() {
-                let subject = crate::subject::Subject { backend: $backend, tolerance: $tolerance };
-                crate::conformance::$family::$check(&subject);
+                if let Some(backend) = $backend {
+                    let subject = crate::subject::Subject { backend, tolerance: $tolerance };
+                    crate::conformance::$family::$check(&subject);
+                }
             }
         )+)+
     };
 }
 
-conformance!(cpu, hps_llama::backend::cpu::Cpu, crate::tolerance::cpu);
+conformance!(cpu, Some(hps_llama::backend::cpu::Cpu), crate::tolerance::cpu);
+#[cfg(feature = "wgpu")]
+conformance!(wgpu, crate::gpu::wgpu(hps_llama::backend::Dtype::Float32), crate::tolerance::wgpu);
+#[cfg(feature = "wgpu")]
+conformance!(wgpu_bfloat16, crate::gpu::wgpu(hps_llama::backend::Dtype::BFloat16), crate::tolerance::wgpu);

@@ -7,7 +7,12 @@
 //! Shapes: activations are `[rows, columns]`, row-major, a row a token. Weights are stored as Hugging Face stores them,
 //! `[out, in]`. Operations that take an `Array` by value may reuse its memory.
 
+mod choice;
 pub mod cpu;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
+
+pub use choice::{BackendName, Choice, Dtype, Job};
 
 use crate::Result;
 use std::fmt::Debug;

@@ -69,6 +69,18 @@ impl<B: Backend> Llama<B> {
     /// # Errors
     /// The device is out of memory.
     pub fn random(backend: B, config: LlamaConfig, deviation: f64, seed: u64) -> Result<Self> {
+        Self::drawn(backend, config, deviation, seed, true)
+    }
+
+    /// The same with its weights in the device's storage type, for measuring.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn random_frozen(backend: B, config: LlamaConfig, deviation: f64, seed: u64) -> Result<Self> {
+        Self::drawn(backend, config, deviation, seed, false)
+    }
+
+    fn drawn(backend: B, config: LlamaConfig, deviation: f64, seed: u64, trained: bool) -> Result<Self> {
         let philox = Philox::new(seed);
         let order = Parameter::of_model(&config);
         Self::from_tensors(backend, config, &order, |backend, parameter, (rows, columns)| {
@@ -83,7 +95,7 @@ impl<B: Backend> Llama<B> {
                 (deviation * (-2.0 * first.ln()).sqrt() * (std::f64::consts::TAU * second).cos()) as f32
             };
             let bytes: Vec<u8> = (0..rows * columns).flat_map(|index| draw(index).to_le_bytes()).collect();
-            backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, true)
+            backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, trained)
         })
     }
 

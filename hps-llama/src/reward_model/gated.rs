@@ -88,6 +88,10 @@ impl<B: Backend> GatedRewardModel<B> {
         self.trunk.model.config()
     }
 
+    pub(super) fn arithmetic(&self) -> &'static str {
+        self.trunk.model.backend().arithmetic()
+    }
+
     /// What it says of each group's responses, each prompt computed once; they do not depend on what else is asked for.
     ///
     /// # Errors

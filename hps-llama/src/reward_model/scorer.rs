@@ -91,6 +91,14 @@ impl<B: Backend> Scorer<B> {
         &self.label
     }
 
+    /// Its device and number type (see [`Backend::arithmetic`]).
+    pub fn arithmetic(&self) -> &'static str {
+        match &self.form {
+            Form::Single(model) => model.policy().model.backend().arithmetic(),
+            Form::Gated(model, _) => model.arithmetic(),
+        }
+    }
+
     /// A prompt and responses as the model reads them: messages by its chat template, text as text (see [`Chat::group`]).
     ///
     /// # Errors

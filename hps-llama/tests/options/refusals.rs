@@ -45,6 +45,11 @@ const FILES: &[(&str, &str)] = &[
         "lr_scheduler_type = 'cos'",
         "train.toml:1: `lr_scheduler_type` is \"cos\"; it takes cosine, linear or constant_with_warmup",
     ),
+    ("backend = 'gpu'", "train.toml:1: `backend` is \"gpu\"; it takes cpu or wgpu"),
+    ("backend = 'cuda'", "train.toml:1: `backend` is \"cuda\", which is not built yet; it takes cpu or wgpu"),
+    ("dtype = 'float16'", "train.toml:1: `dtype` is \"float16\"; it takes auto, float32 or bfloat16"),
+    ("backend = 'cpu'\ndevice = 0", "train.toml:2: `device` is 0, but `backend` cpu has no devices to choose from"),
+    ("dtype = 'bfloat16'", "train.toml:1: `dtype` is bfloat16, but `backend` cpu computes in float32"),
     ("eval_share = 0.9", "train.toml:1: `eval_share` is 0.9; it lies in (0, 0.5]"),
     (
         "report_to = 'wandb'",

@@ -15,6 +15,7 @@ const FILES: &[&str] = &[
     "adapter_name_or_path = 'an \"odd\"\\\\ name\\n'\ndata = ['a', \"b c\"]\neval_data = ['d']\neval_steps = 3",
     "lora_r = 4\nlora_target_modules = 'all-linear'\nuse_rslora = true\nlora_dropout = 0.1\neval_share = 0.25",
     "model_name_or_path = 'm'\noutput_dir = 'ö'\nsave_steps = 7\nsave_total_limit = 2\nreport_to = ['tensorboard', 'html']",
+    "backend = 'wgpu'\ndevice = 'an \"odd\" GPU'\ndtype = 'bfloat16'",
     "task = 'sft'\npreset = 'official-code'",
     "task = 'reward'\npreset = 'official-code'\nloss_type = 'dpo-pl'",
     "task = 'reward'\ntruncation_mode = 'keep_start'\nmax_length = 7\nwarmup_ratio = 0.03\nlogging_steps = 10",

@@ -1,5 +1,6 @@
 //! The program `hps`, run as people run it.
 
+mod backend;
 mod bench;
 mod data;
 mod dry_run;
@@ -22,3 +23,5 @@ mod tasks;
 #[path = "../../../tests/support/tolerance.rs"]
 mod tolerance;
 mod trl;
+#[cfg(feature = "wgpu")]
+mod wgpu;

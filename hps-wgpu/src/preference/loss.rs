@@ -5,7 +5,7 @@ use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::preference::family::Family;
 use crate::preference::rows::{self, Rows};
-use crate::preference::team::{Team, expect_iterations, parts};
+use crate::preference::team::{Team, parts};
 use hps_core::{Batch, Loss, LossDescriptor, Scalar};
 use std::ops::Range;
 
@@ -152,7 +152,7 @@ impl PreferenceLoss {
             agree("preference loss", &format!("columns of {what}"), self.responses, array.columns())?;
         }
         let (device, responses) = (&self.device, self.responses);
-        expect_iterations(device, self.family.iterations(self.team, responses, self.samples))?;
+        device.expect_iterations("a loss", self.family.iterations(self.team, responses, self.samples))?;
         let values = Array::undefined(device, self.prompts, 1)?;
         let gradient = Array::undefined(device, self.prompts, responses)?;
         let scratch = Array::undefined(device, self.prompts, responses * self.family.scratch)?;
@@ -188,10 +188,10 @@ impl PreferenceLoss {
     }
 
     /// The kernel's `Batch`.
-    fn parameters(&self, prompts: &Range<usize>, ratios: bool) -> Vec<u8> {
+    fn parameters(&self, prompts: &Range<usize>, ratios: bool) -> Vec<u32> {
         let [first, end, responses, samples] =
             [prompts.start, prompts.end, self.responses, self.samples].map(|number| number as u32);
         let words = [first, end, responses, samples, u32::from(ratios), 0, 0, 0];
-        [bytemuck::bytes_of(&self.descriptor), bytemuck::bytes_of(&words)].concat()
+        [bytemuck::cast_slice(bytemuck::bytes_of(&self.descriptor)), words.as_slice()].concat()
     }
 }

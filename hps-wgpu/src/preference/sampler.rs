@@ -4,7 +4,7 @@ use crate::array::{Array, Indices, windows};
 use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
-use crate::preference::team::{CPU_ITERATIONS, Team, expect_iterations, parts};
+use crate::preference::team::{Team, parts};
 use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
 const DRAW: Kernel = Kernel::new(include_str!("sampler.wgsl"), "draw");
@@ -91,8 +91,8 @@ impl NegativeDraws {
         let team = Team::of(responses, 16);
         // A Philox block's rounds, the search, the walk along a run.
         let iterations = 32 + team.run(responses);
-        let most = (CPU_ITERATIONS / iterations).saturating_sub(1).max(1) as usize * team.threads();
-        expect_iterations(device, 2 * iterations)?;
+        let most = ((device.iterations() / iterations).clamp(2, 1 << 20) - 1) as usize * team.threads();
+        device.expect_iterations("negative draws", 2 * iterations)?;
         for draws_now in parts(0..draws, most) {
             let work = 32 * responses as u64 + draws_now.len() as u64 * DRAW_WORK;
             let prompts_at_once = (device.work_limit() / work).max(1) as usize;
@@ -119,7 +119,7 @@ impl NegativeDraws {
                         first_draw,
                         end_draw,
                     ];
-                    device.run(&DRAW, &team.constants(), bytemuck::bytes_of(&parameters), &bindings, groups)?;
+                    device.run(&DRAW, &team.constants(), &parameters, &bindings, groups)?;
                 }
             }
         }

@@ -1,11 +1,6 @@
 //! Teams of threads, one a prompt.
 
-use crate::device::Device;
-use crate::error::{Error, ErrorKind, Result};
 use std::ops::Range;
-
-/// Iterations after which Mesa's CPU adapters (llvmpipe) leave a thread's loops, all of them together, without a word.
-pub(crate) const CPU_ITERATIONS: u64 = 65_535;
 
 /// Threads of a workgroup, unless a team is larger.
 const GROUP: u32 = 64;
@@ -62,14 +57,4 @@ impl Team {
 pub(crate) fn parts(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range.step_by(most).map(move |start| start..end.min(start + most))
-}
-
-/// Refuses loops that a CPU adapter would leave halfway.
-pub(crate) fn expect_iterations(device: &Device, iterations: u64) -> Result<()> {
-    let is_cpu = device.wgpu().0.adapter_info().device_type == wgpu::DeviceType::Cpu;
-    if !is_cpu || iterations <= CPU_ITERATIONS {
-        return Ok(());
-    }
-    let message = format!("{iterations} iterations a thread, and a CPU adapter leaves loops after {CPU_ITERATIONS}");
-    Err(Error::new(ErrorKind::Shape, message))
 }

@@ -12,9 +12,11 @@ mod shape;
 mod sharing;
 mod throughput;
 
+use crate::backend::BackendFlags;
 use clap::{Args, ValueEnum};
 use figures::Figures;
-use hps_llama::Result;
+use hps_llama::backend::{Backend, BackendName, Job};
+use hps_llama::{Error, Result};
 use shape::Shape;
 use std::path::PathBuf;
 
@@ -36,6 +38,8 @@ pub struct Arguments {
     /// Does what its peak memory is asked for, in this process, and prints the bytes.
     #[arg(long = "peak_of", hide = true)]
     peak_of: Option<String>,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 /// What can be measured by itself.
@@ -47,7 +51,7 @@ enum Part {
     Sharing,
     /// HPS, BT and PL steps on lists, and whole runs of HPS and BT with their reference.
     Losses,
-    /// Peak memory of HPS, BT and PL steps, and of the fused head.
+    /// Peak memory of HPS, BT and PL steps, and of the fused head; on the CPU only.
     Memory,
 }
 
@@ -56,19 +60,37 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(what) = &arguments.peak_of {
         return peaks::print(arguments.shape, what);
     }
-    arguments.shape.check_memory()?;
-    let mut figures = Figures::new(arguments.json.clone());
-    let Arguments { shape, parts, steps, .. } = arguments;
-    figures.add("shape", shape.to_string())?;
-    figures.add("steps", *steps)?;
-    figures.add("threads", rayon::current_num_threads())?;
-    for part in Part::value_variants().iter().filter(|part| parts.is_empty() || parts.contains(part)) {
-        match part {
-            Part::Throughput => throughput::measure(*shape, *steps, &mut figures)?,
-            Part::Sharing => sharing::measure(*shape, *steps, &mut figures)?,
-            Part::Losses => losses::measure(*shape, *steps, &mut figures)?,
-            Part::Memory => peaks::measure(*shape, &mut figures)?,
-        }
+    if arguments.backend.choice().backend == BackendName::Cpu {
+        arguments.shape.check_memory()?;
     }
-    Ok(())
+    arguments.backend.choice().run(arguments)
+}
+
+impl Job for &Arguments {
+    type Output = ();
+    type Error = Error;
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let mut figures = Figures::new(self.json.clone());
+        let &Arguments { shape, steps, .. } = self;
+        figures.add("shape", shape.to_string())?;
+        figures.add("steps", steps)?;
+        figures.add("arithmetic", backend.arithmetic())?;
+        figures.add("threads", rayon::current_num_threads())?;
+        for part in Part::value_variants().iter().filter(|part| self.parts.is_empty() || self.parts.contains(part)) {
+            match part {
+                Part::Throughput => throughput::measure(&backend, shape, steps, &mut figures)?,
+                Part::Sharing => sharing::measure(&backend, shape, steps, &mut figures)?,
+                Part::Losses => losses::measure(&backend, shape, steps, &mut figures)?,
+                Part::Memory if self.backend.choice().backend == BackendName::Cpu => {
+                    peaks::measure(shape, &mut figures)?;
+                }
+                Part::Memory => {
+                    figures
+                        .add("peak_memory", "not measured: it is the process's, and the arrays are on the device")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

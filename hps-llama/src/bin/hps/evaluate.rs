@@ -1,8 +1,9 @@
 //! `hps evaluate`: adapters → a table against their base.
 
+use crate::backend::BackendFlags;
 use crate::progress;
 use clap::Args;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Job};
 use hps_llama::evaluate::{Bleu, EvaluateOptions, Method, SamplingOptions, evaluate};
 use hps_llama::reward_model::ArmoScore;
 use hps_llama::{Error, ErrorKind, Result};
@@ -68,43 +69,54 @@ pub struct Arguments {
     /// Throw away rows of another run that are in the folder.
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 /// Evaluates, and prints the tables.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let adapters = arguments.adapter.iter().map(|text| named("adapter", text, Method::Adapter));
-    let merged = arguments.merged.iter().map(|text| named("merged", text, Method::Model));
-    let best_of = if arguments.reward_model.is_some() { BEST_OF } else { 1 };
-    let options = EvaluateOptions {
-        model: arguments.model.clone(),
-        methods: adapters.chain(merged).collect::<Result<_>>()?,
-        data: arguments.data.iter().map(|text| named("data", text, |path| path)).collect::<Result<_>>()?,
-        reward_model: arguments.reward_model.clone(),
-        score: arguments.score,
-        sampling: SamplingOptions {
-            best_of: arguments.best_of.unwrap_or(best_of),
-            temperature: arguments.temperature,
-            max_tokens: arguments.max_tokens,
-            seed: arguments.seed,
-        },
-        bleu: arguments.bleu,
-        beta: arguments.beta,
-        confidence: arguments.confidence,
-        max_length: arguments.max_length,
-        batch_size: arguments.batch_size,
-        max_num_batched_tokens: arguments.max_num_batched_tokens,
-        output: arguments.output.clone(),
-        overwrite: arguments.overwrite,
-    };
-    let bar = progress::bar("evaluate");
-    let evaluation = evaluate(&Cpu, &options, |done, total, what| {
-        progress::show(&bar, done, total);
-        bar.set_message(what.to_string());
-    })?;
-    bar.finish_and_clear();
-    anstream::print!("{}", evaluation.to_terminal());
-    anstream::println!("written: {}", options.output.display());
-    Ok(())
+    arguments.backend.choice().run(arguments)
+}
+
+impl Job for &Arguments {
+    type Output = ();
+    type Error = Error;
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let adapters = self.adapter.iter().map(|text| named("adapter", text, Method::Adapter));
+        let merged = self.merged.iter().map(|text| named("merged", text, Method::Model));
+        let best_of = if self.reward_model.is_some() { BEST_OF } else { 1 };
+        let options = EvaluateOptions {
+            model: self.model.clone(),
+            methods: adapters.chain(merged).collect::<Result<_>>()?,
+            data: self.data.iter().map(|text| named("data", text, |path| path)).collect::<Result<_>>()?,
+            reward_model: self.reward_model.clone(),
+            score: self.score,
+            sampling: SamplingOptions {
+                best_of: self.best_of.unwrap_or(best_of),
+                temperature: self.temperature,
+                max_tokens: self.max_tokens,
+                seed: self.seed,
+            },
+            bleu: self.bleu,
+            beta: self.beta,
+            confidence: self.confidence,
+            max_length: self.max_length,
+            batch_size: self.batch_size,
+            max_num_batched_tokens: self.max_num_batched_tokens,
+            output: self.output.clone(),
+            overwrite: self.overwrite,
+        };
+        let bar = progress::bar("evaluate");
+        let evaluation = evaluate(&backend, &options, |done, total, what| {
+            progress::show(&bar, done, total);
+            bar.set_message(what.to_string());
+        })?;
+        bar.finish_and_clear();
+        anstream::print!("{}", evaluation.to_terminal());
+        anstream::println!("written: {}", options.output.display());
+        Ok(())
+    }
 }
 
 /// `NAME=PATH`.

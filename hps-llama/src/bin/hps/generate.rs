@@ -1,9 +1,9 @@
 //! `hps generate`: prompts → a JSON line each, with n responses, from a model here or from a server.
 
+use crate::backend::BackendFlags;
 use crate::progress;
 use clap::Args;
-use hps_llama::backend::Backend;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, PromptRow, Prompts};
 use hps_llama::endpoint::{ApiKey, Endpoint, Request, Retries, endpoint_rows};
@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "endpoint")]
     adapter: Option<PathBuf>,
     /// A server that speaks OpenAI's interface: http://host:8000/v1.
-    #[arg(long, value_name = "URL", requires = "model")]
+    #[arg(long, value_name = "URL", requires = "model", conflicts_with_all = ["backend", "device", "dtype"])]
     endpoint: Option<String>,
     /// The server's name of the model.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
@@ -95,6 +95,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "endpoint")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 /// Writes a line for each prompt, in the file's order.
@@ -102,7 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (total, dropped) = count(&arguments.data)?;
     match (&arguments.endpoint, &arguments.model, &arguments.model_name_or_path) {
         (Some(url), Some(model), _) => served(arguments, url, model, total)?,
-        (None, _, Some(folder)) => local(arguments, folder, total)?,
+        (None, _, Some(folder)) => arguments.backend.choice().run(Local { arguments, folder, total })?,
         _ => return Err(Error::new(ErrorKind::Option, "neither `model_name_or_path` nor `endpoint` and `model`")),
     }
     anstream::println!("{}: {total} prompts, {} responses each", arguments.output.display(), arguments.n);
@@ -129,45 +131,58 @@ fn prompts(data: &Path) -> Result<impl Iterator<Item = Result<PromptRow>>> {
     Ok(Prompts::open(data)?.filter_map(|row| row.map(std::result::Result::ok).transpose()))
 }
 
-fn local(arguments: &Arguments, folder: &Path, total: usize) -> Result<()> {
-    let chat = Chat::from_folder(folder)?;
-    let model = Llama::from_folder(Cpu, folder, false)?;
-    let adapter = match &arguments.adapter {
-        Some(folder) => Some(Lora::from_folder(&Cpu, model.config(), folder, 0)?),
-        None => None,
-    };
-    let mut stop_token_ids = model.config().eos_token_ids.clone();
-    stop_token_ids.extend(&arguments.stop_token_ids);
-    stop_token_ids.sort_unstable();
-    stop_token_ids.dedup();
-    let params = SamplingParams {
-        temperature: arguments.temperature as f32,
-        top_p: arguments.top_p as f32,
-        top_k: arguments.top_k,
-        max_tokens: arguments.max_tokens as usize,
-        n: arguments.n as usize,
-        seed: arguments.seed,
-        stop_token_ids,
-        max_num_seqs: arguments.max_num_seqs as usize,
-    };
-    params.check()?;
-    let mut options = options(arguments);
-    options["stop_token_ids"] = json!(params.stop_token_ids);
-    let mut texts = json!({});
-    for name in TEXT_FILES.into_iter().filter(|name| folder.join(name).exists()) {
-        texts[name] = json!(Digest::of_file(folder.join(name))?.to_string());
+/// A model here.
+struct Local<'a> {
+    arguments: &'a Arguments,
+    folder: &'a Path,
+    total: usize,
+}
+
+impl Job for Local<'_> {
+    type Output = ();
+    type Error = Error;
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let Local { arguments, folder, total } = self;
+        let chat = Chat::from_folder(folder)?;
+        let model = Llama::from_folder(backend.clone(), folder, false)?;
+        let adapter = match &arguments.adapter {
+            Some(folder) => Some(Lora::from_folder(&backend, model.config(), folder, 0)?),
+            None => None,
+        };
+        let mut stop_token_ids = model.config().eos_token_ids.clone();
+        stop_token_ids.extend(&arguments.stop_token_ids);
+        stop_token_ids.sort_unstable();
+        stop_token_ids.dedup();
+        let params = SamplingParams {
+            temperature: arguments.temperature as f32,
+            top_p: arguments.top_p as f32,
+            top_k: arguments.top_k,
+            max_tokens: arguments.max_tokens as usize,
+            n: arguments.n as usize,
+            seed: arguments.seed,
+            stop_token_ids,
+            max_num_seqs: arguments.max_num_seqs as usize,
+        };
+        params.check()?;
+        let mut options = options(arguments);
+        options["stop_token_ids"] = json!(params.stop_token_ids);
+        let mut texts = json!({});
+        for name in TEXT_FILES.into_iter().filter(|name| folder.join(name).exists()) {
+            texts[name] = json!(Digest::of_file(folder.join(name))?.to_string());
+        }
+        let adapter_digest = adapter.as_ref().map(|adapter| adapter.digest(&backend)).transpose()?;
+        let fingerprint = json!({
+            "command": "generate", "options": options, "data_sha256": Digest::of_file(&arguments.data)?.to_string(),
+            "model_sha256": model.digest()?.to_string(), "adapter_sha256": adapter_digest.map(|digest| digest.to_string()),
+            "texts_sha256": texts, "arithmetic": backend.arithmetic(),
+        });
+        let policy = Policy { model, adapter };
+        write(arguments, &fingerprint, total, |output, bar| {
+            let advance = |lines: usize| bar.set_position(lines as u64);
+            generate_rows(&policy, &chat, prompts(&arguments.data)?, &params, output, advance)
+        })
     }
-    let adapter_digest = adapter.as_ref().map(|adapter| adapter.digest(&Cpu)).transpose()?;
-    let fingerprint = json!({
-        "command": "generate", "options": options, "data_sha256": Digest::of_file(&arguments.data)?.to_string(),
-        "model_sha256": model.digest()?.to_string(), "adapter_sha256": adapter_digest.map(|digest| digest.to_string()),
-        "texts_sha256": texts, "arithmetic": Cpu.arithmetic(),
-    });
-    let policy = Policy { model, adapter };
-    write(arguments, &fingerprint, total, |output, bar| {
-        let advance = |lines: usize| bar.set_position(lines as u64);
-        generate_rows(&policy, &chat, prompts(&arguments.data)?, &params, output, advance)
-    })
 }
 
 fn served(arguments: &Arguments, url: &str, model: &str, total: usize) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
+use crate::backend::BackendFlags;
 use clap::Args;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, Reason, Rows};
 use hps_llama::evaluate::token_log_probs;
@@ -32,6 +33,8 @@ pub struct Arguments {
     /// Where the lines go, whole or not at all [default: the terminal].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 /// A row's line.
@@ -55,28 +58,37 @@ struct Scored<'a> {
 
 /// Writes a line for each row, as it is read.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let chat = Chat::from_folder(&arguments.model)?;
-    let model = Llama::from_folder(Cpu, &arguments.model, false)?;
-    let adapter = match &arguments.adapter {
-        Some(folder) => Some(Lora::from_folder(&Cpu, model.config(), folder, 0)?),
-        None => None,
-    };
-    let policy = Policy { model, adapter };
-    let rows = Rows::open(&arguments.data)?;
-    let limit = arguments.max_length.unwrap_or(usize::MAX);
-    let Some(output) = &arguments.output else {
-        let written = score(&policy, &chat, rows, limit, &mut BufWriter::new(std::io::stdout().lock()), "output");
-        return written.map(|dropped| report(&dropped));
-    };
-    let mut name = output.file_name().unwrap_or_default().to_os_string();
-    name.push(".partial");
-    let partial = output.with_file_name(name);
-    let dropped = write_partial(&partial, |file| {
-        score(&policy, &chat, rows, limit, file, &output.display().to_string()) //
-    })?;
-    std::fs::rename(&partial, output).map_err(|source| unwritable(output.display(), source))?;
-    report(&dropped);
-    Ok(())
+    arguments.backend.choice().run(arguments)
+}
+
+impl Job for &Arguments {
+    type Output = ();
+    type Error = Error;
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let chat = Chat::from_folder(&self.model)?;
+        let model = Llama::from_folder(backend, &self.model, false)?;
+        let adapter = match &self.adapter {
+            Some(folder) => Some(Lora::from_folder(model.backend(), model.config(), folder, 0)?),
+            None => None,
+        };
+        let policy = Policy { model, adapter };
+        let rows = Rows::open(&self.data)?;
+        let limit = self.max_length.unwrap_or(usize::MAX);
+        let Some(output) = &self.output else {
+            let written = score(&policy, &chat, rows, limit, &mut BufWriter::new(std::io::stdout().lock()), "output");
+            return written.map(|dropped| report(&dropped));
+        };
+        let mut name = output.file_name().unwrap_or_default().to_os_string();
+        name.push(".partial");
+        let partial = output.with_file_name(name);
+        let dropped = write_partial(&partial, |file| {
+            score(&policy, &chat, rows, limit, file, &output.display().to_string()) //
+        })?;
+        std::fs::rename(&partial, output).map_err(|source| unwritable(output.display(), source))?;
+        report(&dropped);
+        Ok(())
+    }
 }
 
 /// Writes a file by `write`, and leaves none where that fails.
@@ -95,8 +107,8 @@ fn write_partial<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Res
 }
 
 /// The lines of rows of `limit` tokens at most; how many rows were dropped.
-fn score(
-    policy: &Policy<Cpu>,
+fn score<B: Backend>(
+    policy: &Policy<B>,
     chat: &Chat,
     rows: Rows,
     limit: usize,

@@ -1,7 +1,9 @@
 //! `hps`: preference optimisation over lists of responses, from a file of options to a trained adapter.
 
+mod backend;
 mod bench;
 mod data;
+mod devices;
 mod evaluate;
 mod flags;
 mod generate;
@@ -45,6 +47,8 @@ enum Command {
     Data(data::Arguments),
     /// Measure a training step on this machine, beside its matrix product.
     Bench(bench::Arguments),
+    /// List what can compute here.
+    Devices,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +62,10 @@ fn main() -> ExitCode {
         Command::Merge(arguments) => merge::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Devices => {
+            devices::run();
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

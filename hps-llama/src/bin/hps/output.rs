@@ -1,7 +1,6 @@
 //! The folder a run writes: `train.toml`, `metrics.jsonl`, and the adapter or the model; of a reward model always the whole.
 
-use hps_llama::backend::Precision;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Precision};
 use hps_llama::companions::copy_companions;
 use hps_llama::model::Policy;
 use hps_llama::reward_model;
@@ -100,14 +99,19 @@ impl Output {
     }
 
     /// Writes the trained adapter, or the trained model with its tokenizer.
-    pub fn save(&self, policy: &Policy<Cpu>, base: &Path) -> Result<()> {
+    pub fn save<B: Backend>(&self, policy: &Policy<B>, base: &Path) -> Result<()> {
         if policy.score_head().is_some() {
             // Whole, its adapter merged: what reads a reward model expects a score beside its weights.
             reward_model::save(policy, &self.folder, Precision::F32)?;
             return copy_companions(base, &self.folder);
         }
         if let Some(adapter) = &policy.adapter {
-            return adapter.save(&Cpu, policy.model.config(), &self.folder, &base.display().to_string());
+            return adapter.save(
+                policy.model.backend(),
+                policy.model.config(),
+                &self.folder,
+                &base.display().to_string(),
+            );
         }
         policy.model.save(&self.folder, Precision::F32)?;
         copy_companions(base, &self.folder)

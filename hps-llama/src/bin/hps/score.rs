@@ -1,11 +1,12 @@
 //! `hps score`: responses → the same rows with rewards.
 
+use crate::backend::BackendFlags;
 use crate::progress;
 use clap::Args;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Job};
 use hps_llama::reward_model::{ArmoScore, Scorer};
 use hps_llama::score::{ScoreOptions, score};
-use hps_llama::{Digest, Result};
+use hps_llama::{Digest, Error, Result};
 use std::path::PathBuf;
 
 /// What `hps score` is called with.
@@ -32,26 +33,37 @@ pub struct Arguments {
     /// Replace rewards that rows have.
     #[arg(long = "overwrite_rewards", alias = "overwrite-rewards")]
     overwrite_rewards: bool,
+    #[command(flatten)]
+    backend: BackendFlags,
 }
 
 /// Rates all rows, and says how many.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let scorer = Scorer::from_folder(Cpu, &arguments.model, arguments.score)?;
-    let options = ScoreOptions {
-        data: arguments.data.clone(),
-        output: arguments.output.clone(),
-        overwrite: arguments.overwrite,
-        overwrite_rewards: arguments.overwrite_rewards,
-        max_num_batched_tokens: arguments.max_num_batched_tokens,
-    };
-    let bar = progress::bar("score");
-    let model = Digest::of_folder(&arguments.model)?;
-    let scored = score(&scorer, model, &options, |done, total| progress::show(&bar, done, total))?;
-    bar.finish_and_clear();
-    let resumed = match scored.resumed {
-        0 => String::new(),
-        rows => format!(", {rows} of them before"),
-    };
-    anstream::println!("{}: {} rows rated by {}{resumed}", options.output.display(), scored.rows, scorer.label());
-    Ok(())
+    arguments.backend.choice().run(arguments)
+}
+
+impl Job for &Arguments {
+    type Output = ();
+    type Error = Error;
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let scorer = Scorer::from_folder(backend, &self.model, self.score)?;
+        let options = ScoreOptions {
+            data: self.data.clone(),
+            output: self.output.clone(),
+            overwrite: self.overwrite,
+            overwrite_rewards: self.overwrite_rewards,
+            max_num_batched_tokens: self.max_num_batched_tokens,
+        };
+        let bar = progress::bar("score");
+        let model = Digest::of_folder(&self.model)?;
+        let scored = score(&scorer, model, &options, |done, total| progress::show(&bar, done, total))?;
+        bar.finish_and_clear();
+        let resumed = match scored.resumed {
+            0 => String::new(),
+            rows => format!(", {rows} of them before"),
+        };
+        anstream::println!("{}: {} rows rated by {}{resumed}", options.output.display(), scored.rows, scorer.label());
+        Ok(())
+    }
 }

@@ -6,14 +6,16 @@ use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::{samples, summary};
 use clap::Args;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{ReportTo, Resume, Task, TrainOptions};
-use hps_llama::train::{Checkpoint, EventFile, Interrupt, Report, SaveOptions, Split, Trainer, write_page};
+use hps_llama::train::{
+    Checkpoint, EventFile, Interrupt, Report, SaveOptions, Split, TrainConfig, Trainer, write_page,
+};
 use hps_llama::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
@@ -41,43 +43,62 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         anstream::print!("{plan}");
         return samples::print(&rows.examples, &chat);
     }
-    let policy = policy(&options, base)?;
-    let output = Output::open(&options)?;
-    let checkpoint = checkpoint(&options, &output)?;
-    anstream::println!("{plan}\n{}", options.to_toml());
+    options.choice().run(Training { options: &options, base, config, rows, plan })
+}
 
-    let rows = Split { train: rows.examples, held_out: rows.held_out };
-    let reference = options.reference();
-    let mut trainer = match &checkpoint {
-        Some(checkpoint) => Trainer::resume(policy, rows, config, &reference, checkpoint)?,
-        None => Trainer::with_reference(policy, rows, config, &reference)?,
-    };
-    anstream::println!("{}\nreference {}", trainer.plan(), trainer.reference().description());
-    // Only now: a folder is made for a run that can begin.
-    output.begin(&options)?;
-    let mut report = report(&options, &output, &trainer, checkpoint.as_ref())?;
-    let ended =
-        Run { options: &options, output: &output, base }.go(&mut trainer, &mut report, &Interrupt::install()?)?;
-    report.finish();
-    trainer.reference_mut().save()?;
-    if let Some(saved) = ended {
-        anstream::println!(
-            "stopped after {} of {} updates, {} is saved; `--resume_from_checkpoint` goes on",
-            trainer.steps_done(),
-            trainer.total_steps(),
-            saved.display()
-        );
-        return Ok(());
+/// A run that is planned.
+struct Training<'a> {
+    options: &'a TrainOptions,
+    base: &'a Path,
+    config: TrainConfig,
+    rows: Rows,
+    plan: Plan,
+}
+
+impl Job for Training<'_> {
+    type Output = ();
+    type Error = Error;
+
+    fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let Training { options, base, config, rows, plan } = self;
+        let policy = policy(&backend, options, base)?;
+        let output = Output::open(options)?;
+        let checkpoint = checkpoint(options, &output)?;
+        anstream::println!("{plan}\n{}", options.to_toml());
+
+        let rows = Split { train: rows.examples, held_out: rows.held_out };
+        let reference = options.reference();
+        let mut trainer = match &checkpoint {
+            Some(checkpoint) => Trainer::resume(policy, rows, config, &reference, checkpoint)?,
+            None => Trainer::with_reference(policy, rows, config, &reference)?,
+        };
+        anstream::println!("{}\nreference {}", trainer.plan(), trainer.reference().description());
+        anstream::println!("arithmetic {}", backend.arithmetic());
+        // Only now: a folder is made for a run that can begin.
+        output.begin(options)?;
+        let mut report = report(options, &output, &trainer, checkpoint.as_ref())?;
+        let ended = Run { options, output: &output, base }.go(&mut trainer, &mut report, &Interrupt::install()?)?;
+        report.finish();
+        trainer.reference_mut().save()?;
+        if let Some(saved) = ended {
+            anstream::println!(
+                "stopped after {} of {} updates, {} is saved; `--resume_from_checkpoint` goes on",
+                trainer.steps_done(),
+                trainer.total_steps(),
+                saved.display()
+            );
+            return Ok(());
+        }
+        output.save(trainer.policy(), base)?;
+        if options.reports_to(ReportTo::Html) {
+            let table = TrainOptions::table().into_iter();
+            let shown: Vec<(String, String)> =
+                table.filter_map(|option| Some((option.name.to_string(), options.value(option.name)?))).collect();
+            let title = format!("{}: {}", options.task, options.output()?.display());
+            write_page(&output.page(), &title, &output.metrics(), &shown)?;
+        }
+        summary::print(&output)
     }
-    output.save(trainer.policy(), base)?;
-    if options.reports_to(ReportTo::Html) {
-        let table = TrainOptions::table().into_iter();
-        let shown: Vec<(String, String)> =
-            table.filter_map(|option| Some((option.name.to_string(), options.value(option.name)?))).collect();
-        let title = format!("{}: {}", options.task, options.output()?.display());
-        write_page(&output.page(), &title, &output.metrics(), &shown)?;
-    }
-    summary::print(&output)
 }
 
 /// Where the run goes on, if it does; says which checkpoints are not intact.
@@ -98,10 +119,10 @@ fn checkpoint(options: &TrainOptions, output: &Output) -> Result<Option<Checkpoi
     }
 }
 
-fn report(
+fn report<B: Backend>(
     options: &TrainOptions,
     output: &Output,
-    trainer: &Trainer<Cpu>,
+    trainer: &Trainer<B>,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<Report> {
     let (total, label) = (trainer.total_steps(), "train");
@@ -128,7 +149,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// To the end, or until it is interrupted: then the checkpoint that was saved.
-    fn go(&self, trainer: &mut Trainer<Cpu>, report: &mut Report, interrupt: &Interrupt) -> Result<Option<PathBuf>> {
+    fn go<B: Backend>(
+        &self,
+        trainer: &mut Trainer<B>,
+        report: &mut Report,
+        interrupt: &Interrupt,
+    ) -> Result<Option<PathBuf>> {
         let due = |steps: Option<u64>, step: u64| steps.is_some_and(|steps| step.is_multiple_of(steps));
         loop {
             let log = match trainer.step() {
@@ -162,7 +188,7 @@ impl Run<'_> {
         }
     }
 
-    fn save(&self, trainer: &mut Trainer<Cpu>, report: &mut Report) -> Result<PathBuf> {
+    fn save<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<PathBuf> {
         report.flush()?;
         trainer.save_checkpoint(&SaveOptions {
             output_dir: self.output.folder(),
@@ -174,31 +200,36 @@ impl Run<'_> {
 }
 
 /// The base with a fresh adapter, with one to start from, or with none and all its weights to train.
-fn policy(options: &TrainOptions, base: &Path) -> Result<Policy<Cpu>> {
+fn policy<B: Backend>(backend: &B, options: &TrainOptions, base: &Path) -> Result<Policy<B>> {
     let lora: Option<LoraConfig> = options.lora();
     if options.task == Task::Reward {
-        return reward_model(options, base, lora);
+        return reward_model(backend, options, base, lora);
     }
-    let model = Llama::from_folder(Cpu, base, lora.is_none())?;
+    let model = Llama::from_folder(backend.clone(), base, lora.is_none())?;
     let adapter = match (lora, &options.adapter_name_or_path) {
         (None, _) => None,
-        (Some(lora), None) => Some(Lora::fresh(&Cpu, model.config(), lora, options.seed)?),
-        (Some(_), Some(folder)) => Some(Lora::from_folder(&Cpu, model.config(), folder, options.seed)?),
+        (Some(lora), None) => Some(Lora::fresh(backend, model.config(), lora, options.seed)?),
+        (Some(_), Some(folder)) => Some(Lora::from_folder(backend, model.config(), folder, options.seed)?),
     };
     Ok(Policy { model, adapter })
 }
 
 /// A reward model to train further, or a language model with a fresh score head; with a fresh adapter if one is asked for.
-fn reward_model(options: &TrainOptions, base: &Path, lora: Option<LoraConfig>) -> Result<Policy<Cpu>> {
+fn reward_model<B: Backend>(
+    backend: &B,
+    options: &TrainOptions,
+    base: &Path,
+    lora: Option<LoraConfig>,
+) -> Result<Policy<B>> {
     if let Some(folder) = &options.adapter_name_or_path {
         let message = format!("`adapter_name_or_path` is {}; a reward model starts with a fresh one", folder.display());
         return Err(Error::new(ErrorKind::Option, message));
     }
-    let model = match RewardModel::<Cpu>::is_in(base) {
-        true => RewardModel::from_folder(Cpu, base, lora.is_none())?,
-        false => RewardModel::fresh(Llama::from_folder(Cpu, base, lora.is_none())?, options.seed)?,
+    let model = match RewardModel::<B>::is_in(base) {
+        true => RewardModel::from_folder(backend.clone(), base, lora.is_none())?,
+        false => RewardModel::fresh(Llama::from_folder(backend.clone(), base, lora.is_none())?, options.seed)?,
     };
     let Some(lora) = lora else { return Ok(model.into_policy()) };
-    let adapter = Lora::fresh(&Cpu, model.policy().model.config(), lora, options.seed)?;
+    let adapter = Lora::fresh(backend, model.policy().model.config(), lora, options.seed)?;
     Ok(model.with_adapter(adapter)?.into_policy())
 }

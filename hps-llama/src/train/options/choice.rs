@@ -1,6 +1,7 @@
 //! Options that are one of a few words.
 
 use super::value::{Given, Setting, quoted};
+use crate::backend::Dtype;
 use crate::parameter::Projection;
 use crate::train::{ActivationPolicy, Bytes, ReferencePolicy, Route, SchedulerType};
 use std::fmt;
@@ -178,7 +179,8 @@ macro_rules! named {
 named! {
     SchedulerType: "cosine, linear or constant_with_warmup",
     Route: "auto, keep or chunks",
-    ActivationPolicy: "auto, keep or recompute"
+    ActivationPolicy: "auto, keep or recompute",
+    Dtype: "auto, float32 or bfloat16"
 }
 
 impl Setting for Bytes {

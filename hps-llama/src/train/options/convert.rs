@@ -1,6 +1,7 @@
 //! Options as the trainer takes them.
 
 use super::{Estimator, ReportTo, TrainOptions};
+use crate::backend::Choice;
 use crate::lora::LoraConfig;
 use crate::train::{AdamWConfig, ReferenceOptions, TrainConfig};
 use crate::{Error, ErrorKind, Result};
@@ -137,6 +138,11 @@ impl TrainOptions {
     /// Whether figures go there.
     pub fn reports_to(&self, place: ReportTo) -> bool {
         self.report_to.iter().any(|report| [place, ReportTo::All].contains(report))
+    }
+
+    /// What computes.
+    pub fn choice(&self) -> Choice {
+        Choice { backend: self.backend, device: self.device.clone(), dtype: self.dtype }
     }
 
     /// What the policy is measured against.

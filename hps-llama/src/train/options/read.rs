@@ -110,6 +110,9 @@ impl TrainOptions {
         if let Some(OptionInfo { name, .. }) = table.iter().find(given) {
             return refuse(name, format!("`{name}` is given, which `task` {} does not read", self.task));
         }
+        if let Some((name, message)) = self.choice().contradiction() {
+            return refuse(name, message);
+        }
         if self.eval_share.is_some() && !self.eval_data.is_empty() {
             return refuse("eval_share", "`eval_share` and `eval_data` are both given; one of them is read".into());
         }

@@ -3,6 +3,7 @@
 use super::choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
 use super::limit::{Limit, Number};
 use super::value::{Given, Setting};
+use crate::backend::{BackendName, Dtype};
 use crate::lora::LoraConfig;
 use crate::train::{ActivationPolicy, AdamWConfig, Bytes, ReferencePolicy, Route, SchedulerType, TrainConfig};
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
@@ -201,6 +202,14 @@ options! {
         lora_target_modules: TargetModules = |defaults: &Defaults| TargetModules(defaults.lora.target_modules.clone());
         /// Whether the scale is α / √r.
         use_rslora: bool = |defaults: &Defaults| defaults.lora.use_rslora;
+    }
+    "device" {
+        /// What computes: `cpu`, or `wgpu` for a GPU that Vulkan, Metal or DX12 reaches.
+        backend: BackendName = |_: &Defaults| BackendName::Cpu;
+        /// WGPU's adapter, by its number in `hps devices` or a part of its name; unset, a discrete GPU, or what there is.
+        device: Option<String> = |_: &Defaults| None;
+        /// Number type of frozen weights: `float32`, `bfloat16`, or `auto`, bfloat16 where the file has it. `cpu` computes in float32.
+        dtype: Dtype = |_: &Defaults| Dtype::Auto;
     }
     "memory" {
         /// Memory that training may take, weights included: `8GiB`; unset, as much as one pass takes.

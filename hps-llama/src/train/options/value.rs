@@ -1,5 +1,6 @@
 //! One option's value: what was given in a file or on the command line, and the types it is read into.
 
+use crate::backend::BackendName;
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
 use std::fmt;
 use std::path::PathBuf;
@@ -176,6 +177,20 @@ impl Setting for PathBuf {
     }
 }
 
+impl Setting for String {
+    fn takes() -> String {
+        "a number or a name".into()
+    }
+
+    fn read(given: &Given) -> Option<String> {
+        given.text().or(given.digits()).filter(|text| !text.is_empty()).map(String::from)
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(quoted(self))
+    }
+}
+
 impl<T: Setting> Setting for Option<T> {
     fn takes() -> String {
         T::takes()
@@ -240,6 +255,25 @@ impl Setting for Loss {
         let Some(name) = given.text() else { return format!("{given}; it takes {}", Self::takes()) };
         let near = super::nearest::loss(name);
         format!("`{name}`, and no loss has this name{}", super::nearest::question(near.as_deref()))
+    }
+}
+
+impl Setting for BackendName {
+    fn takes() -> String {
+        "cpu or wgpu".into()
+    }
+
+    fn read(given: &Given) -> Option<BackendName> {
+        given.text()?.parse().ok()
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(quoted(&self.to_string()))
+    }
+
+    fn refused(given: &Given) -> String {
+        let yet = if given.text() == Some("cuda") { ", which is not built yet" } else { "" };
+        format!("{given}{yet}; it takes {}", Self::takes())
     }
 }
 

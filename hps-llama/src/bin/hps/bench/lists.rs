@@ -1,7 +1,7 @@
 //! Prompts with responses of drawn tokens, and runs on them.
 
 use super::shape::Shape;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::pack::Group;
@@ -20,15 +20,22 @@ pub fn example(row: u32, prompt: usize, responses: usize, length: usize, vocabul
     Example { place: format!("bench:{}", row + 1), group, rewards }
 }
 
-/// A random model with a fresh adapter.
-pub fn policy(shape: Shape) -> Result<Policy<Cpu>> {
-    let model = Llama::random(Cpu, shape.config()?, 0.02, 0)?;
-    let adapter = Some(Lora::fresh(&Cpu, model.config(), LoraConfig::default(), 0)?);
+/// A random frozen model with a fresh adapter.
+pub fn policy<B: Backend>(backend: &B, shape: Shape) -> Result<Policy<B>> {
+    let model = Llama::random_frozen(backend.clone(), shape.config()?, 0.02, 0)?;
+    let adapter = Some(Lora::fresh(backend, model.config(), LoraConfig::default(), 0)?);
     Ok(Policy { model, adapter })
 }
 
 /// A run of `steps` updates, each on all examples in one micro-batch.
-pub fn trainer(shape: Shape, loss: &str, examples: Vec<Example>, steps: u32, route: Route) -> Result<Trainer<Cpu>> {
+pub fn trainer<B: Backend>(
+    backend: &B,
+    shape: Shape,
+    loss: &str,
+    examples: Vec<Example>,
+    steps: u32,
+    route: Route,
+) -> Result<Trainer<B>> {
     let unknown = |source| Error::new(ErrorKind::Option, format!("no loss `{loss}`")).because(source);
     let config = TrainConfig {
         loss: loss.parse().map_err(|source: hps_core::Error| unknown(source))?,
@@ -39,11 +46,11 @@ pub fn trainer(shape: Shape, loss: &str, examples: Vec<Example>, steps: u32, rou
         activations: ActivationPolicy::Keep,
         ..TrainConfig::default()
     };
-    Trainer::new(policy(shape)?, examples, config)
+    Trainer::new(policy(backend, shape)?, examples, config)
 }
 
 /// Seconds of the next step.
-pub fn step(run: &mut Trainer<Cpu>) -> Result<f64> {
+pub fn step<B: Backend>(run: &mut Trainer<B>) -> Result<f64> {
     let start = Instant::now();
     match run.step()? {
         Some(_) => Ok(start.elapsed().as_secs_f64()),

@@ -5,7 +5,7 @@ use super::lists::{example, step, trainer};
 use super::machine::median;
 use super::shape::Shape;
 use hps_llama::Result;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::train::{Example, Route, Trainer};
 
 /// Responses of a list.
@@ -16,21 +16,22 @@ const WHOLE: [(usize, u32); 2] = [(20, 5), (LIST, 10)];
 const RUN: [u32; 2] = [8, 5];
 
 /// All beside BT, which reads two responses of a list however long it is.
-pub fn measure(shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
-    let [bt, hps] = beside_bt(shape, "dpo-hps", LIST, steps)?;
+pub fn measure<B: Backend>(backend: &B, shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
+    let [bt, hps] = beside_bt(backend, shape, "dpo-hps", LIST, steps)?;
     figures.add("bt_step_seconds", bt)?;
     figures.add("hps_over_bt_n100", hps / bt)?;
-    whole_runs(shape, figures)?;
+    whole_runs(backend, shape, figures)?;
     for (count, share) in WHOLE {
-        let [bt, pl] = beside_bt(shape, "dpo-pl", count, steps.div_ceil(share))?;
+        let [bt, pl] = beside_bt(backend, shape, "dpo-pl", count, steps.div_ceil(share))?;
         figures.add(&format!("pl_over_bt_n{count}"), pl / bt)?;
     }
     Ok(())
 }
 
 /// Median seconds of a step of BT and of another loss in turn, each on one list with its reference known.
-fn beside_bt(shape: Shape, loss: &str, count: usize, steps: u32) -> Result<[f64; 2]> {
-    let mut runs = [run(shape, "dpo-bt", 1, count, steps + 1)?, run(shape, loss, 1, count, steps + 1)?];
+fn beside_bt<B: Backend>(backend: &B, shape: Shape, loss: &str, count: usize, steps: u32) -> Result<[f64; 2]> {
+    let mut runs =
+        [run(backend, shape, "dpo-bt", 1, count, steps + 1)?, run(backend, shape, loss, 1, count, steps + 1)?];
     for run in &mut runs {
         run.score_reference()?;
         step(run)?;
@@ -45,9 +46,10 @@ fn beside_bt(shape: Shape, loss: &str, count: usize, steps: u32) -> Result<[f64;
 }
 
 /// Runs of BT and of HPS from their first reference log-prob to their last step, step by step in turn.
-fn whole_runs(shape: Shape, figures: &mut Figures) -> Result<()> {
+fn whole_runs<B: Backend>(backend: &B, shape: Shape, figures: &mut Figures) -> Result<()> {
     let [prompts, epochs] = RUN;
-    let mut runs = [run(shape, "dpo-bt", prompts, LIST, epochs)?, run(shape, "dpo-hps", prompts, LIST, epochs)?];
+    let begin = |loss: &str| run(backend, shape, loss, prompts, LIST, epochs);
+    let mut runs = [begin("dpo-bt")?, begin("dpo-hps")?];
     let mut seconds = [0.0; 2];
     for _ in 0..epochs {
         for (seconds, run) in seconds.iter_mut().zip(&mut runs) {
@@ -62,9 +64,16 @@ fn whole_runs(shape: Shape, figures: &mut Figures) -> Result<()> {
     figures.add("run_reference_responses_hps", runs[1].reference().computed())
 }
 
-fn run(shape: Shape, loss: &str, prompts: u32, count: usize, steps: u32) -> Result<Trainer<Cpu>> {
+fn run<B: Backend>(
+    backend: &B,
+    shape: Shape,
+    loss: &str,
+    prompts: u32,
+    count: usize,
+    steps: u32,
+) -> Result<Trainer<B>> {
     let (prompt, response) = shape.pair();
     let vocabulary = shape.config()?.vocab_size;
     let lists: Vec<Example> = (0..prompts).map(|row| example(row, prompt, count, response, vocabulary)).collect();
-    trainer(shape, loss, lists, steps, Route::Keep)
+    trainer(backend, shape, loss, lists, steps, Route::Keep)
 }

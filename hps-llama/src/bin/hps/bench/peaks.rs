@@ -71,7 +71,7 @@ fn steps(shape: Shape, loss: &str, route: &str, count: &str) -> Result<Option<u6
     let wrong = |_| Error::new(ErrorKind::Option, format!("`{count}` responses by route `{route}`"));
     let (prompt, response) = shape.pair();
     let list = example(0, prompt, count.parse().map_err(wrong)?, response, shape.config()?.vocab_size);
-    let mut run = trainer(shape, loss, vec![list], TAKEN, route.parse()?)?;
+    let mut run = trainer(&Cpu, shape, loss, vec![list], TAKEN, route.parse()?)?;
     for _ in 0..TAKEN {
         step(&mut run)?;
     }

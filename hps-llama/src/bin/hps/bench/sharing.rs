@@ -5,7 +5,7 @@ use super::lists::{example, policy};
 use super::machine::{median, seconds};
 use super::shape::Shape;
 use hps_llama::Result;
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::model::{Activations, Gradients, Policy};
 use hps_llama::pack::Packed;
 
@@ -15,8 +15,8 @@ const LISTS: [usize; 2] = [2, 8];
 const SHARE: u32 = 5;
 
 /// Of a pair, and of a longer list.
-pub fn measure(shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
-    let policy = policy(shape)?;
+pub fn measure<B: Backend>(backend: &B, shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
+    let policy = policy(backend, shape)?;
     let (prompt, response) = shape.pair();
     for count in LISTS {
         let groups = [example(0, prompt, count, response, policy.model.config().vocab_size).group];
@@ -36,10 +36,12 @@ pub fn measure(shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// A forward with its backward.
-fn pass(policy: &Policy<Cpu>, packed: &Packed) -> Result<()> {
+/// A forward with its backward, to the end.
+fn pass<B: Backend>(policy: &Policy<B>, packed: &Packed) -> Result<()> {
     let batch = policy.model.batch(packed)?;
     let pass = policy.forward(&batch, 0, Activations::Keep)?;
     let mut gradients = Gradients::zeros(policy)?;
-    policy.backward(&batch, pass, &vec![1.0; packed.targets.len()], &mut gradients)
+    policy.backward(&batch, pass, &vec![1.0; packed.targets.len()], &mut gradients)?;
+    // A download waits for the device; of one of the adapter's matrices it costs nothing.
+    gradients.iter().next().map_or(Ok(()), |(_, gradient)| policy.model.backend().download(gradient).map(drop))
 }

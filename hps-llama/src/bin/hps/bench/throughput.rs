@@ -6,6 +6,7 @@ use super::lists::{example, step, trainer};
 use super::machine::{Matrices, median};
 use super::shape::Shape;
 use hps_llama::Result;
+use hps_llama::backend::Backend;
 use hps_llama::lora::LoraConfig;
 use hps_llama::pack::{Group, Packed};
 use hps_llama::train::Route;
@@ -14,22 +15,22 @@ use hps_llama::train::Route;
 const PAIRS: u32 = 4;
 
 /// A step and a product in turn.
-pub fn measure(shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
+pub fn measure<B: Backend>(backend: &B, shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
     let config = shape.config()?;
     let (prompt, response) = shape.pair();
     let pairs: Vec<_> = (0..PAIRS).map(|row| example(row, prompt, 2, response, config.vocab_size)).collect();
     let groups: Vec<Group> = pairs.iter().map(|pair| pair.group.clone()).collect();
 
-    let mut run = trainer(shape, "dpo-hps", pairs, steps + 1, Route::Keep)?;
+    let mut run = trainer(backend, shape, "dpo-hps", pairs, steps + 1, Route::Keep)?;
     // The first one scores the reference.
     step(&mut run)?;
     let (mut product, mut whole) = (Vec::new(), Vec::new());
-    let matrices = Matrices::new()?;
+    let matrices = Matrices::new(backend)?;
     for _ in 0..steps {
         product.push(matrices.seconds()?);
         whole.push(step(&mut run)?);
     }
-    let (machine, whole) = (Matrices::FLOPS / median(product), median(whole));
+    let (machine, whole) = (Matrices::<B>::FLOPS / median(product), median(whole));
     let executed = flops::of_step(&config, &LoraConfig::default(), &Packed::shared(&groups));
     figures.add("matmul_2048_gflops", machine / 1e9)?;
     figures.add("step_seconds", whole)?;

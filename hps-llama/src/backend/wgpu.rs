@@ -1,0 +1,243 @@
+//! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
+
+use super::{
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Heads, LogProbs, Precision, StoredTensor, Truncation,
+};
+use crate::{Error, ErrorKind, Result};
+use half::{bf16, f16};
+use hps_wgpu::{Array, Device, Format, Indices, Weight};
+
+/// A device of WGPU.
+#[derive(Debug, Clone)]
+pub struct Wgpu {
+    device: Device,
+    dtype: Dtype,
+}
+
+impl Wgpu {
+    /// Opens the adapter of a number or a part of a name; without one, the first discrete GPU, or what there is.
+    pub fn open(device: Option<&str>, dtype: Dtype) -> Result<Wgpu> {
+        Ok(Wgpu::new(Device::open(device)?, dtype))
+    }
+
+    /// A backend on an opened device.
+    pub fn new(device: Device, dtype: Dtype) -> Wgpu {
+        Wgpu { device, dtype }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+impl From<hps_wgpu::Error> for Error {
+    fn from(error: hps_wgpu::Error) -> Error {
+        let kind = match error.kind() {
+            hps_wgpu::ErrorKind::NonFinite => ErrorKind::NonFinite,
+            _ => ErrorKind::Device,
+        };
+        Error::new(kind, error.to_string())
+    }
+}
+
+impl Heads {
+    fn there(self) -> hps_wgpu::Heads {
+        hps_wgpu::Heads { query: self.query, key_value: self.key_value, dimension: self.dimension }
+    }
+}
+
+/// The numbers of a stored tensor.
+fn singles(tensor: &StoredTensor<'_>) -> Vec<f32> {
+    let halves = || tensor.bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
+    match tensor.precision {
+        Precision::F32 => tensor.bytes.as_chunks::<4>().0.iter().map(|single| f32::from_le_bytes(*single)).collect(),
+        Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
+        Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
+    }
+}
+
+impl Backend for Wgpu {
+    type Array = Array;
+    type Indices = Indices;
+    type Weight = Weight;
+
+    fn arithmetic(&self) -> &'static str {
+        match self.dtype {
+            Dtype::Auto => "wgpu float32",
+            Dtype::Float32 => "wgpu float32, weights float32",
+            Dtype::BFloat16 => "wgpu float32, weights bfloat16",
+        }
+    }
+    fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
+        Ok(self.device.upload(data, columns)?)
+    }
+    fn upload_indices(&self, data: &[u32]) -> Result<Indices> {
+        Ok(self.device.upload_indices(data)?)
+    }
+    fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
+        // A row's vector is a gain: as short as it is, it stays exact.
+        let frozen = !trained && tensor.rows > 1;
+        let (rows, columns) = (tensor.rows, tensor.columns);
+        let weight = match (self.dtype, tensor.precision) {
+            (Dtype::Auto | Dtype::BFloat16, Precision::BF16) if frozen => {
+                self.device.upload_weight(tensor.bytes, rows, columns, Format::BF16)
+            }
+            (Dtype::BFloat16, _) if frozen => {
+                let rounded = singles(tensor).into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes());
+                self.device.upload_weight(&rounded.collect::<Vec<u8>>(), rows, columns, Format::BF16)
+            }
+            (_, Precision::F32) => self.device.upload_weight(tensor.bytes, rows, columns, Format::F32),
+            _ => {
+                let bytes: Vec<u8> = singles(tensor).into_iter().flat_map(f32::to_le_bytes).collect();
+                self.device.upload_weight(&bytes, rows, columns, Format::F32)
+            }
+        };
+        Ok(weight?)
+    }
+    fn download(&self, array: &Array) -> Result<Vec<f32>> {
+        Ok(self.device.download(array)?)
+    }
+    fn download_indices(&self, indices: &Indices) -> Result<Vec<u32>> {
+        Ok(indices.host().to_vec())
+    }
+    fn download_weight(&self, weight: &Weight) -> Result<Vec<f32>> {
+        Ok(self.device.download_weight(weight)?)
+    }
+    fn zeros(&self, rows: usize, columns: usize) -> Result<Array> {
+        Ok(self.device.zeros(rows, columns)?)
+    }
+
+    fn embed(&self, table: &Weight, tokens: &Indices) -> Result<Array> {
+        Ok(self.device.embed(table, tokens)?)
+    }
+    fn embed_gradient(&self, dy: &Array, tokens: &Indices, vocabulary: usize) -> Result<Array> {
+        Ok(self.device.gather_backward(dy, tokens, vocabulary)?)
+    }
+
+    fn rms_norm(&self, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
+        Ok(self.device.rms_norm(x, gain, epsilon)?)
+    }
+    fn rms_norm_backward(&self, dy: &Array, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
+        Ok(self.device.rms_norm_backward(dy, x, gain, epsilon)?)
+    }
+    fn rms_norm_gain_gradient(&self, dy: &Array, x: &Array, epsilon: f64) -> Result<Array> {
+        Ok(self.device.rms_norm_gain_gradient(dy, x, epsilon)?)
+    }
+
+    fn linear(&self, x: &Array, weight: &Weight) -> Result<Array> {
+        Ok(self.device.linear(x, weight)?)
+    }
+    fn linear_backward(&self, dy: &Array, weight: &Weight) -> Result<Array> {
+        Ok(self.device.linear_backward(dy, weight)?)
+    }
+    fn weight_gradient(&self, dy: &Array, x: &Array) -> Result<Array> {
+        Ok(self.device.weight_gradient(dy, x)?)
+    }
+
+    fn add_scaled(&self, x: Array, y: &Array, scale: f32) -> Result<Array> {
+        Ok(self.device.add_scaled(x, y, scale)?)
+    }
+    fn scale_rows(&self, x: Array, c: &Array) -> Result<Array> {
+        Ok(self.device.scale_rows(x, c)?)
+    }
+    fn dropout(&self, x: &Array, dropout: Dropout, identities: &Indices) -> Result<Array> {
+        Ok(self.device.dropout(x, dropout.rate, dropout.key, identities)?)
+    }
+
+    fn rotation(&self, positions: &Indices, frequencies: &Array) -> Result<Array> {
+        Ok(self.device.rotation(positions, frequencies)?)
+    }
+    fn rotate(&self, x: Array, rotation: &Array, dimension: usize, inverse: bool) -> Result<Array> {
+        Ok(self.device.rotate(x, rotation, dimension, inverse)?)
+    }
+
+    fn attention(&self, q: &Array, k: &Array, v: &Array, spans: &Indices, heads: Heads) -> Result<Attended<Array>> {
+        let hps_wgpu::Attended { output, log_sum_exp } = self.device.attention(q, k, v, spans, heads.there())?;
+        Ok(Attended { output, log_sum_exp })
+    }
+    fn attention_backward(
+        &self,
+        dy: &Array,
+        q: &Array,
+        k: &Array,
+        v: &Array,
+        attended: &Attended<Array>,
+        spans: &Indices,
+        heads: Heads,
+    ) -> Result<[Array; 3]> {
+        let there = [&attended.output, &attended.log_sum_exp];
+        Ok(self.device.attention_backward(dy, [q, k, v], there, spans, heads.there())?)
+    }
+
+    fn swiglu(&self, gate: &Array, up: &Array) -> Result<Array> {
+        Ok(self.device.swiglu(gate, up)?)
+    }
+    fn swiglu_backward(&self, dy: &Array, gate: &Array, up: &Array) -> Result<[Array; 2]> {
+        Ok(self.device.swiglu_backward(dy, gate, up)?)
+    }
+
+    fn gather(&self, x: &Array, rows: &Indices) -> Result<Array> {
+        Ok(self.device.gather(x, rows)?)
+    }
+    fn gather_backward(&self, dy: &Array, rows: &Indices, total: usize) -> Result<Array> {
+        Ok(self.device.gather_backward(dy, rows, total)?)
+    }
+
+    fn log_probs(
+        &self,
+        hidden: &Array,
+        head: &Weight,
+        targets: &Indices,
+        unit_gradient: bool,
+    ) -> Result<LogProbs<Array>> {
+        let hps_wgpu::LogProbs { values, unit_gradient } =
+            self.device.log_probs(hidden, head, targets, unit_gradient)?;
+        Ok(LogProbs { values, unit_gradient })
+    }
+    fn log_probs_weight_gradient(&self, hidden: &Array, head: &Weight, targets: &Indices, c: &Array) -> Result<Array> {
+        Ok(self.device.log_probs_weight_gradient(hidden, head, targets, c)?)
+    }
+
+    fn global_norm(&self, arrays: &[&Array]) -> Result<Array> {
+        Ok(self.device.global_norm(arrays)?)
+    }
+    fn adamw(
+        &self,
+        weight: &mut Weight,
+        gradient: &Array,
+        moments: &mut [Array; 2],
+        norm: &Array,
+        update: &AdamWUpdate,
+    ) -> Result<()> {
+        let AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm } = *update;
+        let update = hps_wgpu::AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm };
+        Ok(self.device.adamw(weight, gradient, moments, norm, &update)?)
+    }
+
+    fn write_rows(&self, cache: &mut Array, rows: &Indices, x: &Array) -> Result<()> {
+        Ok(self.device.write_rows(cache, rows, x)?)
+    }
+    fn decode_attention(
+        &self,
+        q: &Array,
+        keys: &Array,
+        values: &Array,
+        spans: &Indices,
+        heads: Heads,
+    ) -> Result<Array> {
+        Ok(self.device.decode_attention(q, keys, values, spans, heads.there())?)
+    }
+    fn sample(
+        &self,
+        hidden: &Array,
+        head: &Weight,
+        truncation: Truncation,
+        uniforms: &Array,
+    ) -> Result<Drawn<Indices, Array>> {
+        let Truncation { temperature, top_k, top_p } = truncation;
+        let truncation = hps_wgpu::Truncation { temperature, top_k, top_p };
+        let hps_wgpu::Drawn { tokens, log_probs } = self.device.sample(hidden, head, truncation, uniforms)?;
+        Ok(Drawn { tokens, log_probs })
+    }
+}

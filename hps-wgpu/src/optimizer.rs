@@ -1,0 +1,118 @@
+//! The gradient's norm and AdamW: `w ← w (1 − lr λ) − lr m̂ / (sqrt(v̂) + ε)`, `m̂ = m / (1 − β₁ᵗ)`, `v̂ = v / (1 − β₂ᵗ)`.
+//!
+//! The order of operations is PyTorch's `torch.optim.AdamW`, in f32, so that runs agree to rounding.
+
+use crate::array::{Array, Format, Weight, windows};
+use crate::device::{Device, grid};
+use crate::elementwise::same_shape;
+use crate::error::{Error, ErrorKind, Result, agree};
+use crate::kernel::Kernel;
+
+const SOURCE: &str = include_str!("optimizer.wgsl");
+const MAGNITUDES: Kernel = Kernel::new(SOURCE, "magnitudes");
+const LARGEST: Kernel = Kernel::new(SOURCE, "largest");
+const SQUARES: Kernel = Kernel::new(SOURCE, "squares");
+const ROOT: Kernel = Kernel::new(SOURCE, "root");
+const ADAMW: Kernel = Kernel::new(SOURCE, "adamw");
+
+/// Threads of a workgroup, and numbers of a partial result.
+const LANES: usize = 256;
+const PART: usize = 16 * LANES;
+
+/// One AdamW update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWUpdate {
+    /// Learning rate at this step.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay: the weight shrinks by `learning_rate · weight_decay` of itself.
+    pub weight_decay: f64,
+    /// 1-based number of this update.
+    pub step: u64,
+    /// Gradients are scaled by `min(1, max_norm / (norm + 1e-6))`; infinite for no clipping.
+    pub max_norm: f64,
+}
+
+impl Device {
+    /// `sqrt(Σ g²)` over all arrays: `[1, 1]`. In two sweeps, the first for the largest number: f32 has no room for the
+    /// squares of very large or small ones.
+    pub fn global_norm(&self, arrays: &[&Array]) -> Result<Array> {
+        let count: usize = arrays.iter().map(|array| array.len().div_ceil(PART)).sum();
+        let partials = Array::undefined(self, count.max(1), 1)?;
+        let norm = self.zeros(1, 1)?;
+        self.parts(&MAGNITUDES, arrays, &partials, None)?;
+        self.run(&LARGEST, &[], &parameters(count, 0), &[partials.binding(), norm.binding()], [1, 1, 1])?;
+        self.parts(&SQUARES, arrays, &partials, Some(&norm))?;
+        self.run(&ROOT, &[], &parameters(count, 0), &[partials.binding(), norm.binding()], [1, 1, 1])?;
+        Ok(norm)
+    }
+
+    /// One AdamW update in place; `norm` is [`Device::global_norm`] of all gradients, read on the device. Where it is not
+    /// finite nothing changes.
+    pub fn adamw(
+        &self,
+        weight: &mut Weight,
+        gradient: &Array,
+        moments: &mut [Array; 2],
+        norm: &Array,
+        update: &AdamWUpdate,
+    ) -> Result<()> {
+        agree("adamw", "the number of rows", weight.rows(), gradient.rows())?;
+        agree("adamw", "the number of columns", weight.columns(), gradient.columns())?;
+        same_shape("adamw", gradient, &moments[0])?;
+        same_shape("adamw", gradient, &moments[1])?;
+        if weight.format() != Format::F32 {
+            return Err(Error::new(ErrorKind::Shape, "adamw: the weight is not in f32"));
+        }
+        let step = update.step as f64;
+        let numbers = [
+            update.learning_rate / (1.0 - update.beta1.powf(step)),
+            1.0 - update.learning_rate * update.weight_decay,
+            1.0 - update.beta1,
+            update.beta2,
+            1.0 - update.beta2,
+            (1.0 - update.beta2.powf(step)).sqrt(),
+            update.epsilon,
+            update.max_norm.min(f64::from(f32::MAX)),
+        ];
+        for range in windows(self, gradient.len(), 4, 8)? {
+            let mut parameters = parameters(range.len(), 0);
+            parameters[2..].copy_from_slice(&numbers.map(|number| (number as f32).to_bits()));
+            let bindings = [
+                gradient.numbers(&range),
+                norm.binding(),
+                weight.numbers(&range),
+                moments[0].numbers(&range),
+                moments[1].numbers(&range),
+            ];
+            self.run(&ADAMW, &[], &parameters, &bindings, grid(range.len().div_ceil(LANES)))?;
+        }
+        Ok(())
+    }
+
+    /// A partial result of each [`PART`] numbers of each array.
+    fn parts(&self, kernel: &Kernel, arrays: &[&Array], partials: &Array, size: Option<&Array>) -> Result<()> {
+        let mut start = 0;
+        for array in arrays {
+            // A window is cut into parts from its own start.
+            for range in windows(self, array.len().div_ceil(PART), 4 * PART as u64, PART as u64)? {
+                let numbers = range.start * PART..array.len().min(range.end * PART);
+                let mut bindings = vec![array.numbers(&numbers), partials.binding()];
+                bindings.extend(size.map(Array::binding));
+                let parameters = parameters(numbers.len(), start + range.start);
+                self.run(kernel, &[], &parameters, &bindings, grid(range.len()))?;
+            }
+            start += array.len().div_ceil(PART);
+        }
+        Ok(())
+    }
+}
+
+fn parameters(count: usize, start: usize) -> [u32; 10] {
+    [count as u32, start as u32, 0, 0, 0, 0, 0, 0, 0, 0]
+}
