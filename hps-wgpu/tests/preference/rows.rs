@@ -135,8 +135,7 @@ fn a_prompt_does_not_depend_on_its_batch() {
         let lists = Lists::random(12, 40, responses, 40.0);
         for name in ["dpo-hps-full", "exo-pl", "kto-pl", "ipo-pl", "infonca-k"] {
             let loss: Loss = name.parse().unwrap();
-            let (values, gradient) =
-                PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
+            let (values, gradient) = PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
             for prompt in [0, 13, 39] {
                 let row = prompt * responses..(prompt + 1) * responses;
                 let [policy, reference, rewards] =
@@ -231,8 +230,7 @@ impl Worst {
             let size = 1.0 + expected().fold(0.0, |size: f64, number| size.max(number.abs()));
             for (given, expected) in given.zip(expected()) {
                 let error = (f64::from(*given) - expected).abs() / size;
-                // A NaN is not within.
-                if !(error <= self.error) {
+                if error > self.error || error.is_nan() {
                     *self = Worst { error, of: format!("{loss:?}, prompt {prompt} of {prompts} x {responses}") };
                 }
             }
