@@ -94,10 +94,6 @@ fn take(number: u32) {
     refused = false;
 }
 
-fn owns(index: u32) -> bool {
-    return index >= begin && index < end && (index - begin) % stride == 0u;
-}
-
 fn kept(index: u32) -> f32 {
     return bitcast<f32>(gradient[base + index]);
 }

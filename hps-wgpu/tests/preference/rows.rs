@@ -104,6 +104,7 @@ fn a_whole_workgroup_agrees_with_hps_core() {
 fn loops_that_would_be_left_halfway_are_refused() {
     let Some(device) = support::device() else { return };
     if device.wgpu().0.adapter_info().device_type != wgpu::DeviceType::Cpu {
+        eprintln!("SKIPPED, {} is no CPU adapter", device.name());
         return;
     }
     for (name, team, most, too_many) in
