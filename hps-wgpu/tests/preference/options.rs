@@ -33,7 +33,7 @@ fn random_options() {
         let computed = PreferenceLoss::values_and_gradients(&device, &loss, &in_f32);
         assert_eq!(narrowed.is_ok(), computed.is_ok(), "{loss:?}: {narrowed:?}, {computed:?}");
         let (Ok(expected), Ok(narrowed), Ok((values, gradient))) = (expected, narrowed, computed) else { continue };
-        for prompt in 0..PROMPTS {
+        for (prompt, &value) in values.iter().enumerate() {
             let row = prompt * responses..(prompt + 1) * responses;
             let exact = || expected.1[row.clone()].iter().chain([&expected.0[prompt]]);
             let size = 1.0 + exact().fold(0.0, |size: f64, number| size.max(number.abs()));
@@ -41,7 +41,7 @@ fn random_options() {
                 let pairs = gradient.iter().chain([&value]).zip(exact());
                 pairs.fold(0.0, |error: f64, (given, exact)| error.max((f64::from(*given) - exact).abs())) / size
             };
-            let given = error(values[prompt], &gradient[row.clone()]);
+            let given = error(value, &gradient[row.clone()]);
             let of_f32 = error(narrowed.0[prompt], &narrowed.1[row.clone()]);
             let tolerance = tolerance::AS_HPS_CORE_IN_F32.0 * of_f32 + tolerance::AS_HPS_CORE_IN_F32.1;
             assert!(given <= tolerance, "{loss:?} of {responses}: {given:e}, hps-core in f32 {of_f32:e}");
