@@ -18,8 +18,10 @@ fn prefer() -> f32 {
     let row = 2u * base;
 
     var own = NONE;
-    for (var i = end; i > begin; i -= 1u) {
-        own = with_term(own, kept(i - 1u), 0.0);
+    if (TEAM > 1u) {
+        for (var i = end; i > begin; i -= 1u) {
+            own = with_term(own, kept(i - 1u), 0.0);
+        }
     }
     var behind = joined_beside(own, true);
     var stages = NONE;
@@ -50,7 +52,7 @@ fn prefer() -> f32 {
     for (var i = begin; i < end; i += 1u) {
         if (before.y > 0.0) {
             let above = score(i) + before.x;
-            keep(i, kept(i) + exp_(above) * (before.z + above * before.y));
+            keep(i, kept(i) + decay(above) * (before.z + above * before.y));
         }
         if (i < last) {
             before = with_term(before, -scratch[row + 2u * i], scratch[row + 2u * i + 1u]);

@@ -11,8 +11,10 @@ fn prefer() -> f32 {
     let choices = select(last, min(batch.loss.count, last), batch.loss.preference == 1u);
 
     var own = NONE;
-    for (var i = end; i > begin; i -= 1u) {
-        own = with_term(own, kept(i - 1u), 0.0);
+    if (TEAM > 1u) {
+        for (var i = end; i > begin; i -= 1u) {
+            own = with_term(own, kept(i - 1u), 0.0);
+        }
     }
     var behind = joined_beside(own, true);
     var chosen = NONE;
@@ -38,7 +40,7 @@ fn prefer() -> f32 {
     for (var i = begin; i < end; i += 1u) {
         if (before.y > 0.0) {
             let s = score(i);
-            keep(i, kept(i) + exp_(s + batch.loss.margin + before.x) * before.y);
+            keep(i, kept(i) + decay(s + batch.loss.margin + before.x) * before.y);
         }
         if (i < choices) {
             before = with_term(before, -scratch[base + i], 0.0);
