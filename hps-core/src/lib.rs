@@ -62,6 +62,7 @@
 //! | the same of many prompts | [`Loss::values_and_gradients`] of a [`Batch`]: several prompts at once in vector units |
 //! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`Tensor`]; candle's are, with the feature `candle` |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
+//! | a kernel to write for a GPU | `LossDescriptor`, [`Loss::check`], [`NegativeSampler::exponents`] |
 //! | an evaluation to write | [`metrics`] |
 //! | a bound or limit of the paper to check | [`theory`] |
 //! | exponentials and logarithms of whole slices | [`math`] |

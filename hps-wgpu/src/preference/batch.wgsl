@@ -3,6 +3,9 @@
 //
 // A thread owns some of its prompt's responses: every TEAM-th, or, where BLOCKED, a run of neighbours. While a family's
 // `prefer` runs, `gradient` holds what the owner keeps of each: first its score, in the end dL/ds.
+//
+// What takes many exponentials is compiled only where it is used: PAIR is the descriptor's `pair`, LOG_ODDS whether
+// its `reward` is 6.
 
 struct Loss {
     reward: u32,
@@ -91,10 +94,6 @@ fn take(number: u32) {
     refused = false;
 }
 
-fn owns(index: u32) -> bool {
-    return index >= begin && index < end && (index - begin) % stride == 0u;
-}
-
 fn kept(index: u32) -> f32 {
     return bitcast<f32>(gradient[base + index]);
 }
@@ -127,27 +126,29 @@ fn complement(x: f32) -> f32 {
 // s_i.
 fn score(index: u32) -> f32 {
     let at = base + index;
+    if (LOG_ODDS == 1u) {
+        let x = policy[at] / measures[at];
+        return x - select(ln_1p(-decay(x)), ln_(complement(x)), x > -0.6931472);
+    }
     switch batch.loss.reward {
         case 0u: { return batch.loss.beta * log_ratio(at); }
         case 1u: { return batch.loss.beta / measures[at] * log_ratio(at); }
         case 2u: { return measures[at] * log_ratio(at); }
         case 3u: { return batch.loss.beta * policy[at]; }
         case 4u: { return batch.loss.beta / measures[at] * policy[at]; }
-        case 5u: { return batch.loss.beta * log_ratio(at) + batch.loss.alpha * measures[at]; }
-        default: {
-            let x = policy[at] / measures[at];
-            return x - select(ln_1p(-decay(x)), ln_(complement(x)), x > -0.6931472);
-        }
+        default: { return batch.loss.beta * log_ratio(at) + batch.loss.alpha * measures[at]; }
     }
 }
 
 // ds_i / dlog pi_i.
 fn slope(index: u32) -> f32 {
     let at = base + index;
+    if (LOG_ODDS == 1u) {
+        return 1.0 / measures[at] / complement(policy[at] / measures[at]);
+    }
     switch batch.loss.reward {
         case 1u, 4u: { return batch.loss.beta / measures[at]; }
         case 2u: { return measures[at]; }
-        case 6u: { return 1.0 / measures[at] / complement(policy[at] / measures[at]); }
         default: { return batch.loss.beta; }
     }
 }

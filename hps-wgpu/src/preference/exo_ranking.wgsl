@@ -15,19 +15,20 @@ fn log_other(index: u32) -> f32 {
 fn prefer() -> f32 {
     let last = batch.responses - 1u;
     let log_first = ln_1p(-batch.loss.label_smoothing);
-    let origin = score(0u);
     let row = 2u * base;
 
     var own = NONE;
-    for (var i = end; i > begin; i -= 1u) {
-        own = with_term(own, kept(i - 1u) - origin, 0.0);
+    if (TEAM > 1u) {
+        for (var i = end; i > begin; i -= 1u) {
+            own = with_term(own, kept(i - 1u), 0.0);
+        }
     }
     var behind = joined_beside(own, true);
     var stages = NONE;
     var value = 0.0;
     for (var next = end; next > begin; next -= 1u) {
         let i = next - 1u;
-        let s = kept(i) - origin;
+        let s = kept(i);
         let here = with_term(behind, s, 0.0);
         if (i < last) {
             let lag = log_of(behind) - s;
@@ -50,8 +51,8 @@ fn prefer() -> f32 {
     var before = joined_beside(stages, false);
     for (var i = begin; i < end; i += 1u) {
         if (before.y > 0.0) {
-            let above = score(i) - origin + before.x;
-            keep(i, kept(i) + exp_(above) * (before.z + above * before.y));
+            let above = score(i) + before.x;
+            keep(i, kept(i) + decay(above) * (before.z + above * before.y));
         }
         if (i < last) {
             before = with_term(before, -scratch[row + 2u * i], scratch[row + 2u * i + 1u]);

@@ -72,7 +72,7 @@ impl Family {
 
     /// By the number of responses alone: the sums of a thread stay short, and its prompt's numbers the same in every batch.
     pub fn team(&self, responses: usize) -> Team {
-        Team::of(responses, if self.quadratic > 0 { 1 } else { 4 })
+        Team::of(responses, if self.quadratic > 0 { 4 } else { 16 })
     }
 
     /// Iterations of a thread's loops.
@@ -87,6 +87,6 @@ impl Family {
     pub fn work(&self, responses: usize) -> u64 {
         let responses = responses as u64;
         // Exponentials, logarithms and divisions, and the memory.
-        128 * responses * if self.quadratic > 0 { responses } else { 1 }
+        256 * responses * if self.quadratic > 0 { responses } else { 1 }
     }
 }

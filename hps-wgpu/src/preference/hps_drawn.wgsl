@@ -24,7 +24,7 @@ fn prefer() -> f32 {
     }
     for (var k = 0u; k < batch.samples; k += 1u) {
         let drawn = word(3u + k);
-        if (owns(drawn)) {
+        if (begin < end && drawn % TEAM == lane) {
             keep(drawn, kept(drawn) + priced.z * (decay(score(drawn) - terms.x) / terms.y));
         }
     }

@@ -14,12 +14,12 @@ const MOST: usize = 1 << 31;
 
 /// A loss over a batch whose constant lists lie on the device: everything but the policy's log-probabilities.
 ///
-/// ```no_run
+/// ```
 /// use hps_core::{Batch, Loss};
 /// use hps_wgpu::{Device, PreferenceLoss};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let device = Device::open(None)?;
+/// let Ok(device) = Device::open(None) else { return Ok(()) }; // no adapter here
 /// let loss: Loss = "dpo-hps-full".parse()?;
 /// let reference = [-9.0_f32; 6];
 /// // The batch's own policy is not read here; the device's is.
@@ -174,10 +174,17 @@ impl PreferenceLoss {
             for prompts in parts(0..rows.len(), (device.work_limit() / work).max(1) as usize) {
                 let groups = grid(self.team.groups(prompts.len()));
                 let parameters = self.parameters(&prompts, ratios);
-                device.run(&self.family.kernel, &self.team.constants(), &parameters, &bindings, groups)?;
+                device.run(&self.family.kernel, &self.constants(), &parameters, &bindings, groups)?;
             }
         }
         Ok(PreferenceGradient { values, gradient })
+    }
+
+    /// What the kernel is specialised by.
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        let LossDescriptor { reward, pair, .. } = self.descriptor;
+        let codes = [("PAIR", pair), ("LOG_ODDS", u32::from(reward == 6))];
+        [self.team.constants(), codes].concat()
     }
 
     /// The kernel's `Batch`.

@@ -12,11 +12,10 @@ fn loss(
     place = local;
     lane = local % TEAM;
     take(batch.first + group_of(group, count) * (GROUP / TEAM) + local / TEAM);
-    let log_odds = batch.loss.reward == 6u;
     for (var i = begin; i < end; i += stride) {
         let s = score(i);
         let x = policy[base + i];
-        refused = refused || !is_finite(x) || !is_finite(origins[base + i]) || !is_finite(s) || (log_odds && x >= 0.0);
+        refused = refused || !is_finite(x) || !is_finite(origins[base + i]) || !is_finite(s) || (LOG_ODDS == 1u && x >= 0.0);
         keep(i, s);
     }
     let preference = prefer();

@@ -6,7 +6,8 @@
 //! | [`NegativeDraws`] | the indices that `hps_core::NegativeSampler` draws, in integers |
 //!
 //! A team of threads computes a prompt: one thread where lists are short, up to a workgroup where they are long, by the
-//! number of responses alone, so that a prompt's numbers do not depend on its batch.
+//! number of responses alone, so that a prompt's numbers do not depend on its batch. Batches are cut into dispatches of as
+//! many prompts as the device's limits allow; a prompt is not cut.
 
 mod family;
 mod loss;

@@ -5,7 +5,7 @@
 // NCA: softplus(-u) + softplus(u)/2 + softplus(v)/2 | hinge: max(0, delta - m)
 fn price(u: f32, v: f32) -> vec3<f32> {
     let lead = u - v;
-    switch batch.loss.pair {
+    switch PAIR {
         case 0u: {
             let short = batch.loss.margin - lead;
             let slope = batch.loss.label_smoothing - sigmoid(short);

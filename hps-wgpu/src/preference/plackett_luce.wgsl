@@ -9,19 +9,19 @@ const BLOCKED = true;
 fn prefer() -> f32 {
     let last = batch.responses - 1u;
     let choices = select(last, min(batch.loss.count, last), batch.loss.preference == 1u);
-    // Only differences matter, and small numbers keep more digits.
-    let origin = score(0u);
 
     var own = NONE;
-    for (var i = end; i > begin; i -= 1u) {
-        own = with_term(own, kept(i - 1u) - origin, 0.0);
+    if (TEAM > 1u) {
+        for (var i = end; i > begin; i -= 1u) {
+            own = with_term(own, kept(i - 1u), 0.0);
+        }
     }
     var behind = joined_beside(own, true);
     var chosen = NONE;
     var value = 0.0;
     for (var next = end; next > begin; next -= 1u) {
         let i = next - 1u;
-        let s = kept(i) - origin;
+        let s = kept(i);
         if (i < choices) {
             let lag = batch.loss.margin + (behind.x - s) + ln_(behind.y);
             let short = softplus(lag);
@@ -39,8 +39,8 @@ fn prefer() -> f32 {
     var before = joined_beside(chosen, false);
     for (var i = begin; i < end; i += 1u) {
         if (before.y > 0.0) {
-            let s = score(i) - origin;
-            keep(i, kept(i) + exp_(s + batch.loss.margin + before.x) * before.y);
+            let s = score(i);
+            keep(i, kept(i) + decay(s + batch.loss.margin + before.x) * before.y);
         }
         if (i < choices) {
             before = with_term(before, -scratch[base + i], 0.0);

@@ -25,7 +25,7 @@ fn prefer() -> f32 {
         let s = kept(i);
         let log_target = (rewards[base + i] - highest) / batch.loss.temperature - log_weights;
         let log_share = s - log_normaliser;
-        switch batch.loss.pair {
+        switch PAIR {
             case 1u: {
                 // A weight of 0 is infinitely far away as a target of the reverse divergence.
                 refused = refused || !is_finite(log_target);
@@ -45,7 +45,7 @@ fn prefer() -> f32 {
         }
     }
     let value = team_sum(vec4<f32>(sum)).x;
-    if (batch.loss.pair == 1u) {
+    if (PAIR == 1u) {
         for (var i = begin; i < end; i += stride) {
             keep(i, decay(score(i) - log_normaliser) * (kept(i) - value));
         }

@@ -14,12 +14,12 @@ const DRAW_WORK: u64 = 512;
 
 /// What negatives are drawn from: one integer a response ([`NegativeSampler::exponents`]), on the device.
 ///
-/// ```no_run
+/// ```
 /// use hps_core::{NegativeSampler, Position, TiePolicy};
 /// use hps_wgpu::{Device, NegativeDraws};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let device = Device::open(None)?;
+/// let Ok(device) = Device::open(None) else { return Ok(()) }; // no adapter here
 /// let rewards = [2.0, 1.5, -0.5, -3.0, 1.0, 0.0, 0.0, 0.0];
 /// let draws = NegativeDraws::new(&device, 4, &rewards, 0.5, TiePolicy::Keep)?;
 /// let drawn = draws.draw(7, &[3, 4], Position::default(), 6)?.download()?;
@@ -88,7 +88,7 @@ impl NegativeDraws {
             return Ok(DrawnNegatives { device: device.clone(), indices });
         }
         let rows = device.upload_indices(rows)?;
-        let team = Team::of(responses, 4);
+        let team = Team::of(responses, 16);
         // A Philox block's rounds, the search, the walk along a run.
         let iterations = 32 + team.run(responses);
         let most = ((device.iterations() / iterations).clamp(2, 1 << 20) - 1) as usize * team.threads();

@@ -15,10 +15,13 @@ impl Team {
     /// The largest, a workgroup that every adapter has.
     pub const LARGEST: u32 = 256;
 
-    /// For lists of so many responses: about so many each, fewer than twice as many by one thread.
+    /// Few, since kernels are compiled for each.
+    const SIZES: [u32; 4] = [1, 8, 64, Team::LARGEST];
+
+    /// The smallest whose threads own at most `each` of so many responses, if there is one.
     pub fn of(responses: usize, each: usize) -> Team {
-        let threads = (responses / each).max(1).next_power_of_two();
-        Team { threads: threads.min(Team::LARGEST as usize) as u32 }
+        let suffices = |&threads: &u32| responses <= each * threads as usize;
+        Team { threads: Team::SIZES.into_iter().find(suffices).unwrap_or(Team::LARGEST) }
     }
 
     /// A power of two up to [`LARGEST`](Self::LARGEST).

@@ -42,7 +42,7 @@ fn check(device: &Device, function: &str, arguments: &[f32], exact: fn(f64) -> f
         let unit =
             f64::from((exact as f32).abs().max(f32::MIN_POSITIVE)).log2().floor().exp2() * f64::from(f32::EPSILON);
         let error = (f64::from(given) - exact).abs() / unit;
-        if !(error <= worst) {
+        if error > worst || error.is_nan() {
             (worst, at) = (error, x);
         }
     }

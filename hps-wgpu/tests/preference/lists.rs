@@ -3,7 +3,6 @@
 use hps_core::{Batch, Loss};
 
 pub struct Lists {
-    pub prompts: usize,
     pub responses: usize,
     pub policy: Vec<f64>,
     pub reference: Vec<f64>,
@@ -17,14 +16,30 @@ pub struct Lists {
 }
 
 /// A 64-bit linear congruential generator with Knuth's MMIX constants; the upper bits are the good ones.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     /// A multiple of `step` between the bounds.
     fn grid(&mut self, low: f64, high: f64, step: f64) -> f64 {
+        ((low + (high - low) * self.uniform()) / step).round() * step
+    }
+
+    pub fn index(&mut self, below: usize) -> usize {
+        (self.uniform() * below as f64) as usize
+    }
+
+    /// 10 to a power between the bounds.
+    pub fn magnitude(&mut self, low: f64, high: f64) -> f64 {
+        10.0_f64.powf(low + (high - low) * self.uniform())
+    }
+
+    pub fn sign(&mut self) -> f64 {
+        if self.uniform() < 0.5 { -1.0 } else { 1.0 }
+    }
+
+    fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let uniform = (self.0 >> 40) as f64 / f64::from(1 << 24);
-        ((low + (high - low) * uniform) / step).round() * step
+        (self.0 >> 40) as f64 / f64::from(1 << 24)
     }
 }
 
@@ -48,7 +63,7 @@ impl Lists {
         let mut index = || 1 + (grid(0.0, 1e6, 1.0) as usize) % (responses - 1);
         let samples = (0..prompts).map(|_| index()).collect();
         let several = (0..3 * prompts).map(|_| index()).collect();
-        Lists { prompts, responses, policy, reference, lengths, rewards, scales, supervised, samples, several }
+        Lists { responses, policy, reference, lengths, rewards, scales, supervised, samples, several }
     }
 
     /// Rewards alone, `[prompts, responses]`, with ties, the preferred one alone at the top.

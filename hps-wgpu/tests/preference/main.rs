@@ -8,6 +8,7 @@ mod lists;
 #[path = "../../../hps-core/tests/properties/losses.rs"]
 #[allow(dead_code, reason = "shared with hps-core's tests, which read more of it")]
 mod losses;
+mod options;
 mod reference;
 mod refusals;
 mod rows;
