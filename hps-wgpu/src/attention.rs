@@ -177,12 +177,7 @@ impl Device {
             let rows = start..dy.rows().min(start + seen);
             let numbers = rows.len() * heads.query;
             let parameters = parameters(heads, 0, numbers);
-            let bindings = [
-                dy.window(&rows),
-                output.window(&rows),
-                sums.window(&rows),
-                beside.window(&rows),
-            ];
+            let bindings = [dy.window(&rows), output.window(&rows), sums.window(&rows), beside.window(&rows)];
             self.run(&ALONG, &constants, &parameters, &bindings, grid(numbers.div_ceil(LANES)))?;
         }
         Ok(beside)
@@ -286,8 +281,8 @@ fn over(blocks: usize, heads: usize) -> [u32; 3] {
 
 /// Blocks of queries as kernels read them.
 fn words(blocks: &[QueryBlock]) -> Vec<u32> {
-    let numbers = blocks.iter().flat_map(|block| {
-        [block.queries.start, block.queries.end, block.prefix.start, block.prefix.end, block.start]
-    });
+    let numbers = blocks
+        .iter()
+        .flat_map(|block| [block.queries.start, block.queries.end, block.prefix.start, block.prefix.end, block.start]);
     numbers.map(|number| number as u32).collect()
 }

@@ -46,8 +46,7 @@ impl Device {
         let out = Array::undefined(self, q.rows(), q.columns())?;
         let constants = [("D", heads.dimension as u32)];
         for rows in windows(self, q.rows(), 4 * q.columns() as u64, 2 * (longest * q.columns()) as u64)? {
-            let parameters =
-                [heads.query as u32, heads.key_value as u32, rows.len() as u32, heads.scale().to_bits()];
+            let parameters = [heads.query as u32, heads.key_value as u32, rows.len() as u32, heads.scale().to_bits()];
             let bindings = [
                 spans.numbers(&(4 * rows.start..4 * rows.end)),
                 q.window(&rows),

@@ -30,13 +30,7 @@ impl Device {
     /// `log p(target_i)`: `[rows, 1]`, and, if asked for, the unit gradient `∂ log p / ∂h_i`: `[rows, features]`.
     ///
     /// * `hidden`: `[rows, features]`; `head`: `[vocabulary, features]`; `targets`: a word a row.
-    pub fn log_probs(
-        &self,
-        hidden: &Array,
-        head: &Weight,
-        targets: &Indices,
-        unit_gradient: bool,
-    ) -> Result<LogProbs> {
+    pub fn log_probs(&self, hidden: &Array, head: &Weight, targets: &Indices, unit_gradient: bool) -> Result<LogProbs> {
         check(hidden, head, targets)?;
         let values = Array::undefined(self, hidden.rows(), 1)?;
         let unit_gradient = match unit_gradient {

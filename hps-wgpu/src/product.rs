@@ -156,7 +156,12 @@ impl Device {
     }
 
     /// Rows, columns and depth of a dispatch: within what bindings see, then halved until it is short enough.
-    fn steps(&self, a: &Factor<'_>, b: &Factor<'_>, (rows, columns, depth): (usize, usize, usize)) -> Result<[usize; 3]> {
+    fn steps(
+        &self,
+        a: &Factor<'_>,
+        b: &Factor<'_>,
+        (rows, columns, depth): (usize, usize, usize),
+    ) -> Result<[usize; 3]> {
         let seen = |bytes: u64, wanted: usize| -> Result<usize> {
             let most = (self.binding_limit() / bytes.max(1)) as usize;
             if most < wanted.min(ROW_STEP) {

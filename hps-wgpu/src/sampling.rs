@@ -44,15 +44,9 @@ impl Device {
         let top_k = if truncation.top_k == 0 { words as u32 } else { truncation.top_k.min(words as u32) };
         for tile in self.tiles(rows, words)? {
             let logits = self.logits(hidden, head, &tile)?;
-            let parameters = [
-                tile.len() as u32,
-                words as u32,
-                truncation.temperature.to_bits(),
-                top_k,
-                truncation.top_p.to_bits(),
-            ];
-            let bindings =
-                [logits.binding(), uniforms.numbers(&tile), tokens.numbers(&tile), log_probs.numbers(&tile)];
+            let parameters =
+                [tile.len() as u32, words as u32, truncation.temperature.to_bits(), top_k, truncation.top_p.to_bits()];
+            let bindings = [logits.binding(), uniforms.numbers(&tile), tokens.numbers(&tile), log_probs.numbers(&tile)];
             self.run(&DRAW, &[], &parameters, &bindings, grid(tile.len()))?;
         }
         let drawn: Vec<u32> = bytemuck::pod_collect_to_vec(&self.downloaded(tokens.storage(), tokens.bytes())?);

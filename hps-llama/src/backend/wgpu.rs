@@ -1,23 +1,11 @@
 //! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
 
+pub use super::Dtype;
+
 use super::{AdamWUpdate, Attended, Backend, Drawn, Dropout, Heads, LogProbs, Precision, StoredTensor, Truncation};
 use crate::{Error, ErrorKind, Result};
 use half::{bf16, f16};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};
-use std::fmt;
-use std::str::FromStr;
-
-/// Number type in which frozen weights lie on the device; `torch_dtype`'s names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Dtype {
-    /// bfloat16 where the file holds that, float32 else: every weight keeps its value.
-    #[default]
-    Auto,
-    /// float32.
-    Float32,
-    /// bfloat16, rounded to where the file holds more digits: half the memory.
-    BFloat16,
-}
 
 /// A device of WGPU.
 #[derive(Debug, Clone)]
@@ -50,27 +38,6 @@ impl From<hps_wgpu::Error> for Error {
             _ => ErrorKind::Device,
         };
         Error::new(kind, error.to_string())
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Dtype::Auto => "auto",
-            Dtype::Float32 => "float32",
-            Dtype::BFloat16 => "bfloat16",
-        })
-    }
-}
-
-impl FromStr for Dtype {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Dtype> {
-        let all = [Dtype::Auto, Dtype::Float32, Dtype::BFloat16];
-        all.into_iter().find(|dtype| dtype.to_string() == name).ok_or_else(|| {
-            Error::new(ErrorKind::Option, format!("`{name}` is no dtype: auto, float32 or bfloat16")) //
-        })
     }
 }
 
@@ -185,14 +152,7 @@ impl Backend for Wgpu {
         Ok(self.device.rotate(x, rotation, dimension, inverse)?)
     }
 
-    fn attention(
-        &self,
-        q: &Array,
-        k: &Array,
-        v: &Array,
-        spans: &Indices,
-        heads: Heads,
-    ) -> Result<Attended<Array>> {
+    fn attention(&self, q: &Array, k: &Array, v: &Array, spans: &Indices, heads: Heads) -> Result<Attended<Array>> {
         let hps_wgpu::Attended { output, log_sum_exp } = self.device.attention(q, k, v, spans, heads.there())?;
         Ok(Attended { output, log_sum_exp })
     }
@@ -235,13 +195,7 @@ impl Backend for Wgpu {
             self.device.log_probs(hidden, head, targets, unit_gradient)?;
         Ok(LogProbs { values, unit_gradient })
     }
-    fn log_probs_weight_gradient(
-        &self,
-        hidden: &Array,
-        head: &Weight,
-        targets: &Indices,
-        c: &Array,
-    ) -> Result<Array> {
+    fn log_probs_weight_gradient(&self, hidden: &Array, head: &Weight, targets: &Indices, c: &Array) -> Result<Array> {
         Ok(self.device.log_probs_weight_gradient(hidden, head, targets, c)?)
     }
 
@@ -257,8 +211,7 @@ impl Backend for Wgpu {
         update: &AdamWUpdate,
     ) -> Result<()> {
         let AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm } = *update;
-        let update =
-            hps_wgpu::AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm };
+        let update = hps_wgpu::AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm };
         Ok(self.device.adamw(weight, gradient, moments, norm, &update)?)
     }
 
