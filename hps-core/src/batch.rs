@@ -28,23 +28,23 @@ use core::ops::Range;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, F> {
-    responses: usize,
-    policy: &'a [F],
-    reference: &'a [F],
-    lengths: &'a [u32],
-    rewards: &'a [F],
-    samples: Option<Samples<'a>>,
-    scales: Option<&'a [F]>,
-    supervised: Option<&'a [F]>,
+    pub(crate) responses: usize,
+    pub(crate) policy: &'a [F],
+    pub(crate) reference: &'a [F],
+    pub(crate) lengths: &'a [u32],
+    pub(crate) rewards: &'a [F],
+    pub(crate) samples: Option<Samples<'a>>,
+    pub(crate) scales: Option<&'a [F]>,
+    pub(crate) supervised: Option<&'a [F]>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Samples<'a> {
-    indices: &'a [usize],
+pub(crate) struct Samples<'a> {
+    pub(crate) indices: &'a [usize],
     /// Of each prompt.
     count: usize,
     /// Out of how many negatives each prompt's were drawn, where its row does not hold them all.
-    drawn_from: Option<&'a [usize]>,
+    pub(crate) drawn_from: Option<&'a [usize]>,
 }
 
 impl<'a, F: Scalar> Batch<'a, F> {
@@ -193,7 +193,7 @@ impl<'a, F: Scalar> Batch<'a, F> {
     }
 
     /// The row of one prompt, for a loss that reads one sampled negative (`one`) or several.
-    fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
+    pub(crate) fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
         let range = prompt * self.responses..(prompt + 1) * self.responses;
         let lengths = &self.lengths[range.clone()];
         let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);

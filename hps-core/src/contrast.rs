@@ -66,14 +66,7 @@ impl Contrast {
     /// `−∞`.
     pub(crate) fn log_weights<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         let rewards = row.rewards();
-        let lowest = rewards.iter().fold(F::infinity(), |lowest, &reward| lowest.min(reward));
-        // Measured from the lowest reward, which is then 0 exactly: equal rewards have their mean exactly, and of others
-        // the highest is above it whatever the rounding.
-        let sum = rewards.iter().fold(F::zero(), |sum, &reward| sum + (reward - lowest));
-        let mean = sum / F::narrow(rewards.len() as f64);
-        if mean == F::zero() {
-            return Err(Cause::NoNegatives { responses: rewards.len() }.into());
-        }
+        let (lowest, mean) = mean_above_lowest(row)?;
         let (above, below) = out.split_at_mut(rewards.len());
         for ((above, below), &reward) in above.iter_mut().zip(below).zip(rewards) {
             let deviation = reward - lowest - mean;
@@ -119,6 +112,21 @@ impl Contrast {
         }
         Ok(value)
     }
+}
+
+/// The lowest reward and how far the mean is above it; refuses equal ones, of which none is above their mean.
+///
+/// Measured from the lowest reward, which is then 0 exactly: equal rewards have their mean exactly, and of others the
+/// highest is above it whatever the rounding.
+pub(crate) fn mean_above_lowest<F: Scalar>(row: &Responses<'_, F>) -> Result<(F, F), Error> {
+    let rewards = row.rewards();
+    let lowest = rewards.iter().fold(F::infinity(), |lowest, &reward| lowest.min(reward));
+    let sum = rewards.iter().fold(F::zero(), |sum, &reward| sum + (reward - lowest));
+    let mean = sum / F::narrow(rewards.len() as f64);
+    if mean == F::zero() {
+        return Err(Cause::NoNegatives { responses: rewards.len() }.into());
+    }
+    Ok((lowest, mean))
 }
 
 /// `ln Σ_i e^{w_i + s_i}`.

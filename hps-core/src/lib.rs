@@ -88,6 +88,7 @@
 #![deny(missing_docs, missing_debug_implementations)]
 
 mod batch;
+mod batch_lists;
 mod bradley_terry;
 #[cfg(feature = "candle")]
 mod candle_tensor;
@@ -119,6 +120,7 @@ mod preference;
 mod responses;
 mod reward;
 mod reward_targets;
+mod row_check;
 mod sampler;
 mod scalar;
 mod schedule;

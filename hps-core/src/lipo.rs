@@ -74,11 +74,8 @@ impl Lipo {
 
     /// `2^ψ`, divided by the number of pairs if their mean is asked for.
     fn gains<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
+        expect_gains(row)?;
         let rewards = row.rewards();
-        if let Some(index) = rewards.iter().position(|reward| reward.abs() > F::narrow(LARGEST)) {
-            let given = rewards[index].widen();
-            return Err(Cause::OutOfRange { list: "reward", index, given, range: "[-60, 60]" }.into());
-        }
         let scale = F::narrow(self.reduction.factor(pairs(rewards).max(1)));
         for (entry, &reward) in out.iter_mut().zip(rewards) {
             *entry = scale * reward.exp2();
@@ -144,6 +141,18 @@ impl Lipo {
             }
         }
         Ok(value)
+    }
+}
+
+/// Refuses rewards whose gains are out of range.
+pub(crate) fn expect_gains<F: Scalar>(row: &Responses<'_, F>) -> Result<(), Error> {
+    let rewards = row.rewards();
+    match rewards.iter().position(|reward| reward.abs() > F::narrow(LARGEST)) {
+        Some(index) => {
+            let given = rewards[index].widen();
+            Err(Cause::OutOfRange { list: "reward", index, given, range: "[-60, 60]" }.into())
+        }
+        None => Ok(()),
     }
 }
 

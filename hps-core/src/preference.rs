@@ -13,11 +13,11 @@
 //! | SLiC-HF | the worst, with a supervised term | Eq. 16 |
 //! | LiPO-λ | all pairs | Eq. 17 |
 
-use crate::contrast::Contrast;
+use crate::contrast::{self, Contrast};
 use crate::error::{Cause, Error};
 use crate::hps::tile::FullTile;
 use crate::hps::{self, Hps, HpsForm};
-use crate::lipo::Lipo;
+use crate::lipo::{self, Lipo};
 use crate::negatives::TiePolicy;
 use crate::pair::Pair;
 use crate::plackett_luce::top;
@@ -248,6 +248,18 @@ impl Preference {
                 Some(Tile::HpsFull(FullTile { gamma, label_smoothing, margin, factor, log_scale }))
             }
             _ => None,
+        }
+    }
+
+    /// Refuses a row that lacks something, or whose rewards leave nothing to compare.
+    pub(crate) fn check<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
+        self.check_samples(row)?;
+        match self {
+            Preference::Hps(hps) => hps.check(row),
+            Preference::Contrast(_) => contrast::mean_above_lowest(row).map(drop),
+            Preference::Slic(slic) => slic.supervised(row).map(drop),
+            Preference::Lipo(_) => lipo::expect_gains(row),
+            _ => Ok(()),
         }
     }
 

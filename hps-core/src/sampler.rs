@@ -21,6 +21,9 @@
 //! `N`, theirs are `r*` and `W`. So the first is the draw itself, each follows `q` of what is left, and where `γ` is
 //! large they come in order of reward.
 //!
+//! **Other devices** compute steps 2 to 4 alone, from integers that hold `t_i` and `⌈log2 N⌉`
+//! ([`exponents`](NegativeSampler::exponents)).
+//!
 //! **What the integers cost.** The weights make some `q̃` in place of `q`, with
 //! `|q̃_i − q_i| ≤ 10^−6 q_i + (1 + N q_i) · 2^(⌈log2 N⌉ − 30)`;
 //! among 99 negatives at most 1.3e-5, whatever `γ`, and among a few thousand at most 1 %. A negative whose `q_i` is less
@@ -33,6 +36,7 @@ use crate::negatives::{Anchor, TiePolicy, retained};
 use crate::philox::Philox;
 use crate::scalar::Scalar;
 
+mod exponents;
 mod weights;
 use weights::IntegerWeights;
 

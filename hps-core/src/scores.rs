@@ -90,7 +90,7 @@ impl Reward {
         Ok(())
     }
 
-    fn expect_scales<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
+    pub(crate) fn expect_scales<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
         if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
             return Err(Cause::InputMissing { what: "a scale per response" }.into());
         }

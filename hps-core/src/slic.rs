@@ -81,7 +81,7 @@ impl Slic {
         }
     }
 
-    fn supervised<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<F, Error> {
+    pub(crate) fn supervised<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<F, Error> {
         let log_prob = row.supervised().ok_or(Cause::InputMissing { what: "a supervised log-probability" })?;
         Ok(F::narrow(self.weight) * log_prob)
     }

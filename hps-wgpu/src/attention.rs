@@ -78,6 +78,7 @@ impl Device {
         let output = Array::undefined(self, q.rows(), q.columns())?;
         let log_sum_exp = Array::undefined(self, q.rows(), heads.query)?;
         let blocks = spans.query_blocks(block);
+        self.check_walk(&blocks, block, heads)?;
         for window in self.query_windows(&blocks, spans.before(), q.columns(), heads, 2)? {
             let table = self.upload_indices(&words(&blocks[window.blocks.clone()]))?;
             let first = spans.before() + window.rows.start;
@@ -119,6 +120,7 @@ impl Device {
         let (dq, beside) = (Array::undefined(self, q.rows(), q.columns())?, self.beside(dy, attended, heads)?);
 
         let blocks = spans.query_blocks(block);
+        self.check_walk(&blocks, block, heads)?;
         for window in self.query_windows(&blocks, spans.before(), q.columns(), heads, 3)? {
             let table = self.upload_indices(&words(&blocks[window.blocks.clone()]))?;
             let parameters = parameters(heads, spans.before() + window.rows.start, window.blocks.len());
@@ -136,7 +138,9 @@ impl Device {
         }
 
         let [dk, dv] = [self.zeros(k.rows(), k.columns())?, self.zeros(v.rows(), v.columns())?];
-        let walk = self.rows_seen(q.columns())?.min(WALK);
+        let members = (heads.query / heads.key_value) as u64;
+        let borne = (self.iterations() / (members * iterations(block, heads))).saturating_mul(block as u64);
+        let walk = (borne as usize / ROW_STEP * ROW_STEP).clamp(ROW_STEP, WALK).min(self.rows_seen(q.columns())?);
         for start in (0..q.rows()).step_by(walk) {
             let rows = start..q.rows().min(start + walk);
             let queries = spans.before() + rows.start..spans.before() + rows.end;
@@ -194,6 +198,12 @@ impl Device {
             let message = format!("attention: heads of {} columns; workgroups have {memory} bytes", heads.dimension);
             Error::new(ErrorKind::OutOfMemory, message)
         })
+    }
+
+    /// Refuses more keys than a thread may walk past.
+    fn check_walk(&self, blocks: &[QueryBlock], size: usize, heads: Heads) -> Result<()> {
+        let keys = blocks.iter().map(QueryBlock::keys).max().unwrap_or(0);
+        self.expect_iterations(&format!("attention to {keys} keys"), (keys / size + 2) as u64 * iterations(size, heads))
     }
 
     /// Keys are seen whole.
@@ -267,6 +277,13 @@ impl Device {
         }
         runs
     }
+}
+
+/// Iterations of a thread's loops over two blocks that meet, at most.
+fn iterations(size: usize, heads: Heads) -> u64 {
+    let share = (size * heads.dimension).div_ceil(LANES);
+    let pairs = (size * size).div_ceil(LANES);
+    (4 * share + pairs * (heads.dimension / 4 + 5) + 2 * size + share * (size + 1) + 4) as u64
 }
 
 fn parameters(heads: Heads, first_query: usize, blocks: usize) -> [u32; 5] {

@@ -35,7 +35,22 @@ var<workgroup> held: array<f32, BLOCK * STRIDE>; // keys, then values
 var<workgroup> weights: array<f32, BLOCK * BLOCK>;
 var<workgroup> greatest: array<f32, BLOCK>;
 var<workgroup> total: array<f32, BLOCK>;
-var<workgroup> decay: array<f32, BLOCK>;
+var<workgroup> shrink: array<f32, BLOCK>;
+
+// q . k of a query and a key at these places.
+fn score_of(query: u32, key: u32) -> f32 {
+    var score = 0.0;
+    for (var column = 0u; column + 4u <= D; column += 4u) {
+        let one = query + column;
+        let other = key + column;
+        score += queries[one] * held[other] + queries[one + 1u] * held[other + 1u]
+            + queries[one + 2u] * held[other + 2u] + queries[one + 3u] * held[other + 3u];
+    }
+    for (var column = D / 4u * 4u; column < D; column += 1u) {
+        score += queries[query + column] * held[key + column];
+    }
+    return score;
+}
 
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -71,8 +86,10 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) cou
         let end = select(block.query_end, block.prefix_end, part == 0u);
         for (var start = lowest; start < end; start += BLOCK) {
             let keys = min(BLOCK, end - start);
-            for (var entry = lane; entry < keys * D; entry += LANES) {
-                held[entry / D * STRIDE + entry % D] = k[(start + entry / D) * key_columns + key_head * D + entry % D];
+            for (var entry = lane; entry < BLOCK * D; entry += LANES) {
+                let key = entry / D;
+                let place = (start + key) * key_columns + key_head * D + entry % D;
+                held[key * STRIDE + entry % D] = select(0.0, k[place], key < keys);
             }
             workgroupBarrier();
             for (var pair = lane; pair < BLOCK * BLOCK; pair += LANES) {
@@ -80,41 +97,42 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) cou
                 let key = pair % BLOCK;
                 var score = HIDDEN;
                 if query < rows && key < keys && (part == 0u || start + key <= block.query_start + query) {
-                    score = 0.0;
-                    for (var column = 0u; column < D; column += 1u) {
-                        score += queries[query * STRIDE + column] * held[key * STRIDE + column];
-                    }
+                    score = score_of(query * STRIDE, key * STRIDE);
                 }
                 weights[pair] = score;
             }
             workgroupBarrier();
-            for (var entry = lane; entry < keys * D; entry += LANES) {
-                held[entry / D * STRIDE + entry % D] = v[(start + entry / D) * key_columns + key_head * D + entry % D];
+            for (var entry = lane; entry < BLOCK * D; entry += LANES) {
+                let key = entry / D;
+                let place = (start + key) * key_columns + key_head * D + entry % D;
+                held[key * STRIDE + entry % D] = select(0.0, v[place], key < keys);
             }
             if lane < BLOCK {
                 var largest = greatest[lane];
-                for (var key = 0u; key < keys; key += 1u) {
+                for (var key = 0u; key < BLOCK; key += 1u) {
                     largest = max(largest, weights[lane * BLOCK + key]);
                 }
-                decay[lane] = exp_(greatest[lane] - largest);
+                shrink[lane] = exp_(greatest[lane] - largest);
                 greatest[lane] = largest;
                 var added = 0.0;
-                for (var key = 0u; key < keys; key += 1u) {
+                for (var key = 0u; key < BLOCK; key += 1u) {
                     let score = weights[lane * BLOCK + key];
                     let weight = select(exp_(score - largest), 0.0, score == HIDDEN);
                     weights[lane * BLOCK + key] = weight;
                     added += weight;
                 }
-                total[lane] = total[lane] * decay[lane] + added;
+                total[lane] = total[lane] * shrink[lane] + added;
             }
             workgroupBarrier();
             for (var share = 0u; share < SHARE; share += 1u) {
                 let entry = lane + share * LANES;
                 if entry < BLOCK * D {
                     let query = entry / D;
-                    var number = sum[share] * decay[query];
-                    for (var key = 0u; key < keys; key += 1u) {
-                        number += weights[query * BLOCK + key] * held[key * STRIDE + entry % D];
+                    var number = sum[share] * shrink[query];
+                    for (var key = 0u; key < BLOCK; key += 2u) {
+                        let at = query * BLOCK + key;
+                        let place = key * STRIDE + entry % D;
+                        number += weights[at] * held[place] + weights[at + 1u] * held[place + STRIDE];
                     }
                     sum[share] = number;
                 }

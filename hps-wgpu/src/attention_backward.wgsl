@@ -71,7 +71,15 @@ fn pair(at: u32, query: u32, key: u32, row: u32, visible: bool) {
     if visible {
         var score = 0.0;
         var along = 0.0;
-        for (var column = 0u; column < D; column += 1u) {
+        for (var column = 0u; column + 4u <= D; column += 4u) {
+            let one = query * STRIDE + column;
+            let other = key * STRIDE + column;
+            score += queries[one] * keys_held[other] + queries[one + 1u] * keys_held[other + 1u]
+                + queries[one + 2u] * keys_held[other + 2u] + queries[one + 3u] * keys_held[other + 3u];
+            along += upstream[one] * values_held[other] + upstream[one + 1u] * values_held[other + 1u]
+                + upstream[one + 2u] * values_held[other + 2u] + upstream[one + 3u] * values_held[other + 3u];
+        }
+        for (var column = D / 4u * 4u; column < D; column += 1u) {
             score += queries[query * STRIDE + column] * keys_held[key * STRIDE + column];
             along += upstream[query * STRIDE + column] * values_held[key * STRIDE + column];
         }

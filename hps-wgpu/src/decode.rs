@@ -35,6 +35,8 @@ impl Device {
             }
             longest = longest.max(to - from + end - start);
         }
+        let iterations = (longest / 64 + 1) * (heads.dimension + heads.dimension.div_ceil(64) * 65 + 16);
+        self.expect_iterations("decode_attention", iterations as u64)?;
         if keys.bytes() > self.binding_limit() {
             let message = format!(
                 "a cache of {} bytes, and a kernel of this adapter sees {} at once: generate fewer sequences at a time",

@@ -65,7 +65,7 @@ fn decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
             workgroupBarrier();
         }
         let largest = max(greatest, partial[0]);
-        let decay = exp_(greatest - largest);
+        let shrink = exp_(greatest - largest);
         greatest = largest;
         let weight = select(0.0, exp_(score - largest), lane < held);
         workgroupBarrier();
@@ -78,11 +78,11 @@ fn decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
             }
             workgroupBarrier();
         }
-        total = total * decay + partial[0];
+        total = total * shrink + partial[0];
         for (var share = 0u; share < SHARE; share += 1u) {
             let column = lane + share * LANES;
             if column < D {
-                var number = sum[share] * decay;
+                var number = sum[share] * shrink;
                 for (var key = 0u; key < held; key += 1u) {
                     let place = start + key;
                     let cached = select(span.z + place - before, span.x + place, place < before);

@@ -37,7 +37,12 @@ struct Inner {
     pipelines: Pipelines,
     recording: Mutex<Recording>,
     limits: Limits,
+    /// Iterations of all loops of a thread together.
+    iterations: u64,
 }
+
+/// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
+const CPU_ITERATIONS: u64 = 65_535;
 
 impl Device {
     /// Opens the adapter of a number or a part of a name; without one, the first discrete GPU, or what there is.
@@ -77,13 +82,25 @@ impl Device {
             wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => 1 << 31,
             wgpu::DeviceType::Cpu => 1 << 27,
         };
+        let is_cpu = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
+        let iterations = if is_cpu { CPU_ITERATIONS } else { u64::MAX };
         let limits = Limits {
             binding: Some(limits.binding.map_or(binding, |limit| limit.min(binding))),
             work: Some(limits.work.unwrap_or(work)),
         };
         let memory = Memory::new(device.clone(), failure.clone());
         let recording = Mutex::new(Recording::new(&device));
-        let inner = Inner { pipelines: Pipelines::default(), device, queue, name, failure, memory, recording, limits };
+        let inner = Inner {
+            pipelines: Pipelines::default(),
+            device,
+            queue,
+            name,
+            failure,
+            memory,
+            recording,
+            limits,
+            iterations,
+        };
         Device { inner: Arc::new(inner) }
     }
 
@@ -139,6 +156,22 @@ impl Device {
 
     pub(crate) fn work_limit(&self) -> u64 {
         self.inner.limits.work.unwrap_or(u64::MAX)
+    }
+
+    /// Iterations that a thread's loops may take, all together.
+    pub(crate) fn iterations(&self) -> u64 {
+        self.inner.iterations
+    }
+
+    /// Refuses loops that this adapter would leave halfway.
+    pub(crate) fn expect_iterations(&self, operation: &str, iterations: u64) -> Result<()> {
+        if iterations <= self.iterations() {
+            return Ok(());
+        }
+        let message = format!(
+            "{operation}: {iterations} iterations a thread, and a CPU adapter leaves loops after {CPU_ITERATIONS}"
+        );
+        Err(Error::new(ErrorKind::Shape, message))
     }
 
     /// A buffer whose contents are undefined.

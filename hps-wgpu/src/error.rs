@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Shape,
     /// A number that should be finite is not.
     NonFinite,
+    /// hps-core refuses the loss, its rows or its samples, for this reason.
+    Preference(hps_core::ErrorKind),
 }
 
 /// An error of this crate.
@@ -43,6 +45,12 @@ impl Error {
     /// What kind it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+}
+
+impl From<hps_core::Error> for Error {
+    fn from(error: hps_core::Error) -> Error {
+        Error::new(ErrorKind::Preference(error.kind()), "preference loss").because(error)
     }
 }
 

@@ -53,6 +53,7 @@ impl Device {
     /// `d gain` of [`Device::rms_norm`]: `[1, features]`.
     pub fn rms_norm_gain_gradient(&self, dy: &Array, x: &Array, epsilon: f64) -> Result<Array> {
         same_shape("rms_norm_gain_gradient", x, dy)?;
+        self.expect_iterations("rms_norm_gain_gradient", 2 * x.rows() as u64)?;
         let roots = Array::undefined(self, x.rows(), 1)?;
         let d_gain = self.zeros(1, x.columns())?;
         for rows in windows(self, x.rows(), 4 * x.columns() as u64, 2 * x.columns() as u64)? {

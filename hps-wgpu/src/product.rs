@@ -174,6 +174,8 @@ impl Device {
             Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
         };
         let mut steps = [seen(4 * columns as u64, rows)?, columns, depth];
+        // Sixteen of the depth take an iteration each, and eight to load them.
+        steps[2] = steps[2].min((self.iterations() / 26 * 16) as usize / ROW_STEP * ROW_STEP);
         // What a factor's rows in memory are in the product.
         let a_rows = if a.transposed { 2 } else { 0 };
         steps[a_rows] = seen(a.row_bytes(), steps[a_rows])?;

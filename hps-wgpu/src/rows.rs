@@ -81,6 +81,8 @@ impl Device {
         let dx = self.zeros(total, columns)?;
         for given in windows(self, dy.rows(), 4 * columns as u64, columns as u64)? {
             let (starts, items) = members(&rows.host()[given.clone()], total);
+            let most = starts.array_windows().map(|[start, end]| end - start).max().unwrap_or(0);
+            self.expect_iterations("gather_backward", u64::from(most))?;
             let [starts, items] = [self.upload_indices(&starts)?, self.upload_indices(&items)?];
             for out in windows(self, total, 4 * columns as u64, columns as u64)? {
                 let parameters = [out.len(), columns, out.start, 0].map(|number| number as u32);

@@ -39,6 +39,8 @@ impl Device {
         agree("sample", "the number of uniforms", hidden.rows(), uniforms.len())?;
         agree("sample", "the number of columns", head.columns(), hidden.columns())?;
         let (rows, words) = (hidden.rows(), head.rows());
+        // Passes over a thread's words: 66 to find the cut, five to draw.
+        self.expect_iterations("sample", 72 * (words.div_ceil(256) + 9) as u64 + 4 * 256)?;
         let tokens = Array::undefined(self, rows, 1)?;
         let log_probs = Array::undefined(self, rows, 1)?;
         let top_k = if truncation.top_k == 0 { words as u32 } else { truncation.top_k.min(words as u32) };

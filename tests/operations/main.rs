@@ -63,6 +63,6 @@ macro_rules! conformance {
 
 conformance!(cpu, Some(hps_llama::backend::cpu::Cpu), crate::tolerance::cpu);
 #[cfg(feature = "wgpu")]
-conformance!(wgpu, crate::gpu::wgpu(hps_llama::backend::wgpu::Dtype::Float32), crate::tolerance::wgpu);
+conformance!(wgpu, crate::gpu::wgpu(hps_llama::backend::Dtype::Float32), crate::tolerance::wgpu);
 #[cfg(feature = "wgpu")]
-conformance!(wgpu_bfloat16, crate::gpu::wgpu(hps_llama::backend::wgpu::Dtype::BFloat16), crate::tolerance::wgpu);
+conformance!(wgpu_bfloat16, crate::gpu::wgpu(hps_llama::backend::Dtype::BFloat16), crate::tolerance::wgpu);

@@ -1,7 +1,8 @@
 //! The WGPU device of the tests: one a process, on the first adapter. Where none answers a test says so and does nothing,
 //! unless `HPS_REQUIRE_WGPU` is set. A warning of wgpu ends the process: none is to be expected.
 
-use hps_llama::backend::wgpu::{Dtype, Wgpu};
+use hps_llama::backend::Dtype;
+use hps_llama::backend::wgpu::Wgpu;
 use hps_wgpu::Device;
 use std::sync::OnceLock;
 

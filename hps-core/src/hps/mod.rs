@@ -292,6 +292,16 @@ impl Hps {
         }
     }
 
+    /// Refuses a row without negatives, or with samples that are none.
+    pub(crate) fn check<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
+        match self.form {
+            HpsForm::Full | HpsForm::Expected => Anchor::find(row.rewards(), self.gamma, self.ties).map(drop),
+            HpsForm::Single => self.single_draw(row).map(drop),
+            HpsForm::Multi => self.draws(row).map(drop),
+            HpsForm::Weighted { weights, .. } => expect_negatives(&weights, row.count()),
+        }
+    }
+
     /// The sampled negative's index and `ln c`.
     fn single_draw<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(usize, F), Error> {
         let sample = row.draw().ok_or(Cause::SampleMissing)?;

@@ -1,6 +1,7 @@
 //! The integer weights themselves, which no public function shows.
 
 use super::*;
+use crate::half_power::half_power;
 use crate::negatives::log_weights;
 
 const COUNTS: [usize; 8] = [1, 2, 3, 8, 9, 99, 1000, 4097];
@@ -67,4 +68,32 @@ fn shifts_beyond_the_word_give_zero() {
         assert!((f64::from(weight) - expected).abs() <= 1.0 + 1e-6 * expected, "{halvings}: {weight}");
         assert!(halvings < 31 || weight == 0);
     }
+}
+
+/// From the exponents alone, as a device has them: the weights of every response, and 0 for those that are no negatives.
+#[test]
+fn exponents_hold_the_weights() {
+    for count in COUNTS {
+        for (spread, ties) in [(0.0, TiePolicy::Keep), (1.0, TiePolicy::Keep), (2e4, TiePolicy::MaskMax)] {
+            let list = rewards(count, spread);
+            let list = &list[..=count];
+            if ties == TiePolicy::MaskMax && !(1..=count).any(|index| ties.retains(list, index)) {
+                continue;
+            }
+            for gamma in [-1e3, -5.0, -0.3, 0.0, 0.7, 5.0, 1e300, f64::INFINITY, f64::NEG_INFINITY] {
+                let mut exponents = [7; 4098];
+                NegativeSampler::exponents(list, gamma, ties, &mut exponents[..=count]).unwrap();
+                let weights = IntegerWeights::new(list, gamma, ties).unwrap();
+                let ceiling = if ties == TiePolicy::Keep { f64::INFINITY } else { crate::lanes::max(list) };
+                for (index, (&exponent, &reward)) in exponents.iter().zip(list).enumerate() {
+                    let expected = if index > 0 && reward < ceiling { weights.of(reward) } else { 0 };
+                    let shifted = half_power(exponent & 0xFF_FFFF).checked_shr(exponent >> 24);
+                    assert_eq!(shifted.unwrap_or(0), expected, "{count} {spread} {gamma} {index}");
+                }
+            }
+        }
+    }
+    let mut short = [0; 2];
+    let error = NegativeSampler::exponents(&[1.0, 0.0, 0.0], 0.0, TiePolicy::Keep, &mut short).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::LengthMismatch);
 }

@@ -6,6 +6,9 @@ use crate::negatives::{Anchor, TiePolicy};
 use crate::scalar::Scalar;
 use core::f64::consts::LOG2_E;
 
+/// The exponent of a weight of 0: a shift of 255.
+pub(super) const NO_WEIGHT: u32 = u32::MAX;
+
 /// The weights of one draw, and what a word draws from them.
 pub(super) struct IntegerWeights {
     anchor: f64,
@@ -48,17 +51,24 @@ impl IntegerWeights {
         drawn
     }
 
+    /// Step 2's `w_i`.
     pub(super) fn of<F: Scalar>(&self, reward: F) -> u32 {
+        let exponent = self.exponent(reward);
+        half_power(exponent).checked_shr(exponent >> 24).unwrap_or(0)
+    }
+
+    /// `t_i + ⌈log2 N⌉ · 2^24`, saturated: with it, `w_i = h(t mod 2^24) ≫ (t ≫ 24)`.
+    pub(super) fn exponent<F: Scalar>(&self, reward: F) -> u32 {
         let difference = reward.widen() - self.anchor;
         // γ = 0 on its own: 0 · ∞ is not a number, where rewards are so far apart that their difference overflows.
         let exponent = if difference == 0.0 || self.gamma == 0.0 {
             0
         } else if self.gamma.is_infinite() {
-            return 0;
+            NO_WEIGHT
         } else {
             // A conversion to u32 rounds down and saturates.
             (-self.gamma * difference * (LOG2_E * 16_777_216.0)) as u32
         };
-        half_power(exponent).checked_shr(self.scale_shift + (exponent >> 24)).unwrap_or(0)
+        exponent.saturating_add(self.scale_shift << 24)
     }
 }

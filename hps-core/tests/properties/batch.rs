@@ -152,3 +152,27 @@ fn lists_of_other_lengths_are_refused() {
     mismatch(batch.with_scales(&list[..3]), "scales: 3 entries given, 6 expected");
     mismatch(batch.with_supervised(&list[..3]), "supervised log-probs: 3 entries given, 2 expected");
 }
+
+/// What the arithmetic would refuse a batch for is refused by the check alone, of the same kind and prompt.
+#[test]
+fn the_check_refuses_what_the_kernels_refuse() {
+    let mut generator = Generator::new(12);
+    for count in [2, 3, 17] {
+        let lists = Lists::<f64>::random(&mut generator, count, 1.0, 1.0);
+        for loss in losses() {
+            let whole = lists.batch(&loss, count);
+            let bare = Batch::new(count, &lists.policy, &lists.reference, &lists.lengths, &lists.rewards).unwrap();
+            let level = vec![7.0; lists.rewards.len()];
+            let of_equals = Batch::new(count, &lists.policy, &lists.reference, &lists.lengths, &level).unwrap();
+            let mut lengths = lists.lengths.clone();
+            lengths[2 * count + 1] = 0;
+            let no_tokens = Batch::new(count, &lists.policy, &lists.reference, &lengths, &lists.rewards).unwrap();
+            for batch in [whole, bare, of_equals, bare.with_samples(&lists.samples, None).unwrap(), no_tokens] {
+                let mut scratch = vec![0.0; loss.batch_scratch_len(count)];
+                let (mut values, mut gradient) = (vec![0.0; PROMPTS], vec![0.0; PROMPTS * count]);
+                let computed = loss.values_and_gradients(&batch, &mut scratch, &mut values, &mut gradient);
+                assert_eq!(loss.check(&batch), computed, "{loss} of {count}");
+            }
+        }
+    }
+}

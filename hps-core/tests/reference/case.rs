@@ -123,7 +123,8 @@ pub fn check(case: &Value, outcome: &Result<Outcome, Error>, absolute: f64, rela
     close("grad_sft_logp", &supervised, expect.get("grad_sft_logp").map(number).into_iter().collect())
 }
 
-fn loss(case: &Value) -> Result<Loss, Error> {
+/// The loss the case names.
+pub fn loss(case: &Value) -> Result<Loss, Error> {
     let hyper = &case["hyper"];
     let beta = || number(&hyper["beta"]);
     let or_zero = |key: &str| hyper.get(key).map_or(0.0, number);

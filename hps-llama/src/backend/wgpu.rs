@@ -1,8 +1,8 @@
 //! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
 
-pub use super::Dtype;
-
-use super::{AdamWUpdate, Attended, Backend, Drawn, Dropout, Heads, LogProbs, Precision, StoredTensor, Truncation};
+use super::{
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Heads, LogProbs, Precision, StoredTensor, Truncation,
+};
 use crate::{Error, ErrorKind, Result};
 use half::{bf16, f16};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};

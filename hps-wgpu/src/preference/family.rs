@@ -1,0 +1,92 @@
+//! Which kernel computes a loss: one a family of preference models, put together from its WGSL and what families share.
+
+use crate::kernel::Kernel;
+use crate::preference::team::Team;
+use hps_core::LossDescriptor;
+
+/// A family's kernel and what it needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Family {
+    pub kernel: Kernel,
+    /// Numbers of scratch a response.
+    pub scratch: usize,
+    /// Loops over a thread's own responses at most, the NaN's included.
+    passes: u64,
+    /// How many of them compare each with every response.
+    quadratic: u64,
+}
+
+/// The kernel of the entry point `loss` over these files, after those that all share.
+macro_rules! kernel {
+    ($($file:literal),+) => {
+        Kernel::new(
+            concat!(
+                include_str!("batch.wgsl"),
+                include_str!("team.wgsl"),
+                include_str!("pair.wgsl"),
+                $(include_str!($file),)+
+                include_str!("loss.wgsl"),
+            ),
+            "loss",
+        )
+    };
+}
+
+const BRADLEY_TERRY: Kernel = kernel!("bradley_terry.wgsl");
+const PLACKETT_LUCE: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "plackett_luce.wgsl");
+const EXO_RANKING: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "exo_ranking.wgsl");
+const IPO_RANKING: Kernel = kernel!("joining.wgsl", "ipo_ranking.wgsl");
+const NCA_RANKING: Kernel = kernel!("joining.wgsl", "nca_ranking.wgsl");
+const SQUARES: Kernel = kernel!("squares.wgsl");
+const HPS_FULL: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_full.wgsl");
+const HPS_DRAWN: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_drawn.wgsl");
+const HPS_EXPECTED: Kernel = kernel!("hardness.wgsl", "hps_expected.wgsl");
+const HPS_WEIGHTED: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_weighted.wgsl");
+const REWARD_TARGETS: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "reward_targets.wgsl");
+const LIPO: Kernel = kernel!("lipo.wgsl");
+const CONTRAST: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "contrast.wgsl");
+
+impl Family {
+    /// That of a loss; none for a code that this version does not know.
+    pub fn of(loss: &LossDescriptor) -> Option<Family> {
+        let linear = |kernel, scratch, passes| Some(Family { kernel, scratch, passes, quadratic: 0 });
+        match (loss.preference, loss.pair, loss.form) {
+            (0 | 6, ..) => linear(BRADLEY_TERRY, 0, 4),
+            (1, ..) if loss.count == 1 => linear(HPS_FULL, 0, 7),
+            (1, ..) | (2, 0, _) => linear(PLACKETT_LUCE, 1, 6),
+            (2, 1, _) => linear(EXO_RANKING, 2, 6),
+            (2, 2, _) => linear(IPO_RANKING, 0, 6),
+            (2, 3, _) => linear(SQUARES, 0, 4),
+            (2, 4, _) => linear(NCA_RANKING, 0, 5),
+            (3, _, 0) => linear(HPS_FULL, 0, 7),
+            (3, _, 1 | 2) => linear(HPS_DRAWN, 0, 6),
+            (3, _, 3) => linear(HPS_EXPECTED, 0, 7),
+            (3, _, 4) => linear(HPS_WEIGHTED, 0, 4 + 4 * u64::from(loss.count)),
+            (4, ..) => linear(REWARD_TARGETS, 0, 7),
+            (5, ..) => Some(Family { kernel: SQUARES, scratch: 0, passes: 4, quadratic: 1 }),
+            (7, ..) => Some(Family { kernel: LIPO, scratch: 2, passes: 6, quadratic: 2 }),
+            (8, ..) => linear(CONTRAST, 0, 7),
+            _ => None,
+        }
+    }
+
+    /// By the number of responses alone: the sums of a thread stay short, and its prompt's numbers the same in every batch.
+    pub fn team(&self, responses: usize) -> Team {
+        Team::of(responses, if self.quadratic > 0 { 1 } else { 4 })
+    }
+
+    /// Iterations of a thread's loops.
+    ///
+    /// * `samples`: of a prompt.
+    pub fn iterations(&self, team: Team, responses: usize, samples: usize) -> u64 {
+        // Besides, those within the team.
+        team.run(responses) * (self.passes + self.quadratic * responses as u64) + 2 * samples as u64 + 512
+    }
+
+    /// Multiplications a prompt, about, or what takes as long.
+    pub fn work(&self, responses: usize) -> u64 {
+        let responses = responses as u64;
+        // Exponentials, logarithms and divisions, and the memory.
+        128 * responses * if self.quadratic > 0 { responses } else { 1 }
+    }
+}

@@ -1,0 +1,190 @@
+//! Loss and gradient of a batch: `(log π, log π_ref, l, r) -> L` and `∂L/∂log π_i` of every prompt, in nats.
+
+use crate::array::{Array, Indices, windows};
+use crate::device::{Device, grid};
+use crate::error::{Error, ErrorKind, Result, agree};
+use crate::preference::family::Family;
+use crate::preference::rows::{self, Rows};
+use crate::preference::team::{Team, parts};
+use hps_core::{Batch, Loss, LossDescriptor, Scalar};
+use std::ops::Range;
+
+/// Numbers of a buffer that a kernel counts.
+const MOST: usize = 1 << 31;
+
+/// A loss over a batch whose constant lists lie on the device: everything but the policy's log-probabilities.
+///
+/// ```no_run
+/// use hps_core::{Batch, Loss};
+/// use hps_wgpu::{Device, PreferenceLoss};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = Device::open(None)?;
+/// let loss: Loss = "dpo-hps-full".parse()?;
+/// let reference = [-9.0_f32; 6];
+/// // The batch's own policy is not read here; the device's is.
+/// let batch = Batch::new(3, &reference, &reference, &[4; 6], &[1.0, 0.5, 0.0, 2.0, 1.0, -1.0])?;
+/// let on_device = PreferenceLoss::new(&device, &loss, &batch)?;
+/// let policy = device.upload(&[-9.0; 6], 3)?;
+/// let computed = on_device.of_policy(&policy)?;
+/// let (values, gradient) = (device.download(&computed.values)?, device.download(&computed.gradient)?);
+/// assert!((values[1] - 3.0_f32.ln()).abs() < 1e-6 && (gradient[3] + 0.1 * 2.0 / 3.0).abs() < 1e-7);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PreferenceLoss {
+    device: Device,
+    descriptor: LossDescriptor,
+    family: Family,
+    team: Team,
+    prompts: usize,
+    responses: usize,
+    /// None where the reward reads no reference.
+    reference: Option<Array>,
+    /// Lengths or factors, where the reward reads them.
+    measures: Option<Array>,
+    rewards: Array,
+    words: Indices,
+    samples: usize,
+}
+
+/// What a loss makes of a batch.
+#[derive(Debug)]
+pub struct PreferenceGradient {
+    /// `L`, `[prompts, 1]`. NaN where the row has a number that is not finite, in or out.
+    pub values: Array,
+    /// `∂L/∂log π_i`, `[prompts, responses]`, of each prompt's own loss; NaN where its value is.
+    pub gradient: Array,
+}
+
+impl PreferenceLoss {
+    /// Checks the batch as hps-core does, rounded to f32, and copies its constant lists to the device.
+    ///
+    /// * `batch`: its policy is not read. A program whose log-probabilities lie on the device may pass the reference's.
+    ///
+    /// Refuses with [`ErrorKind::Preference`] what [`Loss::check`] refuses.
+    pub fn new<F: Scalar>(device: &Device, loss: &Loss, batch: &Batch<'_, F>) -> Result<PreferenceLoss> {
+        let (prompts, responses) = (batch.prompts(), batch.responses());
+        let descriptor = loss.descriptor()?;
+        let family = Family::of(&descriptor).ok_or_else(|| {
+            let (pair, preference) = (descriptor.pair, descriptor.preference);
+            Error::new(ErrorKind::Shape, format!("no kernel for preference {preference} of pair {pair}"))
+        })?;
+        let rows = Rows::of(loss, batch)?;
+        if prompts * responses * family.scratch.max(1) >= MOST || rows.words.len() >= MOST {
+            let message = format!("{prompts} x {responses} responses are more than a kernel counts");
+            return Err(Error::new(ErrorKind::Shape, message));
+        }
+        let uploaded = |list: &[f32]| device.upload(list, responses);
+        Ok(PreferenceLoss {
+            device: device.clone(),
+            descriptor,
+            family,
+            team: family.team(responses),
+            prompts,
+            responses,
+            reference: rows::reads_reference(&descriptor).then(|| uploaded(&rows.reference)).transpose()?,
+            measures: (!rows.measures.is_empty()).then(|| uploaded(&rows.measures)).transpose()?,
+            rewards: uploaded(&rows.rewards)?,
+            words: device.upload_indices(&rows.words)?,
+            samples: rows.samples,
+        })
+    }
+
+    /// Lets `threads` compute a prompt, a power of two up to 256, in place of what the number of responses suggests.
+    pub fn with_team(self, threads: u32) -> Result<PreferenceLoss> {
+        let team = Team::exactly(threads).ok_or_else(|| {
+            let message = format!("a team of {threads} threads is no power of two up to {}", Team::LARGEST);
+            Error::new(ErrorKind::Shape, message)
+        })?;
+        Ok(PreferenceLoss { team, ..self })
+    }
+
+    /// Loss and gradient from log-probabilities on the device; `log π − log π_ref` is subtracted there, in f32.
+    ///
+    /// Near −2000 nats an f32 is good to 1.2e-4, and so is their difference, whoever subtracts; see
+    /// [`of_ratios`](Self::of_ratios).
+    ///
+    /// * `policy`: `[prompts, responses]`.
+    pub fn of_policy(&self, policy: &Array) -> Result<PreferenceGradient> {
+        self.run(policy, self.reference.as_ref().unwrap_or(policy), false)
+    }
+
+    /// Loss and gradient where `h = log π − log π_ref` was subtracted in f64, or summed over tokens from differences, so
+    /// that it has all its digits.
+    ///
+    /// * `policy`: `[prompts, responses]`; read by rewards without a reference and by the likelihood.
+    /// * `ratios`: `h`, `[prompts, responses]`; read by the other rewards.
+    pub fn of_ratios(&self, policy: &Array, ratios: &Array) -> Result<PreferenceGradient> {
+        let origins = if self.reference.is_some() { ratios } else { policy };
+        self.run(policy, origins, true)
+    }
+
+    /// Loss and gradient of a batch that lies on the host, `([prompts], [prompts, responses])`, as
+    /// [`Loss::values_and_gradients`]; `log π − log π_ref` is subtracted in `F`.
+    ///
+    /// Refuses a row with a number that is not finite, in or out, and names its prompt.
+    pub fn values_and_gradients<F: Scalar>(
+        device: &Device,
+        loss: &Loss,
+        batch: &Batch<'_, F>,
+    ) -> Result<(Vec<f32>, Vec<f32>)> {
+        let on_device = PreferenceLoss::new(device, loss, batch)?;
+        let policy = device.upload(&rows::narrow(batch.policy()), batch.responses())?;
+        let computed = if on_device.reference.is_some() {
+            on_device.of_ratios(&policy, &device.upload(&rows::ratios(batch), batch.responses())?)?
+        } else {
+            on_device.of_policy(&policy)?
+        };
+        let values = device.download(&computed.values)?;
+        if let Some(prompt) = values.iter().position(|value| value.is_nan()) {
+            let message =
+                format!("prompt {prompt}: a log-probability, a score, the loss or its gradient is not finite");
+            return Err(Error::new(ErrorKind::Preference(hps_core::ErrorKind::NonFinite), message));
+        }
+        Ok((values, device.download(&computed.gradient)?))
+    }
+
+    fn run(&self, policy: &Array, origins: &Array, ratios: bool) -> Result<PreferenceGradient> {
+        for (what, array) in [("policy", policy), ("ratios", origins)] {
+            agree("preference loss", &format!("rows of {what}"), self.prompts, array.rows())?;
+            agree("preference loss", &format!("columns of {what}"), self.responses, array.columns())?;
+        }
+        let (device, responses) = (&self.device, self.responses);
+        device.expect_iterations("a loss", self.family.iterations(self.team, responses, self.samples))?;
+        let values = Array::undefined(device, self.prompts, 1)?;
+        let gradient = Array::undefined(device, self.prompts, responses)?;
+        let scratch = Array::undefined(device, self.prompts, responses * self.family.scratch)?;
+        let measures = self.measures.as_ref().unwrap_or(policy);
+        let words = 3 + self.samples;
+        let widest = responses * self.family.scratch.max(1);
+        let work = self.family.work(responses);
+        for rows in windows(device, self.prompts, 4 * widest.max(words) as u64, 0)? {
+            let bindings = [
+                policy.window(&rows),
+                origins.window(&rows),
+                measures.window(&rows),
+                self.rewards.window(&rows),
+                self.words.numbers(&(rows.start * words..rows.end * words)),
+                scratch.window(&rows),
+                values.window(&rows),
+                gradient.window(&rows),
+            ];
+            for prompts in parts(0..rows.len(), (device.work_limit() / work).max(1) as usize) {
+                let groups = grid(self.team.groups(prompts.len()));
+                let parameters = self.parameters(&prompts, ratios);
+                device.run(&self.family.kernel, &self.team.constants(), &parameters, &bindings, groups)?;
+            }
+        }
+        Ok(PreferenceGradient { values, gradient })
+    }
+
+    /// The kernel's `Batch`.
+    fn parameters(&self, prompts: &Range<usize>, ratios: bool) -> Vec<u32> {
+        let [first, end, responses, samples] =
+            [prompts.start, prompts.end, self.responses, self.samples].map(|number| number as u32);
+        let words = [first, end, responses, samples, u32::from(ratios), 0, 0, 0];
+        [bytemuck::cast_slice(bytemuck::bytes_of(&self.descriptor)), words.as_slice()].concat()
+    }
+}

@@ -1,0 +1,57 @@
+//! Teams of threads, one a prompt.
+
+use std::ops::Range;
+
+/// Threads of a workgroup, unless a team is larger.
+const GROUP: u32 = 64;
+
+/// How many threads compute a prompt together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Team {
+    threads: u32,
+}
+
+impl Team {
+    /// The largest, a workgroup that every adapter has.
+    pub const LARGEST: u32 = 256;
+
+    /// For lists of so many responses: about so many each, fewer than twice as many by one thread.
+    pub fn of(responses: usize, each: usize) -> Team {
+        let threads = (responses / each).max(1).next_power_of_two();
+        Team { threads: threads.min(Team::LARGEST as usize) as u32 }
+    }
+
+    /// A power of two up to [`LARGEST`](Self::LARGEST).
+    pub fn exactly(threads: u32) -> Option<Team> {
+        (threads.is_power_of_two() && threads <= Team::LARGEST).then_some(Team { threads })
+    }
+
+    /// What kernels are specialised by.
+    pub fn constants(self) -> [(&'static str, u32); 2] {
+        [("GROUP", self.group()), ("TEAM", self.threads)]
+    }
+
+    /// Workgroups for so many prompts.
+    pub fn groups(self, prompts: usize) -> usize {
+        prompts.div_ceil((self.group() / self.threads) as usize)
+    }
+
+    pub fn threads(self) -> usize {
+        self.threads as usize
+    }
+
+    /// How many responses of so many a thread owns at most.
+    pub fn run(self, responses: usize) -> u64 {
+        responses.div_ceil(self.threads()) as u64
+    }
+
+    fn group(self) -> u32 {
+        self.threads.max(GROUP)
+    }
+}
+
+/// `range` in parts of at most `most`.
+pub(crate) fn parts(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(most).map(move |start| start..end.min(start + most))
+}
