@@ -3,7 +3,7 @@
 
 use crate::log_probs::log_probs;
 use crate::program::{Folder, data, hps, metrics, read, refused, train};
-use crate::tolerance::{WGPU_LOSS, WGPU_TOKEN_LOG_PROB};
+use crate::tolerance::{TOKEN_LOG_PROB, WGPU_LOSS};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::Lora;
 use hps_llama::model::Llama;
@@ -70,7 +70,7 @@ fn log_probs_are_the_cpus() {
             let [cpu, wgpu] = [cpu, wgpu].map(|line| numbers(&line["responses"][response]["log_probs"]));
             assert!(!cpu.is_empty() && cpu.len() == wgpu.len());
             for (cpu, wgpu) in cpu.iter().zip(&wgpu) {
-                assert!((cpu - wgpu).abs() < WGPU_TOKEN_LOG_PROB, "{cpu} on the CPU, {wgpu}");
+                assert!((cpu - wgpu).abs() < TOKEN_LOG_PROB, "{cpu} on the CPU, {wgpu}");
             }
         }
     }
@@ -140,7 +140,7 @@ fn rewards_are_the_cpus_and_do_not_mix() {
     };
     for (cpu, wgpu) in score(&[], "cpu.jsonl").iter().zip(&score(&WGPU, "wgpu.jsonl")) {
         for (cpu, wgpu) in numbers(&cpu["rewards"]).iter().zip(numbers(&wgpu["rewards"])) {
-            assert!((cpu - wgpu).abs() < WGPU_TOKEN_LOG_PROB, "{cpu} on the CPU, {wgpu}");
+            assert!((cpu - wgpu).abs() < TOKEN_LOG_PROB, "{cpu} on the CPU, {wgpu}");
         }
     }
     let (output, data) = (folder.argument("evaluation"), format!("ROWS={ROWS}"));
