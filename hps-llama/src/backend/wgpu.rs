@@ -64,8 +64,8 @@ impl Backend for Wgpu {
 
     fn arithmetic(&self) -> &'static str {
         match self.dtype {
-            Dtype::Auto => "wgpu float32",
-            Dtype::Float32 => "wgpu float32, weights float32",
+            // A bfloat16 is decoded to the float32 that it is.
+            Dtype::Auto | Dtype::Float32 => "wgpu float32",
             Dtype::BFloat16 => "wgpu float32, weights bfloat16",
         }
     }
