@@ -39,6 +39,8 @@ struct Inner {
     limits: Limits,
     /// Iterations of all loops of a thread together.
     iterations: u64,
+    /// Workgroups that keep it busy, about.
+    busy: usize,
 }
 
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
@@ -83,7 +85,7 @@ impl Device {
             wgpu::DeviceType::Cpu => 1 << 27,
         };
         let is_cpu = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
-        let iterations = if is_cpu { CPU_ITERATIONS } else { u64::MAX };
+        let (iterations, busy) = if is_cpu { (CPU_ITERATIONS, 4) } else { (u64::MAX, 64) };
         let limits = Limits {
             binding: Some(limits.binding.map_or(binding, |limit| limit.min(binding))),
             work: Some(limits.work.unwrap_or(work)),
@@ -100,6 +102,7 @@ impl Device {
             recording,
             limits,
             iterations,
+            busy,
         };
         Device { inner: Arc::new(inner) }
     }
@@ -161,6 +164,11 @@ impl Device {
     /// Iterations that a thread's loops may take, all together.
     pub(crate) fn iterations(&self) -> u64 {
         self.inner.iterations
+    }
+
+    /// Workgroups that keep the device busy, about.
+    pub(crate) fn busy(&self) -> usize {
+        self.inner.busy
     }
 
     /// Refuses loops that this adapter would leave halfway.
