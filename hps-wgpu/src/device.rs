@@ -43,6 +43,9 @@ struct Inner {
     busy: usize,
 }
 
+/// Bytes on their way to the device at a time.
+const UPLOAD: usize = 1 << 26;
+
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
 const CPU_ITERATIONS: u64 = 65_535;
 
@@ -193,7 +196,14 @@ impl Device {
         // Recorded commands may still use what the buffer held before, and an upload overtakes them.
         self.flush()?;
         let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
-        self.inner.queue.write_buffer(storage.buffer(), 0, whole);
+        for (part, bytes) in (0..).zip(whole.chunks(UPLOAD)) {
+            if part > 0 {
+                // What is on its way is held twice until it has arrived.
+                self.inner.queue.submit([]);
+                self.wait()?;
+            }
+            self.inner.queue.write_buffer(storage.buffer(), part * UPLOAD as u64, bytes);
+        }
         if !rest.is_empty() {
             let mut word = [0; 4];
             word[..rest.len()].copy_from_slice(rest);
