@@ -1,11 +1,11 @@
 //! Rows of a prompt and responses, whether or not anyone has rated them.
 
 use super::field::{Read, get, list, prompt, required, response};
-use super::records::Records;
+use super::records::{Record, Records};
 use super::{Prompt, Response};
 use crate::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A row of `prompt` and `responses`, in the file's order, with all its fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +30,9 @@ impl AnsweredRow {
 }
 
 /// The rows of a file as they are read; after an error it ends.
+#[derive(Debug)]
 pub struct AnsweredRows {
-    path: PathBuf,
     records: Records,
-    read: bool,
-    ended: bool,
 }
 
 impl AnsweredRows {
@@ -43,22 +41,14 @@ impl AnsweredRows {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        Ok(AnsweredRows { records: Records::open(&path)?, path, read: false, ended: false })
+        Ok(AnsweredRows { records: Records::open(path.as_ref())? })
     }
+}
 
-    fn row(&mut self) -> Result<Option<AnsweredRow>> {
-        let Some(record) = self.records.next_record()? else {
-            return match self.read {
-                true => Ok(None),
-                false => Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display())),
-            };
-        };
-        self.read = true;
-        let (id, place, fields) = (record.number, record.place, record.object);
-        let (prompt, responses) = parts(&fields).map_err(|message| Error::new(ErrorKind::Row, message).at(&place))?;
-        Ok(Some(AnsweredRow { id, place, fields, prompt, responses }))
-    }
+fn read(record: Record) -> Result<AnsweredRow> {
+    let (id, place, fields) = (record.number, record.place, record.object);
+    let (prompt, responses) = parts(&fields).map_err(|message| Error::new(ErrorKind::Row, message).at(&place))?;
+    Ok(AnsweredRow { id, place, fields, prompt, responses })
 }
 
 fn parts(fields: &Map<String, Value>) -> Read<(Prompt, Vec<Response>)> {
@@ -75,17 +65,6 @@ impl Iterator for AnsweredRows {
     type Item = Result<AnsweredRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let row = self.row().transpose();
-        self.ended = !matches!(row, Some(Ok(_)));
-        row
-    }
-}
-
-impl std::fmt::Debug for AnsweredRows {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("AnsweredRows").field("path", &self.path).finish_non_exhaustive()
+        self.records.next_as(read)
     }
 }

@@ -1,11 +1,11 @@
 //! A file's prompts, whatever else its rows hold.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::field::{self, Read, get};
-use super::records::Records;
+use super::records::{Record, Records};
 use super::shape::Shape;
 use super::{Prompt, Reason};
 use crate::{Error, ErrorKind, Result};
@@ -26,12 +26,11 @@ pub struct PromptRow {
 /// conversations have no common prompt.
 ///
 /// After an error it ends.
+#[derive(Debug)]
 pub struct Prompts {
-    path: PathBuf,
     records: Records,
     /// `None` where `prompt` holds it.
     shape: Option<Option<Shape>>,
-    ended: bool,
 }
 
 impl Prompts {
@@ -50,33 +49,26 @@ impl Prompts {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        let records = Records::open(&path)?;
-        Ok(Prompts { path, records, shape: None, ended: false })
+        Ok(Prompts { records: Records::open(path.as_ref())?, shape: None })
     }
+}
 
-    fn read(&mut self) -> Result<Option<Result<PromptRow, Reason>>> {
-        let Some(record) = self.records.next_record()? else {
-            return match self.shape {
-                Some(_) => Ok(None),
-                None => Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display())),
-            };
-        };
-        let (object, place) = (record.object, record.place);
-        let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
-        let shape = match self.shape {
-            Some(shape) => shape,
-            None => *self.shape.insert(inside(&object).map_err(refused)?),
-        };
-        let prompt = match shape {
-            Some(shape) => shape.prompt(&object),
-            None => field::required(&object, "prompt").and_then(field::prompt).map(Ok),
-        };
-        Ok(Some(match prompt.map_err(refused)? {
-            Ok(prompt) if prompt.is_empty() => return Err(refused("`prompt` is empty".into())),
-            Ok(prompt) => Ok(PromptRow { id: record.number, place, prompt }),
-            Err(reason) => Err(reason),
-        }))
+/// Reads a row; where the first one's prompt is, all the others' are.
+fn read(shape: &mut Option<Option<Shape>>, record: Record) -> Result<Result<PromptRow, Reason>> {
+    let (object, place) = (record.object, record.place);
+    let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
+    let shape = match *shape {
+        Some(shape) => shape,
+        None => *shape.insert(inside(&object).map_err(refused)?),
+    };
+    let prompt = match shape {
+        Some(shape) => shape.prompt(&object),
+        None => field::required(&object, "prompt").and_then(field::prompt).map(Ok),
+    };
+    match prompt.map_err(refused)? {
+        Ok(prompt) if prompt.is_empty() => Err(refused("`prompt` is empty".into())),
+        Ok(prompt) => Ok(Ok(PromptRow { id: record.number, place, prompt })),
+        Err(reason) => Ok(Err(reason)),
     }
 }
 
@@ -96,17 +88,6 @@ impl Iterator for Prompts {
     type Item = Result<Result<PromptRow, Reason>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let row = self.read().transpose();
-        self.ended = !matches!(row, Some(Ok(_)));
-        row
-    }
-}
-
-impl std::fmt::Debug for Prompts {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Prompts").field("path", &self.path).finish_non_exhaustive()
+        self.records.next_as(|record| read(&mut self.shape, record))
     }
 }

@@ -1,6 +1,6 @@
 //! The rows of a file as JSON objects, each with its number and place: a line each, or the elements of one list.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -12,8 +12,17 @@ use super::source::Source;
 use super::table::Table;
 use crate::{Error, ErrorKind, Result};
 
-/// Reads one row at a time.
-pub(super) enum Records {
+/// Reads one row at a time; ends after an error. A file without rows is one.
+pub(super) struct Records {
+    path: PathBuf,
+    form: Form,
+    /// Whether a row was read.
+    begun: bool,
+    ended: bool,
+}
+
+/// How rows lie in a file.
+enum Form {
     Lines(Lines),
     Array(Array, u32),
     #[cfg(feature = "parquet")]
@@ -33,6 +42,32 @@ const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 impl Records {
     pub(super) fn open(path: &Path) -> Result<Self> {
+        Ok(Records { path: path.to_path_buf(), form: Form::open(path)?, begun: false, ended: false })
+    }
+
+    /// What `read` makes of the next row; `None` after the last and after an error.
+    pub(super) fn next_as<T>(&mut self, read: impl FnOnce(Record) -> Result<T>) -> Option<Result<T>> {
+        if self.ended {
+            return None;
+        }
+        let row = match self.form.next_record() {
+            Ok(None) if !self.begun => Some(Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display()))),
+            record => record.transpose().map(|record| record.and_then(read)),
+        };
+        self.begun = true;
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Records").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Form {
+    fn open(path: &Path) -> Result<Self> {
         let mut source = Source::open(path)?;
         let begins = source.fill(1)?;
         if begins.starts_with(PARQUET_MAGIC) {
@@ -40,19 +75,19 @@ impl Records {
         }
         let text = begins.strip_prefix("\u{feff}".as_bytes()).unwrap_or(begins);
         let listed = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-        Ok(if listed { Records::Array(Array::new(source), 0) } else { Records::Lines(Lines::new(source)) })
+        Ok(if listed { Form::Array(Array::new(source), 0) } else { Form::Lines(Lines::new(source)) })
     }
 
     /// The next row; `None` after the last.
-    pub(super) fn next_record(&mut self) -> Result<Option<Record>> {
+    fn next_record(&mut self) -> Result<Option<Record>> {
         let (number, place, value) = match self {
-            Records::Lines(lines) => {
+            Form::Lines(lines) => {
                 let Some(line) = lines.next_line()? else { return Ok(None) };
                 let refused = |message: String| Error::new(ErrorKind::Row, message).at(&line.place);
                 let value = parse(line.text).map_err(|(_, message)| refused(message))?;
                 (line.number - 1, line.place, value)
             }
-            Records::Array(array, count) => {
+            Form::Array(array, count) => {
                 let file = array.file().to_string();
                 let Some(element) = array.next_element()? else { return Ok(None) };
                 let at = |line: u64| format!("{file}:{line}");
@@ -68,7 +103,7 @@ impl Records {
                 (number, place, value)
             }
             #[cfg(feature = "parquet")]
-            Records::Table(table) => {
+            Form::Table(table) => {
                 let Some((number, value)) = table.next_row()? else { return Ok(None) };
                 (number, format!("{}:{}", table.file(), u64::from(number) + 1), value)
             }
@@ -84,12 +119,12 @@ impl Records {
 }
 
 #[cfg(feature = "parquet")]
-fn table(path: &Path) -> Result<Records> {
-    Table::open(path).map(Records::Table)
+fn table(path: &Path) -> Result<Form> {
+    Table::open(path).map(Form::Table)
 }
 
 #[cfg(not(feature = "parquet"))]
-fn table(path: &Path) -> Result<Records> {
+fn table(path: &Path) -> Result<Form> {
     let message = "is a Parquet file; build with `--features parquet` to read it";
     Err(Error::new(ErrorKind::Row, message).at(path.display()))
 }
