@@ -4,6 +4,9 @@
 /// epsilon shows at 2e-3.
 pub const TOKEN_LOG_PROB: f64 = 2e-5;
 
+/// The same with frozen weights rounded to bfloat16.
+pub const TOKEN_LOG_PROB_BFLOAT16: f64 = 1.0;
+
 /// Losses of twelve steps on WGPU against the CPU's, both in f32: β times sums of some 30 token log-probs that differ by
 /// 2e-6, averaged. Measured 2.6e-7 on lavapipe.
 pub const WGPU_LOSS: f64 = 1e-5;
