@@ -5,13 +5,17 @@
 mod support;
 
 use hps_llama::backend::Backend;
-#[cfg(feature = "wgpu")]
-use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
+#[cfg(feature = "wgpu")]
+use hps_llama::backend::{Dtype, Precision};
 use hps_llama::generate::SamplingParams;
 use hps_llama::lora::Lora;
+#[cfg(feature = "wgpu")]
+use hps_llama::model::Llama;
 use hps_llama::model::Policy;
 use serde_json::Value;
+#[cfg(feature = "wgpu")]
+use std::path::Path;
 use support::tolerance::TOKEN_LOG_PROB;
 #[cfg(feature = "wgpu")]
 use support::tolerance::TOKEN_LOG_PROB_BFLOAT16;
@@ -124,4 +128,34 @@ fn greedy_continuations_agree<B: Backend>(backend: &B, _: f64) {
             assert_eq!(&tokens, expected, "{model}");
         }
     }
+}
+
+/// Weights stored in bfloat16 are the same numbers on every device, decoded or kept; only rounding a float32 changes them.
+#[cfg(feature = "wgpu")]
+#[test]
+fn stored_bfloat16_is_the_cpus() {
+    let both = [Dtype::BFloat16, Dtype::Float32].map(support::gpu::wgpu);
+    let [Some(packed), Some(decoded)] = both else { return };
+    for model in MODELS {
+        let reference = policy_on(Cpu, &format!("models/{model}"), None);
+        let folder = tempfile::tempdir().expect("a folder");
+        reference.model.save(folder.path(), Precision::BF16).expect("saved");
+        let cpu = stored(Cpu, folder.path());
+        let (packed, decoded) = (stored(packed.clone(), folder.path()), stored(decoded.clone(), folder.path()));
+        for case in cases(model) {
+            let (prompt, response) = tokens(&case);
+            let expected = token_log_probs(&cpu, &prompt, &response);
+            let ours = token_log_probs(&packed, &prompt, &response);
+            assert_eq!(ours, token_log_probs(&decoded, &prompt, &response), "{model}: packed and decoded");
+            assert_ne!(expected, token_log_probs(&reference, &prompt, &response), "{model}: its weights were rounded");
+            for (ours, expected) in ours.iter().zip(&expected) {
+                assert!((ours - expected).abs() < TOKEN_LOG_PROB, "{model}: {ours} against {expected} on the CPU");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+fn stored<B: Backend>(backend: B, folder: &Path) -> Policy<B> {
+    Policy { model: Llama::from_folder(backend, folder, false).expect("a saved model loads"), adapter: None }
 }

@@ -16,3 +16,5 @@ mod routes;
 #[path = "../support/mod.rs"]
 mod support;
 mod tolerance;
+#[cfg(feature = "wgpu")]
+mod wgpu;
