@@ -5,7 +5,7 @@ use crate::lists::uneven;
 use crate::policy::{fresh, with_on};
 use crate::run::{LOSSES, config, first, run, trainer};
 use crate::support::gpu::wgpu;
-use crate::tolerance::{REWARD, SMOOTH_EPSILON};
+use crate::tolerance::{ENTRY, REWARD, SMOOTH_EPSILON};
 use crate::weights::{farthest, trained};
 use hps_llama::backend::wgpu::Wgpu;
 use hps_llama::backend::{Backend, Dtype};
@@ -42,6 +42,7 @@ fn a_run_is_the_cpus() {
         }
         let apart = farthest(&trained(&policy), &trained(&reference));
         println!("{loss}, {route}: weights {apart:.1e} apart");
+        assert!(apart <= ENTRY, "{loss}, {route}: weights {apart:e} apart");
     }
 }
 
