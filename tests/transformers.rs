@@ -1,4 +1,5 @@
-//! Parity with transformers and PEFT: the values in `tests/data/hf.json`, float32 on a CPU.
+//! Parity with transformers and PEFT: the values in `tests/data/hf.json`, theirs in float32 on a CPU; ours on the CPU and,
+//! with feature `wgpu`, on a GPU.
 //!
 //! Each check is generic over the backend; `parity!` makes tests of them.
 

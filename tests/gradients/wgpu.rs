@@ -39,7 +39,7 @@ impl Way {
 }
 
 fn assert_devices_agree(cpu: &Policy<Cpu>, wgpu: &Policy<Wgpu>, model: &str, what: &str) {
-    for groups in [several(model), vec![of_responses(model, 20)]] {
+    for groups in [several(model), vec![of_responses(model, 8)]] {
         for way in Way::ALL {
             let ours = way.evaluate(wgpu, &groups);
             let what = format!("{model}, {what}, {} prompts, {way:?}", groups.len());
