@@ -40,8 +40,8 @@ impl Memory {
 
     /// A buffer of `bytes` at least; what it holds is undefined.
     pub fn storage(self: &Arc<Memory>, bytes: u64) -> Result<Storage> {
-        let size = class(bytes.max(16));
-        if size > self.largest {
+        let size = class(bytes.max(16)).min(self.largest);
+        if size < bytes {
             let message = format!("an array of {bytes} bytes, and this adapter's buffers end at {}", self.largest);
             return Err(Error::new(ErrorKind::OutOfMemory, message));
         }
