@@ -1,16 +1,52 @@
-//! Parity with transformers and PEFT: the values in `tests/data/hf.json`, float32 on a CPU.
+//! Parity with transformers and PEFT: the values in `tests/data/hf.json`, theirs in float32 on a CPU; ours on the CPU and,
+//! with feature `wgpu`, on a GPU.
+//!
+//! Each check is generic over the backend; `parity!` makes tests of them.
 
 mod support;
 
+use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
+#[cfg(feature = "wgpu")]
+use hps_llama::backend::{Dtype, Precision};
 use hps_llama::generate::SamplingParams;
 use hps_llama::lora::Lora;
+#[cfg(feature = "wgpu")]
+use hps_llama::model::Llama;
 use hps_llama::model::Policy;
 use serde_json::Value;
+#[cfg(feature = "wgpu")]
+use std::path::Path;
 use support::tolerance::TOKEN_LOG_PROB;
-use support::{ids, json, numbers, policy, token_log_probs};
+#[cfg(feature = "wgpu")]
+use support::tolerance::TOKEN_LOG_PROB_BFLOAT16;
+use support::{ids, json, numbers, policy_on, token_log_probs};
 
 const MODELS: [&str; 2] = ["tiny", "tiny-tied-scaled"];
+
+/// `parity!(name, backend if there is one, allowed error of a token; checks)`: each check as a test `name::check`.
+macro_rules! parity {
+    ($name:ident, $backend:expr, $allowed:expr; $($check:ident),+) => {
+        mod $name {
+            $(#[test]
+            fn $check() {
+                use super::*;
+                if let Some(backend) = $backend {
+                    super::$check(&backend, $allowed);
+                }
+            })+
+        }
+    };
+}
+
+parity!(cpu, Some(Cpu), TOKEN_LOG_PROB;
+    token_log_probs_agree, adapters_agree_and_survive_a_save, greedy_continuations_agree);
+#[cfg(feature = "wgpu")]
+parity!(wgpu, support::gpu::wgpu(Dtype::Float32), TOKEN_LOG_PROB;
+    token_log_probs_agree, adapters_agree_and_survive_a_save, greedy_continuations_agree);
+#[cfg(feature = "wgpu")]
+parity!(wgpu_bfloat16, support::gpu::wgpu(Dtype::BFloat16), TOKEN_LOG_PROB_BFLOAT16;
+    token_log_probs_agree, adapters_agree_and_survive_a_save);
 
 fn cases(model: &str) -> Vec<Value> {
     let cases = json("hf.json")["models"][model]["cases"].as_array().expect("cases").clone();
@@ -26,54 +62,59 @@ fn tokens(case: &Value) -> (Vec<u32>, Vec<u32>) {
     (prompt, response)
 }
 
-fn assert_adapted_log_probs(policy: &Policy<Cpu>, case: &Value) {
+/// Asserts the sum over a response and returns its error a token.
+fn assert_adapted_log_probs<B: Backend>(policy: &Policy<B>, case: &Value, allowed: f64) -> f64 {
     let (prompt, response) = tokens(case);
     let sum: f64 = token_log_probs(policy, &prompt, &response).iter().sum();
     let expected = case["adapter_response_logprob"].as_f64().expect("a number");
-    let allowed = TOKEN_LOG_PROB * response.len() as f64;
-    assert!((sum - expected).abs() < allowed, "{sum} against {expected} over {} tokens", response.len());
+    let error = (sum - expected).abs() / response.len() as f64;
+    assert!(error < allowed, "{sum} against {expected} over {} tokens", response.len());
+    error
 }
 
-#[test]
-fn token_log_probs_agree() {
+fn token_log_probs_agree<B: Backend>(backend: &B, allowed: f64) {
+    let mut worst = 0.0f64;
     for model in MODELS {
-        let policy = policy(&format!("models/{model}"), None);
+        let policy = policy_on(backend.clone(), &format!("models/{model}"), None);
         for case in cases(model) {
             let (prompt, response) = tokens(&case);
             let ours = token_log_probs(&policy, &prompt, &response);
             let theirs = numbers(&case["response_token_logprobs"]);
             assert_eq!(ours.len(), theirs.len());
             for (ours, theirs) in ours.iter().zip(&theirs) {
-                assert!((ours - theirs).abs() < TOKEN_LOG_PROB, "{model}: {ours} against {theirs}");
+                let error = (ours - theirs).abs();
+                assert!(error < allowed, "{model}: {ours} against {theirs}");
+                worst = worst.max(error);
             }
         }
     }
+    println!("{}: token log-probs within {worst:.1e}", backend.arithmetic());
 }
 
-#[test]
-fn adapters_agree_and_survive_a_save() {
+fn adapters_agree_and_survive_a_save<B: Backend>(backend: &B, allowed: f64) {
+    let mut worst = 0.0f64;
     for model in MODELS {
-        let policy = policy(&format!("models/{model}"), Some(&format!("models/{model}/adapter-11")));
+        let loaded = |adapter: Option<&str>| policy_on(backend.clone(), &format!("models/{model}"), adapter);
+        let policy = loaded(Some(&format!("models/{model}/adapter-11")));
         let folder = tempfile::tempdir().expect("a folder");
         let adapter = policy.adapter.as_ref().expect("it has one");
-        adapter.save(&Cpu, policy.model.config(), folder.path(), model).expect("saved");
-        let reloaded = Lora::from_folder(&Cpu, policy.model.config(), folder.path(), 0).expect("loaded");
-        let reloaded =
-            Policy { adapter: Some(reloaded), model: support::policy(&format!("models/{model}"), None).model };
+        adapter.save(backend, policy.model.config(), folder.path(), model).expect("saved");
+        let reloaded = Lora::from_folder(backend, policy.model.config(), folder.path(), 0).expect("loaded");
+        let reloaded = Policy { adapter: Some(reloaded), ..loaded(None) };
         for case in cases(model) {
-            assert_adapted_log_probs(&policy, &case);
-            assert_adapted_log_probs(&reloaded, &case);
+            worst = worst.max(assert_adapted_log_probs(&policy, &case, allowed));
+            assert_adapted_log_probs(&reloaded, &case, allowed);
             let (prompt, response) = tokens(&case);
             let [before, after] = [&policy, &reloaded].map(|policy| token_log_probs(policy, &prompt, &response));
             assert_eq!(before, after, "a saved adapter computes the same bits");
         }
     }
+    println!("{}: adapted responses within {worst:.1e} a token", backend.arithmetic());
 }
 
-#[test]
-fn greedy_continuations_agree() {
+fn greedy_continuations_agree<B: Backend>(backend: &B, _: f64) {
     for model in MODELS {
-        let policy = policy(&format!("models/{model}"), None);
+        let policy = policy_on(backend.clone(), &format!("models/{model}"), None);
         let cases = cases(model);
         let prompts: Vec<(u32, Vec<u32>)> = (0..).zip(cases.iter().map(|case| tokens(case).0)).collect();
         let stop_token_ids = policy.model.config().eos_token_ids.clone();
@@ -88,4 +129,34 @@ fn greedy_continuations_agree() {
             assert_eq!(&tokens, expected, "{model}");
         }
     }
+}
+
+/// Weights stored in bfloat16 are the same numbers on every device, decoded or kept; only rounding a float32 changes them.
+#[cfg(feature = "wgpu")]
+#[test]
+fn stored_bfloat16_is_the_cpus() {
+    let both = [Dtype::BFloat16, Dtype::Float32].map(support::gpu::wgpu);
+    let [Some(packed), Some(decoded)] = both else { return };
+    for model in MODELS {
+        let reference = policy_on(Cpu, &format!("models/{model}"), None);
+        let folder = tempfile::tempdir().expect("a folder");
+        reference.model.save(folder.path(), Precision::BF16).expect("saved");
+        let cpu = stored(Cpu, folder.path());
+        let (packed, decoded) = (stored(packed.clone(), folder.path()), stored(decoded.clone(), folder.path()));
+        for case in cases(model) {
+            let (prompt, response) = tokens(&case);
+            let expected = token_log_probs(&cpu, &prompt, &response);
+            let ours = token_log_probs(&packed, &prompt, &response);
+            assert_eq!(ours, token_log_probs(&decoded, &prompt, &response), "{model}: packed and decoded");
+            assert_ne!(expected, token_log_probs(&reference, &prompt, &response), "{model}: its weights were rounded");
+            for (ours, expected) in ours.iter().zip(&expected) {
+                assert!((ours - expected).abs() < TOKEN_LOG_PROB, "{model}: {ours} against {expected} on the CPU");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+fn stored<B: Backend>(backend: B, folder: &Path) -> Policy<B> {
+    Policy { model: Llama::from_folder(backend, folder, false).expect("a saved model loads"), adapter: None }
 }

@@ -1,7 +1,11 @@
-//! Parity with a whole run of TRL and PEFT: `tests/data/trl-sigmoid`, DPO from its initial adapter, float32 on a CPU.
+//! Parity with a whole run of TRL and PEFT: `tests/data/trl-sigmoid`, DPO from its initial adapter, float32 on a CPU; reproduced on the
+//! CPU and, with feature `wgpu`, on a GPU.
 
 mod support;
 
+use hps_llama::backend::Backend;
+#[cfg(feature = "wgpu")]
+use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
 use hps_llama::data;
@@ -43,12 +47,12 @@ fn number(value: &Value) -> f64 {
     value.as_f64().expect("a number")
 }
 
-fn adapter(folder: &str, model: &Llama<Cpu>) -> Lora<Cpu> {
-    Lora::from_folder(&Cpu, model.config(), path("trl-sigmoid").join(folder), 0).expect("the adapter loads")
+fn adapter<B: Backend>(folder: &str, model: &Llama<B>) -> Lora<B> {
+    Lora::from_folder(model.backend(), model.config(), path("trl-sigmoid").join(folder), 0).expect("the adapter loads")
 }
 
-fn run(config: TrainConfig) -> (Vec<StepLog>, Policy<Cpu>) {
-    let model = Llama::from_folder(Cpu, path("models/tiny"), false).expect("the model loads");
+fn run<B: Backend>(backend: B, config: TrainConfig) -> (Vec<StepLog>, Policy<B>) {
+    let model = Llama::from_folder(backend, path("models/tiny"), false).expect("the model loads");
     let chat = Chat::from_folder(path("models/tiny")).expect("its tokenizer loads");
     let rows = data::read(path("trl-sigmoid/preferences.jsonl")).expect("the rows are read");
     let (examples, dropped) = tokenize(&rows, &chat, 2048).expect("they are tokenised");
@@ -63,7 +67,7 @@ fn run(config: TrainConfig) -> (Vec<StepLog>, Policy<Cpu>) {
 }
 
 /// The first deviation from TRL's run beyond the table of tolerances.
-fn compare(logs: &[StepLog], policy: &Policy<Cpu>) -> Result<(), String> {
+fn compare<B: Backend>(logs: &[StepLog], policy: &Policy<B>) -> Result<(), String> {
     let reference = json("trl-sigmoid/run.json");
     let theirs = reference["log"].as_array().expect("a log");
     if logs.len() != theirs.len() {
@@ -95,8 +99,9 @@ fn compare(logs: &[StepLog], policy: &Policy<Cpu>) -> Result<(), String> {
     compare_adapters(policy, &adapter("final_adapter", &policy.model))
 }
 
-fn compare_adapters(policy: &Policy<Cpu>, theirs: &Lora<Cpu>) -> Result<(), String> {
-    let matrix = |lora: &Lora<Cpu>, parameter: Parameter| lora.matrix(&Cpu, parameter).expect("numbers");
+fn compare_adapters<B: Backend>(policy: &Policy<B>, theirs: &Lora<B>) -> Result<(), String> {
+    let backend = policy.model.backend();
+    let matrix = |lora: &Lora<B>, parameter: Parameter| lora.matrix(backend, parameter).expect("numbers");
     let ours = policy.adapter.as_ref().expect("it was trained");
     let mut differences = Vec::new();
     for parameter in ours.config().parameters(policy.model.config()) {
@@ -116,7 +121,15 @@ fn compare_adapters(policy: &Policy<Cpu>, theirs: &Lora<Cpu>) -> Result<(), Stri
 
 #[test]
 fn the_run_is_reproduced() {
-    let (logs, policy) = run(setting());
+    let (logs, policy) = run(Cpu, setting());
+    compare(&logs, &policy).expect("every step and the final adapter agree");
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn the_run_is_reproduced_on_wgpu() {
+    let Some(backend) = support::gpu::wgpu(Dtype::Float32) else { return };
+    let (logs, policy) = run(backend, setting());
     compare(&logs, &policy).expect("every step and the final adapter agree");
 }
 
@@ -131,7 +144,7 @@ fn other_settings_are_noticed() {
         ("linear schedule", TrainConfig { lr_scheduler_type: SchedulerType::Linear, ..setting() }),
     ];
     for (name, config) in others {
-        let (logs, policy) = run(config);
+        let (logs, policy) = run(Cpu, config);
         let noticed = compare(&logs, &policy);
         println!("{name}: {noticed:?}");
         assert!(noticed.is_err(), "{name} goes unnoticed");
@@ -141,7 +154,7 @@ fn other_settings_are_noticed() {
 /// Step 0: the fresh adapter's rewards are exactly zero, so the loss is exactly ln 2.
 #[test]
 fn the_first_step_starts_at_the_reference() {
-    let (logs, _) = run(setting());
+    let (logs, _) = run(Cpu, setting());
     let first = logs.first().expect("a step");
     assert_eq!([first.rewards_chosen, first.rewards_rejected, first.rewards_margins], [0.0; 3]);
     assert_eq!(first.loss, std::f64::consts::LN_2);

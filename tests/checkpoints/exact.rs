@@ -1,27 +1,32 @@
 //! k steps, a checkpoint, the rest: the same bits as the run in one go, for every k.
 
-use crate::run::{Kind, advance, bits, checkpoint, config, files, metrics, start, uninterrupted};
+use crate::run::{Kind, advance, bits, checkpoint, config, files, metrics, start_on, uninterrupted, uninterrupted_on};
+#[cfg(feature = "wgpu")]
+use crate::support::gpu::wgpu;
+use hps_llama::backend::Backend;
+#[cfg(feature = "wgpu")]
+use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::Lora;
 use hps_llama::model::Llama;
 use hps_llama::train::Checkpoint;
 
-#[test]
-fn a_resumed_run_is_the_uninterrupted_one_at_every_step() {
+fn assert_resumes<B: Backend>(backend: &B, stops: impl Iterator<Item = u64> + Clone) {
     for kind in [Kind::Lora, Kind::Full] {
         let whole = tempfile::tempdir().expect("a folder");
-        let trainer = uninterrupted(kind, config(), whole.path());
+        let trainer = uninterrupted_on(backend.clone(), kind, config(), whole.path());
         assert_eq!(trainer.steps_done(), 6);
-        for stop in 1..=6 {
+        for stop in stops.clone() {
             let cut = tempfile::tempdir().expect("a folder");
-            let (mut first, mut report) = start(kind, config(), cut.path()).expect("a run begins");
+            let (mut first, mut report) = start_on(backend.clone(), kind, config(), cut.path()).expect("a run begins");
             advance(&mut first, &mut report, cut.path(), stop).expect("some steps");
             // A run that is killed has often gone on since its last checkpoint.
             if let Some(step) = first.step().expect("a step") {
                 report.log(&step).expect("a line too many");
             }
             drop((first, report));
-            let (mut second, mut report) = start(kind, config(), cut.path()).expect("the run resumes");
+            let (mut second, mut report) =
+                start_on(backend.clone(), kind, config(), cut.path()).expect("the run resumes");
             assert_eq!(second.steps_done(), stop, "{kind:?}");
             advance(&mut second, &mut report, cut.path(), 6).expect("the rest");
             assert!(second.step().expect("no error").is_none(), "{kind:?}: no step is left");
@@ -34,6 +39,22 @@ fn a_resumed_run_is_the_uninterrupted_one_at_every_step() {
             let [cut, whole] = [cut.path(), whole.path()].map(|folder| std::fs::read(metrics(folder)).expect("a log"));
             assert!(cut == whole, "{kind:?}, stopped after {stop}: the log differs");
             assert_eq!(bits(second.policy()), bits(trainer.policy()), "{kind:?}, stopped after {stop}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_at_every_step() {
+    assert_resumes(&Cpu, 1..=6);
+}
+
+/// A device's operations are deterministic, so the promise holds on each.
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_resumed_run_on_wgpu_is_the_uninterrupted_one() {
+    for dtype in [Dtype::Float32, Dtype::BFloat16] {
+        if let Some(backend) = wgpu(dtype) {
+            assert_resumes(&backend, [1, 4].into_iter());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A short run as a program drives it: a log, a checkpoint after every step.
 
 use crate::lists::uneven;
-use crate::policy::{full, with};
+use crate::policy::{full_on, with_on};
 use hps_core::GammaSchedule;
 use hps_llama::Result;
 use hps_llama::backend::Backend;
@@ -25,9 +25,13 @@ pub enum Kind {
 
 impl Kind {
     pub fn policy(self) -> Policy<Cpu> {
+        self.policy_on(Cpu)
+    }
+
+    pub fn policy_on<B: Backend>(self, backend: B) -> Policy<B> {
         match self {
-            Kind::Lora => with(LoraConfig { lora_dropout: 0.2, ..LoraConfig::default() }),
-            Kind::Full => full(),
+            Kind::Lora => with_on(backend, LoraConfig { lora_dropout: 0.2, ..LoraConfig::default() }),
+            Kind::Full => full_on(backend),
         }
     }
 }
@@ -63,16 +67,26 @@ pub fn metrics(output_dir: &Path) -> PathBuf {
 
 /// Begins a run, or takes it up at its newest intact checkpoint.
 pub fn start(kind: Kind, config: TrainConfig, output_dir: &Path) -> Result<(Trainer<Cpu>, Report)> {
+    start_on(Cpu, kind, config, output_dir)
+}
+
+/// The same on any device.
+pub fn start_on<B: Backend>(
+    backend: B,
+    kind: Kind,
+    config: TrainConfig,
+    output_dir: &Path,
+) -> Result<(Trainer<B>, Report)> {
     let (reference, log) = (ReferenceOptions::default(), metrics(output_dir));
     std::fs::create_dir_all(output_dir).expect("a folder");
     match Checkpoint::latest(output_dir)? {
         None => {
-            let trainer = Trainer::with_reference(kind.policy(), examples(), config, &reference)?;
+            let trainer = Trainer::with_reference(kind.policy_on(backend), examples(), config, &reference)?;
             let report = Report::new(&log, trainer.total_steps(), "test")?;
             Ok((trainer, report))
         }
         Some((checkpoint, _)) => {
-            let trainer = Trainer::resume(kind.policy(), examples(), config, &reference, &checkpoint)?;
+            let trainer = Trainer::resume(kind.policy_on(backend), examples(), config, &reference, &checkpoint)?;
             checkpoint.restore_metrics(&log)?;
             let report = Report::resume(&log, trainer.steps_done(), trainer.total_steps(), "test")?;
             Ok((trainer, report))
@@ -81,7 +95,7 @@ pub fn start(kind: Kind, config: TrainConfig, output_dir: &Path) -> Result<(Trai
 }
 
 /// Steps until `until` are done or the run ends; saves after each.
-pub fn advance(trainer: &mut Trainer<Cpu>, report: &mut Report, output_dir: &Path, until: u64) -> Result<()> {
+pub fn advance<B: Backend>(trainer: &mut Trainer<B>, report: &mut Report, output_dir: &Path, until: u64) -> Result<()> {
     let log = metrics(output_dir);
     while trainer.steps_done() < until {
         let Some(step) = trainer.step()? else { break };
@@ -93,7 +107,12 @@ pub fn advance(trainer: &mut Trainer<Cpu>, report: &mut Report, output_dir: &Pat
 
 /// A whole run that nothing stops.
 pub fn uninterrupted(kind: Kind, config: TrainConfig, output_dir: &Path) -> Trainer<Cpu> {
-    let (mut trainer, mut report) = start(kind, config, output_dir).expect("a run begins");
+    uninterrupted_on(Cpu, kind, config, output_dir)
+}
+
+/// The same on any device.
+pub fn uninterrupted_on<B: Backend>(backend: B, kind: Kind, config: TrainConfig, output_dir: &Path) -> Trainer<B> {
+    let (mut trainer, mut report) = start_on(backend, kind, config, output_dir).expect("a run begins");
     advance(&mut trainer, &mut report, output_dir, u64::MAX).expect("it ends");
     trainer
 }
@@ -124,7 +143,10 @@ pub fn checkpoint(output_dir: &Path, step: u64) -> PathBuf {
 }
 
 /// The bits of all trained numbers.
-pub fn bits(policy: &Policy<Cpu>) -> Vec<u32> {
+pub fn bits<B: Backend>(policy: &Policy<B>) -> Vec<u32> {
     let weights = policy.trained().values();
-    weights.flat_map(|weight| Cpu.download_weight(weight).expect("numbers")).map(f32::to_bits).collect()
+    weights
+        .flat_map(|weight| policy.model.backend().download_weight(weight).expect("numbers"))
+        .map(f32::to_bits)
+        .collect()
 }

@@ -3,6 +3,7 @@
 use crate::support::policy;
 use candle_core::{Device, Tensor, safetensors};
 use hps_core::Philox;
+use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::parameter::Projection;
@@ -58,9 +59,9 @@ impl StoredAdapter {
     }
 
     /// The adapter that lies in the folder.
-    pub fn load(&self) -> Lora<Cpu> {
+    pub fn load<B: Backend>(&self, backend: &B) -> Lora<B> {
         let config = policy(&self.model, None).model.config().clone();
-        Lora::from_folder(&Cpu, &config, self.folder.path(), self.seed).expect("the adapter loads")
+        Lora::from_folder(backend, &config, self.folder.path(), self.seed).expect("the adapter loads")
     }
 }
 

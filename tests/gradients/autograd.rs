@@ -29,7 +29,7 @@ fn assert_agrees(policy: &Policy<Cpu>, model: &str, oracle: &Evaluation, what: &
 #[test]
 fn gradients_of_all_weights_agree() {
     for model in MODELS {
-        assert_agrees(&full(model), model, &oracle(model, None), "full");
+        assert_agrees(&full(Cpu, model), model, &oracle(model, None), "full");
     }
 }
 
@@ -37,7 +37,7 @@ fn gradients_of_all_weights_agree() {
 fn gradients_of_an_adapter_agree() {
     for model in MODELS {
         let adapter = data(&format!("models/{model}/adapter-11"));
-        assert_agrees(&lora(model), model, &oracle(model, Some(&adapter)), "LoRA");
+        assert_agrees(&lora(Cpu, model), model, &oracle(model, Some(&adapter)), "LoRA");
     }
 }
 
@@ -46,7 +46,7 @@ fn gradients_of_a_rank_stabilised_adapter_agree() {
     let adapter = StoredAdapter::trained("tiny", on_all_projections(0.0), 23);
     let oracle = oracle("tiny", Some(adapter.folder.path()));
     assert_eq!(oracle.gradients.len(), 3 * 7 * 2, "every projection of every block has A and B");
-    assert_agrees(&with_adapter(&adapter), "tiny", &oracle, "rsLoRA");
+    assert_agrees(&with_adapter(Cpu, &adapter), "tiny", &oracle, "rsLoRA");
 }
 
 /// A fresh adapter has B = 0: the first step moves every B, and no A.
@@ -54,7 +54,7 @@ fn gradients_of_a_rank_stabilised_adapter_agree() {
 fn a_fresh_adapter_has_gradients_in_b_alone() {
     for model in MODELS {
         let adapter = StoredAdapter::fresh(model, on_all_projections(0.0), 23);
-        let (policy, groups) = (with_adapter(&adapter), several(model));
+        let (policy, groups) = (with_adapter(Cpu, &adapter), several(model));
         let split = |mut evaluation: Evaluation| {
             let a = evaluation.gradients.extract_if(.., |name, _| name.contains("lora_A")).collect::<Vec<_>>();
             assert_eq!((a.len(), evaluation.gradients.len()), (3 * 7, 3 * 7));

@@ -28,7 +28,7 @@ struct Place {
 impl Place {
     fn new() -> (Place, BTreeMap<String, Vec<f64>>) {
         let adapter = StoredAdapter::trained(MODEL, on_all_projections(0.3), 31);
-        let policy = with_adapter(&adapter);
+        let policy = with_adapter(Cpu, &adapter);
         let groups = [of_responses(MODEL, 2)];
         let packed = Packed::shared(&groups);
         let coefficients = coefficients(&groups);
@@ -46,7 +46,7 @@ impl Place {
         let moved = Tensor::from_vec(moved.collect(), matrix.shape(), matrix.device()).expect("as many numbers");
         matrices.insert(name.to_owned(), moved);
         self.adapter.write(&matrices);
-        self.policy.adapter = Some(self.adapter.load());
+        self.policy.adapter = Some(self.adapter.load(&Cpu));
         let log_probs = log_probs(&self.policy, &self.batch, STEP);
         log_probs.iter().zip(&self.coefficients).map(|(log_prob, c)| f64::from(*log_prob) * f64::from(*c)).sum()
     }
@@ -88,7 +88,7 @@ fn gradients_are_slopes() {
 #[test]
 fn masks_change_with_the_step_and_the_row() {
     let adapter = StoredAdapter::trained(MODEL, on_all_projections(0.3), 31);
-    let policy = with_adapter(&adapter);
+    let policy = with_adapter(Cpu, &adapter);
     let group = of_responses(MODEL, 2);
     let batch = |group: &Group| policy.model.batch(&Packed::shared(std::slice::from_ref(group))).expect("a batch");
     let (here, elsewhere) = (batch(&group), batch(&Group { row: group.row + 1, ..group }));

@@ -2,7 +2,6 @@
 
 use crate::tolerance::Tolerance;
 use hps_llama::backend::Backend;
-use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::{Activations, Gradients, Policy};
 use hps_llama::pack::Packed;
 use std::collections::BTreeMap;
@@ -18,10 +17,10 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// The library's: one training forward at an optimiser step and its backward.
-    pub fn of(policy: &Policy<Cpu>, packed: &Packed, coefficients: &[f32], step: u64) -> Evaluation {
+    pub fn of<B: Backend>(policy: &Policy<B>, packed: &Packed, coefficients: &[f32], step: u64) -> Evaluation {
         let mut gradients = Gradients::zeros(policy).expect("zeros");
         let log_probs = accumulate(policy, packed, coefficients, step, &mut gradients);
-        Evaluation { log_probs, gradients: named(&gradients) }
+        Evaluation { log_probs, gradients: named(policy.model.backend(), &gradients) }
     }
 
     /// Both, one after the other: log-probs side by side, gradients summed.
@@ -57,24 +56,28 @@ impl Evaluation {
 }
 
 /// A training forward and its backward into `gradients`; returns the log-probs.
-pub fn accumulate(
-    policy: &Policy<Cpu>,
+pub fn accumulate<B: Backend>(
+    policy: &Policy<B>,
     packed: &Packed,
     coefficients: &[f32],
     step: u64,
-    gradients: &mut Gradients<Cpu>,
+    gradients: &mut Gradients<B>,
 ) -> Vec<f64> {
     let batch = policy.model.batch(packed).expect("a batch");
     let pass = policy.forward(&batch, step, Activations::Keep).expect("a forward");
-    let log_probs = Cpu.download(pass.log_probs()).expect("numbers").into_iter().map(f64::from).collect();
+    let log_probs = numbers(policy.model.backend(), pass.log_probs());
     policy.backward(&batch, pass, coefficients, gradients).expect("a backward");
     log_probs
 }
 
 /// Gradients by the names of the weights.
-pub fn named(gradients: &Gradients<Cpu>) -> BTreeMap<String, Vec<f64>> {
-    let download = |array| Cpu.download(array).expect("numbers").into_iter().map(f64::from).collect();
-    gradients.iter().map(|(parameter, array)| (parameter.to_string(), download(array))).collect()
+pub fn named<B: Backend>(backend: &B, gradients: &Gradients<B>) -> BTreeMap<String, Vec<f64>> {
+    gradients.iter().map(|(parameter, array)| (parameter.to_string(), numbers(backend, array))).collect()
+}
+
+/// An array's numbers.
+pub fn numbers<B: Backend>(backend: &B, array: &B::Array) -> Vec<f64> {
+    backend.download(array).expect("numbers").into_iter().map(f64::from).collect()
 }
 
 /// Euclidean norm.

@@ -1,7 +1,7 @@
 //! Gradients of the whole model: `∂/∂W Σ_t c_t log p_t` for every trained weight `W`, any coefficients `c`.
 //!
 //! They are held against candle's autograd on a Llama written out in f64, against finite differences where dropout is
-//! on, and against themselves in other packings and by other routes.
+//! on, and against themselves in other packings and by other routes; those on WGPU against the CPU's.
 
 mod accumulation;
 mod adapter;
@@ -16,3 +16,5 @@ mod routes;
 #[path = "../support/mod.rs"]
 mod support;
 mod tolerance;
+#[cfg(feature = "wgpu")]
+mod wgpu;

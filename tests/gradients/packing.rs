@@ -37,8 +37,8 @@ fn assert_together_is_alone(policy: &Policy<Cpu>, groups: &[Group], what: &str) 
 fn a_shared_prefix_is_a_repeated_one() {
     for model in MODELS {
         for responses in [2, 20] {
-            assert_shared_is_separate(&lora(model), model, responses, "LoRA");
-            assert_shared_is_separate(&full(model), model, responses, "full");
+            assert_shared_is_separate(&lora(Cpu, model), model, responses, "LoRA");
+            assert_shared_is_separate(&full(Cpu, model), model, responses, "full");
         }
     }
 }
@@ -48,7 +48,7 @@ fn a_shared_prefix_is_a_repeated_one() {
 fn a_shared_prefix_is_a_repeated_one_with_dropout() {
     for model in MODELS {
         for responses in [2, 20] {
-            assert_shared_is_separate(&dropping(model), model, responses, "LoRA with dropout");
+            assert_shared_is_separate(&dropping(Cpu, model), model, responses, "LoRA with dropout");
         }
     }
 }
@@ -57,8 +57,8 @@ fn a_shared_prefix_is_a_repeated_one_with_dropout() {
 fn groups_do_not_see_each_other() {
     for model in MODELS {
         let groups = several(model);
-        assert_together_is_alone(&lora(model), &groups, &format!("{model}, LoRA"));
-        assert_together_is_alone(&full(model), &groups, &format!("{model}, full"));
-        assert_together_is_alone(&dropping(model), &groups, &format!("{model}, LoRA with dropout"));
+        assert_together_is_alone(&lora(Cpu, model), &groups, &format!("{model}, LoRA"));
+        assert_together_is_alone(&full(Cpu, model), &groups, &format!("{model}, full"));
+        assert_together_is_alone(&dropping(Cpu, model), &groups, &format!("{model}, LoRA with dropout"));
     }
 }

@@ -1,7 +1,7 @@
 //! How far each operation may be from its f64 copy, relative to the size of the terms it adds, and why.
 //!
 //! `ε = 2⁻²³ = 1.2e-7`; one rounding is `ε / 2 = 6e-8`. "Measured" is the worst entry over all shapes of these tests;
-//! `cargo test --test operations -- --nocapture` prints them.
+//! `cargo test --test operations -- --nocapture` prints them; those on WGPU are llvmpipe's, of 2026-11-25.
 
 /// What `σ(x)` or a probability counts for at the least: in f32 they end at `e⁻⁸⁷ = 1.7e-38`, here divided by `ε`.
 pub const UNDERFLOW: f64 = 1.4e-31;
@@ -96,10 +96,65 @@ pub fn cpu(operation: Operation) -> f64 {
     }
 }
 
-/// WGPU: f32, sums in as many threads as a workgroup has, or one after another.
+/// What the shading language allows a division: 2.5 units in the last place, `ε` each at most.
+#[cfg(feature = "wgpu")]
+const DIVISION: f64 = 3e-7;
+
+/// What it allows a root, which is one over `inverseSqrt`: 2 units more.
+#[cfg(feature = "wgpu")]
+const ROOT: f64 = 5.4e-7;
+
+/// `1 / sqrt(mean + ε)`: the mean's division halved by the root, the root, a division.
+#[cfg(feature = "wgpu")]
+const RECIPROCAL_ROOT: f64 = DIVISION / 2.0 + ROOT + DIVISION;
+
+/// WGPU: f32, sums in as many threads as a workgroup has, or one after another; `exp`, `ln`, sine and cosine are the crate's
+/// own. Beyond the CPU's bounds stands only what a division or a root may be off by: llvmpipe rounds
+/// both correctly, hardware need not.
 #[cfg(feature = "wgpu")]
 pub fn wgpu(operation: Operation) -> f64 {
+    let cpu = cpu(operation);
     match operation {
-        _ => 1e-5,
+        // Neither is there, nor a longer sum. Measured 0; 1.8e-7; 5.9e-8; 8.6e-8; 1.0e-7, the reciprocal being the host's;
+        // 2.8e-7; 5.7e-8, 1.1e-7, 2.3e-7.
+        Operation::Copy
+        | Operation::RowSum
+        | Operation::ScaleRows
+        | Operation::AddScaled
+        | Operation::Dropout
+        | Operation::Linear
+        | Operation::Rotation
+        | Operation::Rotate
+        | Operation::RotateBack => cpu,
+        // r. Measured 2.1e-7.
+        Operation::RmsNorm => cpu + RECIPROCAL_ROOT,
+        // r³, and a second mean. Measured 3.1e-7.
+        Operation::RmsNormBackward => cpu + 3.0 * RECIPROCAL_ROOT + DIVISION,
+        // The norm's own error, averaged over the rows. Measured 1.9e-7.
+        Operation::RmsNormGainGradient => cpu + RECIPROCAL_ROOT,
+        // σ is a division. Measured 1.9e-7.
+        Operation::Swiglu => cpu + DIVISION,
+        // σ in three factors. Measured 6.6e-7.
+        Operation::SwigluBackward => cpu + 3.0 * DIVISION,
+        // The sum of weights divides once, at the end. Measured 8.6e-8.
+        Operation::Attention => cpu + DIVISION,
+        // A logarithm divides for its `2 s`, at most 0.35, next to magnitudes of 1 at least. Measured 1.0e-7.
+        Operation::LogSumExp => cpu + 0.35 * DIVISION,
+        // The output's error and the logarithm's. Measured 1.8e-7.
+        Operation::AttentionBackward => cpu + 1.35 * DIVISION,
+        // The logarithm's. Measured 1.6e-7.
+        Operation::LogProbs => cpu + 0.35 * DIVISION,
+        // Probabilities are divided by their sum. Measured 4.7e-8, and 1.2e-7 of a word alone.
+        Operation::UnitGradient | Operation::HeadGradient => cpu + DIVISION,
+        // Numbers are divided by a power of two; sixteen squares add up in a row, then all in pairs: √16 ε / 2, which the root
+        // halves; the root. Measured 7.2e-8.
+        Operation::GlobalNorm => cpu + DIVISION + 1.2e-7 + ROOT,
+        // An update takes a root and two divisions; what clipping is off by is in m and in sqrt(v) alike. Measured 4.8e-7.
+        Operation::AdamWWeight => cpu + ROOT + 2.0 * DIVISION,
+        // Clipping divides by the norm, and v has it twice. Measured 4.5e-7.
+        Operation::AdamWMoment => cpu + 2.0 * (wgpu(Operation::GlobalNorm) + DIVISION),
+        // A logit x below the greatest is divided by the temperature: Σ p x, some nats, times a division's error.
+        // Measured 4.3e-7.
+        Operation::Cumulative => cpu + 7.0 * DIVISION,
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test binary uses its part.
 
+#[cfg(feature = "wgpu")]
+pub mod gpu;
 pub mod tolerance;
 
 use hps_llama::backend::Backend;
@@ -33,18 +35,24 @@ pub fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|number| number.as_f64().expect("a number")).collect()
 }
 
-/// A reference model, with one of its adapters.
+/// A reference model, with one of its adapters, on the CPU.
 pub fn policy(model: &str, adapter: Option<&str>) -> Policy<Cpu> {
-    let model = Llama::from_folder(Cpu, data(model), false).expect("the reference model loads");
-    let adapter =
-        adapter.map(|adapter| Lora::from_folder(&Cpu, model.config(), data(adapter), 0).expect("the adapter loads"));
+    policy_on(Cpu, model, adapter)
+}
+
+/// The same on any device.
+pub fn policy_on<B: Backend>(backend: B, model: &str, adapter: Option<&str>) -> Policy<B> {
+    let model = Llama::from_folder(backend, data(model), false).expect("the reference model loads");
+    let adapter = adapter.map(|adapter| {
+        Lora::from_folder(model.backend(), model.config(), data(adapter), 0).expect("the adapter loads")
+    });
     Policy { model, adapter }
 }
 
 /// Log-probs of the tokens of one response.
-pub fn token_log_probs(policy: &Policy<Cpu>, prompt: &[u32], response: &[u32]) -> Vec<f64> {
+pub fn token_log_probs<B: Backend>(policy: &Policy<B>, prompt: &[u32], response: &[u32]) -> Vec<f64> {
     let group = Group { row: 0, prompt: prompt.to_vec(), responses: vec![response.to_vec()] };
     let batch = policy.model.batch(&Packed::shared(&[group])).expect("a batch");
     let log_probs = policy.log_probs(&batch).expect("log-probs");
-    Cpu.download(&log_probs).expect("numbers").into_iter().map(f64::from).collect()
+    policy.model.backend().download(&log_probs).expect("numbers").into_iter().map(f64::from).collect()
 }

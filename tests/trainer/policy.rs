@@ -1,6 +1,7 @@
-//! The policies that are trained, all on the reference model `tiny`.
+//! The policies that are trained, all on the reference model `tiny`: on the CPU, and on any device by `…_on`.
 
 use crate::support;
+use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
@@ -12,8 +13,12 @@ pub fn fresh(lora_dropout: f64) -> Policy<Cpu> {
 
 /// A fresh adapter of that configuration.
 pub fn with(config: LoraConfig) -> Policy<Cpu> {
-    let model = support::policy("models/tiny", None).model;
-    let adapter = Lora::fresh(&Cpu, model.config(), config, 5).expect("an adapter");
+    with_on(Cpu, config)
+}
+
+pub fn with_on<B: Backend>(backend: B, config: LoraConfig) -> Policy<B> {
+    let model = support::policy_on(backend, "models/tiny", None).model;
+    let adapter = Lora::fresh(model.backend(), model.config(), config, 5).expect("an adapter");
     Policy { model, adapter: Some(adapter) }
 }
 
@@ -24,6 +29,10 @@ pub fn adapted() -> Policy<Cpu> {
 
 /// No adapter: all of the model's weights are trained.
 pub fn full() -> Policy<Cpu> {
-    let model = Llama::from_folder(Cpu, support::data("models/tiny"), true).expect("the reference model loads");
+    full_on(Cpu)
+}
+
+pub fn full_on<B: Backend>(backend: B) -> Policy<B> {
+    let model = Llama::from_folder(backend, support::data("models/tiny"), true).expect("the reference model loads");
     Policy { model, adapter: None }
 }

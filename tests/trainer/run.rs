@@ -1,7 +1,7 @@
 //! Runs of a trainer.
 
 use hps_core::{GammaSchedule, Loss};
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::model::Policy;
 use hps_llama::train::{
     AdamWConfig, Example, ReferenceOptions, ReferencePolicy, SchedulerType, StepLog, TrainConfig, Trainer,
@@ -34,13 +34,13 @@ pub fn named(loss: &str) -> Loss {
 }
 
 /// Prepares a run against the base: some of these policies' adapters are trained.
-pub fn trainer(policy: Policy<Cpu>, examples: &[Example], config: TrainConfig) -> Trainer<Cpu> {
+pub fn trainer<B: Backend>(policy: Policy<B>, examples: &[Example], config: TrainConfig) -> Trainer<B> {
     let reference = ReferenceOptions { policy: Some(ReferencePolicy::Base), cache_dir: None };
     Trainer::with_reference(policy, examples.to_vec(), config, &reference).expect("a trainer")
 }
 
 /// A run to its end.
-pub fn run(policy: Policy<Cpu>, examples: &[Example], config: TrainConfig) -> (Vec<StepLog>, Policy<Cpu>) {
+pub fn run<B: Backend>(policy: Policy<B>, examples: &[Example], config: TrainConfig) -> (Vec<StepLog>, Policy<B>) {
     let mut trainer = trainer(policy, examples, config);
     let mut logs = Vec::new();
     while let Some(log) = trainer.step().expect("a step") {
@@ -51,6 +51,6 @@ pub fn run(policy: Policy<Cpu>, examples: &[Example], config: TrainConfig) -> (V
 }
 
 /// The first step's log.
-pub fn first(policy: Policy<Cpu>, examples: &[Example], config: TrainConfig) -> StepLog {
+pub fn first<B: Backend>(policy: Policy<B>, examples: &[Example], config: TrainConfig) -> StepLog {
     trainer(policy, examples, config).step().expect("a step").expect("a first one")
 }

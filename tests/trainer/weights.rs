@@ -1,12 +1,12 @@
 //! The trained numbers of a policy.
 
-use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::Backend;
 use hps_llama::model::Policy;
 
 /// All of them, weight by weight.
-pub fn trained(policy: &Policy<Cpu>) -> Vec<f32> {
+pub fn trained<B: Backend>(policy: &Policy<B>) -> Vec<f32> {
     let numbers = policy.trained().keys().map(|parameter| match &policy.adapter {
-        Some(adapter) => adapter.matrix(&Cpu, *parameter).expect("numbers").expect("a matrix"),
+        Some(adapter) => adapter.matrix(policy.model.backend(), *parameter).expect("numbers").expect("a matrix"),
         None => policy.model.weight(*parameter).expect("numbers"),
     });
     numbers.flatten().collect()
