@@ -56,7 +56,8 @@ impl Array {
 
     /// Memory for numbers, undefined yet.
     pub(crate) fn undefined(device: &Device, rows: usize, columns: usize) -> Result<Array> {
-        Ok(Array { storage: device.storage(4 * (rows * columns) as u64)?, rows, columns })
+        let bytes = (rows as u64).saturating_mul(columns as u64).saturating_mul(4);
+        Ok(Array { storage: device.storage(bytes)?, rows, columns })
     }
 
     /// How many rows it has.

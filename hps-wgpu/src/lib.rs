@@ -29,6 +29,7 @@ mod rotary;
 mod rows;
 mod sampling;
 mod spans;
+mod timing;
 mod weight;
 
 pub use adapter::Adapter;
@@ -40,3 +41,4 @@ pub use head::LogProbs;
 pub use optimizer::AdamWUpdate;
 pub use preference::{DrawnNegatives, NegativeDraws, PreferenceGradient, PreferenceLoss};
 pub use sampling::{Drawn, Truncation};
+pub use timing::DispatchTime;

@@ -84,9 +84,11 @@ impl Device {
             let most = starts.array_windows().map(|[start, end]| end - start).max().unwrap_or(0);
             self.expect_iterations("gather_backward", u64::from(most))?;
             let [starts, items] = [self.upload_indices(&starts)?, self.upload_indices(&items)?];
-            for out in windows(self, total, 4 * columns as u64, columns as u64)? {
-                let parameters = [out.len(), columns, out.start, 0].map(|number| number as u32);
-                let bindings = [dy.window(&given), starts.binding(), items.binding(), dx.window(&out)];
+            // A window has one more start than rows.
+            for out in windows(self, total, 4 * columns.max(2) as u64, columns as u64)? {
+                let parameters = [out.len(), columns, 0, 0].map(|number| number as u32);
+                let starts = starts.numbers(&(out.start..out.end + 1));
+                let bindings = [dy.window(&given), starts, items.binding(), dx.window(&out)];
                 let groups = grid((out.len() * columns).div_ceil(THREADS));
                 self.run(&GATHER_BACKWARD, &[("BF16", 0)], &parameters, &bindings, groups)?;
             }
