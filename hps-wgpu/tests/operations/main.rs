@@ -7,6 +7,7 @@ mod head;
 mod lost;
 mod memory;
 mod norm;
+mod nothing;
 mod numbers;
 mod optimizer;
 mod products;
