@@ -180,7 +180,7 @@ impl Device {
         let beside = Array::undefined(self, dy.rows(), 2 * heads.query)?;
         let constants = [("D", heads.dimension as u32), ("BLOCK", 8)];
         let widest = dy.columns().max(beside.columns());
-        for rows in windows(self, dy.rows(), 4 * widest as u64, dy.columns() as u64)? {
+        for rows in windows(self, dy.rows(), 4 * widest as u64, 4 * dy.columns() as u64)? {
             let numbers = rows.len() * heads.query;
             let parameters = parameters(heads, 0, numbers);
             let bindings = [dy.window(&rows), output.window(&rows), sums.window(&rows), beside.window(&rows)];

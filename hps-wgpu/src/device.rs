@@ -89,7 +89,7 @@ impl Device {
         let work = match device.adapter_info().device_type {
             wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => 1 << 33,
             wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => 1 << 31,
-            wgpu::DeviceType::Cpu => 1 << 27,
+            wgpu::DeviceType::Cpu => 1 << 26,
         };
         let is_cpu = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
         let iterations = if is_cpu { CPU_ITERATIONS } else { u64::MAX };

@@ -83,7 +83,7 @@ impl Device {
             update.epsilon,
             update.max_norm.min(f64::from(f32::MAX)),
         ];
-        for range in windows(self, gradient.len(), 4, 8)? {
+        for range in windows(self, gradient.len(), 4, 16)? {
             let mut parameters = parameters(range.len(), 0);
             parameters[2..].copy_from_slice(&numbers.map(|number| (number as f32).to_bits()));
             let bindings = [
@@ -103,7 +103,7 @@ impl Device {
         let mut start = 0;
         for array in arrays {
             // A window is cut into parts from its own start.
-            for rows in windows(self, array.len().div_ceil(ROW), 4 * ROW as u64, ROW as u64)? {
+            for rows in windows(self, array.len().div_ceil(ROW), 4 * ROW as u64, 4 * ROW as u64)? {
                 let numbers = rows.start * ROW..array.len().min(rows.end * ROW);
                 let mut bindings = vec![array.numbers(&numbers), partials.binding()];
                 bindings.extend(size.map(Array::binding));
