@@ -14,10 +14,10 @@ if [ "${1:-}" = --quick ]; then
 fi
 rm -rf "$out"
 
-cargo build --quiet --release --bin hps
+cargo build --quiet --release ${FEATURES:-} --bin hps
 hps=${CARGO_TARGET_DIR:-target}/release/hps
 base=assets/tiny-llama3
-cargo run --quiet --release --example toy_world_rows -- --output_dir "$out" --prompts $prompts --ranked $ranked --held_out $held_out
+cargo run --quiet --release ${FEATURES:-} --example toy_world_rows -- --output_dir "$out" --prompts $prompts --ranked $ranked --held_out $held_out
 
 # Calls a stage twice, into $out/killed and into $out/whole: `stage NAME PROGRESS COMMAND…`, the command with `OUT` for its
 # folder. The first one is killed as soon as the file or folder PROGRESS is there and not empty.

@@ -41,7 +41,12 @@ struct Inner {
     limits: Limits,
     /// Iterations of all loops of a thread together.
     iterations: u64,
+    /// Workgroups that keep it busy, about.
+    busy: usize,
 }
+
+/// Bytes on their way to the device at a time.
+const UPLOAD: usize = 1 << 26;
 
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
 const CPU_ITERATIONS: u64 = 65_535;
@@ -92,7 +97,7 @@ impl Device {
             wgpu::DeviceType::Cpu => 1 << 26,
         };
         let is_cpu = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
-        let iterations = if is_cpu { CPU_ITERATIONS } else { u64::MAX };
+        let (iterations, busy) = if is_cpu { (CPU_ITERATIONS, 4) } else { (u64::MAX, 64) };
         let limits = Limits {
             binding: Some(limits.binding.map_or(binding, |limit| limit.min(binding))),
             work: Some(limits.work.unwrap_or(work)),
@@ -110,6 +115,7 @@ impl Device {
             timing: Timing::default(),
             limits,
             iterations,
+            busy,
         };
         Device { inner: Arc::new(inner) }
     }
@@ -173,6 +179,11 @@ impl Device {
         self.inner.iterations
     }
 
+    /// Workgroups that keep the device busy, about.
+    pub(crate) fn busy(&self) -> usize {
+        self.inner.busy
+    }
+
     /// Refuses loops that this adapter would leave halfway.
     pub(crate) fn expect_iterations(&self, operation: &str, iterations: u64) -> Result<()> {
         if iterations <= self.iterations() {
@@ -195,7 +206,14 @@ impl Device {
         // Recorded commands may still use what the buffer held before, and an upload overtakes them.
         self.flush()?;
         let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
-        self.inner.queue.write_buffer(storage.buffer(), 0, whole);
+        for (part, bytes) in (0..).zip(whole.chunks(UPLOAD)) {
+            if part > 0 {
+                // What is on its way is held twice until it has arrived.
+                self.inner.queue.submit([]);
+                self.wait()?;
+            }
+            self.inner.queue.write_buffer(storage.buffer(), part * UPLOAD as u64, bytes);
+        }
         if !rest.is_empty() {
             let mut word = [0; 4];
             word[..rest.len()].copy_from_slice(rest);

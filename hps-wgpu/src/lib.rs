@@ -1,12 +1,4 @@
-//! Preference losses and a Llama's training step on any GPU that WGPU reaches: Vulkan, Metal, DX12.
-//!
-//! A [`Device`] holds [`Array`]s (f32, `[rows, columns]`), [`Weight`]s (`[out, in]`, f32 or bfloat16) and [`Indices`], and
-//! has the operations of a Llama's forward and backward pass as methods. Operations are recorded and handed over many at a
-//! time; only downloads wait. What is larger than the adapter lets a kernel see is bound part by part, and no dispatch is
-//! given more work than a desktop's watchdog bears.
-//!
-//! Numbers are computed in f32. No driver's own `exp`, `log`, `sin`
-//! or `cos` is trusted: the shading language allows them errors that a gradient shows.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod adapter;

@@ -129,13 +129,13 @@ impl Device {
             return Ok(());
         }
         let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
+        let tile = self.tile(rows.len(), columns);
         for i in cut(rows.len(), steps[0]) {
             for j in cut(columns, steps[1]) {
                 for k in cut(depth, steps[2]) {
                     let (a_binding, a_start) = a.part(&i, &k);
                     let (b_binding, b_start) = b.part(&k, &j);
                     let to = out.window(&(rows.start + i.start..rows.start + i.end));
-                    let tile = tile(i.len(), j.len());
                     let numbers =
                         [i.len(), j.len(), k.len(), a_start, a.stride(), b_start, b.stride(), j.start, columns];
                     let accumulate = into == Into::Add || k.start > 0;
@@ -153,6 +153,13 @@ impl Device {
             }
         }
         Ok(())
+    }
+
+    /// Rows and columns of a workgroup's tile: small ones where large ones would be mostly empty, or too few to fill the
+    /// device.
+    fn tile(&self, rows: usize, columns: usize) -> usize {
+        let filled = rows.div_ceil(64) * columns.div_ceil(64) >= self.busy();
+        if rows > 32 && columns > 32 && filled { 64 } else { 32 }
     }
 
     /// Rows, columns and depth of a dispatch: within what bindings see, then halved until it is short enough.
@@ -195,10 +202,4 @@ impl Device {
 /// The parts of `0..end` of `step` each; an empty one of nothing, since a sum of no products is to be written too.
 fn cut(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..end.max(1)).step_by(step.max(1)).map(move |start| start..end.min(start + step))
-}
-
-/// Rows and columns of a workgroup's tile: small ones where large ones would be mostly empty, or too few to fill a device.
-fn tile(rows: usize, columns: usize) -> usize {
-    let large = rows > 32 && columns > 32 && rows.div_ceil(64) * columns.div_ceil(64) >= 32;
-    if large { 64 } else { 32 }
 }

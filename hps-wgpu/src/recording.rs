@@ -3,8 +3,9 @@
 /// Bytes between the parameters of two dispatches: every adapter's least alignment of uniforms divides it.
 const SLOT: usize = 256;
 
-/// Dispatches handed over together. Handing over costs tens of microseconds; the device idles until the first is there.
-const MOST: usize = 128;
+/// Dispatches handed over together. Handing over costs tens of microseconds, and a watchdog may count all that is handed over
+/// at once.
+const MOST: usize = 32;
 
 /// Dispatches recorded and not handed over yet.
 #[derive(Debug)]
