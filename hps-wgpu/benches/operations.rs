@@ -1,17 +1,21 @@
 //! The operations of a training step: time a call, its arithmetic rate, and its share of the adapter's own best product and
 //! of a plain copy in the same run.
 //!
-//! `cargo bench -p hps-wgpu --bench operations [-- adapter]`
+//! `cargo bench -p hps-wgpu --bench operations [-- adapter] [--dispatches]`
 //!
 //! Shapes are those of a step of 512 tokens through layers of 512 features; a line is the median of repetitions, each
-//! waited for.
+//! waited for. With `--dispatches` instead the longest dispatch of each kernel, which should leave a screen its 50 ms; of
+//! each dispatch the quickest repetition counts, as others may use the machine.
 
-use hps_wgpu::{Array, Device, Format, Heads, Result, Weight};
+use hps_wgpu::{AdamWUpdate, Array, Device, Format, Heads, Result, Truncation, Weight};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 const REPETITIONS: usize = 7;
 const TOKENS: usize = 512;
 const FEATURES: usize = 512;
+const WIDE: usize = 1408;
+const WORDS: usize = 32_000;
 const HEADS: Heads = Heads { query: 8, key_value: 4, dimension: 64 };
 
 /// What has been measured first, to measure the rest against.
@@ -28,15 +32,19 @@ fn main() -> Result<()> {
     if arguments.iter().any(|argument| argument == "--test") {
         return Ok(());
     }
-    let device = match Device::open(arguments.first().map(String::as_str)) {
+    let adapter = arguments.iter().find(|argument| !argument.starts_with("--"));
+    let device = match Device::open(adapter.map(String::as_str)) {
         Ok(device) => device,
         Err(error) => {
             eprintln!("SKIPPED, {error}");
             return Ok(());
         }
     };
-    println!("{}\n{:<34} {:>9} {:>9} {:>8} {:>9}", device.name(), "", "ms", "GFLOP/s", "GB/s", "of best");
     let mut bench = Bench { device, best: f64::INFINITY, copy: f64::INFINITY };
+    if arguments.iter().any(|argument| argument == "--dispatches") {
+        return bench.measure_dispatches();
+    }
+    println!("{}\n{:<34} {:>9} {:>9} {:>8} {:>9}", bench.device.name(), "", "ms", "GFLOP/s", "GB/s", "of best");
     bench.measure_copy()?;
     bench.measure_products()?;
     bench.measure_layers()
@@ -93,9 +101,9 @@ impl Bench {
         self.best = operations / seconds;
         self.line("x W', 1024 x 1024 x 1024, f32", seconds, operations, 0.0);
         for format in [Format::F32, Format::BF16] {
-            let weight = self.weight(1408, FEATURES, format)?;
-            let (x, dy) = (self.array(TOKENS, FEATURES)?, self.array(TOKENS, 1408)?);
-            let operations = 2.0 * (TOKENS * FEATURES * 1408) as f64;
+            let weight = self.weight(WIDE, FEATURES, format)?;
+            let (x, dy) = (self.array(TOKENS, FEATURES)?, self.array(TOKENS, WIDE)?);
+            let operations = 2.0 * (TOKENS * FEATURES * WIDE) as f64;
             let seconds = self.seconds(|| self.device.linear(&x, &weight))?;
             self.line(&format!("x W', 512 x 512 x 1408, {format:?}"), seconds, operations, 0.0);
             let seconds = self.seconds(|| self.device.linear_backward(&dy, &weight))?;
@@ -137,15 +145,91 @@ impl Bench {
         let seconds = self.seconds(|| device.attention_backward(&dy, [&x, &k, &v], there, &spans, HEADS))?;
         self.line("  backward", seconds, 3.5 * operations, 0.0);
 
-        let head = self.weight(32_000, FEATURES, Format::BF16)?;
+        let head = self.weight(WORDS, FEATURES, Format::BF16)?;
         let few = self.array(128, FEATURES)?;
         let targets = device.upload_indices(&(0..128).collect::<Vec<u32>>())?;
-        let operations = 2.0 * (128 * 32_000 * FEATURES) as f64;
+        let operations = 2.0 * (128 * WORDS * FEATURES) as f64;
         let seconds = self.seconds(|| device.log_probs(&few, &head, &targets, false))?;
         self.line("head, 128 x 32,000", seconds, operations, 0.0);
         let seconds = self.seconds(|| device.log_probs(&few, &head, &targets, true))?;
         self.line("  with unit gradients", seconds, 2.0 * operations, 0.0);
         Ok(())
+    }
+
+    /// Each kernel's longest dispatch in a step of every operation.
+    fn measure_dispatches(&self) -> Result<()> {
+        let mut quickest = self.device.timed(|| self.step())?.1;
+        for _ in 0..REPETITIONS {
+            let times = self.device.timed(|| self.step())?.1;
+            for (time, again) in quickest.iter_mut().zip(times) {
+                time.seconds = time.seconds.min(again.seconds);
+            }
+        }
+        let mut longest = BTreeMap::<&str, (f64, usize)>::new();
+        for time in quickest {
+            let (seconds, count) = longest.entry(time.kernel).or_default();
+            (*seconds, *count) = (seconds.max(time.seconds), *count + 1);
+        }
+        println!("{}\n{:<34} {:>9} {:>10}", self.device.name(), "", "ms", "dispatches");
+        for (kernel, (seconds, count)) in longest {
+            println!("{kernel:<34} {:>9.3} {count:>10}", seconds * 1e3);
+        }
+        Ok(())
+    }
+
+    /// The operations of a step through one layer and the head, of generation, and of an update of the largest weights.
+    fn step(&self) -> Result<()> {
+        let device = &self.device;
+        let head = self.weight(WORDS, FEATURES, Format::BF16)?;
+        let (gain, k) =
+            (self.weight(1, FEATURES, Format::F32)?, self.array(TOKENS, HEADS.key_value * HEADS.dimension)?);
+        let words = device.upload_indices(&(0..TOKENS as u32).collect::<Vec<u32>>())?;
+        let x = device.embed(&head, &words)?;
+        let dy = device.rms_norm(&x, &gain, 1e-5)?;
+        device.rms_norm_backward(&dy, &x, &gain, 1e-5)?;
+        device.rms_norm_gain_gradient(&dy, &x, 1e-5)?;
+        for format in [Format::F32, Format::BF16] {
+            let (up, down) = (self.weight(WIDE, FEATURES, format)?, self.weight(FEATURES, WIDE, format)?);
+            let wide = device.linear(&x, &up)?;
+            let wide = device.swiglu(&wide, &device.linear_backward(&dy, &down)?)?;
+            device.swiglu_backward(&wide, &wide, &wide)?;
+            device.linear(&wide, &down)?;
+            device.weight_gradient(&dy, &wide)?;
+        }
+        let frequencies = self.array(1, HEADS.dimension / 2)?;
+        let rotation = device.rotation(&words, &frequencies)?;
+        device.rotate(self.array(TOKENS, FEATURES)?, &rotation, HEADS.dimension, false)?;
+        let identities = device.upload_indices(&[7; 3 * TOKENS])?;
+        let dropped = device.dropout(&x, 0.1, [1, 2], &identities)?;
+        let scaled = device.scale_rows(dropped, &self.array(TOKENS, 1)?)?;
+        let mut x = device.add_scaled(scaled, &dy, 0.5)?;
+        device.write_rows(&mut x, &words, &dy)?;
+
+        let spans = device.upload_indices(&[0, 0, 0, TOKENS as u32].repeat(TOKENS))?;
+        let attended = device.attention(&x, &k, &k, &spans, HEADS)?;
+        let there = [&attended.output, &attended.log_sum_exp];
+        device.attention_backward(&dy, [&x, &k, &k], there, &spans, HEADS)?;
+        device.decode_attention(&x, &k, &k, &spans, HEADS)?;
+
+        let log_probs = device.log_probs(&x, &head, &words, true)?;
+        let gradient = device.log_probs_weight_gradient(&x, &head, &words, &log_probs.values)?;
+        for (temperature, top_k, top_p) in [(0.0, 0, 1.0), (0.7, 50, 0.9)] {
+            let truncation = Truncation { temperature, top_k, top_p };
+            device.sample(&x, &head, truncation, &device.zeros(TOKENS, 1)?)?;
+        }
+        device.gather_backward(&dy, &words, WORDS)?;
+        let norm = device.global_norm(&[&gradient])?;
+        let update = AdamWUpdate {
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            step: 1,
+            max_norm: 1.0,
+        };
+        let mut moments = [device.zeros(WORDS, FEATURES)?, device.zeros(WORDS, FEATURES)?];
+        device.adamw(&mut self.weight(WORDS, FEATURES, Format::F32)?, &gradient, &mut moments, &norm, &update)
     }
 
     fn line(&self, name: &str, seconds: f64, operations: f64, bytes: f64) {

@@ -56,7 +56,8 @@ impl Array {
 
     /// Memory for numbers, undefined yet.
     pub(crate) fn undefined(device: &Device, rows: usize, columns: usize) -> Result<Array> {
-        Ok(Array { storage: device.storage(4 * (rows * columns) as u64)?, rows, columns })
+        let bytes = (rows as u64).saturating_mul(columns as u64).saturating_mul(4);
+        Ok(Array { storage: device.storage(bytes)?, rows, columns })
     }
 
     /// How many rows it has.
@@ -183,7 +184,7 @@ impl Weight {
 /// dispatch within its work.
 ///
 /// * `bytes`: of a row, in the widest buffer that is bound window by window.
-/// * `work`: multiplications a row.
+/// * `work`: multiplications a row, or what takes as long on Mesa's CPU adapter: a number read or written takes about four.
 pub(crate) fn windows(device: &Device, rows: usize, bytes: u64, work: u64) -> Result<Vec<Range<usize>>> {
     let most = device.binding_limit() / bytes.max(1);
     if most < rows.min(ROW_STEP) as u64 {

@@ -1,6 +1,6 @@
 //! Attention over spans, forward and backward, a block of scores at a time.
 
-use crate::array::{Array, Indices, ROW_STEP};
+use crate::array::{Array, Indices, ROW_STEP, windows};
 use crate::device::{Device, grid};
 use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
@@ -179,9 +179,8 @@ impl Device {
     fn beside(&self, dy: &Array, [output, sums]: [&Array; 2], heads: Heads) -> Result<Array> {
         let beside = Array::undefined(self, dy.rows(), 2 * heads.query)?;
         let constants = [("D", heads.dimension as u32), ("BLOCK", 8)];
-        let seen = self.rows_seen(dy.columns())?;
-        for start in (0..dy.rows()).step_by(seen) {
-            let rows = start..dy.rows().min(start + seen);
+        let widest = dy.columns().max(beside.columns());
+        for rows in windows(self, dy.rows(), 4 * widest as u64, 4 * dy.columns() as u64)? {
             let numbers = rows.len() * heads.query;
             let parameters = parameters(heads, 0, numbers);
             let bindings = [dy.window(&rows), output.window(&rows), sums.window(&rows), beside.window(&rows)];
@@ -247,7 +246,7 @@ impl Device {
         heads: Heads,
         products: usize,
     ) -> Result<Vec<Window>> {
-        let seen = self.rows_seen(columns)?;
+        let seen = (self.binding_limit() / (4 * columns as u64)) as usize;
         let costs = blocks.iter().map(QueryBlock::keys);
         let size = blocks.iter().map(|block| block.queries.len()).max().unwrap_or(0);
         let factor = (products * size * heads.dimension * heads.query) as u64;
@@ -258,7 +257,12 @@ impl Device {
                 // A window starts at a row where a binding may.
                 let start = (blocks[part.start].queries.start - before) / ROW_STEP * ROW_STEP;
                 let fits = |block: &QueryBlock| block.queries.end - before <= start + seen;
-                let count = blocks[part.clone()].iter().take_while(|block| fits(block)).count().max(1);
+                let count = blocks[part.clone()].iter().take_while(|block| fits(block)).count();
+                if count == 0 {
+                    let rows = blocks[part.start].queries.end - before - start;
+                    let message = format!("attention: {rows} rows of {columns} numbers are more than a kernel sees");
+                    return Err(Error::new(ErrorKind::OutOfMemory, message));
+                }
                 let end = part.start + count;
                 windows.push(Window { blocks: part.start..end, rows: start..blocks[end - 1].queries.end - before });
                 part.start = end;

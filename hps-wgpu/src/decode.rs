@@ -47,8 +47,10 @@ impl Device {
         }
         let out = Array::undefined(self, q.rows(), q.columns())?;
         let constants = [("D", heads.dimension as u32)];
-        for rows in windows(self, q.rows(), 4 * q.columns() as u64, 2 * (longest * q.columns()) as u64)? {
-            let parameters = [heads.query as u32, heads.key_value as u32, rows.len() as u32, heads.scale().to_bits()];
+        // Two products of a query and a head, which take six times as long as those of tiles.
+        let of_head = (12 * longest * heads.dimension).max(1) as u64;
+        for rows in windows(self, q.rows(), 4 * q.columns() as u64, of_head)? {
+            let at_once = (self.work_limit() / (rows.len() as u64 * of_head)).max(1) as usize;
             let bindings = [
                 spans.numbers(&(4 * rows.start..4 * rows.end)),
                 q.window(&rows),
@@ -57,7 +59,12 @@ impl Device {
                 out.window(&rows),
             ];
             let [x, y, _] = grid(rows.len());
-            self.run(&DECODE, &constants, &parameters, &bindings, [x, y, heads.query as u32])?;
+            for first in (0..heads.query).step_by(at_once) {
+                let numbers = [heads.query, heads.key_value, rows.len(), first].map(|number| number as u32);
+                let parameters = [numbers[0], numbers[1], numbers[2], heads.scale().to_bits(), numbers[3]];
+                let count = at_once.min(heads.query - first) as u32;
+                self.run(&DECODE, &constants, &parameters, &bindings, [x, y, count])?;
+            }
         }
         Ok(out)
     }

@@ -9,6 +9,7 @@ struct Parameters {
     key_heads: u32,
     queries: u32,
     scale: f32,
+    first_head: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -28,7 +29,7 @@ fn decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
     if row >= parameters.queries {
         return;
     }
-    let head = group.z;
+    let head = parameters.first_head + group.z;
     let columns = parameters.key_heads * D;
     let offset = head / (parameters.query_heads / parameters.key_heads) * D;
     let at = (row * parameters.query_heads + head) * D;

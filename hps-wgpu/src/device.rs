@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::kernel::{Kernel, Pipelines};
 use crate::memory::{Memory, Storage};
 use crate::recording::Recording;
+use crate::timing::Timing;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a device is asked to keep to.
@@ -36,6 +37,7 @@ struct Inner {
     memory: Arc<Memory>,
     pipelines: Pipelines,
     recording: Mutex<Recording>,
+    timing: Timing,
     limits: Limits,
     /// Iterations of all loops of a thread together.
     iterations: u64,
@@ -58,10 +60,17 @@ impl Device {
     /// Opens an adapter within `limits`.
     pub fn with_limits(adapter: &Adapter, limits: Limits) -> Result<Device> {
         let own = adapter.adapter.limits();
+        let binding = own.max_storage_buffer_binding_size;
+        let required = wgpu::Limits {
+            max_storage_buffer_binding_size: limits.binding.map_or(binding, |limit| limit.min(binding)),
+            // What every adapter bears, so that a binding which only some do is refused on all.
+            min_storage_buffer_offset_alignment: 256,
+            ..own
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hps-wgpu"),
             required_features: wgpu::Features::empty(),
-            required_limits: own,
+            required_limits: required,
             ..wgpu::DeviceDescriptor::default()
         };
         let opened = pollster::block_on(adapter.adapter.request_device(&descriptor));
@@ -85,7 +94,7 @@ impl Device {
         let work = match device.adapter_info().device_type {
             wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => 1 << 33,
             wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => 1 << 31,
-            wgpu::DeviceType::Cpu => 1 << 27,
+            wgpu::DeviceType::Cpu => 1 << 26,
         };
         let is_cpu = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
         let (iterations, busy) = if is_cpu { (CPU_ITERATIONS, 4) } else { (u64::MAX, 64) };
@@ -103,6 +112,7 @@ impl Device {
             failure,
             memory,
             recording,
+            timing: Timing::default(),
             limits,
             iterations,
             busy,
@@ -128,14 +138,14 @@ impl Device {
     /// Hands recorded commands to the driver without waiting for them.
     pub fn flush(&self) -> Result<()> {
         self.recording().submit(&self.inner.device, &self.inner.queue);
-        self.inner.failure.check()
+        self.check()
     }
 
     /// Waits until all commands are done.
     pub fn wait(&self) -> Result<()> {
         self.flush()?;
         let waited = self.inner.device.poll(wgpu::PollType::wait_indefinitely());
-        self.inner.failure.check()?;
+        self.check()?;
         waited.map(drop).map_err(|source| Error::new(ErrorKind::Device, "waiting for the device").because(source))
     }
 
@@ -209,7 +219,7 @@ impl Device {
             word[..rest.len()].copy_from_slice(rest);
             self.inner.queue.write_buffer(storage.buffer(), whole.len() as u64, &word);
         }
-        self.inner.failure.check().map(|()| storage)
+        self.check().map(|()| storage)
     }
 
     /// The first `bytes` of a buffer, whole words.
@@ -223,7 +233,7 @@ impl Device {
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        self.inner.failure.check()?;
+        self.check()?;
         {
             let mut recording = self.recording();
             recording.copy(&self.inner.device, storage.buffer(), &staging, bytes);
@@ -257,15 +267,30 @@ impl Device {
         if groups.contains(&0) {
             return Ok(());
         }
-        let Inner { device, failure, pipelines, .. } = &*self.inner;
+        let Inner { device, queue, failure, pipelines, timing, .. } = &*self.inner;
         let pipeline = pipelines.get(device, failure, kernel, constants)?;
-        let mut recording = self.recording();
-        recording.dispatch(&self.inner.device, &pipeline, bytemuck::cast_slice(parameters), bindings, groups);
-        if recording.is_full() {
-            recording.submit(&self.inner.device, &self.inner.queue);
+        timing.of(self, kernel.entry(), || {
+            let mut recording = self.recording();
+            recording.dispatch(device, &pipeline, bytemuck::cast_slice(parameters), bindings, groups);
+            if recording.is_full() {
+                recording.submit(device, queue);
+            }
+        })?;
+        self.check()
+    }
+
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.inner.timing
+    }
+
+    /// The failure, if there was one.
+    fn check(&self) -> Result<()> {
+        let checked = self.inner.failure.check();
+        if checked.is_err() {
+            // A loss behind it is told of when polled: the next call then sees that.
+            let _ = self.inner.device.poll(wgpu::PollType::Poll);
         }
-        drop(recording);
-        self.inner.failure.check()
+        checked
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {

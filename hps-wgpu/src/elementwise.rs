@@ -56,7 +56,7 @@ impl Device {
         let out = Array::undefined(self, x.rows(), x.columns())?;
         let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
         let scale = 1.0 / (1.0 - rate);
-        for rows in windows(self, x.rows(), 4 * x.columns().max(3) as u64, x.columns() as u64)? {
+        for rows in windows(self, x.rows(), 4 * x.columns().max(3) as u64, 8 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, scale.to_bits(), threshold, key[0], key[1]];
             let identities = identities.numbers(&(3 * rows.start..3 * rows.end));
             let bindings = [x.window(&rows), identities, out.window(&rows)];
@@ -74,7 +74,7 @@ impl Device {
         scale: f32,
         bindings: impl Fn(&Range<usize>) -> Vec<wgpu::BufferBinding<'a>>,
     ) -> Result<()> {
-        for range in windows(self, like.len(), 4, 1)? {
+        for range in windows(self, like.len(), 4, 8)? {
             let parameters = [range.len() as u32, 0, scale.to_bits(), 0, 0, 0];
             self.run(kernel, &[], &parameters, &bindings(&range), grid(range.len().div_ceil(THREADS)))?;
         }

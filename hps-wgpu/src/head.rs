@@ -17,6 +17,9 @@ const SLOPE: Kernel = Kernel::new(SOURCE, "slope");
 /// Logits a tile holds at most (64 MiB), so that memory does not grow with tokens × vocabulary.
 const TILE: usize = 1 << 24;
 
+/// Multiplications that take as long as making a logit a probability.
+const SOFTENING: u64 = 10;
+
 /// Log-probs of chosen tokens, in nats, and what their backward needs.
 #[derive(Debug)]
 pub struct LogProbs {
@@ -95,8 +98,10 @@ impl Device {
 
     /// Rows whose logits are formed together; every part starts where a binding may.
     pub(crate) fn tiles(&self, rows: usize, vocabulary: usize) -> Result<Vec<Range<usize>>> {
+        let vocabulary = vocabulary.max(1);
         let seen = (self.binding_limit() / (4 * vocabulary as u64)) as usize;
-        let most = (TILE / vocabulary).min(seen).min(1024) / ROW_STEP * ROW_STEP;
+        let softened = (self.work_limit() / (SOFTENING * vocabulary as u64)) as usize;
+        let most = (TILE / vocabulary).min(seen).min(softened).min(1024) / ROW_STEP * ROW_STEP;
         let step = if most > 0 { most } else { ROW_STEP };
         if rows.min(step) > seen {
             let message = format!(

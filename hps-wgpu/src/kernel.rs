@@ -20,6 +20,11 @@ impl Kernel {
         Kernel { source, entry }
     }
 
+    /// Its name.
+    pub fn entry(&self) -> &'static str {
+        self.entry
+    }
+
     fn compile(&self, device: &wgpu::Device, constants: &[(&'static str, u32)]) -> wgpu::ComputePipeline {
         let constants = constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n"));
         let source = [PRELUDE, &constants.collect::<String>(), self.source].concat();

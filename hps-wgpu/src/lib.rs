@@ -21,6 +21,7 @@ mod rotary;
 mod rows;
 mod sampling;
 mod spans;
+mod timing;
 mod weight;
 
 pub use adapter::Adapter;
@@ -32,3 +33,4 @@ pub use head::LogProbs;
 pub use optimizer::AdamWUpdate;
 pub use preference::{DrawnNegatives, NegativeDraws, PreferenceGradient, PreferenceLoss};
 pub use sampling::{Drawn, Truncation};
+pub use timing::DispatchTime;

@@ -40,11 +40,11 @@ impl Memory {
 
     /// A buffer of `bytes` at least; what it holds is undefined.
     pub fn storage(self: &Arc<Memory>, bytes: u64) -> Result<Storage> {
-        let size = class(bytes.max(16)).min(self.largest);
-        if size < bytes {
+        if bytes > self.largest {
             let message = format!("an array of {bytes} bytes, and this adapter's buffers end at {}", self.largest);
             return Err(Error::new(ErrorKind::OutOfMemory, message));
         }
+        let size = class(bytes.max(16)).min(self.largest);
         if let Some(buffer) = self.kept().take(size) {
             return Ok(Storage { buffer, memory: Arc::clone(self) });
         }

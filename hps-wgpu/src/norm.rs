@@ -29,7 +29,7 @@ impl Device {
     pub fn rms_norm(&self, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
         check("rms_norm", x, gain)?;
         let y = Array::undefined(self, x.rows(), x.columns())?;
-        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 2 * x.columns() as u64)? {
+        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 12 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, (epsilon as f32).to_bits()];
             let bindings = [x.window(&rows), gain.binding(), y.window(&rows)];
             self.run(&FORWARD, &[], &parameters, &bindings, grid(rows.len()))?;
@@ -42,7 +42,7 @@ impl Device {
         same_shape("rms_norm_backward", x, dy)?;
         check("rms_norm_backward", x, gain)?;
         let dx = Array::undefined(self, x.rows(), x.columns())?;
-        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 4 * x.columns() as u64)? {
+        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 24 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, (epsilon as f32).to_bits()];
             let bindings = [x.window(&rows), gain.binding(), dy.window(&rows), dx.window(&rows)];
             self.run(&BACKWARD, &[], &parameters, &bindings, grid(rows.len()))?;
@@ -56,7 +56,7 @@ impl Device {
         self.expect_iterations("rms_norm_gain_gradient", 2 * x.rows() as u64)?;
         let roots = Array::undefined(self, x.rows(), 1)?;
         let d_gain = self.zeros(1, x.columns())?;
-        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 2 * x.columns() as u64)? {
+        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 8 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, (epsilon as f32).to_bits()];
             let bindings = [x.window(&rows), roots.numbers(&rows)];
             self.run(&RECIPROCAL_ROOTS, &[], &parameters, &bindings, grid(rows.len()))?;

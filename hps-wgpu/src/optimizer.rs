@@ -2,7 +2,7 @@
 //!
 //! The order of operations is PyTorch's `torch.optim.AdamW`, in f32, so that runs agree to rounding.
 
-use crate::array::{Array, Format, Weight, windows};
+use crate::array::{Array, Format, ROW_STEP, Weight, windows};
 use crate::device::{Device, grid};
 use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
@@ -18,6 +18,9 @@ const ADAMW: Kernel = Kernel::new(SOURCE, "adamw");
 /// Threads of a workgroup, and numbers of a partial result.
 const LANES: usize = 256;
 const PART: usize = 16 * LANES;
+
+/// Numbers of which [`ROW_STEP`] rows are a partial result, so that windows start at one.
+const ROW: usize = PART / ROW_STEP;
 
 /// One AdamW update.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +83,7 @@ impl Device {
             update.epsilon,
             update.max_norm.min(f64::from(f32::MAX)),
         ];
-        for range in windows(self, gradient.len(), 4, 8)? {
+        for range in windows(self, gradient.len(), 4, 16)? {
             let mut parameters = parameters(range.len(), 0);
             parameters[2..].copy_from_slice(&numbers.map(|number| (number as f32).to_bits()));
             let bindings = [
@@ -100,12 +103,12 @@ impl Device {
         let mut start = 0;
         for array in arrays {
             // A window is cut into parts from its own start.
-            for range in windows(self, array.len().div_ceil(PART), 4 * PART as u64, PART as u64)? {
-                let numbers = range.start * PART..array.len().min(range.end * PART);
+            for rows in windows(self, array.len().div_ceil(ROW), 4 * ROW as u64, 4 * ROW as u64)? {
+                let numbers = rows.start * ROW..array.len().min(rows.end * ROW);
                 let mut bindings = vec![array.numbers(&numbers), partials.binding()];
                 bindings.extend(size.map(Array::binding));
-                let parameters = parameters(numbers.len(), start + range.start);
-                self.run(kernel, &[], &parameters, &bindings, grid(range.len()))?;
+                let parameters = parameters(numbers.len(), start + numbers.start / PART);
+                self.run(kernel, &[], &parameters, &bindings, grid(numbers.len().div_ceil(PART)))?;
             }
             start += array.len().div_ceil(PART);
         }

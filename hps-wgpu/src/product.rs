@@ -125,7 +125,7 @@ impl Device {
     ) -> Result<()> {
         let columns = out.columns();
         let depth = if b.transposed { b.stride() } else { b.rows.len() };
-        if depth == 0 || rows.is_empty() || columns == 0 {
+        if rows.is_empty() || columns == 0 || (depth == 0 && into == Into::Add) {
             return Ok(());
         }
         let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
@@ -199,7 +199,7 @@ impl Device {
     }
 }
 
-/// The parts of `0..end` of `step` each.
+/// The parts of `0..end` of `step` each; an empty one of nothing, since a sum of no products is to be written too.
 fn cut(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..end).step_by(step.max(1)).map(move |start| start..end.min(start + step))
+    (0..end.max(1)).step_by(step.max(1)).map(move |start| start..end.min(start + step))
 }

@@ -36,7 +36,7 @@ impl Device {
     pub fn rotate(&self, x: Array, rotation: &Array, dimension: usize, inverse: bool) -> Result<Array> {
         agree("rotate", "the number of angles", x.rows() * dimension, rotation.len())?;
         let sign = if inverse { -1.0f32 } else { 1.0 };
-        for rows in windows(self, x.rows(), 4 * x.columns().max(dimension) as u64, x.columns() as u64)? {
+        for rows in windows(self, x.rows(), 4 * x.columns().max(dimension) as u64, 16 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, dimension as u32 / 2, sign.to_bits()];
             let bindings = [rotation.window(&rows), x.window(&rows)];
             let groups = grid((rows.len() * x.columns() / 2).div_ceil(THREADS));

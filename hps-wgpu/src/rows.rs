@@ -36,7 +36,7 @@ impl Device {
     /// An array of zeros.
     pub fn zeros(&self, rows: usize, columns: usize) -> Result<Array> {
         let array = Array::undefined(self, rows, columns)?;
-        for range in windows(self, array.len(), 4, 1)? {
+        for range in windows(self, array.len(), 4, 4)? {
             let parameters = [range.len() as u32, 1, 0, 0];
             let groups = grid(range.len().div_ceil(THREADS));
             self.run(&CLEAR, &[("BF16", 0)], &parameters, &[array.numbers(&range)], groups)?;
@@ -62,7 +62,7 @@ impl Device {
         let taken = Array::undefined(self, rows.host().len(), table.columns)?;
         let row = 4 * table.columns as u64;
         let constants = [("BF16", u32::from(table.format == Format::BF16))];
-        for out in windows(self, taken.rows(), row, table.columns as u64)? {
+        for out in windows(self, taken.rows(), row, 8 * table.columns as u64)? {
             for held in windows(self, table.rows, row, 1)? {
                 let parameters = [out.len(), table.columns, held.start, held.end].map(|number| number as u32);
                 let bindings = [(table.window)(&held), rows.numbers(&out), taken.window(&out)];
@@ -84,9 +84,11 @@ impl Device {
             let most = starts.array_windows().map(|[start, end]| end - start).max().unwrap_or(0);
             self.expect_iterations("gather_backward", u64::from(most))?;
             let [starts, items] = [self.upload_indices(&starts)?, self.upload_indices(&items)?];
-            for out in windows(self, total, 4 * columns as u64, columns as u64)? {
-                let parameters = [out.len(), columns, out.start, 0].map(|number| number as u32);
-                let bindings = [dy.window(&given), starts.binding(), items.binding(), dx.window(&out)];
+            // A window has one more start than rows.
+            for out in windows(self, total, 4 * columns.max(2) as u64, 12 * columns as u64)? {
+                let parameters = [out.len(), columns, 0, 0].map(|number| number as u32);
+                let starts = starts.numbers(&(out.start..out.end + 1));
+                let bindings = [dy.window(&given), starts, items.binding(), dx.window(&out)];
                 let groups = grid((out.len() * columns).div_ceil(THREADS));
                 self.run(&GATHER_BACKWARD, &[("BF16", 0)], &parameters, &bindings, groups)?;
             }
@@ -97,7 +99,7 @@ impl Device {
     /// `x_t · c_t`: each row by its own number; `c` is `[rows, 1]`.
     pub fn scale_rows(&self, x: Array, c: &Array) -> Result<Array> {
         agree("scale_rows", "the number of factors", x.rows(), c.len())?;
-        for rows in windows(self, x.rows(), 4 * x.columns() as u64, x.columns() as u64)? {
+        for rows in windows(self, x.rows(), 4 * x.columns() as u64, 8 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, 0, 0];
             let bindings = [c.numbers(&rows), x.window(&rows)];
             let groups = grid((rows.len() * x.columns()).div_ceil(THREADS));
@@ -112,7 +114,7 @@ impl Device {
         agree("write_rows", "the number of columns", cache.columns(), x.columns())?;
         check(rows, cache.rows())?;
         let (columns, row) = (x.columns(), 4 * x.columns() as u64);
-        for put in windows(self, x.rows(), row, columns as u64)? {
+        for put in windows(self, x.rows(), row, 8 * columns as u64)? {
             for held in windows(self, cache.rows(), row, 1)? {
                 let parameters = [put.len(), columns, held.start, held.end].map(|number| number as u32);
                 let bindings = [x.window(&put), rows.numbers(&put), cache.window(&held)];

@@ -49,7 +49,7 @@ fn gather_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgro
     }
     let column = entry % parameters.columns;
     var sum = summed[entry];
-    for (var item = starts[parameters.first + row]; item < starts[parameters.first + row + 1u]; item += 1u) {
+    for (var item = starts[row]; item < starts[row + 1u]; item += 1u) {
         sum += given[items[item] * parameters.columns + column];
     }
     summed[entry] = sum;

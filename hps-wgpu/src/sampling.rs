@@ -44,12 +44,18 @@ impl Device {
         let tokens = Array::undefined(self, rows, 1)?;
         let log_probs = Array::undefined(self, rows, 1)?;
         let top_k = if truncation.top_k == 0 { words as u32 } else { truncation.top_k.min(words as u32) };
+        // Passes over all words of a row, each word for four multiplications.
+        let passes = 8 + if top_k < words as u32 { 32 } else { 0 } + if truncation.top_p < 1.0 { 32 } else { 0 };
+        let at_once = (self.work_limit() / (4 * passes * words as u64).max(1)).max(1) as usize;
         for tile in self.tiles(rows, words)? {
             let logits = self.logits(hidden, head, &tile)?;
-            let parameters =
-                [tile.len() as u32, words as u32, truncation.temperature.to_bits(), top_k, truncation.top_p.to_bits()];
             let bindings = [logits.binding(), uniforms.numbers(&tile), tokens.numbers(&tile), log_probs.numbers(&tile)];
-            self.run(&DRAW, &[], &parameters, &bindings, grid(tile.len()))?;
+            for first in (0..tile.len()).step_by(at_once) {
+                let rows = tile.len().min(first + at_once);
+                let [temperature, top_p] = [truncation.temperature, truncation.top_p].map(f32::to_bits);
+                let parameters = [rows as u32, words as u32, temperature, top_k, top_p, first as u32];
+                self.run(&DRAW, &[], &parameters, &bindings, grid(rows - first))?;
+            }
         }
         let drawn: Vec<u32> = bytemuck::pod_collect_to_vec(&self.downloaded(tokens.storage(), tokens.bytes())?);
         if let Some(row) = drawn.iter().position(|token| *token == u32::MAX) {

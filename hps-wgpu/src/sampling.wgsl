@@ -6,11 +6,12 @@
 const LANES: u32 = 256u;
 
 struct Parameters {
-    rows: u32,
+    rows: u32, // up to which
     words: u32,
     temperature: f32, // 0 takes the first token of the order
     top_k: u32, // of `words` at most
     top_p: f32,
+    first: u32, // row
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -199,7 +200,7 @@ fn passed_at(lane: u32, row: Row, cut: Cut, uniform_number: f32) -> u32 {
 
 @compute @workgroup_size(LANES)
 fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let number = group_of(group, count);
+    let number = parameters.first + group_of(group, count);
     if number >= parameters.rows {
         return;
     }
