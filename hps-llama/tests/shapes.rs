@@ -203,6 +203,15 @@ fn a_list_that_is_broken_is_refused_at_its_line() {
 }
 
 #[test]
+fn a_file_without_rows_is_refused_whatever_its_rows_were_to_be() {
+    for shape in [None, Some(Shape::Lists), Some(Shape::Completions)] {
+        for text in ["", "\n\n", "[]"] {
+            assert_eq!(refusal(text, ReadOptions { shape, ..ReadOptions::default() }), "rows.jsonl: has no rows");
+        }
+    }
+}
+
+#[test]
 fn zstd_is_told_by_content_also_in_several_frames() {
     let line = |text: &str| format!("{}\n", json!({"prompt": "p", "chosen": text, "rejected": "b"}));
     let pack =
