@@ -197,5 +197,11 @@ pub(crate) fn windows(device: &Device, rows: usize, bytes: u64, work: u64) -> Re
     }
     let most = most.min((device.work_limit() / work.max(1)).max(1)) as usize;
     let step = (most / ROW_STEP * ROW_STEP).max(ROW_STEP);
-    Ok((0..rows).step_by(step).map(|start| start..rows.min(start + step)).collect())
+    Ok(parts(0..rows, step).collect())
+}
+
+/// `range` in parts of at most `most`.
+pub(crate) fn parts(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(most).map(move |start| start..end.min(start + most))
 }

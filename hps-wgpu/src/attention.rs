@@ -1,6 +1,6 @@
 //! Attention over spans, forward and backward, a block of scores at a time.
 
-use crate::array::{Array, Indices, ROW_STEP, windows};
+use crate::array::{Array, Indices, ROW_STEP, parts, windows};
 use crate::device::{Device, grid};
 use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
@@ -144,8 +144,7 @@ impl Device {
         let members = (heads.query / heads.key_value) as u64;
         let borne = (self.iterations() / (members * iterations(block, heads))).saturating_mul(block as u64);
         let walk = (borne as usize / ROW_STEP * ROW_STEP).clamp(ROW_STEP, WALK).min(self.rows_seen(q.columns())?);
-        for start in (0..q.rows()).step_by(walk) {
-            let rows = start..q.rows().min(start + walk);
+        for rows in parts(0..q.rows(), walk) {
             let queries = spans.before() + rows.start..spans.before() + rows.end;
             let blocks = spans.key_blocks(block, &queries);
             let costs = blocks.iter().map(|block| block.queries.len());

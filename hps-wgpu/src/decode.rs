@@ -7,7 +7,7 @@ use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
 
-const DECODE: Kernel = Kernel::new(include_str!("decode.wgsl"), "decode");
+const DECODE: Kernel = Kernel::new(concat!(include_str!("workgroup.wgsl"), include_str!("decode.wgsl")), "decode");
 
 impl Device {
     /// Attention of one query per sequence over cached keys and values.

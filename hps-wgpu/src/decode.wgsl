@@ -21,7 +21,6 @@ struct Parameters {
 
 var<workgroup> query: array<f32, D>;
 var<workgroup> weights: array<f32, LANES>;
-var<workgroup> partial: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -57,29 +56,12 @@ fn decode(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
                 score += query[column] * keys[cached * columns + offset + column];
             }
         }
-        partial[lane] = score;
-        workgroupBarrier();
-        for (var half = LANES / 2u; half > 0u; half /= 2u) {
-            if lane < half {
-                partial[lane] = max(partial[lane], partial[lane + half]);
-            }
-            workgroupBarrier();
-        }
-        let largest = max(greatest, partial[0]);
+        let largest = max(greatest, max_of(lane, score));
         let shrink = exp_(greatest - largest);
         greatest = largest;
         let weight = select(0.0, exp_(score - largest), lane < held);
-        workgroupBarrier();
         weights[lane] = weight;
-        partial[lane] = weight;
-        workgroupBarrier();
-        for (var half = LANES / 2u; half > 0u; half /= 2u) {
-            if lane < half {
-                partial[lane] += partial[lane + half];
-            }
-            workgroupBarrier();
-        }
-        total = total * shrink + partial[0];
+        total = total * shrink + sum_of(lane, weight);
         for (var share = 0u; share < SHARE; share += 1u) {
             let column = lane + share * LANES;
             if column < D {

@@ -91,13 +91,11 @@ impl Device {
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String, limits: Limits) -> Device {
         let failure = Failure::of(&device);
         let binding = device.limits().max_storage_buffer_binding_size;
-        let work = match device.adapter_info().device_type {
-            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => 1 << 33,
-            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => 1 << 31,
-            wgpu::DeviceType::Cpu => 1 << 26,
+        let (work, iterations, busy) = match device.adapter_info().device_type {
+            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => (1 << 33, u64::MAX, 64),
+            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => (1 << 31, u64::MAX, 64),
+            wgpu::DeviceType::Cpu => (1 << 26, CPU_ITERATIONS, 4),
         };
-        let is_cpu = device.adapter_info().device_type == wgpu::DeviceType::Cpu;
-        let (iterations, busy) = if is_cpu { (CPU_ITERATIONS, 4) } else { (u64::MAX, 64) };
         let limits = Limits {
             binding: Some(limits.binding.map_or(binding, |limit| limit.min(binding))),
             work: Some(limits.work.unwrap_or(work)),

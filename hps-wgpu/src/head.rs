@@ -3,14 +3,14 @@
 //! Logits exist a tile of rows at a time. The same sweep turns a tile into probabilities and multiplies them by `W`, which
 //! gives the unit gradient `W[yᵢ] − Σ_v p_v W_v`; the loss enters later, as one factor a row.
 
-use crate::array::{Array, Indices, ROW_STEP, Weight};
+use crate::array::{Array, Indices, ROW_STEP, Weight, parts};
 use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
 use crate::product::{Factor, Into};
 use std::ops::Range;
 
-const SOURCE: &str = include_str!("head.wgsl");
+const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("head.wgsl"));
 const SOFTEN: Kernel = Kernel::new(SOURCE, "soften");
 const SLOPE: Kernel = Kernel::new(SOURCE, "slope");
 
@@ -111,7 +111,7 @@ impl Device {
             );
             return Err(Error::new(ErrorKind::OutOfMemory, message));
         }
-        Ok((0..rows).step_by(step).map(|start| start..rows.min(start + step)).collect())
+        Ok(parts(0..rows, step).collect())
     }
 }
 

@@ -12,8 +12,6 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
 @group(0) @binding(2) var<storage, read_write> logits: array<f32>;
 
-var<workgroup> partial: array<f32, LANES>;
-
 // values = log p(target), logits = p.
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 
@@ -29,16 +27,7 @@ fn soften(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
     for (var word = lane; word < parameters.words; word += LANES) {
         greatest = max(greatest, logits[start + word]);
     }
-    partial[lane] = greatest;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] = max(partial[lane], partial[lane + half]);
-        }
-        workgroupBarrier();
-    }
-    greatest = partial[0];
-    workgroupBarrier();
+    greatest = max_of(lane, greatest);
     // In blocks, so that a vocabulary of a million words loses no more than a small one.
     var sum = 0.0;
     for (var block = lane; block < parameters.words; block += 64u * LANES) {
@@ -50,15 +39,7 @@ fn soften(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
         }
         sum += part;
     }
-    partial[lane] = sum;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
-    sum = partial[0];
+    sum = sum_of(lane, sum);
     for (var word = lane; word < parameters.words; word += LANES) {
         logits[start + word] /= sum;
     }

@@ -6,7 +6,7 @@ use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
 
-const SOURCE: &str = include_str!("norm.wgsl");
+const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("norm.wgsl"));
 const FORWARD: Kernel = Kernel::new(SOURCE, "forward");
 const BACKWARD: Kernel = Kernel::new(SOURCE, "backward");
 const RECIPROCAL_ROOTS: Kernel = Kernel::new(SOURCE, "reciprocal_roots");

@@ -13,30 +13,13 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> gain: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-var<workgroup> partial: array<f32, LANES>;
-
-// The sum over the workgroup of each thread's number.
-fn total(lane: u32, number: f32) -> f32 {
-    partial[lane] = number;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let sum = partial[0];
-    workgroupBarrier();
-    return sum;
-}
-
 fn reciprocal_root(row: u32, lane: u32) -> f32 {
     var squares = 0.0;
     for (var column = lane; column < parameters.columns; column += LANES) {
         let number = x[row * parameters.columns + column];
         squares += number * number;
     }
-    return 1.0 / sqrt(total(lane, squares) / f32(parameters.columns) + parameters.epsilon);
+    return 1.0 / sqrt(sum_of(lane, squares) / f32(parameters.columns) + parameters.epsilon);
 }
 
 @compute @workgroup_size(LANES)
@@ -68,7 +51,7 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) co
         let entry = row * parameters.columns + column;
         products += dy[entry] * gain[column] * x[entry];
     }
-    let along = total(lane, products) * r * r / f32(parameters.columns);
+    let along = sum_of(lane, products) * r * r / f32(parameters.columns);
     for (var column = lane; column < parameters.columns; column += LANES) {
         let entry = row * parameters.columns + column;
         dx[entry] = r * (dy[entry] * gain[column] - x[entry] * along);

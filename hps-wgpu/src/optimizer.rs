@@ -8,7 +8,7 @@ use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
 
-const SOURCE: &str = include_str!("optimizer.wgsl");
+const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("optimizer.wgsl"));
 const MAGNITUDES: Kernel = Kernel::new(SOURCE, "magnitudes");
 const LARGEST: Kernel = Kernel::new(SOURCE, "largest");
 const SQUARES: Kernel = Kernel::new(SOURCE, "squares");

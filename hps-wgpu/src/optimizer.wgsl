@@ -17,8 +17,6 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 
-var<workgroup> partial: array<f32, LANES>;
-
 // partials[start + group] = the largest magnitude of 16 LANES numbers; infinite if one is not a number.
 @group(0) @binding(1) var<storage, read> numbers: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
@@ -26,25 +24,17 @@ var<workgroup> partial: array<f32, LANES>;
 @compute @workgroup_size(LANES)
 fn magnitudes(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let index = group_of(group, count);
-    var largest = 0.0;
+    var largest = 0u;
     for (var share = 0u; share < 16u; share += 1u) {
         let entry = (index * 16u + share) * LANES + lane;
         if entry < parameters.count {
-            let number = numbers[entry];
             // As bits: a driver may think that numbers are never infinite.
-            largest = bitcast<f32>(max(bitcast<u32>(largest), min(bitcast<u32>(number) & 0x7fffffffu, 0x7f800000u)));
+            largest = max(largest, min(bitcast<u32>(numbers[entry]) & 0x7fffffffu, 0x7f800000u));
         }
     }
-    partial[lane] = largest;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] = bitcast<f32>(max(bitcast<u32>(partial[lane]), bitcast<u32>(partial[lane + half])));
-        }
-        workgroupBarrier();
-    }
+    largest = highest_of(lane, largest);
     if lane == 0u && index * 16u * LANES < parameters.count {
-        partials[parameters.start + index] = partial[0];
+        partials[parameters.start + index] = bitcast<f32>(largest);
     }
 }
 
@@ -57,16 +47,9 @@ fn largest(@builtin(local_invocation_index) lane: u32) {
     for (var entry = lane; entry < parameters.count; entry += LANES) {
         found = max(found, bitcast<u32>(numbers[entry]));
     }
-    partial[lane] = bitcast<f32>(found);
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] = bitcast<f32>(max(bitcast<u32>(partial[lane]), bitcast<u32>(partial[lane + half])));
-        }
-        workgroupBarrier();
-    }
+    found = highest_of(lane, found);
     if lane == 0u {
-        norm[0] = partial[0];
+        norm[0] = bitcast<f32>(found);
     }
 }
 
@@ -91,16 +74,9 @@ fn squares(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) cou
             sum += number * number;
         }
     }
-    partial[lane] = sum;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
+    sum = sum_of(lane, sum);
     if lane == 0u && index * 16u * LANES < parameters.count {
-        partials[parameters.start + index] = partial[0];
+        partials[parameters.start + index] = sum;
     }
 }
 
@@ -111,16 +87,9 @@ fn root(@builtin(local_invocation_index) lane: u32) {
     for (var entry = lane; entry < parameters.count; entry += LANES) {
         sum += numbers[entry];
     }
-    partial[lane] = sum;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
+    sum = sum_of(lane, sum);
     if lane == 0u && is_finite(norm[0]) {
-        norm[0] = sqrt(partial[0]) * unit(norm[0]);
+        norm[0] = sqrt(sum) * unit(norm[0]);
     }
 }
 

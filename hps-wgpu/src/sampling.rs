@@ -5,7 +5,7 @@ use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
 
-const DRAW: Kernel = Kernel::new(include_str!("sampling.wgsl"), "draw");
+const DRAW: Kernel = Kernel::new(concat!(include_str!("workgroup.wgsl"), include_str!("sampling.wgsl")), "draw");
 
 /// Which tokens of a distribution may be drawn.
 ///

@@ -20,37 +20,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> tokens: array<u32>; // 0xffffffff where a logit is NaN
 @group(0) @binding(4) var<storage, read_write> log_probs: array<f32>;
 
-var<workgroup> partial: array<f32, LANES>;
-var<workgroup> counts: array<u32, LANES>;
 var<workgroup> drawn: u32;
-
-fn sum_of(lane: u32, number: f32) -> f32 {
-    partial[lane] = number;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let sum = partial[0];
-    workgroupBarrier();
-    return sum;
-}
-
-fn count_of(lane: u32, number: u32) -> u32 {
-    counts[lane] = number;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            counts[lane] += counts[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let sum = counts[0];
-    workgroupBarrier();
-    return sum;
-}
 
 // Ascending keys for ascending numbers; both zeros alike.
 fn key_of(logit: f32) -> u32 {
@@ -213,16 +183,7 @@ fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
         highest = max(highest, key_of(logit));
     }
     broken = count_of(lane, broken);
-    counts[lane] = highest;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            counts[lane] = max(counts[lane], counts[lane + half]);
-        }
-        workgroupBarrier();
-    }
-    highest = counts[0];
-    workgroupBarrier();
+    highest = highest_of(lane, highest);
     row.greatest = logit_of(highest);
 
     var part = 0.0;

@@ -1,11 +1,11 @@
 //! Loss and gradient of a batch: `(log π, log π_ref, l, r) -> L` and `∂L/∂log π_i` of every prompt, in nats.
 
-use crate::array::{Array, Indices, windows};
+use crate::array::{Array, Indices, parts, windows};
 use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::preference::family::Family;
 use crate::preference::rows::{self, Rows};
-use crate::preference::team::{Team, parts};
+use crate::preference::team::Team;
 use hps_core::{Batch, Loss, LossDescriptor, Scalar};
 use std::ops::Range;
 

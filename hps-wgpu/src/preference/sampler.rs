@@ -1,10 +1,10 @@
 //! Which negatives a seed draws, on the device: the same as `hps_core::NegativeSampler`, for `[prompts, responses]`.
 
-use crate::array::{Array, Indices, windows};
+use crate::array::{Array, Indices, parts, windows};
 use crate::device::{Device, grid};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
-use crate::preference::team::{Team, parts};
+use crate::preference::team::Team;
 use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
 const DRAW: Kernel = Kernel::new(include_str!("sampler.wgsl"), "draw");

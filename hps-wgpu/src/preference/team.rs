@@ -1,7 +1,5 @@
 //! Teams of threads, one a prompt.
 
-use std::ops::Range;
-
 /// Threads of a workgroup, unless a team is larger.
 const GROUP: u32 = 64;
 
@@ -51,10 +49,4 @@ impl Team {
     fn group(self) -> u32 {
         self.threads.max(GROUP)
     }
-}
-
-/// `range` in parts of at most `most`.
-pub(crate) fn parts(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let end = range.end;
-    range.step_by(most).map(move |start| start..end.min(start + most))
 }
