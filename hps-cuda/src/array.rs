@@ -1,0 +1,180 @@
+//! What lies on the device: activations, integers, weights.
+
+use crate::device::Device;
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Storage;
+use std::sync::{Arc, OnceLock};
+
+/// Number type of an array or a weight on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// IEEE 754 single.
+    F32,
+    /// bfloat16: the upper half of an f32.
+    BF16,
+}
+
+impl Format {
+    /// Bytes of a number.
+    pub fn size(self) -> usize {
+        match self {
+            Format::F32 => 4,
+            Format::BF16 => 2,
+        }
+    }
+
+    /// The macro of the kernels for it.
+    pub(crate) fn define(self) -> (&'static str, u32) {
+        ("BF16", u32::from(self == Format::BF16))
+    }
+}
+
+/// `[rows, columns]`, row-major. Rows and columns are less than 2³¹ each.
+#[derive(Debug)]
+pub struct Array {
+    storage: Storage,
+    rows: usize,
+    columns: usize,
+    format: Format,
+}
+
+/// Unsigned integers, on the device; the host keeps those that it sent.
+#[derive(Debug)]
+pub struct Indices {
+    storage: Storage,
+    length: usize,
+    host: OnceLock<Vec<u32>>,
+    device: Device,
+    /// What attention makes of them, for the blocks of queries of a size.
+    pub(crate) plan: OnceLock<Arc<crate::attention::Plan>>,
+}
+
+/// A weight, `[out, in]`, row-major.
+#[derive(Debug)]
+pub struct Weight {
+    array: Array,
+}
+
+impl Array {
+    pub(crate) fn new(storage: Storage, rows: usize, columns: usize, format: Format) -> Array {
+        Array { storage, rows, columns, format }
+    }
+
+    /// Memory for numbers, undefined yet.
+    pub(crate) fn undefined(device: &Device, rows: usize, columns: usize, format: Format) -> Result<Array> {
+        const MOST: usize = 1 << 31;
+        if rows >= MOST || columns >= MOST {
+            let message = format!("an array of {rows} x {columns}, and kernels count to {MOST}");
+            return Err(Error::new(ErrorKind::Shape, message));
+        }
+        let storage = device.storage(rows.saturating_mul(columns).saturating_mul(format.size()))?;
+        Ok(Array { storage, rows, columns, format })
+    }
+
+    /// Memory for as many numbers of the same type, undefined yet.
+    pub(crate) fn like(device: &Device, array: &Array) -> Result<Array> {
+        Array::undefined(device, array.rows, array.columns, array.format)
+    }
+
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many columns it has.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Its number type.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Where it lies on the device: `rows · columns` numbers.
+    pub fn address(&self) -> u64 {
+        self.storage.address()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * self.format.size()
+    }
+
+    /// Where a row lies.
+    pub(crate) fn row(&self, row: usize) -> u64 {
+        self.address() + (row * self.columns * self.format.size()) as u64
+    }
+}
+
+impl Indices {
+    pub(crate) fn new(device: &Device, storage: Storage, host: Vec<u32>) -> Indices {
+        let length = host.len();
+        let known = OnceLock::new();
+        let _ = known.set(host);
+        Indices { storage, length, host: known, device: device.clone(), plan: OnceLock::new() }
+    }
+
+    /// Integers that the device computed.
+    pub(crate) fn of_device(device: &Device, storage: Storage, length: usize) -> Indices {
+        Indices { storage, length, host: OnceLock::new(), device: device.clone(), plan: OnceLock::new() }
+    }
+
+    /// The numbers; waits for the device if it computed them.
+    pub fn host(&self) -> Result<&[u32]> {
+        if let Some(known) = self.host.get() {
+            return Ok(known);
+        }
+        let bytes = self.device.downloaded(self.storage.address(), 4 * self.length)?;
+        Ok(self.host.get_or_init(|| bytemuck::pod_collect_to_vec(&bytes)))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Where they lie on the device.
+    pub fn address(&self) -> u64 {
+        self.storage.address()
+    }
+}
+
+impl Weight {
+    pub(crate) fn new(array: Array) -> Weight {
+        Weight { array }
+    }
+
+    /// How many rows it has: outputs.
+    pub fn rows(&self) -> usize {
+        self.array.rows
+    }
+
+    /// How many columns it has: inputs.
+    pub fn columns(&self) -> usize {
+        self.array.columns
+    }
+
+    /// Its number type.
+    pub fn format(&self) -> Format {
+        self.array.format
+    }
+
+    /// Where it lies on the device.
+    pub fn address(&self) -> u64 {
+        self.array.address()
+    }
+
+    /// Its numbers.
+    pub(crate) fn array(&self) -> &Array {
+        &self.array
+    }
+}

@@ -1,0 +1,75 @@
+//! Operations number by number: `x + s y`, `x_t c_t`, SwiGLU, and from one number type to the other.
+
+use crate::array::{Array, Format};
+use crate::device::Device;
+use crate::error::{Result, agree};
+use crate::launch::Grid;
+use crate::source::{BOTH, Source};
+
+pub(crate) static SOURCE: Source =
+    Source { name: "elementwise.cu", text: include_str!("../kernels/elementwise.cu"), variants: BOTH };
+
+/// Threads of a block.
+const THREADS: u32 = 256;
+
+/// Refuses arrays of two shapes.
+pub(crate) fn same_shape(operation: &str, a: &Array, b: &Array) -> Result<()> {
+    agree(operation, "the number of rows", a.rows(), b.rows())?;
+    agree(operation, "the number of columns", a.columns(), b.columns())
+}
+
+impl Device {
+    /// The same numbers in another type; bfloat16s are rounded to the nearest.
+    ///
+    /// # Errors
+    /// The device has no memory left, or failed.
+    pub fn convert(&self, x: &Array, format: Format) -> Result<Array> {
+        let y = Array::undefined(self, x.rows(), x.columns(), format)?;
+        if x.format() == format {
+            self.copy(x.address(), y.address(), x.bytes())?;
+            return Ok(y);
+        }
+        // Compiled for bfloat16: one side is float, the other is `number`.
+        let entry = if format == Format::BF16 { "round" } else { "widen_all" };
+        let arguments = [x.into(), (&y).into(), (x.len() as u64).into()];
+        let grid = Grid::threads(x.len().div_ceil(4), THREADS);
+        self.launch(SOURCE.kernel(entry), &[Format::BF16.define()], grid, &arguments)?;
+        Ok(y)
+    }
+
+    /// `x` if it is of that type already, or a copy that is.
+    pub(crate) fn as_format<'a>(&self, x: &'a Array, format: Format) -> Result<Held<'a>> {
+        Ok(if x.format() == format { Held::Lent(x) } else { Held::Own(self.convert(x, format)?) })
+    }
+
+    /// `x + scale · y`, in the type of `x`.
+    ///
+    /// # Errors
+    /// Shapes differ, or the device failed.
+    pub fn add_scaled(&self, x: Array, y: &Array, scale: f32) -> Result<Array> {
+        same_shape("add_scaled", &x, y)?;
+        let y = self.as_format(y, x.format())?;
+        let arguments = [(&x).into(), (&*y).into(), scale.into(), (x.len() as u64).into()];
+        let grid = Grid::threads(x.len().div_ceil(16 / x.format().size()), THREADS);
+        self.launch(SOURCE.kernel("add_scaled"), &[x.format().define()], grid, &arguments)?;
+        Ok(x)
+    }
+}
+
+/// An array, or one made for the occasion.
+#[derive(Debug)]
+pub(crate) enum Held<'a> {
+    Lent(&'a Array),
+    Own(Array),
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Array;
+
+    fn deref(&self) -> &Array {
+        match self {
+            Held::Lent(array) => array,
+            Held::Own(array) => array,
+        }
+    }
+}

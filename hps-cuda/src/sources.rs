@@ -1,0 +1,6 @@
+//! All kernels there are.
+
+use crate::source::Source;
+
+/// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
+pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE];
