@@ -14,7 +14,7 @@ typedef bf16 number;
 typedef float number;
 #endif
 
-constexpr float INFINITE = __builtin_huge_valf();
+constexpr float INFINITE = __builtin_bit_cast(float, 0x7f800000u);
 constexpr u32 WARP = 32;
 constexpr u32 ALL = 0xffffffffu;
 
@@ -43,6 +43,14 @@ template <typename T, u32 COUNT> struct __align__(sizeof(T) * COUNT) Pack { T at
 // Numbers of 16 bytes.
 template <typename T> constexpr u32 WIDTH = 16 / sizeof(T);
 template <typename T> using Wide = Pack<T, WIDTH<T>>;
+
+template <u32 COUNT, typename T> __device__ __forceinline__ Pack<T, COUNT> take(const T* from) {
+    return *reinterpret_cast<const Pack<T, COUNT>*>(from);
+}
+
+template <u32 COUNT, typename T> __device__ __forceinline__ void put(T* to, const Pack<T, COUNT>& pack) {
+    *reinterpret_cast<Pack<T, COUNT>*>(to) = pack;
+}
 
 __device__ __forceinline__ float warp_sum(float x) {
     #pragma unroll

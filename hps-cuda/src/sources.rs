@@ -3,4 +3,11 @@
 use crate::source::Source;
 
 /// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
-pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE];
+pub static SOURCES: &[&Source] = &[
+    &crate::dropout::SOURCE,
+    &crate::elementwise::SOURCE,
+    &crate::norm::SOURCE,
+    &crate::optimizer::SOURCE,
+    &crate::rotary::SOURCE,
+    &crate::rows::SOURCE,
+];
