@@ -1,5 +1,6 @@
 //! How far each operation may be from its f64 copy, relative to the size of the terms it adds, and why. For f32 these are
-//! the bounds that hps-llama's conformance tests hold the CPU to; "measured" is the worst over all shapes of these tests.
+//! the bounds that hps-llama's conformance tests hold the CPU to; "measured" is the worst f32 over all shapes of these tests,
+//! with the kernels' PTX interpreted on a CPU, of 2026-11-26.
 
 use hps_cuda::{Array, Device, Format};
 
@@ -35,35 +36,35 @@ const FAST_SIGMOID: f64 = 1.3e-5;
 fn computed(operation: Operation, format: Format) -> f64 {
     match operation {
         Operation::Copy => 0.0,
-        // Tens of numbers one after another, signs mixed.
+        // Tens of numbers one after another, signs mixed. Measured 1.7e-7.
         Operation::RowSum => 4e-7,
-        // One rounding.
+        // One rounding. Measured 5.9e-8.
         Operation::ScaleRows => 6e-8,
-        // Two roundings, of the product and of the sum.
+        // Two roundings, of the product and of the sum. Measured 5.9e-8.
         Operation::AddScaled => 1.2e-7,
-        // Three roundings: 1 − rate, its reciprocal, the product.
+        // Three roundings: 1 − rate, its reciprocal, the product. Measured 1.0e-7.
         Operation::Dropout => 1.8e-7,
-        // A mean, a root, a reciprocal, two products.
+        // A mean, a root, a reciprocal, two products. Measured 2.1e-7.
         Operation::RmsNorm => 4e-7,
-        // The same mean, r³, and a second sum.
+        // The same mean, r³, and a second sum. Measured 3.3e-7.
         Operation::RmsNormBackward => 9e-7,
-        // The norm's own error, averaged over the rows.
+        // The norm's own error, averaged over the rows. Measured 1.6e-7.
         Operation::RmsNormGainGradient => 4e-7,
-        // `exp` within 2 units in the last place, a sum, a division, two products.
+        // `exp` within 2 units in the last place, a sum, a division, two products. Measured 1.8e-7.
         Operation::Swiglu if format == Format::F32 => 4e-7,
         Operation::Swiglu => FAST_SIGMOID,
-        // The same σ in three factors.
+        // The same σ in three factors. Measured 5.2e-7.
         Operation::SwigluBackward if format == Format::F32 => 1e-6,
         Operation::SwigluBackward => 3.0 * FAST_SIGMOID,
-        // Of the angle as f32 has it: half a unit in the last place of a number below 1, and an f64's error.
+        // Of the angle as f32 has it: half a unit in the last place of a number below 1, and an f64's error. Measured 2.98e-8.
         Operation::Rotation => 2.99e-8,
-        // Two products and their sum, relative to both numbers of the pair.
+        // Two products and their sum, relative to both numbers of the pair. Measured 1.1e-7.
         Operation::Rotate => 1.2e-7,
-        // Sums in f64, rounded once.
+        // Sums in f64, rounded once. Measured 2.5e-8.
         Operation::GlobalNorm => 6e-8,
-        // Six updates of some eight roundings each, through m, sqrt(v) and their quotient.
+        // Six updates of some eight roundings each, through m, sqrt(v) and their quotient. Measured 3.9e-7.
         Operation::AdamWWeight => 1e-6,
-        // Six updates of some three roundings each.
+        // Six updates of some three roundings each. Measured 5.1e-7.
         Operation::AdamWMoment => 8e-7,
     }
 }
