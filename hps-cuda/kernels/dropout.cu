@@ -21,8 +21,8 @@ __device__ __forceinline__ Words philox(Words c, u32 key0, u32 key1) {
 
 extern "C" __global__ void __launch_bounds__(256)
 dropout(
-    const number* __restrict__ x, number* __restrict__ y, const u32* __restrict__ identities, u32 columns, u32 threshold,
-    float scale, u32 key0, u32 key1
+    const number* __restrict__ x, number* __restrict__ y, const u32* __restrict__ identities, u32 columns,
+    u32 threshold, float scale, u32 key0, u32 key1
 ) {
     constexpr u32 W = WIDTH<number>;
     const u64 row = blockIdx.x;

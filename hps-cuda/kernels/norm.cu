@@ -1,7 +1,8 @@
 // Root-mean-square norm: y = x r gain, r = 1 / sqrt(mean(x^2) + epsilon) of the row. A block computes a row.
 //
-// A thread takes the vectors of W numbers at threadIdx.x, threadIdx.x + blockDim.x, ... It keeps the first KEPT of them in
-// registers between the row's sum and the results, so that all of a row up to KEPT W blockDim.x is read from memory once.
+// A thread takes the vectors of W numbers at threadIdx.x, threadIdx.x + blockDim.x, ... It keeps the first KEPT of them
+// in registers between the row's sum and the results, so that all of a row up to KEPT W blockDim.x is read from memory
+// once.
 
 constexpr u32 MOST = 512; // threads
 constexpr u32 KEPT = 2;
@@ -29,7 +30,8 @@ template <u32 W> __device__ __forceinline__ void add_squares(float& sum, const P
     for (u32 j = 0; j < W; j += 1) sum += widen(x.at[j]) * widen(x.at[j]);
 }
 
-template <u32 W> __device__ __forceinline__ Pack<number, W> scaled(const Pack<number, W>& x, float r, const Pack<float, W>& gain) {
+template <u32 W>
+__device__ __forceinline__ Pack<number, W> scaled(const Pack<number, W>& x, float r, const Pack<float, W>& gain) {
     Pack<number, W> y;
     #pragma unroll
     for (u32 j = 0; j < W; j += 1) y.at[j] = narrow<number>(widen(x.at[j]) * r * gain.at[j]);
@@ -61,7 +63,9 @@ __device__ __forceinline__ void forward_row(
 }
 
 extern "C" __global__ void __launch_bounds__(MOST)
-forward(const number* __restrict__ x, const float* __restrict__ gain, number* __restrict__ y, u32 columns, float epsilon) {
+forward(
+    const number* __restrict__ x, const float* __restrict__ gain, number* __restrict__ y, u32 columns, float epsilon
+) {
     const u64 row = u64(blockIdx.x) * columns;
     if (columns % WIDTH<number> == 0) forward_row<WIDTH<number>>(x + row, gain, y + row, columns, epsilon);
     else forward_row<1>(x + row, gain, y + row, columns, epsilon);
@@ -154,8 +158,8 @@ __device__ __forceinline__ void backward_of(
 
 extern "C" __global__ void __launch_bounds__(MOST)
 backward(
-    const number* __restrict__ dy, const number* __restrict__ x, const float* __restrict__ gain, number* __restrict__ dx,
-    u32 columns, float epsilon
+    const number* __restrict__ dy, const number* __restrict__ x, const float* __restrict__ gain,
+    number* __restrict__ dx, u32 columns, float epsilon
 ) {
     backward_of<false>(dy, x, gain, x, dx, columns, epsilon);
 }

@@ -1,11 +1,13 @@
-// The gradients' norm and AdamW, over all arrays at once. A table has a line an array; its first field is the block that
-// starts with the array, its second how many numbers the array has, then come addresses. A block has CHUNK numbers of one.
+// The gradients' norm and AdamW, over all arrays at once. A table has a line an array; its first field is the block
+// that starts with the array, its second how many numbers the array has, then come addresses. A block has CHUNK numbers
+// of one.
 
 constexpr u32 THREADS = 256;
 constexpr u32 CHUNK = 8192;
 constexpr u32 STEP = 4 * THREADS;
 
-// The line of this block's array. The threads look at all lines together: one wait for memory instead of a search's many.
+// The line of this block's array. The threads look at all lines together: one wait for memory instead of a search's
+// many.
 template <u32 FIELDS> __device__ __forceinline__ const u64* line(const u64* __restrict__ table, u32 arrays) {
     __shared__ u32 found;
     for (u32 array = threadIdx.x; array < arrays; array += THREADS) {
@@ -88,8 +90,8 @@ __device__ __forceinline__ void adapt(float& w, float gradient, float& m, float&
 // Where the norm is not finite nothing changes. `max_norm` is the bits of an f64, as clipping is formed in f64.
 extern "C" __global__ void __launch_bounds__(THREADS)
 adamw(
-    const u64* __restrict__ table, u32 arrays, const float* __restrict__ norm, u64 max_norm, float learning_rate, float keep,
-    float fresh1, float decay2, float fresh2, float correction2, float epsilon
+    const u64* __restrict__ table, u32 arrays, const float* __restrict__ norm, u64 max_norm, float learning_rate,
+    float keep, float fresh1, float decay2, float fresh2, float correction2, float epsilon
 ) {
     if (!(fabsf(norm[0]) < INFINITE)) return;
     const float clip = float(fmin(__longlong_as_double(max_norm) / (double(norm[0]) + 1e-6), 1.0));

@@ -1,7 +1,8 @@
 // Rotary position embedding: in every head, the pair (x_i, x_(i + h)), h = dimension / 2, turns by position * f_i.
 
-// (cos, sin) of an angle, correctly rounded but for ties. The angle is that many quarter turns and the rest of one, |rest|
-// <= pi / 4, in f64: pi / 2 in two parts leaves no error that f32 would show below 2^31; then Taylor's polynomials.
+// (cos, sin) of an angle, correctly rounded but for ties. The angle is that many quarter turns and the rest of one,
+// |rest| <= pi / 4, in f64: pi / 2 in two parts leaves no error that f32 would show below 2^31; then Taylor's
+// polynomials.
 __device__ __forceinline__ float2 turn(float angle) {
     const double quarters = rint(double(angle) * 0.63661977236758134);
     double rest = fma(quarters, -1.5707963267948966, double(angle));
@@ -27,7 +28,9 @@ __device__ __forceinline__ float2 turn(float angle) {
 
 // Row t: the cosines of its angles, then the sines. The angle is formed in f32. A block computes a row.
 extern "C" __global__ void __launch_bounds__(256)
-rotation(const u32* __restrict__ positions, const float* __restrict__ frequencies, float* __restrict__ angles, u32 half) {
+rotation(
+    const u32* __restrict__ positions, const float* __restrict__ frequencies, float* __restrict__ angles, u32 half
+) {
     const float position = float(positions[blockIdx.x]);
     float* row = angles + u64(blockIdx.x) * 2 * half;
     for (u32 i = threadIdx.x; i < half; i += blockDim.x) {
@@ -39,7 +42,9 @@ rotation(const u32* __restrict__ positions, const float* __restrict__ frequencie
 
 // A block turns the heads of a row, in their place. A thread reads the angles of W pairs once for all its heads.
 template <u32 W>
-__device__ __forceinline__ void rotate_row(number* __restrict__ x, const float* __restrict__ angles, u32 heads, u32 half, float sign) {
+__device__ __forceinline__ void rotate_row(
+    number* __restrict__ x, const float* __restrict__ angles, u32 heads, u32 half, float sign
+) {
     const u32 lanes = min(half / W, blockDim.x), together = blockDim.x / lanes;
     if (threadIdx.x >= lanes * together) return;
     for (u32 pair = threadIdx.x % lanes * W; pair < half; pair += lanes * W) {

@@ -32,7 +32,9 @@ write(number* __restrict__ cache, const u32* __restrict__ rows, const number* __
 // dx_r = sum of the dy_i whose row is r. `members` has where each row's list starts, the end of the last one, then the
 // lists: numbers i, ascending. They are added in this order; four are on their way at once.
 template <u32 W, typename T>
-__device__ __forceinline__ void sum(const number* __restrict__ dy, const u32* __restrict__ members, T* __restrict__ dx, u32 columns) {
+__device__ __forceinline__ void sum(
+    const number* __restrict__ dy, const u32* __restrict__ members, T* __restrict__ dx, u32 columns
+) {
     constexpr u32 AHEAD = 4;
     const u32* __restrict__ list = members + gridDim.x + 1;
     const u32 start = members[blockIdx.x], end = members[blockIdx.x + 1];

@@ -10,8 +10,8 @@ pub(crate) static SOURCE: Source =
     Source { name: "dropout.cu", text: include_str!("../kernels/dropout.cu"), variants: BOTH };
 
 impl Device {
-    /// `x ⊙ mask / (1 − rate)`: entry `(row, column)` is kept when word `column % 4` of Philox under `key`, at the counter
-    /// `[column / 4, position, segment, data row]`, is at least `rate · 2³²`.
+    /// `x ⊙ mask / (1 − rate)`: entry `(row, column)` is kept when word `column % 4` of Philox under `key`, at the
+    /// counter `[column / 4, position, segment, data row]`, is at least `rate · 2³²`.
     ///
     /// * `rate`: in `[0, 1)`.
     /// * `identities`: three numbers a row: data row, segment, position.

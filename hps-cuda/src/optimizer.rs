@@ -1,7 +1,8 @@
-//! The gradient's norm and AdamW: `w ← w (1 − lr λ) − lr m̂ / (sqrt(v̂) + ε)`, `m̂ = m / (1 − β₁ᵗ)`, `v̂ = v / (1 − β₂ᵗ)`.
+//! The gradient's norm and AdamW: `w ← w (1 − lr λ) − lr m̂ / (sqrt(v̂) + ε)` with `m̂ = m / (1 − β₁ᵗ)` and
+//! `v̂ = v / (1 − β₂ᵗ)`.
 //!
-//! The order of operations is PyTorch's `torch.optim.AdamW`, in f32, so that runs agree to rounding. A LoRA has hundreds of
-//! small arrays: one launch goes over all of them, by a table of where they lie.
+//! The order of operations is PyTorch's `torch.optim.AdamW`, in f32, so that runs agree to rounding. A LoRA has
+//! hundreds of small arrays: one launch goes over all of them, by a table of where they lie.
 
 use crate::array::{Array, Format, Weight};
 use crate::device::Device;
@@ -85,8 +86,8 @@ impl Device {
         Ok(norm)
     }
 
-    /// One AdamW update in place; `norm` is [`Device::global_norm`] of all gradients, read on the device. Where it is not
-    /// finite nothing changes.
+    /// One AdamW update in place; `norm` is [`Device::global_norm`] of all gradients, read on the device. Where it is
+    /// not finite nothing changes.
     ///
     /// # Errors
     /// As [`Device::adamw_all`].
@@ -104,8 +105,8 @@ impl Device {
     /// [`Device::adamw`] of all weights, in one launch.
     ///
     /// # Errors
-    /// Shapes differ within a weight, something is not in f32, or the device has no memory left or failed. Then no weight
-    /// has changed, unless the device failed.
+    /// Shapes differ within a weight, something is not in f32, or the device has no memory left or failed. Then no
+    /// weight has changed, unless the device failed.
     pub fn adamw_all(&self, trained: &mut [Trained<'_>], norm: &Array, update: &AdamWUpdate) -> Result<()> {
         agree("adamw", "the number of norms", 1, norm.len())?;
         single("adamw", "the norm", norm.format())?;

@@ -25,8 +25,8 @@ fn rowwise(rows: usize, items: usize) -> Grid {
 }
 
 impl Device {
-    /// Cosines and sines of `position · frequency` for [`Device::rotate`]: `[tokens, 2 · frequencies]`, in f32. The angle
-    /// is formed in f32, as transformers forms it.
+    /// Cosines and sines of `position · frequency` for [`Device::rotate`]: `[tokens, 2 · frequencies]`, in f32. The
+    /// angle is formed in f32, as transformers forms it.
     ///
     /// * `frequencies`: radians a position, at most 1.
     ///

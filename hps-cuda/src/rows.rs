@@ -63,7 +63,8 @@ impl Device {
         self.taken("gather", x, rows)
     }
 
-    /// `dx_r = Σ_{i: rows_i = r} dy_i`: `[total, columns]`. The terms of a row are added in the order of `rows`, in f32.
+    /// `dx_r = Σ_{i: rows_i = r} dy_i`: `[total, columns]`. The terms of a row are added in the order of `rows`, in
+    /// f32.
     ///
     /// # Errors
     /// `dy` has not a row for each of `rows`, one is `total` or more, or the device has no memory left or failed.
@@ -122,8 +123,8 @@ impl Device {
     }
 }
 
-/// For each of `total` rows the places in `rows` that name it, ascending: where each list starts, where the last ends, then
-/// the lists.
+/// For each of `total` rows the places in `rows` that name it, ascending: where each list starts, where the last ends,
+/// then the lists.
 fn members(rows: &[u32], total: usize) -> Vec<u32> {
     let mut members = vec![0u32; total + 1 + rows.len()];
     let (starts, lists) = members.split_at_mut(total + 1);

@@ -1,6 +1,6 @@
-//! How far each operation may be from its f64 copy, relative to the size of the terms it adds, and why. For f32 these are
-//! the bounds that hps-llama's conformance tests hold the CPU to; "measured" is the worst f32 over all shapes of these tests,
-//! with the kernels' PTX interpreted on a CPU, of 2026-11-26.
+//! How far each operation may be from its f64 copy, relative to the size of the terms it adds, and why. For f32 these
+//! are the bounds that hps-llama's conformance tests hold the CPU to; "measured" is the worst f32 over all shapes of
+//! these tests, with the kernels' PTX interpreted on a CPU, of 2026-11-26.
 
 use hps_cuda::{Array, Device, Format};
 
@@ -28,8 +28,8 @@ pub enum Operation {
 /// Half a unit in the last of bfloat16's eight bits: at most that much of the result.
 const HALF: f64 = 1.0 / 256.0;
 
-/// The hardware's exponential and reciprocal beside accurate ones: `2 + 1.16 |x|` units in the last place of `e^−x`, up to
-/// `|x| = 87`.
+/// The hardware's exponential and reciprocal beside accurate ones: `2 + 1.16 |x|` units in the last place of `e^−x`, up
+/// to `|x| = 87`.
 const FAST_SIGMOID: f64 = 1.3e-5;
 
 /// Beyond a single rounding of the result to its type.
@@ -56,7 +56,8 @@ fn computed(operation: Operation, format: Format) -> f64 {
         // The same σ in three factors. Measured 5.2e-7.
         Operation::SwigluBackward if format == Format::F32 => 1e-6,
         Operation::SwigluBackward => 3.0 * FAST_SIGMOID,
-        // Of the angle as f32 has it: half a unit in the last place of a number below 1, and an f64's error. Measured 2.98e-8.
+        // Of the angle as f32 has it: half a unit in the last place of a number below 1, and an f64's error. Measured
+        // 2.98e-8.
         Operation::Rotation => 2.99e-8,
         // Two products and their sum, relative to both numbers of the pair. Measured 1.1e-7.
         Operation::Rotate => 1.2e-7,
@@ -80,7 +81,7 @@ pub fn assert_numbers_close(operation: Operation, format: Format, got: &[f32], w
         let allowed = computed * terms + rounding * (want.abs() + computed * terms);
         assert!(
             error <= allowed,
-            "{operation:?} in {format:?}: of {count}, {entry} is {got}, not {want}; {error:.2e} where {allowed:.2e} is allowed"
+            "{operation:?} in {format:?}: {entry} of {count} is {got}, not {want}: off by {error:.2e}, not {allowed:.2e}"
         );
         if *terms > 0.0 {
             worst = worst.max(error / terms);
