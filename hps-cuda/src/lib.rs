@@ -3,19 +3,23 @@
 mod array;
 mod attention;
 mod compiler;
+mod decode;
 mod device;
 mod elementwise;
 mod error;
 mod launch;
 mod library;
 mod memory;
+mod plan;
 mod product;
 mod source;
 mod sources;
+mod spans;
 mod staging;
 mod weight;
 
 pub use array::{Array, Format, Indices, Weight};
+pub use attention::{Attended, Heads};
 pub use compiler::compile;
 pub use device::Device;
 pub use error::{Error, ErrorKind, Result};

@@ -3,4 +3,13 @@
 use crate::source::Source;
 
 /// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
-pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE];
+pub static SOURCES: &[&Source] = &[
+    &crate::elementwise::SOURCE,
+    &crate::attention::FORWARD,
+    &crate::attention::BACKWARD,
+    &crate::attention::SINGLE,
+    &crate::attention::SUMS,
+    &crate::decode::DECODE,
+    &crate::decode::SINGLE,
+    &crate::decode::JOIN,
+];
