@@ -18,7 +18,7 @@ add_scaled(number* __restrict__ x, const number* __restrict__ y, float scale, u6
 
 // y = x, rounded. A thread takes four numbers.
 extern "C" __global__ void __launch_bounds__(256)
-round(const float* __restrict__ x, number* __restrict__ y, u64 count) {
+narrow_all(const float* __restrict__ x, number* __restrict__ y, u64 count) {
     const u64 first = (u64(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
     for (u64 i = first; i < min(first + 4, count); i += 1) y[i] = narrow<number>(x[i]);
 }

@@ -30,7 +30,7 @@ impl Device {
             return Ok(y);
         }
         // Compiled for bfloat16: one side is float, the other is `number`.
-        let entry = if format == Format::BF16 { "round" } else { "widen_all" };
+        let entry = if format == Format::BF16 { "narrow_all" } else { "widen_all" };
         let arguments = [x.into(), (&y).into(), (x.len() as u64).into()];
         let grid = Grid::threads(x.len().div_ceil(4), THREADS);
         self.launch(SOURCE.kernel(entry), &[Format::BF16.define()], grid, &arguments)?;

@@ -7,11 +7,13 @@
 //! Shapes: activations are `[rows, columns]`, row-major, a row a token. Weights are stored as Hugging Face stores them,
 //! `[out, in]`. Operations that take an `Array` by value may reuse its memory.
 
+mod adapted;
 mod choice;
 pub mod cpu;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
+pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 
 use crate::Result;
@@ -108,7 +110,8 @@ pub struct AdamWUpdate {
     pub max_norm: f64,
 }
 
-/// The device operations. About twenty; each is defined by the equation in its first line.
+/// The device operations. About twenty; each is defined by the equation in its first line. Those with a body are made of
+/// others, for backends to compute at once.
 ///
 /// `Indices` of `attention` hold four numbers a token, `[prefix_start, prefix_end, self_start, visible_until]`: token
 /// `t` attends to `[prefix_start, prefix_end) ∪ [self_start, t]`, and key `t` is seen by the queries
@@ -138,8 +141,12 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>>;
     /// Copies to the host; waits for the device.
     fn download_weight(&self, weight: &Self::Weight) -> Result<Vec<f32>>;
-    /// An array of zeros.
+    /// An array of zeros, in f32.
     fn zeros(&self, rows: usize, columns: usize) -> Result<Self::Array>;
+    /// Zeros in the type of the activations.
+    fn activations(&self, rows: usize, columns: usize) -> Result<Self::Array> {
+        self.zeros(rows, columns)
+    }
 
     /// `y_t = table[token_t]`: `[tokens, features]`.
     fn embed(&self, table: &Self::Weight, tokens: &Self::Indices) -> Result<Self::Array>;
@@ -156,6 +163,17 @@ pub trait Backend: Debug + Clone + Send + Sync {
         gain: &Self::Weight,
         epsilon: f64,
     ) -> Result<Self::Array>;
+    /// `onto + dx` of [`Backend::rms_norm`].
+    fn rms_norm_backward_onto(
+        &self,
+        dy: &Self::Array,
+        x: &Self::Array,
+        gain: &Self::Weight,
+        epsilon: f64,
+        onto: &Self::Array,
+    ) -> Result<Self::Array> {
+        self.add_scaled(self.rms_norm_backward(dy, x, gain, epsilon)?, onto, 1.0)
+    }
     /// `d gain` of [`Backend::rms_norm`]: `[1, features]`.
     fn rms_norm_gain_gradient(&self, dy: &Self::Array, x: &Self::Array, epsilon: f64) -> Result<Self::Array>;
 
@@ -165,6 +183,21 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn linear_backward(&self, dy: &Self::Array, weight: &Self::Weight) -> Result<Self::Array>;
     /// `dW = dyᵀ x`: `[out, in]`. Called only for a matrix that is trained.
     fn weight_gradient(&self, dy: &Self::Array, x: &Self::Array) -> Result<Self::Array>;
+
+    /// `onto + x Wᵀ + s (drop(x) Aᵀ) Bᵀ`: a layer under an adapter, onto another array or nothing.
+    fn adapted(&self, x: &Self::Array, layer: &Adapted<'_, Self>, onto: Option<&Self::Array>) -> Result<Self::Array> {
+        adapted::forward(self, x, layer, onto)
+    }
+    /// The gradients of [`Backend::adapted`] that are wanted; the weight's own is none of them.
+    fn adapted_backward(
+        &self,
+        dy: &Self::Array,
+        x: &Self::Array,
+        layer: &Adapted<'_, Self>,
+        wanted: Wanted<Self::Array>,
+    ) -> Result<AdaptedGradients<Self::Array>> {
+        adapted::backward(self, dy, x, layer, wanted)
+    }
 
     /// `x + scale · y`.
     fn add_scaled(&self, x: Self::Array, y: &Self::Array, scale: f32) -> Result<Self::Array>;
@@ -243,6 +276,12 @@ pub trait Backend: Debug + Clone + Send + Sync {
         norm: &Self::Array,
         update: &AdamWUpdate,
     ) -> Result<()>;
+    /// [`Backend::adamw`] of many weights.
+    fn adamw_all(&self, trained: Vec<Trained<'_, Self>>, norm: &Self::Array, update: &AdamWUpdate) -> Result<()> {
+        trained.into_iter().try_for_each(|Trained { weight, gradient, moments }| {
+            self.adamw(weight, gradient, moments, norm, update) //
+        })
+    }
 
     /// `cache[rows_i] = x_i`.
     fn write_rows(&self, cache: &mut Self::Array, rows: &Self::Indices, x: &Self::Array) -> Result<()>;
@@ -265,6 +304,17 @@ pub trait Backend: Debug + Clone + Send + Sync {
         truncation: Truncation,
         uniforms: &Self::Array,
     ) -> Result<Drawn<Self::Indices, Self::Array>>;
+}
+
+/// A weight, its gradient and its two moments.
+#[derive(Debug)]
+pub struct Trained<'a, B: Backend> {
+    /// The weight.
+    pub weight: &'a mut B::Weight,
+    /// Of its shape.
+    pub gradient: &'a B::Array,
+    /// Of its shape.
+    pub moments: &'a mut [B::Array; 2],
 }
 
 /// What attention returns and its backward needs.
