@@ -1,6 +1,7 @@
 //! The backend under test with its tolerances. Numbers reach it and leave it through the trait alone.
 
 use crate::matrix::Matrix;
+use crate::random::Draws;
 use crate::tolerance::Operation;
 use hps_llama::backend::{Backend, Precision, StoredTensor};
 
@@ -8,11 +9,28 @@ pub struct Subject<B> {
     pub backend: B,
     /// The largest error allowed, of an entry's magnitude.
     pub tolerance: fn(Operation) -> f64,
+    /// Makes bfloat16 of activations, if that is their type.
+    pub halves: Option<fn(&B, B::Array) -> B::Array>,
 }
 
 impl<B: Backend> Subject<B> {
+    /// Activations.
     pub fn array(&self, matrix: &Matrix) -> B::Array {
+        let array = self.single(matrix);
+        match self.halves {
+            Some(halves) => halves(&self.backend, array),
+            None => array,
+        }
+    }
+
+    /// What is f32 on every device.
+    pub fn single(&self, matrix: &Matrix) -> B::Array {
         self.backend.upload(&matrix.single(), matrix.columns).expect("an upload")
+    }
+
+    /// Random numbers that the activations' type holds.
+    pub fn draws(&self, seed: u64) -> Draws {
+        Draws { halves: self.halves.is_some(), ..Draws::new(seed) }
     }
 
     pub fn indices(&self, numbers: &[u32]) -> B::Indices {

@@ -10,6 +10,8 @@
 mod adapted;
 mod choice;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
@@ -17,6 +19,7 @@ pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 
 use crate::Result;
+use half::{bf16, f16};
 use std::fmt::Debug;
 
 /// Number type of a stored tensor.
@@ -41,6 +44,26 @@ pub struct StoredTensor<'a> {
     pub columns: usize,
     /// `rows · columns` numbers, row-major.
     pub bytes: &'a [u8],
+}
+
+impl StoredTensor<'_> {
+    /// Its numbers.
+    pub fn singles(&self) -> Vec<f32> {
+        let halves = || self.bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
+        match self.precision {
+            Precision::F32 => self.bytes.as_chunks::<4>().0.iter().map(|single| f32::from_le_bytes(*single)).collect(),
+            Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
+            Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
+        }
+    }
+
+    /// Its numbers as the bytes of bfloat16s, each the nearest.
+    pub fn rounded(&self) -> Vec<u8> {
+        match self.precision {
+            Precision::BF16 => self.bytes.to_vec(),
+            _ => self.singles().into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
+        }
+    }
 }
 
 /// How many heads attention has and how wide they are.

@@ -4,7 +4,6 @@ use super::{
     AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Heads, LogProbs, Precision, StoredTensor, Truncation,
 };
 use crate::{Error, ErrorKind, Result};
-use half::{bf16, f16};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};
 
 /// A device of WGPU.
@@ -47,16 +46,6 @@ impl Heads {
     }
 }
 
-/// The numbers of a stored tensor.
-fn singles(tensor: &StoredTensor<'_>) -> Vec<f32> {
-    let halves = || tensor.bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
-    match tensor.precision {
-        Precision::F32 => tensor.bytes.as_chunks::<4>().0.iter().map(|single| f32::from_le_bytes(*single)).collect(),
-        Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-        Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
-    }
-}
-
 impl Backend for Wgpu {
     type Array = Array;
     type Indices = Indices;
@@ -83,13 +72,10 @@ impl Backend for Wgpu {
             (Dtype::Auto | Dtype::BFloat16, Precision::BF16) if frozen => {
                 self.device.upload_weight(tensor.bytes, rows, columns, Format::BF16)
             }
-            (Dtype::BFloat16, _) if frozen => {
-                let rounded = singles(tensor).into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes());
-                self.device.upload_weight(&rounded.collect::<Vec<u8>>(), rows, columns, Format::BF16)
-            }
+            (Dtype::BFloat16, _) if frozen => self.device.upload_weight(&tensor.rounded(), rows, columns, Format::BF16),
             (_, Precision::F32) => self.device.upload_weight(tensor.bytes, rows, columns, Format::F32),
             _ => {
-                let bytes: Vec<u8> = singles(tensor).into_iter().flat_map(f32::to_le_bytes).collect();
+                let bytes: Vec<u8> = tensor.singles().into_iter().flat_map(f32::to_le_bytes).collect();
                 self.device.upload_weight(&bytes, rows, columns, Format::F32)
             }
         };
