@@ -4,8 +4,8 @@
 //! optimiser's moments are float32.
 
 use super::{
-    AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Heads, LogProbs,
-    Precision, StoredTensor, Trained, Truncation, Wanted,
+    AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, Heads,
+    LogProbs, Precision, StoredTensor, Trained, Truncation, Wanted,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_cuda::{Array, Device, Format, Indices, Weight};
@@ -76,6 +76,17 @@ impl Backend for Cuda {
             Format::F32 => "cuda float32",
             Format::BF16 => "cuda bfloat16",
         }
+    }
+    fn footprint(&self) -> Footprint {
+        let [size, logit] = match self.format() {
+            Format::F32 => [4, 4],
+            // Probabilities are rounded to another array.
+            Format::BF16 => [2, 6],
+        };
+        Footprint { weight: size, activation: size, logits: logit * hps_cuda::LOGITS as u64 }
+    }
+    fn peak_memory(&self) -> Option<u64> {
+        Some(self.device.peak() as u64)
     }
     fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
         Ok(self.device.upload(data, columns)?)

@@ -66,6 +66,24 @@ impl StoredTensor<'_> {
     }
 }
 
+/// What a backend's numbers take, for estimates of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of a number of a frozen weight.
+    pub weight: u64,
+    /// Bytes of a number of an activation.
+    pub activation: u64,
+    /// Bytes that the logits of a tile take at most.
+    pub logits: u64,
+}
+
+impl Default for Footprint {
+    /// All in f32, tiles of 2²⁴ logits.
+    fn default() -> Self {
+        Footprint { weight: 4, activation: 4, logits: 4 << 24 }
+    }
+}
+
 /// How many heads attention has and how wide they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
@@ -151,6 +169,15 @@ pub trait Backend: Debug + Clone + Send + Sync {
     /// The device and the type of its activations, as `cpu float32`: numbers of another one round otherwise, so this is
     /// part of every key under which numbers are kept.
     fn arithmetic(&self) -> &'static str;
+
+    /// What its numbers take.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+    /// The most bytes that the device's arrays have taken at once, where it is known.
+    fn peak_memory(&self) -> Option<u64> {
+        None
+    }
 
     /// Copies `data` to the device as `[data.len() / columns, columns]`.
     fn upload(&self, data: &[f32], columns: usize) -> Result<Self::Array>;

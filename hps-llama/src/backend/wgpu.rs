@@ -1,7 +1,8 @@
 //! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
 
 use super::{
-    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Heads, LogProbs, Precision, StoredTensor, Truncation,
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, Heads, LogProbs, Precision, StoredTensor,
+    Truncation,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};
@@ -57,6 +58,10 @@ impl Backend for Wgpu {
             Dtype::Auto | Dtype::Float32 => "wgpu float32",
             Dtype::BFloat16 => "wgpu float32, weights bfloat16",
         }
+    }
+    fn footprint(&self) -> Footprint {
+        let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };
+        Footprint { weight, ..Footprint::default() }
     }
     fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
         Ok(self.device.upload(data, columns)?)
