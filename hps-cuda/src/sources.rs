@@ -3,4 +3,4 @@
 use crate::source::Source;
 
 /// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
-pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE];
+pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE, &crate::head::SOURCE, &crate::sampling::SOURCE];
