@@ -3,4 +3,9 @@
 use crate::source::Source;
 
 /// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
-pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE, &crate::lora::SOURCE];
+pub static SOURCES: &[&Source] = &[
+    &crate::elementwise::SOURCE, //
+    &crate::head::SOURCE,
+    &crate::lora::SOURCE,
+    &crate::sampling::SOURCE,
+];
