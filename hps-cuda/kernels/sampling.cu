@@ -145,7 +145,7 @@ shortest(const float* row, u32 words, Histogram& histogram, Cut cut, Of weight, 
 
 // tokens = what is drawn, log_probs = log softmax(x) of it; a row without a softmax, for NaNs or infinities, is given
 // 0xffffffff and NaN. `inverse` is 1 / temperature; `top_k` is from 1 to `words`.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 draw(const float* __restrict__ logits, const float* __restrict__ uniforms, u32* __restrict__ tokens,
      float* __restrict__ log_probs, u32 words, float inverse, float scale, u32 top_k, float top_p) {
     __shared__ Histogram histogram;

@@ -4,8 +4,8 @@
 //! change by, the slope `onehot(yᵢ) − p`. A second product makes of the slope the unit gradient `slope · W`, or the
 //! weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
 //!
-//! The target is part of the slope, not added afterwards as `W[yᵢ]`: in bfloat16 `p` near 1 is off by up to 2⁻⁹, but
-//! `1 − p`, formed in f32, by 2⁻⁹ of itself; and nothing is gathered.
+//! The target is part of the slope and is not added afterwards as `W[yᵢ]`: in bfloat16 a `p` near 1 is off by up to 2⁻⁹, where
+//! `1 − p`, formed in f32, is off by 2⁻⁸ of itself; and nothing is gathered.
 
 use crate::array::{Array, Format, Indices, Weight};
 use crate::device::Device;
