@@ -8,4 +8,10 @@ pub static SOURCES: &[&Source] = &[
     &crate::head::SOURCE,
     &crate::lora::SOURCE,
     &crate::sampling::SOURCE,
+    &crate::dropout::SOURCE,
+    &crate::elementwise::SOURCE,
+    &crate::norm::SOURCE,
+    &crate::optimizer::SOURCE,
+    &crate::rotary::SOURCE,
+    &crate::rows::SOURCE,
 ];
