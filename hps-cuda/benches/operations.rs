@@ -254,7 +254,8 @@ impl Bench {
     fn measure_head(&self) -> Result<()> {
         let Sizes { tokens, features, words, .. } = self.sizes;
         let (head, hidden) = (self.weight(words, features)?, self.array(tokens, features)?);
-        let targets = self.device.upload_indices(&(0..tokens as u32).map(|row| row % words as u32).collect::<Vec<_>>())?;
+        let targets =
+            self.device.upload_indices(&(0..tokens as u32).map(|row| row % words as u32).collect::<Vec<_>>())?;
         let operations = 2.0 * (tokens * features * words) as f64;
         self.line("head, log-probs", operations, 0.0, || self.device.log_probs(&hidden, &head, &targets, false))?;
         self.line("head, with unit gradients", 2.0 * operations, 0.0, || {
