@@ -1,13 +1,14 @@
 //! The GPUs of the tests: one device a process of WGPU and of CUDA. Where none answers a test says so and does nothing,
 //! unless `HPS_REQUIRE_WGPU`, or `HPS_REQUIRE_CUDA`, is set.
 
+#![allow(dead_code, unused_imports, unused_macros)] // Each test binary uses its part.
+
 #[cfg(feature = "cuda")]
 pub use cuda::{cuda, halves};
 #[cfg(feature = "wgpu")]
 pub use wgpu::wgpu;
 
 /// `on_gpus!(check, …)`: each check, generic over the backend, as a test on WGPU and one on CUDA.
-#[allow(unused_macros)] // Not every file of tests has such.
 macro_rules! on_gpus {
     ($($check:ident),+) => {
         #[cfg(feature = "cuda")]
@@ -26,7 +27,6 @@ macro_rules! on_gpus {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use on_gpus;
 
 /// Says that a device is missing, or ends the test if it must be there.
@@ -50,7 +50,6 @@ mod cuda {
     }
 
     /// The same numbers as bfloat16, in which a model in bfloat16 has its activations.
-    #[allow(dead_code)] // Not every test computes operations one by one.
     pub fn halves(backend: &Cuda, array: Array) -> Array {
         backend.device().convert(&array, Format::BF16).expect("a conversion")
     }

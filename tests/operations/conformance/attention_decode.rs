@@ -4,7 +4,6 @@ use super::attention::{HEADS, inputs, magnitudes};
 use crate::layout::{Layout, all};
 use crate::matrix::Matrix;
 use crate::plain::attention;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;

@@ -3,7 +3,6 @@
 use crate::layout::{COLUMNS, ROWS};
 use crate::matrix::Matrix;
 use crate::plain::elementwise::{add_scaled, sigmoid, swiglu, swiglu_backward};
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::{Operation, UNDERFLOW};
 use hps_llama::backend::Backend;

@@ -3,7 +3,6 @@
 use crate::layout::ROWS;
 use crate::matrix::Matrix;
 use crate::plain::head;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::{Operation, UNDERFLOW};
 use hps_llama::backend::Backend;

@@ -1,7 +1,6 @@
 //! Log-probs where rows and vocabulary exceed a tile of logits.
 
 use super::head::check;
-use crate::random::Draws;
 use crate::subject::Subject;
 use hps_llama::backend::Backend;
 

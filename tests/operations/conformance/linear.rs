@@ -2,7 +2,6 @@
 
 use crate::layout::{COLUMNS, ROWS};
 use crate::plain::linear;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;

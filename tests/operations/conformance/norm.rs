@@ -3,7 +3,6 @@
 use crate::layout::{COLUMNS, ROWS};
 use crate::matrix::Matrix;
 use crate::plain::norm;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;

@@ -1,7 +1,6 @@
 //! What does not fit is an `Err`: from the operation, or from the download of what it returned.
 
 use crate::layout::causal;
-use crate::random::Draws;
 use crate::subject::Subject;
 use hps_llama::Result;
 use hps_llama::backend::{Backend, Heads};
