@@ -53,9 +53,7 @@ impl Device {
         self.launch(SOURCE.kernel("add_scaled"), &[x.format().define()], wide(&x), &arguments)?;
         Ok(x)
     }
-}
 
-impl Device {
     /// `silu(gate) ⊙ up`, in the type of `gate`; `silu(g) = g / (1 + e⁻ᵍ)`.
     ///
     /// # Errors
