@@ -8,12 +8,17 @@ pub struct Draws {
     philox: Philox,
     drawn: u32,
     /// Whether matrices have numbers that bfloat16 holds.
-    pub halves: bool,
+    halves: bool,
 }
 
 impl Draws {
     pub fn new(seed: u64) -> Draws {
         Draws { philox: Philox::new(seed), drawn: 0, halves: false }
+    }
+
+    /// Matrices have numbers that bfloat16 holds.
+    pub fn in_halves(self) -> Draws {
+        Draws { halves: true, ..self }
     }
 
     pub fn word(&mut self) -> u32 {

@@ -5,12 +5,15 @@ use crate::random::Draws;
 use crate::tolerance::Operation;
 use hps_llama::backend::{Backend, Precision, StoredTensor};
 
-pub struct Subject<B> {
+/// Makes bfloat16 of f32.
+pub type Halves<B> = fn(&B, <B as Backend>::Array) -> <B as Backend>::Array;
+
+pub struct Subject<B: Backend> {
     pub backend: B,
     /// The largest error allowed, of an entry's magnitude.
     pub tolerance: fn(Operation) -> f64,
     /// Makes bfloat16 of activations, if that is their type.
-    pub halves: Option<fn(&B, B::Array) -> B::Array>,
+    pub halves: Option<Halves<B>>,
 }
 
 impl<B: Backend> Subject<B> {
@@ -30,7 +33,8 @@ impl<B: Backend> Subject<B> {
 
     /// Random numbers that the activations' type holds.
     pub fn draws(&self, seed: u64) -> Draws {
-        Draws { halves: self.halves.is_some(), ..Draws::new(seed) }
+        let draws = Draws::new(seed);
+        if self.halves.is_some() { draws.in_halves() } else { draws }
     }
 
     pub fn indices(&self, numbers: &[u32]) -> B::Indices {
