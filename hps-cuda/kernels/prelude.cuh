@@ -44,6 +44,14 @@ template <typename T, u32 COUNT> struct __align__(sizeof(T) * COUNT) Pack { T at
 template <typename T> constexpr u32 WIDTH = 16 / sizeof(T);
 template <typename T> using Wide = Pack<T, WIDTH<T>>;
 
+template <u32 COUNT, typename T> __device__ __forceinline__ Pack<T, COUNT> take(const T* from) {
+    return *reinterpret_cast<const Pack<T, COUNT>*>(from);
+}
+
+template <u32 COUNT, typename T> __device__ __forceinline__ void put(T* to, const Pack<T, COUNT>& pack) {
+    *reinterpret_cast<Pack<T, COUNT>*>(to) = pack;
+}
+
 __device__ __forceinline__ float warp_sum(float x) {
     #pragma unroll
     for (u32 step = WARP / 2; step > 0; step /= 2) x += __shfl_xor_sync(ALL, x, step);

@@ -1,4 +1,4 @@
-//! Operations number by number: `x + s y`, `x_t c_t`, SwiGLU, and from one number type to the other.
+//! Operations number by number: `x + s y`, `silu(g) u`, and from one number type to the other.
 
 use crate::array::{Array, Format};
 use crate::device::Device;
@@ -30,7 +30,7 @@ impl Device {
             return Ok(y);
         }
         // Compiled for bfloat16: one side is float, the other is `number`.
-        let entry = if format == Format::BF16 { "round" } else { "widen_all" };
+        let entry = if format == Format::BF16 { "narrow_all" } else { "widen_all" };
         let arguments = [x.into(), (&y).into(), (x.len() as u64).into()];
         let grid = Grid::threads(x.len().div_ceil(4), THREADS);
         self.launch(SOURCE.kernel(entry), &[Format::BF16.define()], grid, &arguments)?;
@@ -50,10 +50,42 @@ impl Device {
         same_shape("add_scaled", &x, y)?;
         let y = self.as_format(y, x.format())?;
         let arguments = [(&x).into(), (&*y).into(), scale.into(), (x.len() as u64).into()];
-        let grid = Grid::threads(x.len().div_ceil(16 / x.format().size()), THREADS);
-        self.launch(SOURCE.kernel("add_scaled"), &[x.format().define()], grid, &arguments)?;
+        self.launch(SOURCE.kernel("add_scaled"), &[x.format().define()], wide(&x), &arguments)?;
         Ok(x)
     }
+
+    /// `silu(gate) ⊙ up`, in the type of `gate`; `silu(g) = g / (1 + e⁻ᵍ)`.
+    ///
+    /// # Errors
+    /// Shapes differ, or the device has no memory left or failed.
+    pub fn swiglu(&self, gate: &Array, up: &Array) -> Result<Array> {
+        same_shape("swiglu", gate, up)?;
+        let up = self.as_format(up, gate.format())?;
+        let y = Array::like(self, gate)?;
+        let arguments = [gate.into(), (&*up).into(), (&y).into(), (y.len() as u64).into()];
+        self.launch(SOURCE.kernel("swiglu"), &[y.format().define()], wide(&y), &arguments)?;
+        Ok(y)
+    }
+
+    /// `(d gate, d up)` of [`Device::swiglu`], in the type of `dy`.
+    ///
+    /// # Errors
+    /// As [`Device::swiglu`].
+    pub fn swiglu_backward(&self, dy: &Array, gate: &Array, up: &Array) -> Result<[Array; 2]> {
+        same_shape("swiglu_backward", gate, up)?;
+        same_shape("swiglu_backward", gate, dy)?;
+        let (gate, up) = (self.as_format(gate, dy.format())?, self.as_format(up, dy.format())?);
+        let (d_gate, d_up) = (Array::like(self, dy)?, Array::like(self, dy)?);
+        let arguments =
+            [dy.into(), (&*gate).into(), (&*up).into(), (&d_gate).into(), (&d_up).into(), (dy.len() as u64).into()];
+        self.launch(SOURCE.kernel("swiglu_backward"), &[dy.format().define()], wide(dy), &arguments)?;
+        Ok([d_gate, d_up])
+    }
+}
+
+/// A thread for 16 bytes of an array.
+fn wide(array: &Array) -> Grid {
+    Grid::threads(array.len().div_ceil(16 / array.format().size()), THREADS)
 }
 
 /// An array, or one made for the occasion.
