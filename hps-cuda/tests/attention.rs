@@ -18,8 +18,8 @@ fn of_output(format: Format) -> Tolerance {
     match format {
         // As the conformance tests have it: a score's error dominates.
         Format::F32 => Tolerance { rounding: 0.0, of_scores: 2e-7 },
-        // A weight and the result are rounded, 2⁻⁹ each. Scores are f32, exponentials good to 2⁻²².
-        Format::BF16 => Tolerance { rounding: 2.0 / 512.0, of_scores: 1e-6 },
+        // A weight and the result are rounded, 2⁻⁸ at most each. Scores are f32, exponentials good to 2⁻²².
+        Format::BF16 => Tolerance { rounding: 2.0 / 256.0, of_scores: 1e-6 },
     }
 }
 
@@ -27,8 +27,8 @@ fn of_output(format: Format) -> Tolerance {
 fn of_gradient(format: Format) -> Tolerance {
     match format {
         Format::F32 => Tolerance { rounding: 0.0, of_scores: 4e-7 },
-        // A weight or a score's gradient, the result, and within the gradient the output: 2⁻⁹ each.
-        Format::BF16 => Tolerance { rounding: 3.0 / 512.0, of_scores: 1e-6 },
+        // A weight or a score's gradient, the result, and within the gradient the output: 2⁻⁸ at most each.
+        Format::BF16 => Tolerance { rounding: 3.0 / 256.0, of_scores: 1e-6 },
     }
 }
 
