@@ -1,11 +1,11 @@
 // Attention over spans in bf16, forward: o = softmax(q k' scale) v, and its log-sum-exp.
 //
-// A block takes 128 queries of one segment and a head past tiles of 64 keys; a warp has 32 of the queries, so that a
+// A block takes 128 queries of one segment and a head past tiles of 48 or 64 keys; a warp has 32 of the queries, so that a
 // fragment of keys or values is read once for two products. Scores live in registers; the maximum so far and the sum
 // of weights are kept row by row. Tiles come two at a time: one is on its way while the other is computed with.
 
 constexpr u32 QUERIES = 128;
-constexpr u32 KEYS = 64;
+constexpr u32 KEYS = DIMENSION == 128 ? 48 : 64; // as many as there are registers for their scores
 constexpr u32 THREADS = 128;
 constexpr u32 ROWS = QUERIES / (THREADS / WARP);
 constexpr u32 HALVES = ROWS / 16;
@@ -18,24 +18,24 @@ forward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __re
     const Block block = blocks[blockIdx.x / query_heads];
     const u32 lane = threadIdx.x % WARP;
     const u32 row = threadIdx.x / WARP * ROWS; // the warp's first
-    const u32 first = block.query_start + row;
     const u32 count = block.query_end - block.query_start;
+    const u32 end = row < count ? block.query_start + row + ROWS : 0; // behind the warp's tokens; 0 without any
+    const u32 first = end - ROWS;
     const u32 q_stride = query_heads * columns, k_stride = query_heads / group * columns;
-    const u32 q_tile = shared_address(memory);
+    const u32 q_tile = shared_address(memory), k_tile = q_tile + tile_bytes(QUERIES);
     const u64 q_start = u64(block.query_start - before) * q_stride + head * columns;
-    k += head / group * columns;
-    v += head / group * columns;
+    const u32 k_head = head / group * columns;
 
     auto fetch_tiles = [&](const Tile& tile, u32 to) {
-        const u64 start = u64(tile.start) * k_stride;
+        const u64 start = u64(tile.start) * k_stride + k_head;
         fetch<KEYS, THREADS>(to, k + start, k_stride, tile.end - tile.start, columns);
         fetch<KEYS, THREADS>(to + tile_bytes(KEYS), v + start, k_stride, tile.end - tile.start, columns);
         commit_copies();
     };
     Tile next = first_tile(block);
-    u32 there = q_tile + tile_bytes(QUERIES), other = there + 2 * tile_bytes(KEYS); // where tiles lie
+    u32 turn = 0; // where the next tiles lie
     fetch<QUERIES, THREADS>(q_tile, q + q_start, q_stride, count, columns);
-    fetch_tiles(next, there);
+    fetch_tiles(next, k_tile);
 
     float o[HALVES][CHUNKS][4] = {};
     float greatest[HALVES][2], total[HALVES][2] = {};
@@ -44,15 +44,14 @@ forward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __re
 
     while (is_there(next)) {
         const Tile tile = next;
-        const u32 keys = there, values = keys + tile_bytes(KEYS);
+        const u32 keys = k_tile + turn, values = keys + tile_bytes(KEYS);
         await_copies();
         __syncthreads();
         next = next_tile<KEYS>(tile, block);
-        there = other;
-        other = keys;
-        if (is_there(next)) fetch_tiles(next, there);
+        turn = 2 * tile_bytes(KEYS) - turn;
+        if (is_there(next)) fetch_tiles(next, k_tile + turn);
         // What none of the warp's queries sees.
-        if (row >= count || (!tile.prefix && tile.start >= first + ROWS)) continue;
+        if ((tile.prefix ? 0 : tile.start) >= end) continue;
 
         float s[HALVES][KEYS / 8][4] = {};
         #pragma unroll

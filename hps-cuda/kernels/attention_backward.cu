@@ -197,7 +197,7 @@ keys_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16
         }
 
         float s[TILE / 8][4] = {};
-        #pragma unroll
+        #pragma unroll 4 // more of it takes more registers than there are
         for (u32 step = 0; step < STEPS; step += 1) {
             u32 a[4];
             left(a, k_tile, row, step);
@@ -243,7 +243,7 @@ keys_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16
         }
 
         float d[TILE / 8][4] = {};
-        #pragma unroll
+        #pragma unroll 4
         for (u32 step = 0; step < STEPS; step += 1) {
             u32 a[4];
             left(a, v_tile, row, step);

@@ -141,12 +141,13 @@ impl Tiles {
                 let shared = |along: usize| 2 * width * (2 * 128 + 4 * along);
                 let fits = shared(64) + 2 * 24 * 64 <= device.shared_memory();
                 let along = if fits || width < 128 { 64 } else { 32 };
+                let keys = if width == 128 { 48 } else { 64 };
                 Tiles {
                     forward: 128,
                     backward: 128,
                     along,
                     forward_threads: 128,
-                    forward_shared: 2 * width * (128 + 4 * 64),
+                    forward_shared: 2 * width * (128 + 4 * keys),
                     backward_shared: shared(along),
                 }
             }
