@@ -1,8 +1,8 @@
 // Attention over spans in bf16, forward: o = softmax(q k' scale) v, and its log-sum-exp.
 //
-// A block takes 128 queries of one segment and a head past tiles of 48 or 64 keys; a warp has 32 of the queries, so that a
-// fragment of keys or values is read once for two products. Scores live in registers; the maximum so far and the sum
-// of weights are kept row by row. Tiles come two at a time: one is on its way while the other is computed with.
+// A block takes 128 queries of one segment and a head past tiles of 48 or 64 keys; a warp has 32 of the queries, so
+// that a fragment of keys or values is read once for two products. Scores live in registers; the maximum so far and the
+// sum of weights are kept row by row. There are two tiles at a time: one is on its way while the other is computed with.
 
 constexpr u32 QUERIES = 128;
 constexpr u32 KEYS = DIMENSION == 128 ? 48 : 64; // as many as there are registers for their scores
@@ -93,7 +93,9 @@ forward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __re
             for (u32 i = 0; i < 2; i += 1) {
                 float most = greatest[half][i];
                 #pragma unroll
-                for (u32 n = 0; n < KEYS / 8; n += 1) most = fmaxf(most, fmaxf(s[half][n][2 * i], s[half][n][2 * i + 1]));
+                for (u32 n = 0; n < KEYS / 8; n += 1) {
+                    most = fmaxf(most, fmaxf(s[half][n][2 * i], s[half][n][2 * i + 1]));
+                }
                 most = row_max(most);
                 factor[i] = exp2_fast((greatest[half][i] - most) * scale);
                 greatest[half][i] = most;

@@ -7,7 +7,7 @@ constexpr u32 THREADS = 256;
 constexpr u32 ROWS = 128; // queries of a block of the first kernel, keys of one of the second; a warp has 16
 constexpr u32 TILE = ALONG; // keys of a tile of the first kernel, queries of one of the second
 
-// `sums`, `means`: [query heads, queries], log-sum-exps in units of ln 2 and rowsum(dO * O). `log2_scale`: to these units.
+// `sums`, `means`: [query heads, queries], log-sum-exps in units of ln 2, and rowsum(dO * O).
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 queries_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __restrict__ v,
     const bf16* __restrict__ dy, const float* __restrict__ sums, const float* __restrict__ means, bf16* __restrict__ dq,
@@ -123,8 +123,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 keys_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __restrict__ v,
     const bf16* __restrict__ dy, const float* __restrict__ sums, const float* __restrict__ means,
     const Span* __restrict__ spans, const Part* __restrict__ parts, const u32* __restrict__ walk, bf16* __restrict__ dk,
-    bf16* __restrict__ dv, float* __restrict__ partial, u32 query_heads, u32 group, u32 queries, u32 before, u32 columns,
-    float scale) {
+    bf16* __restrict__ dv, float* __restrict__ partial, u32 query_heads, u32 group, u32 queries, u32 before,
+    u32 columns, float scale) {
     __shared__ Beside beside[2];
     const u32 key_heads = query_heads / group, key_head = blockIdx.x % key_heads;
     const Part part = parts[blockIdx.x / key_heads];

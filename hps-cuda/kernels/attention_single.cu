@@ -1,9 +1,9 @@
 // Attention over spans in f32, forward and backward: o = softmax(q k' scale) v. With p = exp(s - log-sum-exp) and
 // m = rowsum(dO * O): dv = p' dO, ds = p (dO v' - m), dq = ds k scale, dk = ds' q scale.
 //
-// 16 x 16 threads: a thread computes the scores of SIDE x SIDE pairs, rows and columns 16 apart, and of a sum over pairs
-// SIDE rows of up to two fours of columns, 64 apart. Rows in shared memory are padded by a four, so that the same four of
-// neighbouring rows lies in other banks.
+// 16 x 16 threads: a thread computes the scores of SIDE x SIDE pairs, rows and columns 16 apart, and of a sum over
+// pairs SIDE rows of up to two fours of columns, 64 apart. Rows in shared memory are padded by a four, so that the same
+// four of neighbouring rows lies in other banks.
 
 constexpr u32 THREADS = 256;
 constexpr u32 STRIDE = DIMENSION + 4;
@@ -251,8 +251,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 keys_backward(const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
     const float* __restrict__ dy, const float* __restrict__ sums, const float* __restrict__ means,
     const Span* __restrict__ spans, const Part* __restrict__ parts, const u32* __restrict__ walk,
-    float* __restrict__ dk, float* __restrict__ dv, float* __restrict__ partial, u32 query_heads, u32 group, u32 queries,
-    u32 before, u32 columns, float scale) {
+    float* __restrict__ dk, float* __restrict__ dv, float* __restrict__ partial, u32 query_heads, u32 group,
+    u32 queries, u32 before, u32 columns, float scale) {
     const u32 key_heads = query_heads / group, key_head = blockIdx.x % key_heads;
     const u32 x = threadIdx.x % 16, y = threadIdx.x / 16;
     const Part part = parts[blockIdx.x / key_heads];

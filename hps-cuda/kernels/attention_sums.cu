@@ -44,8 +44,8 @@ struct Joint {
     u32 slot_end;
 };
 
-// dk or dv: the parts' sum, in their order. `partial`: [slots, key/value heads, dk and dv, keys, DIMENSION]. A thread takes
-// four columns.
+// dk or dv: the parts' sum, in their order. `partial`: [slots, key/value heads, dk and dv, keys, DIMENSION]. A thread
+// takes four columns.
 extern "C" __global__ void __launch_bounds__(256)
 join(const float* __restrict__ partial, const Joint* __restrict__ joints, number* __restrict__ dk,
     number* __restrict__ dv, u32 key_heads, u32 keys, u32 columns) {

@@ -85,7 +85,8 @@ __device__ __forceinline__ void clear(State& state) {
 extern "C" __global__ void __launch_bounds__(THREADS)
 decode_shared(const bf16* __restrict__ q, const bf16* __restrict__ keys, const bf16* __restrict__ values,
     const Task* __restrict__ tasks, const u32* __restrict__ list, const u32* __restrict__ parts_of,
-    float* __restrict__ partial, Summary* __restrict__ summaries, u32 query_heads, u32 group, u32 columns, float scale) {
+    float* __restrict__ partial, Summary* __restrict__ summaries, u32 query_heads, u32 group, u32 columns,
+    float scale) {
     constexpr u32 ROWS = 16 * THREADS / WARP;
     const u32 key_heads = query_heads / group, key_head = blockIdx.x % key_heads, stride = key_heads * columns;
     const Task task = tasks[blockIdx.x / key_heads];
@@ -156,7 +157,8 @@ decode_shared(const bf16* __restrict__ q, const bf16* __restrict__ keys, const b
 extern "C" __global__ void __launch_bounds__(THREADS)
 decode_own(const bf16* __restrict__ q, const bf16* __restrict__ keys, const bf16* __restrict__ values,
     const Task* __restrict__ tasks, const u32* __restrict__ list, const u32* __restrict__ parts_of,
-    float* __restrict__ partial, Summary* __restrict__ summaries, u32 query_heads, u32 group, u32 columns, float scale) {
+    float* __restrict__ partial, Summary* __restrict__ summaries, u32 query_heads, u32 group, u32 columns,
+    float scale) {
     constexpr u32 ROWS = 16, WARPS = THREADS / WARP, OWN = KEYS / WARPS;
     __shared__ Summary of_warps[WARPS][ROWS];
     const u32 key_heads = query_heads / group, key_head = blockIdx.x % key_heads, stride = key_heads * columns;

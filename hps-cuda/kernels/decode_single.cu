@@ -8,7 +8,8 @@ constexpr u32 OWN = (DIMENSION + WARP - 1) / WARP; // columns of a thread
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 decode(const float* __restrict__ q, const float* __restrict__ keys, const float* __restrict__ values,
     const Task* __restrict__ tasks, const u32* __restrict__ list, const u32* __restrict__ parts_of,
-    float* __restrict__ partial, Summary* __restrict__ summaries, u32 query_heads, u32 group, u32 columns, float scale) {
+    float* __restrict__ partial, Summary* __restrict__ summaries, u32 query_heads, u32 group, u32 columns,
+    float scale) {
     constexpr u32 WARPS = THREADS / WARP;
     __shared__ float queries[WARPS][DIMENSION];
     const u32 key_heads = query_heads / group, key_head = blockIdx.x % key_heads, stride = key_heads * columns;

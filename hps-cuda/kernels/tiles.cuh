@@ -33,7 +33,8 @@ template <u32 BYTES> __device__ __forceinline__ void copy_async(u32 to, const vo
     if constexpr (BYTES == 16) {
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(to), "l"(from), "r"(size) : "memory");
     } else {
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" :: "r"(to), "l"(from), "n"(BYTES), "r"(size) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
+            :: "r"(to), "l"(from), "n"(BYTES), "r"(size) : "memory");
     }
 }
 
@@ -133,7 +134,8 @@ __device__ __forceinline__ void right_across(u32 (&words)[4], u32 tile, u32 row,
 
 // sum += left right. A thread holds of the sum the rows lane / 4 and lane / 4 + 8, columns 2 (lane % 4) and the next.
 __device__ __forceinline__ void multiply(float (&sum)[4], const u32 (&left)[4], u32 low, u32 high) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
         : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(low), "r"(high));
 }
@@ -180,7 +182,7 @@ __device__ __forceinline__ void stage(u32 tile, u32 row, const float (&sums)[CHU
     }
 }
 
-// A warp writes the ROWS rows of `tile` from `row` on that are among the first `rows`, to `to`: its row 0 is the tile's.
+// A warp writes those of ROWS rows of `tile` from `row` on that are among the first `rows`; `to` is the place of row 0.
 template <u32 ROWS>
 __device__ __forceinline__ void deliver(bf16* __restrict__ to, u32 stride, u32 tile, u32 row, u32 rows, u32 columns) {
     __syncwarp();

@@ -1,8 +1,8 @@
 //! Attention of generation, one token a sequence at a time, over cached keys and values.
 //!
-//! The keys of a sequence are cut into parts of [`PART`]; a part's sums are kept in f32 and put together at the end. Rows
-//! of a prefix that sequences share are read once for many of them. How a sequence's sums are formed depends on its own
-//! rows alone, so its output is the same bits in any company.
+//! The keys of a sequence are cut into parts of [`PART`]; a part's sums are kept in f32 and put together at the end.
+//! Rows of a prefix that sequences share are read once for many of them. How a sequence's sums are formed depends on
+//! its own rows alone, so its output is the same bits in any company.
 
 use crate::array::{Array, Format, Indices};
 use crate::attention::{Heads, OF_BOTH, defines, plan};
@@ -99,7 +99,8 @@ fn keys(start: u32, end: u32) -> Range<usize> {
     start as usize..end as usize
 }
 
-/// Tasks of the rows `0..rows`, `at_once` each, of the queries from `list` on, over parts of `keys` numbered from `part` on.
+/// Tasks of the rows `0..rows`, `at_once` each, of the queries from `list` on, over parts of `keys`, the first of them
+/// the number `part`.
 fn tasks(tasks: &mut Vec<[u32; 6]>, list: usize, rows: usize, at_once: usize, keys: &Range<usize>, part: usize) {
     for (index, start) in keys.clone().step_by(PART).enumerate() {
         for row in (0..rows).step_by(at_once) {

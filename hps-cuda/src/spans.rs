@@ -45,8 +45,8 @@ pub(crate) struct KeyBlock {
     pub tiles: Vec<QueryTile>,
 }
 
-/// A tile of queries as a block of keys is seen by it: twice its number, and one more where not every one of its queries
-/// sees every one of the keys.
+/// A tile of queries beside a block of keys: twice its number, and one more where not every one of its queries sees
+/// every one of the keys.
 pub(crate) type QueryTile = u32;
 
 /// The spans of a batch, checked.
