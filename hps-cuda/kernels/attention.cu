@@ -15,41 +15,44 @@ forward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __re
     float* __restrict__ sums, const Block* __restrict__ blocks, u32 query_heads, u32 group, u32 before, u32 columns,
     float scale) {
     const u32 head = blockIdx.x % query_heads;
-    const Walk<KEYS> walk(blocks[blockIdx.x / query_heads]);
+    const Block block = blocks[blockIdx.x / query_heads];
     const u32 lane = threadIdx.x % WARP;
     const u32 row = threadIdx.x / WARP * ROWS; // the warp's first
-    const u32 first = walk.block.query_start + row;
-    const u32 count = walk.block.query_end - walk.block.query_start;
+    const u32 first = block.query_start + row;
+    const u32 count = block.query_end - block.query_start;
     const u32 q_stride = query_heads * columns, k_stride = query_heads / group * columns;
     const u32 q_tile = shared_address(memory);
-    const u64 q_start = u64(walk.block.query_start - before) * q_stride + head * columns;
+    const u64 q_start = u64(block.query_start - before) * q_stride + head * columns;
     k += head / group * columns;
     v += head / group * columns;
 
-    auto tiles_of = [&](u32 index) { return q_tile + tile_bytes(QUERIES) + index % 2 * 2 * tile_bytes(KEYS); };
-    auto fetch_tiles = [&](u32 index) {
-        const Tile tile = walk.at(index);
+    auto fetch_tiles = [&](const Tile& tile, u32 to) {
         const u64 start = u64(tile.start) * k_stride;
-        fetch<KEYS, THREADS>(tiles_of(index), k + start, k_stride, tile.end - tile.start, columns);
-        fetch<KEYS, THREADS>(tiles_of(index) + tile_bytes(KEYS), v + start, k_stride, tile.end - tile.start, columns);
+        fetch<KEYS, THREADS>(to, k + start, k_stride, tile.end - tile.start, columns);
+        fetch<KEYS, THREADS>(to + tile_bytes(KEYS), v + start, k_stride, tile.end - tile.start, columns);
         commit_copies();
     };
+    Tile next = first_tile(block);
+    u32 there = q_tile + tile_bytes(QUERIES), other = there + 2 * tile_bytes(KEYS); // where tiles lie
     fetch<QUERIES, THREADS>(q_tile, q + q_start, q_stride, count, columns);
-    fetch_tiles(0);
+    fetch_tiles(next, there);
 
     float o[HALVES][CHUNKS][4] = {};
     float greatest[HALVES][2], total[HALVES][2] = {};
     #pragma unroll
     for (u32 half = 0; half < HALVES; half += 1) greatest[half][0] = greatest[half][1] = -INFINITE;
 
-    for (u32 index = 0; index < walk.tiles; index += 1) {
+    while (is_there(next)) {
+        const Tile tile = next;
+        const u32 keys = there, values = keys + tile_bytes(KEYS);
         await_copies();
         __syncthreads();
-        if (index + 1 < walk.tiles) fetch_tiles(index + 1);
-        const Tile tile = walk.at(index);
+        next = next_tile<KEYS>(tile, block);
+        there = other;
+        other = keys;
+        if (is_there(next)) fetch_tiles(next, there);
         // What none of the warp's queries sees.
         if (row >= count || (!tile.prefix && tile.start >= first + ROWS)) continue;
-        const u32 keys = tiles_of(index), values = keys + tile_bytes(KEYS);
 
         float s[HALVES][KEYS / 8][4] = {};
         #pragma unroll
@@ -69,13 +72,12 @@ forward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __re
             }
         }
 
-        const u32 least = tile.prefix ? tile.end : first + 1; // how far the warp's first query sees
-        if (tile.start + KEYS > least) {
+        if (tile.start + KEYS > tile.limit(first)) {
             #pragma unroll
             for (u32 half = 0; half < HALVES; half += 1) {
                 #pragma unroll
                 for (u32 i = 0; i < 4; i += 1) {
-                    const u32 limit = tile.prefix ? tile.end : first + 16 * half + i / 2 * 8 + lane / 4 + 1;
+                    const u32 limit = tile.limit(first + 16 * half + i / 2 * 8 + lane / 4);
                     #pragma unroll
                     for (u32 n = 0; n < KEYS / 8; n += 1) {
                         if (tile.start + 8 * n + lane % 4 * 2 + i % 2 >= limit) s[half][n][i] = -INFINITE;
@@ -145,7 +147,7 @@ forward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16* __re
             const u32 own = row + 16 * half + 8 * i + lane / 4;
             if (lane % 4 == 0 && own < count) {
                 const float sum = (greatest[half][i] * scale + log2_fast(total[half][i])) * LN_2;
-                sums[u64(walk.block.query_start - before + own) * query_heads + head] = sum;
+                sums[u64(block.query_start - before + own) * query_heads + head] = sum;
             }
         }
         stage(q_tile, row + 16 * half, o[half], 1.0f / total[half][0], 1.0f / total[half][1]);

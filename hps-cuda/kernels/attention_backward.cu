@@ -13,30 +13,30 @@ queries_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const b
     const bf16* __restrict__ dy, const float* __restrict__ sums, const float* __restrict__ means, bf16* __restrict__ dq,
     const Block* __restrict__ blocks, u32 query_heads, u32 group, u32 queries, u32 before, u32 columns, float scale) {
     const u32 head = blockIdx.x % query_heads;
-    const Walk<TILE> walk(blocks[blockIdx.x / query_heads]);
+    const Block block = blocks[blockIdx.x / query_heads];
     const u32 lane = threadIdx.x % WARP;
     const u32 row = threadIdx.x / WARP * 16;
-    const u32 first = walk.block.query_start + row;
-    const u32 count = walk.block.query_end - walk.block.query_start;
+    const u32 first = block.query_start + row;
+    const u32 count = block.query_end - block.query_start;
     const u32 q_stride = query_heads * columns, k_stride = query_heads / group * columns;
     const u32 q_tile = shared_address(memory), dy_tile = q_tile + tile_bytes(ROWS);
-    const u32 start = walk.block.query_start - before;
+    const u32 start = block.query_start - before;
     const u64 q_start = u64(start) * q_stride + head * columns;
     const float log2_scale = scale * LOG2_E;
     k += head / group * columns;
     v += head / group * columns;
 
-    auto tiles_of = [&](u32 index) { return dy_tile + tile_bytes(ROWS) + index % 2 * 2 * tile_bytes(TILE); };
-    auto fetch_tiles = [&](u32 index) {
-        const Tile tile = walk.at(index);
+    auto fetch_tiles = [&](const Tile& tile, u32 to) {
         const u64 start = u64(tile.start) * k_stride;
-        fetch<TILE, THREADS>(tiles_of(index), k + start, k_stride, tile.end - tile.start, columns);
-        fetch<TILE, THREADS>(tiles_of(index) + tile_bytes(TILE), v + start, k_stride, tile.end - tile.start, columns);
+        fetch<TILE, THREADS>(to, k + start, k_stride, tile.end - tile.start, columns);
+        fetch<TILE, THREADS>(to + tile_bytes(TILE), v + start, k_stride, tile.end - tile.start, columns);
         commit_copies();
     };
+    Tile next = first_tile(block);
+    u32 there = dy_tile + tile_bytes(ROWS), other = there + 2 * tile_bytes(TILE); // where tiles lie
     fetch<ROWS, THREADS>(q_tile, q + q_start, q_stride, count, columns);
     fetch<ROWS, THREADS>(dy_tile, dy + q_start, q_stride, count, columns);
-    fetch_tiles(0);
+    fetch_tiles(next, there);
 
     float sum[2], mean[2];
     #pragma unroll
@@ -48,13 +48,16 @@ queries_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const b
     }
     float gradient[CHUNKS][4] = {};
 
-    for (u32 index = 0; index < walk.tiles; index += 1) {
+    while (is_there(next)) {
+        const Tile tile = next;
+        const u32 keys = there, values = keys + tile_bytes(TILE);
         await_copies();
         __syncthreads();
-        if (index + 1 < walk.tiles) fetch_tiles(index + 1);
-        const Tile tile = walk.at(index);
+        next = next_tile<TILE>(tile, block);
+        there = other;
+        other = keys;
+        if (is_there(next)) fetch_tiles(next, there);
         if (row >= count || (!tile.prefix && tile.start >= first + 16)) continue;
-        const u32 keys = tiles_of(index), values = keys + tile_bytes(TILE);
 
         float s[TILE / 8][4] = {}, d[TILE / 8][4] = {};
         #pragma unroll
@@ -74,11 +77,10 @@ queries_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const b
             }
         }
 
-        const u32 least = tile.prefix ? tile.end : first + 1;
-        const bool edge = tile.start + TILE > least;
+        const bool edge = tile.start + TILE > tile.limit(first);
         #pragma unroll
         for (u32 i = 0; i < 4; i += 1) {
-            const u32 limit = tile.prefix ? tile.end : first + i / 2 * 8 + lane / 4 + 1;
+            const u32 limit = tile.limit(first + i / 2 * 8 + lane / 4);
             #pragma unroll
             for (u32 n = 0; n < TILE / 8; n += 1) {
                 float p = exp2_fast(fmaf(s[n][i], log2_scale, -sum[i / 2]));

@@ -114,8 +114,8 @@ forward(const float* __restrict__ q, const float* __restrict__ k, const float* _
     u32 columns, float scale) {
     constexpr u32 SIDE = 4, ROWS = 16 * SIDE, WEIGHTS = ROWS + 4;
     const u32 head = blockIdx.x % query_heads, x = threadIdx.x % 16, y = threadIdx.x / 16;
-    const Walk<ROWS> walk(blocks[blockIdx.x / query_heads]);
-    const u32 first = walk.block.query_start, count = walk.block.query_end - first;
+    const Block block = blocks[blockIdx.x / query_heads];
+    const u32 first = block.query_start, count = block.query_end - first;
     const u32 q_stride = query_heads * columns, k_stride = query_heads / group * columns;
     const u64 q_start = u64(first - before) * q_stride + head * columns;
     float* queries = memory;
@@ -130,8 +130,7 @@ forward(const float* __restrict__ q, const float* __restrict__ k, const float* _
     #pragma unroll
     for (u32 i = 0; i < SIDE; i += 1) greatest[i] = -INFINITE;
 
-    for (u32 index = 0; index < walk.tiles; index += 1) {
-        const Tile tile = walk.at(index);
+    for (Tile tile = first_tile(block); is_there(tile); tile = next_tile<ROWS>(tile, block)) {
         const u64 start = u64(tile.start) * k_stride;
         __syncthreads();
         load<ROWS>(held, k + start, k_stride, tile.end - tile.start, columns);
@@ -141,7 +140,7 @@ forward(const float* __restrict__ q, const float* __restrict__ k, const float* _
         // Every query sees the first key of its first tile: from there on its maximum is a number.
         #pragma unroll
         for (u32 i = 0; i < SIDE; i += 1) {
-            const u32 limit = tile.prefix ? tile.end : first + y + 16 * i + 1;
+            const u32 limit = tile.limit(first + y + 16 * i);
             float most = greatest[i];
             #pragma unroll
             for (u32 j = 0; j < SIDE; j += 1) {
@@ -192,8 +191,8 @@ queries_backward(const float* __restrict__ q, const float* __restrict__ k, const
     float* __restrict__ dq, const Block* __restrict__ blocks, u32 query_heads, u32 group, u32 queries, u32 before,
     u32 columns, float scale) {
     const u32 head = blockIdx.x % query_heads, x = threadIdx.x % 16, y = threadIdx.x / 16;
-    const Walk<ROWS> walk(blocks[blockIdx.x / query_heads]);
-    const u32 first = walk.block.query_start, count = walk.block.query_end - first;
+    const Block block = blocks[blockIdx.x / query_heads];
+    const u32 first = block.query_start, count = block.query_end - first;
     const u32 q_stride = query_heads * columns, k_stride = query_heads / group * columns;
     const u64 q_start = u64(first - before) * q_stride + head * columns;
     float* questions = memory;
@@ -216,8 +215,7 @@ queries_backward(const float* __restrict__ q, const float* __restrict__ k, const
     }
     Four gradient[SIDE][FOURS] = {};
 
-    for (u32 index = 0; index < walk.tiles; index += 1) {
-        const Tile tile = walk.at(index);
+    for (Tile tile = first_tile(block); is_there(tile); tile = next_tile<ROWS>(tile, block)) {
         const u64 start = u64(tile.start) * k_stride;
         __syncthreads();
         load<ROWS>(keys, k + start, k_stride, tile.end - tile.start, columns);
@@ -228,7 +226,7 @@ queries_backward(const float* __restrict__ q, const float* __restrict__ k, const
         products(d, answers, values, y, x);
         #pragma unroll
         for (u32 i = 0; i < SIDE; i += 1) {
-            const u32 limit = tile.prefix ? tile.end : first + y + 16 * i + 1;
+            const u32 limit = tile.limit(first + y + 16 * i);
             #pragma unroll
             for (u32 j = 0; j < SIDE; j += 1) {
                 const bool seen = tile.start + x + 16 * j < limit;

@@ -9,28 +9,31 @@ struct Block {
     u32 self_start;
 };
 
-// A tile of keys: its first, the one behind the last it may have, and whether it is of the prefix.
+// A tile of keys: its first, and the one behind the last it may have.
 struct Tile {
     u32 start;
     u32 end;
-    bool prefix;
+    bool prefix; // or of the queries' own segment
+
+    // How far the token sees.
+    __device__ __forceinline__ u32 limit(u32 token) const { return prefix ? end : token + 1; }
 };
 
-template <u32 KEYS> struct Walk {
-    Block block;
-    u32 prefix_tiles;
-    u32 tiles;
+__device__ __forceinline__ Tile own_keys(const Block& block) { return {block.self_start, block.query_end, false}; }
 
-    __device__ __forceinline__ explicit Walk(const Block& of) : block(of) {
-        prefix_tiles = (block.prefix_end - block.prefix_start + KEYS - 1) / KEYS;
-        tiles = prefix_tiles + (block.query_end - block.self_start + KEYS - 1) / KEYS;
-    }
+__device__ __forceinline__ Tile first_tile(const Block& block) {
+    if (block.prefix_start < block.prefix_end) return {block.prefix_start, block.prefix_end, true};
+    return own_keys(block);
+}
 
-    __device__ __forceinline__ Tile at(u32 tile) const {
-        if (tile < prefix_tiles) return {block.prefix_start + tile * KEYS, block.prefix_end, true};
-        return {block.self_start + (tile - prefix_tiles) * KEYS, block.query_end, false};
-    }
-};
+template <u32 KEYS> __device__ __forceinline__ Tile next_tile(const Tile& tile, const Block& block) {
+    const bool within = tile.start + KEYS < tile.end;
+    if (!within && tile.prefix) return own_keys(block);
+    return {tile.start + KEYS, tile.end, tile.prefix};
+}
+
+// Whether there are keys in it: none behind the last tile.
+__device__ __forceinline__ bool is_there(const Tile& tile) { return tile.start < tile.end; }
 
 // Keys of a block, and the tiles of queries that see any of them.
 struct Part {

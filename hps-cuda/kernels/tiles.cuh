@@ -9,17 +9,23 @@ constexpr u32 STEPS = DIMENSION / 16; // of a product along the columns
 constexpr float LOG2_E = 1.4426950408889634f;
 constexpr float LN_2 = 0.6931471805599453f;
 
-extern __shared__ __align__(128) unsigned char memory[];
+// Tiles start at multiples of their rows' bytes, so that a chunk's number stands in bits of its address alone.
+extern __shared__ __align__(256) unsigned char memory[];
 
 constexpr u32 tile_bytes(u32 rows) { return rows * DIMENSION * 2; }
 
 __device__ __forceinline__ u32 shared_address(const void* pointer) { return u32(__cvta_generic_to_shared(pointer)); }
 
-// Where a chunk lies in its tile, in bytes.
-__device__ __forceinline__ u32 place(u32 row, u32 chunk) {
+constexpr u32 ROW_BYTES = DIMENSION * 2;
+
+// What a row's chunks are swizzled by.
+__device__ __forceinline__ u32 swizzle(u32 row) {
     constexpr u32 PERIOD = CHUNKS < 8 ? CHUNKS : 8;
-    return (row * CHUNKS + (chunk ^ (row / (8 / PERIOD) % PERIOD))) * 16;
+    return row / (8 / PERIOD) % PERIOD;
 }
+
+// Where a chunk lies in its tile, in bytes.
+__device__ __forceinline__ u32 place(u32 row, u32 chunk) { return row * ROW_BYTES + (chunk ^ swizzle(row)) * 16; }
 
 // BYTES from global memory without waiting; zeros if not `there`.
 template <u32 BYTES> __device__ __forceinline__ void copy_async(u32 to, const void* from, bool there) {
@@ -62,8 +68,7 @@ __device__ __forceinline__ void load_ragged(u32 (&words)[4], const bf16* row, u3
 // Asks for a chunk of a row, which is there after `await_copies` and a barrier.
 __device__ __forceinline__ void fetch_chunk(u32 to, const bf16* row, u32 chunk, u32 columns, bool there) {
     if (columns % CHUNK == 0) {
-        const bool full = there && chunk * CHUNK < columns;
-        copy_async<16>(to, row + (full ? chunk * CHUNK : 0), full);
+        copy_async<16>(to, row + chunk * CHUNK, there && chunk * CHUNK < columns);
     } else {
         u32 words[4];
         load_ragged(words, row, chunk, columns, there);
@@ -74,14 +79,24 @@ __device__ __forceinline__ void fetch_chunk(u32 to, const bf16* row, u32 chunk, 
 // Asks for `rows` of ROWS rows that lie `stride` numbers apart; the others are zeros.
 template <u32 ROWS, u32 THREADS>
 __device__ __forceinline__ void fetch(u32 tile, const bf16* __restrict__ source, u32 stride, u32 rows, u32 columns) {
-    constexpr u32 ITEMS = ROWS * CHUNKS;
-    #pragma unroll
-    for (u32 first = 0; first < ITEMS; first += THREADS) {
-        const u32 item = first + threadIdx.x;
-        if (ITEMS % THREADS != 0 && item >= ITEMS) break;
-        const u32 row = item / CHUNKS;
-        const bool there = row < rows;
-        fetch_chunk(tile + place(row, item % CHUNKS), source + u64(there ? row : 0) * stride, item % CHUNKS, columns, there);
+    constexpr u32 AT_ONCE = THREADS / CHUNKS;
+    const u32 first = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
+    const bf16* from = source + u64(first) * stride;
+    if (columns % CHUNK == 0) {
+        const bool has = chunk * CHUNK < columns;
+        from += chunk * CHUNK;
+        #pragma unroll
+        for (u32 row = 0; row < ROWS; row += AT_ONCE) {
+            if (ROWS % AT_ONCE != 0 && first + row >= ROWS) break;
+            copy_async<16>(tile + place(first + row, chunk), from, has && first + row < rows);
+            from += AT_ONCE * stride;
+        }
+        return;
+    }
+    #pragma unroll 1
+    for (u32 row = first; row < ROWS; row += AT_ONCE) {
+        fetch_chunk(tile + place(row, chunk), from, chunk, columns, row < rows);
+        from += AT_ONCE * stride;
     }
 }
 
@@ -89,25 +104,31 @@ __device__ __forceinline__ void fetch(u32 tile, const bf16* __restrict__ source,
 //
 // `left`: rows of the left one. `right`: rows of the tile are the right one's columns. `right_across`: rows of the tile
 // are the right one's rows. A right one's words are those of two products, eight columns each.
+//
+// `row` is a multiple of 16 and `step` counts 16 columns.
+__device__ __forceinline__ u32 fragment(u32 tile, u32 lane_row, u32 lane_chunk, u32 row, u32 step) {
+    return ((tile + place(lane_row, lane_chunk)) ^ (step * 32)) + row * ROW_BYTES;
+}
+
 __device__ __forceinline__ void left(u32 (&words)[4], u32 tile, u32 row, u32 step) {
     const u32 lane = threadIdx.x % WARP;
-    const u32 address = tile + place(row + lane % 16, 2 * step + lane / 16);
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-        : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(address));
+        : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+        : "r"(fragment(tile, lane % 16, lane / 16, row, step)));
 }
 
 __device__ __forceinline__ void right(u32 (&words)[4], u32 tile, u32 row, u32 step) {
     const u32 lane = threadIdx.x % WARP;
-    const u32 address = tile + place(row + lane % 8 + lane / 16 * 8, 2 * step + lane / 8 % 2);
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-        : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(address));
+        : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+        : "r"(fragment(tile, lane % 8 + lane / 16 * 8, lane / 8 % 2, row, step)));
 }
 
 __device__ __forceinline__ void right_across(u32 (&words)[4], u32 tile, u32 row, u32 step) {
     const u32 lane = threadIdx.x % WARP;
-    const u32 address = tile + place(row + lane % 16, 2 * step + lane / 16);
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-        : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(address));
+        : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+        : "r"(fragment(tile, lane % 16, lane / 16, row, step)));
 }
 
 // sum += left right. A thread holds of the sum the rows lane / 4 and lane / 4 + 8, columns 2 (lane % 4) and the next.

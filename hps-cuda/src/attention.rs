@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::launch::{Argument, Grid};
-use crate::plan::{KeyKey, KeyParts, Longest, QueryKey, Table};
+use crate::plan::{KeyKey, KeyParts, QueryKey, Table};
 use crate::source::{Defines, Source};
 use crate::spans::{QueryBlock, Spans};
 use std::sync::Arc;
@@ -241,7 +241,7 @@ impl Device {
             queries,
             size: tiles.backward,
             width: tiles.along,
-            longest: Longest { at_once: self.multiprocessors() / heads.key_value },
+            at_once: self.multiprocessors() / heads.key_value,
         };
         let parts = plan(spans)
             .keys

@@ -101,25 +101,18 @@ pub(crate) struct KeyKey {
     pub size: usize,
     /// Queries of a tile.
     pub width: usize,
-    /// Tiles that a thread block walks past at most.
-    pub longest: Longest,
-}
-
-/// How many tiles a part of a block of keys has: a prompt's keys are seen by all of its responses, and in one part the
-/// device would wait for them alone.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Longest {
-    /// Blocks that run at once, over those of one key/value head.
+    /// Thread blocks of one key/value head that run at once.
     pub at_once: usize,
 }
 
-impl Longest {
+impl KeyKey {
     /// Tiles below which two parts cost more than they save.
     const LEAST: usize = 8;
 
-    fn tiles(self, all: usize) -> usize {
-        // Half of what each would have if all had the same.
-        all.div_ceil(2 * self.at_once.max(1)).max(Longest::LEAST)
+    /// Tiles of a part at most, of `all` there are: half of what each thread block would have if all had the same. A
+    /// prompt's keys are seen by all of its responses, and in one part the device would wait for them alone.
+    fn longest(&self, all: usize) -> usize {
+        all.div_ceil(2 * self.at_once.max(1)).max(KeyKey::LEAST)
     }
 }
 
@@ -142,7 +135,7 @@ impl KeyParts {
 
     pub fn new(device: &Device, spans: &Spans<'_>, key: &KeyKey) -> Result<KeyParts> {
         let blocks = spans.key_blocks(key.size, key.width);
-        let longest = key.longest.tiles(blocks.iter().map(|block| block.tiles.len()).sum());
+        let longest = key.longest(blocks.iter().map(|block| block.tiles.len()).sum());
         let (mut parts, mut walk, mut joints, mut slots) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for block in &blocks {
             let [start, end] = [block.keys.start as u32, block.keys.end as u32];
