@@ -1,7 +1,7 @@
 //! What lies on the device: activations, integers, weights.
 
 use crate::device::Device;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, agree};
 use crate::memory::Storage;
 use std::sync::{Arc, OnceLock};
 
@@ -146,6 +146,24 @@ impl Indices {
             return Err(Error::new(ErrorKind::NonFinite, message));
         }
         Ok(self.host.get_or_init(|| numbers))
+    }
+
+    /// Writes as many other numbers over them, and what attention made of them anew. Whether that has the sizes it had; if
+    /// not, it is made when it is asked for.
+    pub(crate) fn rewrite(&mut self, numbers: &[u32]) -> Result<bool> {
+        agree("rewrite", "the number of indices", self.length, numbers.len())?;
+        self.device.write(self.address(), bytemuck::cast_slice(numbers))?;
+        self.host = OnceLock::from(numbers.to_vec());
+        let fits = self.plan.get().map_or(Ok(true), |plan| plan.rewrite(&self.device, numbers))?;
+        if !fits {
+            self.plan = OnceLock::new();
+        }
+        Ok(fits)
+    }
+
+    /// The device has computed others in their place.
+    pub(crate) fn forget(&mut self) {
+        self.host = OnceLock::new();
     }
 
     /// How many there are.

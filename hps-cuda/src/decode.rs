@@ -59,9 +59,18 @@ pub(crate) struct Cached {
     parts: usize,
 }
 
-impl Cached {
+/// The same on the host.
+struct Tasks {
+    shared: Vec<[u32; 6]>,
+    own: Vec<[u32; 6]>,
+    list: Vec<[u32; 1]>,
+    parts_of: Vec<[u32; 1]>,
+    parts: usize,
+}
+
+impl Tasks {
     /// * `group`: query heads of a key/value head.
-    fn new(device: &Device, spans: &[[u32; 4]], group: usize) -> Result<Cached> {
+    fn new(spans: &[[u32; 4]], group: usize) -> Tasks {
         let mut prefixes: BTreeMap<[u32; 2], Vec<u32>> = BTreeMap::new();
         for (query, [from, to, ..]) in (0u32..).zip(spans) {
             prefixes.entry([*from, *to]).or_default().push(query);
@@ -86,12 +95,34 @@ impl Cached {
             parts += keys(*from, *to).len().div_ceil(PART) + keys(*start, *end).len().div_ceil(PART);
             parts_of.push([parts as u32]);
         }
+        Tasks { shared, own, list, parts_of, parts }
+    }
+}
+
+impl Cached {
+    fn new(device: &Device, spans: &[[u32; 4]], group: usize) -> Result<Cached> {
+        let Tasks { shared, own, list, parts_of, parts } = Tasks::new(spans, group);
         Ok(Cached {
             tasks: [Table::new(device, &shared)?, Table::new(device, &own)?],
             list: Table::new(device, &list)?,
             parts_of: Table::new(device, &parts_of)?,
             parts,
         })
+    }
+
+    /// Those of other spans in the same memory; whether they fit.
+    pub fn rewrite(&self, device: &Device, spans: &[[u32; 4]], group: usize) -> Result<bool> {
+        let Tasks { shared, own, list, parts_of, parts } = Tasks::new(spans, group);
+        let sizes = [shared.len(), own.len(), list.len(), parts_of.len(), parts];
+        let [of_shared, of_own] = &self.tasks;
+        if sizes != [of_shared.rows, of_own.rows, self.list.rows, self.parts_of.rows, self.parts] {
+            return Ok(false);
+        }
+        of_shared.rewrite(device, &shared)?;
+        of_own.rewrite(device, &own)?;
+        self.list.rewrite(device, &list)?;
+        self.parts_of.rewrite(device, &parts_of)?;
+        Ok(true)
     }
 }
 

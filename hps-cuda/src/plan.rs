@@ -16,6 +16,22 @@ pub(crate) struct Plan {
     pub cached: Kept<usize, Cached>,
 }
 
+impl Plan {
+    /// Makes what decoding uses of other spans, in the same memory. Whether it has the sizes it had, and nothing else was
+    /// made of the spans.
+    pub fn rewrite(&self, device: &Device, spans: &[u32]) -> Result<bool> {
+        if !self.queries.is_empty() || !self.keys.is_empty() {
+            return Ok(false);
+        }
+        for (group, cached) in self.cached.all() {
+            if !cached.rewrite(device, spans.as_chunks::<4>().0, group)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// Things by what they were made for. There are few: a plan's shapes hardly change.
 #[derive(Debug)]
 pub(crate) struct Kept<K, T>(Mutex<Vec<(K, Arc<T>)>>);
@@ -26,7 +42,16 @@ impl<K, T> Default for Kept<K, T> {
     }
 }
 
-impl<K: PartialEq, T> Kept<K, T> {
+impl<K: PartialEq + Copy, T> Kept<K, T> {
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub fn all(&self) -> Vec<(K, Arc<T>)> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(|(key, thing)| (*key, Arc::clone(thing))).collect()
+    }
+
     pub fn get_or_make(&self, key: K, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, found)) = kept.iter().find(|(of, _)| *of == key) {
@@ -49,6 +74,12 @@ impl Table {
     pub fn new<const WORDS: usize>(device: &Device, rows: &[[u32; WORDS]]) -> Result<Table> {
         let storage = device.uploaded(bytemuck::cast_slice(rows.as_flattened()))?;
         Ok(Table { storage, rows: rows.len() })
+    }
+
+    /// As many other rows in the same memory.
+    pub fn rewrite<const WORDS: usize>(&self, device: &Device, rows: &[[u32; WORDS]]) -> Result<()> {
+        debug_assert_eq!(self.rows, rows.len());
+        device.write(self.storage.address(), bytemuck::cast_slice(rows.as_flattened()))
     }
 }
 

@@ -24,8 +24,8 @@ pub enum Operation {
     AdamWMoment,
 }
 
-/// Half a unit in the last of bfloat16's eight bits, of the result.
-const HALF: f64 = 1.0 / 512.0;
+/// Half a unit in the last of bfloat16's eight bits: at most that much of the result.
+const HALF: f64 = 1.0 / 256.0;
 
 /// The hardware's exponential and reciprocal beside accurate ones: `2 + 1.16 |x|` units in the last place of `e^−x`, up to
 /// `|x| = 87`.
