@@ -44,7 +44,8 @@ fn sample(device: &Device, logits: &Matrix, truncation: Truncation, uniforms: &[
 fn kept(logits: &[f64], truncation: Truncation) -> (Vec<(usize, f64)>, f64) {
     let Truncation { temperature, top_k, top_p } = truncation;
     let mut order: Vec<usize> = (0..logits.len()).collect();
-    order.sort_by(|one, other| logits[*other].total_cmp(&logits[*one]).then(one.cmp(other)));
+    // A stable sort: equals stay by id, both zeros among them.
+    order.sort_by(|one, other| logits[*other].partial_cmp(&logits[*one]).unwrap());
     let weigh = |token: usize| match temperature {
         0.0 => 1.0,
         _ => ((logits[token] - logits[order[0]]) / f64::from(temperature)).exp(),
