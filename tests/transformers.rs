@@ -1,14 +1,16 @@
 //! Parity with transformers and PEFT: the values in `tests/data/hf.json`, theirs in float32 on a CPU; ours on the CPU and,
-//! with feature `wgpu`, on a GPU.
+//! with feature `wgpu` or `cuda`, on a GPU.
 //!
 //! Each check is generic over the backend; `parity!` makes tests of them.
 
 mod support;
 
 use hps_llama::backend::Backend;
-use hps_llama::backend::cpu::Cpu;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use hps_llama::backend::Dtype;
 #[cfg(feature = "wgpu")]
-use hps_llama::backend::{Dtype, Precision};
+use hps_llama::backend::Precision;
+use hps_llama::backend::cpu::Cpu;
 use hps_llama::generate::SamplingParams;
 use hps_llama::lora::Lora;
 #[cfg(feature = "wgpu")]
@@ -18,6 +20,8 @@ use serde_json::Value;
 #[cfg(feature = "wgpu")]
 use std::path::Path;
 use support::tolerance::TOKEN_LOG_PROB;
+#[cfg(feature = "cuda")]
+use support::tolerance::TOKEN_LOG_PROB_ACTIVATIONS;
 #[cfg(feature = "wgpu")]
 use support::tolerance::TOKEN_LOG_PROB_BFLOAT16;
 use support::{ids, json, numbers, policy_on, token_log_probs};
@@ -41,6 +45,12 @@ macro_rules! parity {
 
 parity!(cpu, Some(Cpu), TOKEN_LOG_PROB;
     token_log_probs_agree, adapters_agree_and_survive_a_save, greedy_continuations_agree);
+#[cfg(feature = "cuda")]
+parity!(cuda, support::gpu::cuda(Dtype::Float32), TOKEN_LOG_PROB;
+    token_log_probs_agree, adapters_agree_and_survive_a_save, greedy_continuations_agree);
+#[cfg(feature = "cuda")]
+parity!(cuda_bfloat16, support::gpu::cuda(Dtype::BFloat16), TOKEN_LOG_PROB_ACTIVATIONS;
+    token_log_probs_agree, adapters_agree_and_survive_a_save);
 #[cfg(feature = "wgpu")]
 parity!(wgpu, support::gpu::wgpu(Dtype::Float32), TOKEN_LOG_PROB;
     token_log_probs_agree, adapters_agree_and_survive_a_save, greedy_continuations_agree);

@@ -1,10 +1,10 @@
 //! Parity with a whole run of TRL and PEFT: `tests/data/trl-sigmoid`, DPO from its initial adapter, float32 on a CPU; reproduced on the
-//! CPU and, with feature `wgpu`, on a GPU.
+//! CPU and, with feature `wgpu` or `cuda`, on a GPU.
 
 mod support;
 
 use hps_llama::backend::Backend;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
@@ -125,10 +125,12 @@ fn the_run_is_reproduced() {
     compare(&logs, &policy).expect("every step and the final adapter agree");
 }
 
-#[cfg(feature = "wgpu")]
-#[test]
-fn the_run_is_reproduced_on_wgpu() {
-    let Some(backend) = support::gpu::wgpu(Dtype::Float32) else { return };
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+support::gpu::on_gpus!(the_run_is_reproduced_there);
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn the_run_is_reproduced_there<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    let Some(backend) = open(Dtype::Float32) else { return };
     let (logs, policy) = run(backend, setting());
     compare(&logs, &policy).expect("every step and the final adapter agree");
 }

@@ -1,7 +1,7 @@
 //! What lies on the device: activations, integers, weights.
 
 use crate::device::Device;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, agree};
 use crate::memory::Storage;
 use std::sync::{Arc, OnceLock};
 
@@ -45,6 +45,8 @@ pub struct Indices {
     length: usize,
     host: OnceLock<Vec<u32>>,
     device: Device,
+    /// `u32::MAX` among them stands for what could not be drawn.
+    drawn: bool,
     /// What attention makes of them, for the blocks of queries of a size.
     pub(crate) plan: OnceLock<Arc<crate::attention::Plan>>,
 }
@@ -115,21 +117,53 @@ impl Indices {
         let length = host.len();
         let known = OnceLock::new();
         let _ = known.set(host);
-        Indices { storage, length, host: known, device: device.clone(), plan: OnceLock::new() }
+        Indices { storage, length, host: known, device: device.clone(), drawn: false, plan: OnceLock::new() }
     }
 
     /// Integers that the device computed.
     pub(crate) fn of_device(device: &Device, storage: Storage, length: usize) -> Indices {
-        Indices { storage, length, host: OnceLock::new(), device: device.clone(), plan: OnceLock::new() }
+        let (host, plan) = (OnceLock::new(), OnceLock::new());
+        Indices { storage, length, host, device: device.clone(), drawn: false, plan }
+    }
+
+    /// Tokens that the device drew, `u32::MAX` where a row's logits had no softmax.
+    pub(crate) fn drawn(device: &Device, storage: Storage, length: usize) -> Indices {
+        Indices { drawn: true, ..Indices::of_device(device, storage, length) }
     }
 
     /// The numbers; waits for the device if it computed them.
+    ///
+    /// # Errors
+    /// The device failed, or the numbers are tokens of which one was to be drawn from NaN logits.
     pub fn host(&self) -> Result<&[u32]> {
         if let Some(known) = self.host.get() {
             return Ok(known);
         }
         let bytes = self.device.downloaded(self.storage.address(), 4 * self.length)?;
-        Ok(self.host.get_or_init(|| bytemuck::pod_collect_to_vec(&bytes)))
+        let numbers: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+        if let Some(row) = numbers.iter().position(|number| self.drawn && *number == u32::MAX) {
+            let message = format!("the logits of sequence {row} of the batch are NaN or infinite");
+            return Err(Error::new(ErrorKind::NonFinite, message));
+        }
+        Ok(self.host.get_or_init(|| numbers))
+    }
+
+    /// Writes as many other numbers over them, and what attention made of them anew. Whether that has the sizes it had; if
+    /// not, it is made when it is asked for.
+    pub(crate) fn rewrite(&mut self, numbers: &[u32]) -> Result<bool> {
+        agree("rewrite", "the number of indices", self.length, numbers.len())?;
+        self.device.write(self.address(), bytemuck::cast_slice(numbers))?;
+        self.host = OnceLock::from(numbers.to_vec());
+        let fits = self.plan.get().map_or(Ok(true), |plan| plan.rewrite(&self.device, numbers))?;
+        if !fits {
+            self.plan = OnceLock::new();
+        }
+        Ok(fits)
+    }
+
+    /// The device has computed others in their place.
+    pub(crate) fn forget(&mut self) {
+        self.host = OnceLock::new();
     }
 
     /// How many there are.

@@ -215,9 +215,22 @@ impl Device {
     /// A block with these bytes.
     pub(crate) fn uploaded(&self, bytes: &[u8]) -> Result<Storage> {
         let storage = self.storage(bytes.len())?;
-        // SAFETY: the block has room for the bytes.
-        unsafe { lock(&self.inner.staging).copy(&self.inner.stream, storage.address(), bytes) }?;
+        self.write(storage.address(), bytes)?;
         Ok(storage)
+    }
+
+    /// Writes bytes where a block has room for them.
+    pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        if self.memory().is_private() && !bytes.is_empty() {
+            // A replay would send what lies in the ring then.
+            return Err(Error::new(ErrorKind::Device, "an upload within a step that is being recorded"));
+        }
+        // SAFETY: callers pass a block's own address, and no more bytes than it has room for.
+        unsafe { lock(&self.inner.staging).copy(&self.inner.stream, address, bytes) }
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.inner.memory
     }
 
     /// `bytes` from `address` on; waits for the device.

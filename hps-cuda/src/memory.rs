@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Freed blocks by size, and what all blocks take together.
+/// Freed blocks by pool and size, and what all blocks take together.
 #[derive(Debug, Default)]
 struct Kept {
-    free: BTreeMap<usize, Vec<sys::CUdeviceptr>>,
+    free: BTreeMap<(u64, usize), Vec<sys::CUdeviceptr>>,
+    /// The pool that blocks are taken from now: 0, the common one, or that of a graph.
+    current: u64,
+    pools: u64,
     /// Bytes of all blocks, in use or free.
     allocated: usize,
     /// Bytes of those in use, and the most there were.
@@ -32,7 +35,48 @@ pub(crate) struct Memory {
 pub(crate) struct Storage {
     address: sys::CUdeviceptr,
     size: usize,
+    pool: u64,
     memory: Arc<Memory>,
+}
+
+/// Blocks that a graph computes in: nobody else's until it is dropped, and then everybody's.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    number: u64,
+    memory: Arc<Memory>,
+}
+
+/// While it is there, blocks are taken from a pool.
+#[derive(Debug)]
+pub(crate) struct Within<'a>(&'a Memory);
+
+impl Pool {
+    pub fn enter(&self) -> Within<'_> {
+        self.memory.kept().current = self.number;
+        Within(&self.memory)
+    }
+}
+
+impl Drop for Within<'_> {
+    fn drop(&mut self) {
+        self.0.kept().current = 0;
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut kept = self.memory.kept();
+        let sizes: Vec<(u64, usize)> = kept.free.range(sizes(self.number)).map(|(key, _)| *key).collect();
+        for key in sizes {
+            let blocks = kept.free.remove(&key).unwrap_or_default();
+            kept.free.entry((0, key.1)).or_default().extend(blocks);
+        }
+    }
+}
+
+/// All sizes of a pool.
+fn sizes(pool: u64) -> std::ops::RangeInclusive<(u64, usize)> {
+    (pool, 0)..=(pool, usize::MAX)
 }
 
 impl Memory {
@@ -51,8 +95,21 @@ impl Memory {
         let mut kept = self.kept();
         kept.used += size;
         kept.peak = kept.peak.max(kept.used);
+        let pool = kept.current;
         drop(kept);
-        Ok(Storage { address, size, memory: Arc::clone(self) })
+        Ok(Storage { address, size, pool, memory: Arc::clone(self) })
+    }
+
+    /// A pool of its own.
+    pub fn pool(self: &Arc<Memory>) -> Pool {
+        let mut kept = self.kept();
+        kept.pools += 1;
+        Pool { number: kept.pools, memory: Arc::clone(self) }
+    }
+
+    /// Whether blocks are taken from a graph's pool now.
+    pub fn is_private(&self) -> bool {
+        self.kept().current != 0
     }
 
     /// Bytes of all blocks, in use or kept for later.
@@ -84,11 +141,17 @@ impl Memory {
         Ok(address)
     }
 
-    /// Gives the free blocks back to the driver, once the device is done with them.
+    /// Gives the free blocks of the common pool back to the driver, once the device is done with them.
     fn release(&self) -> Result<()> {
+        if self.is_private() {
+            // A stream that is recorded cannot be waited for.
+            return Ok(());
+        }
         self.context.synchronize().during("waiting for the device")?;
         let mut kept = self.kept();
-        for (size, addresses) in std::mem::take(&mut kept.free) {
+        let private = kept.free.split_off(&(1, 0));
+        let free = std::mem::replace(&mut kept.free, private);
+        for ((_, size), addresses) in free {
             for address in addresses {
                 // SAFETY: it came from `malloc_sync`, nothing names it any more, and the device is idle.
                 unsafe { result::free_sync(address) }.during("freeing device memory")?;
@@ -119,12 +182,13 @@ impl Drop for Memory {
 impl Kept {
     /// The smallest free block of `size` that wastes no more than a quarter.
     fn take(&mut self, size: usize) -> Option<(sys::CUdeviceptr, usize)> {
-        let (&found, addresses) = self.free.range_mut(size..=size + size / 4).next()?;
+        let pool = self.current;
+        let (&found, addresses) = self.free.range_mut((pool, size)..=(pool, size + size / 4)).next()?;
         let address = addresses.pop();
         if addresses.is_empty() {
             self.free.remove(&found);
         }
-        address.map(|address| (address, found))
+        address.map(|address| (address, found.1))
     }
 }
 
@@ -141,8 +205,9 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        let mut kept = self.memory.kept();
+        let (memory, pool) = (&self.memory, self.pool);
+        let mut kept = memory.kept();
         kept.used -= self.size;
-        kept.free.entry(self.size).or_default().push(self.address);
+        kept.free.entry((pool, self.size)).or_default().push(self.address);
     }
 }

@@ -314,6 +314,6 @@ enum Side {
 }
 
 /// The type in which numbers of both keep their values.
-fn both(a: Format, b: Format) -> Format {
+pub(crate) fn both(a: Format, b: Format) -> Format {
     if a == b { a } else { Format::F32 }
 }

@@ -1,10 +1,10 @@
 //! k steps, a checkpoint, the rest: the same bits as the run in one go, for every k.
 
 use crate::run::{Kind, advance, bits, checkpoint, config, files, metrics, start_on, uninterrupted, uninterrupted_on};
-#[cfg(feature = "wgpu")]
-use crate::support::gpu::wgpu;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use crate::support::gpu::on_gpus;
 use hps_llama::backend::Backend;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::lora::Lora;
@@ -49,15 +49,17 @@ fn a_resumed_run_is_the_uninterrupted_one_at_every_step() {
 }
 
 /// A device's operations are deterministic, so the promise holds on each.
-#[cfg(feature = "wgpu")]
-#[test]
-fn a_resumed_run_on_wgpu_is_the_uninterrupted_one() {
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn a_resumed_run_is_the_uninterrupted_one<B: Backend>(open: fn(Dtype) -> Option<B>) {
     for dtype in [Dtype::Float32, Dtype::BFloat16] {
-        if let Some(backend) = wgpu(dtype) {
+        if let Some(backend) = open(dtype) {
             assert_resumes(&backend, [1, 4].into_iter());
         }
     }
 }
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+on_gpus!(a_resumed_run_is_the_uninterrupted_one);
 
 /// The comparison is sharp: every step moves the weights and the moments.
 #[test]

@@ -31,8 +31,8 @@ pub const ACCUMULATION: Tolerance = Tolerance { log_prob: 0.0, gradient: 1.2e-7 
 /// in rounding (7e-4 at 0.008 nats), larger ones bend (9e-3 at 0.25). A mask left out of the backward shows at 2e-2.
 pub const SLOPE: f64 = 1e-3;
 
-/// WGPU against the CPU, both in f32: each is off as [`AUTOGRAD`] says, and a GPU may divide and take roots within 2.5 units
+/// A GPU against the CPU, both in f32: each is off as [`AUTOGRAD`] says, and a GPU may divide and take roots within 2.5 units
 /// in the last place, which is some ε more in each norm. Measured 2.4e-6 and 2.1e-6 on lavapipe, 3.0e-6 of lists of
 /// twenty; another step's dropout masks move a log-prob by 1.1.
-#[cfg(feature = "wgpu")]
-pub const WGPU: Tolerance = Tolerance { log_prob: 1e-5, gradient: 1e-5 };
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub const GPU: Tolerance = Tolerance { log_prob: 1e-5, gradient: 1e-5 };

@@ -6,7 +6,7 @@
 
 mod conformance;
 mod differences;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[path = "../support/gpu.rs"]
 mod gpu;
 mod layout;
@@ -19,14 +19,18 @@ mod tolerance;
 /// `conformance!(name, backend if there is one, tolerances)`: every check of `conformance/` as a test of its own, `name::check`.
 macro_rules! conformance {
     ($name:ident, $backend:expr, $tolerance:expr) => {
+        conformance!($name, $backend, $tolerance, None);
+    };
+    ($name:ident, $backend:expr, $tolerance:expr, $halves:expr) => {
         mod $name {
             conformance! {
-                @checks $backend, $tolerance;
+                @checks $backend, $tolerance, $halves;
                 storage: arrays_come_back, indices_come_back, every_half_is_its_value, singles_keep_their_bits,
                     frozen_weights_are_exact;
                 rows: embed_agrees, gather_agrees, scale_rows_agrees, write_rows_agrees;
-                norm: rms_norm_agrees, rms_norm_agrees_on_rows_of_any_size;
+                norm: rms_norm_agrees, rms_norm_agrees_on_rows_of_any_size, rms_norm_backward_lands_on_the_residual;
                 linear: linear_agrees;
+                adapted: adapted_agrees, adapted_drops_its_input, adapted_backward_computes_what_is_wanted;
                 elementwise: add_scaled_agrees, swiglu_agrees, swiglu_agrees_at_extreme_gates;
                 dropout: dropout_is_philox, dropout_drops_its_rate, dropout_does_not_see_the_packing,
                     dropout_is_its_own_adjoint;
@@ -36,7 +40,7 @@ macro_rules! conformance {
                 attention_decode: decode_attention_agrees, decode_attention_is_a_row_of_attention;
                 head: log_probs_agree, log_probs_agree_at_huge_logits, a_row_without_a_coefficient_does_not_count;
                 head_tiles: log_probs_agree_across_tiles;
-                optimizer: global_norm_agrees, adamw_agrees, adamw_without_a_gradient_only_decays,
+                optimizer: global_norm_agrees, adamw_agrees, adamw_of_all_is_adamw_of_each, adamw_without_a_gradient_only_decays,
                     adamw_leaves_a_broken_step_out;
                 sampling: at_temperature_zero_the_lowest_of_equals_wins,
                     a_sample_is_where_the_cumulative_probability_passes, samples_follow_the_softmax,
@@ -48,12 +52,12 @@ macro_rules! conformance {
             }
         }
     };
-    (@checks $backend:expr, $tolerance:expr; $($family:ident: $($check:ident),+;)+) => {
+    (@checks $backend:expr, $tolerance:expr, $halves:expr; $($family:ident: $($check:ident),+;)+) => {
         $($(
             #[test]
             fn $check() {
                 if let Some(backend) = $backend {
-                    let subject = crate::subject::Subject { backend, tolerance: $tolerance };
+                    let subject = crate::subject::Subject { backend, tolerance: $tolerance, halves: $halves };
                     crate::conformance::$family::$check(&subject);
                 }
             }
@@ -61,6 +65,15 @@ macro_rules! conformance {
     };
 }
 
+#[cfg(feature = "cuda")]
+conformance!(cuda, crate::gpu::cuda(hps_llama::backend::Dtype::Float32), crate::tolerance::cuda);
+#[cfg(feature = "cuda")]
+conformance!(
+    cuda_bfloat16,
+    crate::gpu::cuda(hps_llama::backend::Dtype::BFloat16),
+    crate::tolerance::cuda_bfloat16,
+    Some(crate::gpu::halves)
+);
 conformance!(cpu, Some(hps_llama::backend::cpu::Cpu), crate::tolerance::cpu);
 #[cfg(feature = "wgpu")]
 conformance!(wgpu, crate::gpu::wgpu(hps_llama::backend::Dtype::Float32), crate::tolerance::wgpu);

@@ -7,11 +7,18 @@ use hps_core::Philox;
 pub struct Draws {
     philox: Philox,
     drawn: u32,
+    /// Whether matrices have numbers that bfloat16 holds.
+    halves: bool,
 }
 
 impl Draws {
     pub fn new(seed: u64) -> Draws {
-        Draws { philox: Philox::new(seed), drawn: 0 }
+        Draws { philox: Philox::new(seed), drawn: 0, halves: false }
+    }
+
+    /// Matrices have numbers that bfloat16 holds.
+    pub fn in_halves(self) -> Draws {
+        Draws { halves: true, ..self }
     }
 
     pub fn word(&mut self) -> u32 {
@@ -33,16 +40,21 @@ impl Draws {
         (0..count).map(|_| self.below(limit)).collect()
     }
 
-    /// Activations: multiples of 2⁻²² in `[−2, 2)`.
+    /// Activations: multiples of 2⁻²² in `[−2, 2)`, or of fewer digits where they are halves.
     pub fn matrix(&mut self, rows: usize, columns: usize) -> Matrix {
-        Matrix::from_fn(rows, columns, |_, _| 4.0 * self.uniform() - 2.0)
+        Matrix::from_fn(rows, columns, |_, _| {
+            let number = 4.0 * self.uniform() - 2.0;
+            if self.halves { half(number) } else { number }
+        })
     }
 
     /// A weight: numbers in `(−1, 1)` that bfloat16 holds, so that a device's storage type does not change them.
     pub fn weight(&mut self, rows: usize, columns: usize) -> Matrix {
-        Matrix::from_fn(rows, columns, |_, _| {
-            let number = (2.0 * self.uniform() - 1.0) as f32;
-            f64::from(f32::from_bits(number.to_bits() & 0xFFFF_0000))
-        })
+        Matrix::from_fn(rows, columns, |_, _| half(2.0 * self.uniform() - 1.0))
     }
+}
+
+/// A number of bfloat16 next to `number`.
+fn half(number: f64) -> f64 {
+    f64::from(f32::from_bits((number as f32).to_bits() & 0xFFFF_0000))
 }

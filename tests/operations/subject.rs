@@ -1,18 +1,40 @@
 //! The backend under test with its tolerances. Numbers reach it and leave it through the trait alone.
 
 use crate::matrix::Matrix;
+use crate::random::Draws;
 use crate::tolerance::Operation;
 use hps_llama::backend::{Backend, Precision, StoredTensor};
 
-pub struct Subject<B> {
+/// Makes bfloat16 of f32.
+pub type Halves<B> = fn(&B, <B as Backend>::Array) -> <B as Backend>::Array;
+
+pub struct Subject<B: Backend> {
     pub backend: B,
     /// The largest error allowed, of an entry's magnitude.
     pub tolerance: fn(Operation) -> f64,
+    /// Makes bfloat16 of activations, if that is their type.
+    pub halves: Option<Halves<B>>,
 }
 
 impl<B: Backend> Subject<B> {
+    /// Activations.
     pub fn array(&self, matrix: &Matrix) -> B::Array {
+        let array = self.single(matrix);
+        match self.halves {
+            Some(halves) => halves(&self.backend, array),
+            None => array,
+        }
+    }
+
+    /// What is f32 on every device.
+    pub fn single(&self, matrix: &Matrix) -> B::Array {
         self.backend.upload(&matrix.single(), matrix.columns).expect("an upload")
+    }
+
+    /// Random numbers that the activations' type holds.
+    pub fn draws(&self, seed: u64) -> Draws {
+        let draws = Draws::new(seed);
+        if self.halves.is_some() { draws.in_halves() } else { draws }
     }
 
     pub fn indices(&self, numbers: &[u32]) -> B::Indices {

@@ -21,6 +21,10 @@ pub enum Operation {
     RmsNormGainGradient,
     /// The three matrix products.
     Linear,
+    /// A product, and two narrow ones one after another, on a third array.
+    Adapted,
+    /// Two products one after another, added up.
+    LowRankGradient,
     Swiglu,
     SwigluBackward,
     Rotation,
@@ -62,6 +66,8 @@ pub fn cpu(operation: Operation) -> f64 {
         Operation::RmsNormGainGradient => 4e-7,
         // 130 terms: sqrt(130) ε / 2 = 7e-7 where a processor adds them one by one. Measured 2.6e-7.
         Operation::Linear => 7e-7,
+        // Each of two products is a product's error off, and sums round twice. Measured 0.
+        Operation::Adapted | Operation::LowRankGradient => 1.6e-6,
         // `exp` within 2 units in the last place, a sum, a division, two products. Measured 1.9e-7.
         Operation::Swiglu => 4e-7,
         // The same σ in three factors. Measured 6.6e-7.
@@ -123,6 +129,8 @@ pub fn wgpu(operation: Operation) -> f64 {
         | Operation::AddScaled
         | Operation::Dropout
         | Operation::Linear
+        | Operation::Adapted
+        | Operation::LowRankGradient
         | Operation::Rotation
         | Operation::Rotate
         | Operation::RotateBack => cpu,
@@ -156,5 +164,56 @@ pub fn wgpu(operation: Operation) -> f64 {
         // A logit x below the greatest is divided by the temperature: Σ p x, some nats, times a division's error.
         // Measured 4.3e-7.
         Operation::Cumulative => cpu + 7.0 * DIVISION,
+    }
+}
+
+/// CUDA in f32: sums in warps and blocks, products by cuBLAS; `exp` and `ln` within 2 units in the last place, divisions
+/// and roots rounded correctly. What the CPU is held to holds here.
+#[cfg(feature = "cuda")]
+pub fn cuda(operation: Operation) -> f64 {
+    cpu(operation)
+}
+
+/// Half a unit in the last place of a bfloat16.
+#[cfg(feature = "cuda")]
+const HALF: f64 = 1.0 / 512.0;
+
+/// CUDA with activations in bfloat16. Inputs are numbers that bfloat16 holds; kernels compute in f32 and round what they
+/// write, once.
+#[cfg(feature = "cuda")]
+pub fn cuda_bfloat16(operation: Operation) -> f64 {
+    let single = cuda(operation);
+    match operation {
+        // Numbers that are moved, or written in f32.
+        Operation::Copy
+        | Operation::Rotation
+        | Operation::LowRankGradient
+        | Operation::GlobalNorm
+        | Operation::AdamWWeight
+        | Operation::AdamWMoment
+        | Operation::RmsNormGainGradient
+        | Operation::LogProbs
+        | Operation::Cumulative => single,
+        // One rounding.
+        Operation::RowSum
+        | Operation::ScaleRows
+        | Operation::AddScaled
+        | Operation::Dropout
+        | Operation::RmsNorm
+        | Operation::RmsNormBackward
+        | Operation::Linear
+        | Operation::Swiglu
+        | Operation::SwigluBackward
+        | Operation::Rotate => single + HALF,
+        // The product is rounded, and then what the adapter adds to it.
+        Operation::Adapted | Operation::RotateBack => single + 2.0 * HALF,
+        // Weights of values are rounded on their way to the tensor cores; magnitudes hold a score's size.
+        Operation::Attention => single + 2.0 * HALF,
+        // `ex2` of tensor-core kernels is the hardware's own, within 2 units in the last place.
+        Operation::LogSumExp => single + 2.4e-7,
+        // Weights and their gradients are, and the output that `rowsum(dO ⊙ O)` is made of was.
+        Operation::AttentionBackward => single + 4.0 * HALF,
+        // Probabilities are.
+        Operation::UnitGradient | Operation::HeadGradient => single + 2.0 * HALF,
     }
 }

@@ -10,6 +10,9 @@ pub const TOKEN_LOG_PROB: f64 = 2e-5;
 /// nothing is rounded, and [`TOKEN_LOG_PROB`] holds.
 pub const TOKEN_LOG_PROB_BFLOAT16: f64 = 2e-2;
 
+/// The same with activations in bfloat16 as well, whose roundings are as many again.
+pub const TOKEN_LOG_PROB_ACTIVATIONS: f64 = 4e-2;
+
 /// Losses of twelve steps on WGPU against the CPU's, both in f32: β times sums of some 30 token log-probs that differ by
 /// 2e-6, averaged. Measured 2.6e-7 on lavapipe.
 pub const WGPU_LOSS: f64 = 1e-5;

@@ -2,13 +2,17 @@
 
 use crate::lists::list;
 use crate::run::{config, trainer};
-use crate::support::gpu::wgpu;
-use hps_llama::backend::Dtype;
+use crate::support::gpu;
+#[cfg(feature = "cuda")]
+use hps_llama::backend::cuda::Cuda;
+#[cfg(feature = "wgpu")]
 use hps_llama::backend::wgpu::Wgpu;
+use hps_llama::backend::{Backend, Dtype};
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::train::TrainConfig;
+use std::fmt::Debug;
 use std::time::Instant;
 
 /// Steps of a run.
@@ -17,7 +21,7 @@ const STEPS: u32 = 1000;
 const WARM: u64 = 20;
 
 /// As small as a Llama with two blocks and grouped queries gets: what is measured is its buffers' coming and going.
-fn smallest(backend: Wgpu) -> Policy<Wgpu> {
+fn smallest<B: Backend>(backend: B) -> Policy<B> {
     let config = serde_json::json!({
         "model_type": "llama", "vocab_size": 1000, "hidden_size": 32, "intermediate_size": 48,
         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
@@ -30,15 +34,37 @@ fn smallest(backend: Wgpu) -> Policy<Wgpu> {
     Policy { model, adapter: Some(adapter) }
 }
 
-/// A pair and a list: the memory after [`WARM`] steps is that of the last.
+/// The arrays' bytes, and those of all that the driver was asked for where it tells.
+#[cfg(feature = "wgpu")]
 #[test]
-fn a_thousand_steps_take_no_more_memory() {
+fn a_thousand_steps_take_no_more_memory_on_wgpu() {
+    if gpu::wgpu(Dtype::Float32).is_none() {
+        return;
+    }
+    // A device of its own, so that other tests' arrays do not count.
+    let open = || Wgpu::open(None, Dtype::Float32).expect("the same adapter again");
+    assert_memory_stays(open, |backend| {
+        backend.device().wait().expect("all commands are done");
+        let report = backend.device().wgpu().0.generate_allocator_report();
+        (backend.device().allocated(), report.map(|report| report.total_allocated_bytes))
+    });
+}
+
+/// The arrays' bytes, those kept for later ones included.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_thousand_steps_take_no_more_memory_on_cuda() {
+    if gpu::cuda(Dtype::Float32).is_none() {
+        return;
+    }
+    let open = || Cuda::open(None, Dtype::Float32).expect("the same device again");
+    assert_memory_stays(open, |backend| backend.device().allocated());
+}
+
+/// A pair and a list: the memory after [`WARM`] steps is that of the last.
+fn assert_memory_stays<B: Backend, M: PartialEq + Debug + Default>(open: impl Fn() -> B, memory: impl Fn(&B) -> M) {
     for (loss, responses) in [("dpo-bt", 2), ("dpo-hps-full", 6)] {
-        if wgpu(Dtype::Float32).is_none() {
-            return;
-        }
-        // A device of its own, so that other tests' arrays do not count.
-        let backend = Wgpu::open(None, Dtype::Float32).expect("the same adapter again");
+        let backend = open();
         let lists: Vec<_> = (0..5).map(|row| list(row, responses)).collect();
         let config = TrainConfig {
             per_device_train_batch_size: 1,
@@ -48,20 +74,14 @@ fn a_thousand_steps_take_no_more_memory() {
         };
         let mut trainer = trainer(smallest(backend.clone()), &lists, config);
         let start = Instant::now();
-        // The arrays' bytes, and those of all that the driver was asked for where it tells.
-        let memory = || {
-            backend.device().wait().expect("all commands are done");
-            let report = backend.device().wgpu().0.generate_allocator_report();
-            (backend.device().allocated(), report.map(|report| report.total_allocated_bytes))
-        };
-        let mut warm = (0, None);
+        let mut warm = M::default();
         while let Some(log) = trainer.step().expect("a step") {
             if log.step == WARM {
-                warm = memory();
+                warm = memory(&backend);
             }
         }
         assert_eq!(trainer.steps_done(), u64::from(STEPS));
         println!("{loss}: {warm:?} bytes, {:.1?}", start.elapsed());
-        assert_eq!(memory(), warm, "{loss}: {STEPS} steps");
+        assert_eq!(memory(&backend), warm, "{loss}: {STEPS} steps");
     }
 }

@@ -1,5 +1,5 @@
-//! The trainer on a CPU: what a step averages, trains on, reports, refuses, and leaves untouched; and that on WGPU it is
-//! the same trainer.
+//! The trainer on a CPU: what a step averages, trains on, reports, refuses, and leaves untouched; and that on a
+//! GPU it is the same trainer.
 //!
 //! `L = 1/n Σ L(s)`, the mean over a step's prompts, `s = β (log π − log π_ref)`. Expectations come from `hps_core` on
 //! log-probs of the tests' own forward passes, from formulas written out here, and from runs cut otherwise.
@@ -8,8 +8,10 @@ mod accumulation;
 mod agreement;
 mod bootstrap;
 mod coefficients;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod device_memory;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod devices;
 mod dropout;
 mod lists;
 mod losses;
@@ -28,5 +30,3 @@ mod schedule;
 mod support;
 mod tolerance;
 mod weights;
-#[cfg(feature = "wgpu")]
-mod wgpu;

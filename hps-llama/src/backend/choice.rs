@@ -5,6 +5,8 @@
 
 use super::Backend;
 use super::cpu::Cpu;
+#[cfg(feature = "cuda")]
+use super::cuda::Cuda;
 #[cfg(feature = "wgpu")]
 use super::wgpu::Wgpu;
 use crate::{Error, ErrorKind, Result};
@@ -18,6 +20,8 @@ pub enum BackendName {
     /// The processor, in float32.
     #[default]
     Cpu,
+    /// An NVIDIA GPU; the feature `cuda`.
+    Cuda,
     /// What Vulkan, Metal or DX12 reaches; the feature `wgpu`.
     Wgpu,
 }
@@ -39,7 +43,7 @@ pub enum Dtype {
 pub struct Choice {
     /// Which one.
     pub backend: BackendName,
-    /// Of WGPU, the adapter by its number or a part of its name; `None` for the best there is.
+    /// The GPU, by its number or a part of its name; `None` for the first, of WGPU the best there is.
     pub device: Option<String>,
     /// Number type of frozen weights.
     pub dtype: Dtype,
@@ -91,12 +95,16 @@ impl Choice {
         }
         match self.backend {
             BackendName::Cpu => job.run(Cpu),
+            #[cfg(feature = "cuda")]
+            BackendName::Cuda => job.run(Cuda::open(self.device.as_deref(), self.dtype)?),
             #[cfg(feature = "wgpu")]
             BackendName::Wgpu => job.run(Wgpu::open(self.device.as_deref(), self.dtype)?),
-            #[cfg(not(feature = "wgpu"))]
-            BackendName::Wgpu => {
-                let message = "`backend` is wgpu, which is not in this build; \
-                               `cargo build --release --features wgpu` makes one with it";
+            #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+            missing => {
+                let message = format!(
+                    "`backend` is {missing}, which is not in this build; `cargo build --release --features {missing}` \
+                     makes one with it"
+                );
                 Err(Error::new(ErrorKind::Option, message).into())
             }
         }
@@ -120,6 +128,7 @@ impl fmt::Display for BackendName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             BackendName::Cpu => "cpu",
+            BackendName::Cuda => "cuda",
             BackendName::Wgpu => "wgpu",
         })
     }
@@ -129,15 +138,14 @@ impl FromStr for BackendName {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let refused = |what: &str| {
-            let message = format!("`backend` is \"{name}\"{what}; there are `cpu` and `wgpu`");
-            Err(Error::new(ErrorKind::Option, message))
-        };
         match name {
             "cpu" => Ok(BackendName::Cpu),
+            "cuda" => Ok(BackendName::Cuda),
             "wgpu" => Ok(BackendName::Wgpu),
-            "cuda" => refused(", which is not built yet"),
-            _ => refused(""),
+            _ => {
+                let message = format!("`backend` is \"{name}\"; there are `cpu`, `cuda` and `wgpu`");
+                Err(Error::new(ErrorKind::Option, message))
+            }
         }
     }
 }

@@ -7,14 +7,19 @@
 //! Shapes: activations are `[rows, columns]`, row-major, a row a token. Weights are stored as Hugging Face stores them,
 //! `[out, in]`. Operations that take an `Array` by value may reuse its memory.
 
+mod adapted;
 mod choice;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
+pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 
 use crate::Result;
+use half::{bf16, f16};
 use std::fmt::Debug;
 
 /// Number type of a stored tensor.
@@ -39,6 +44,44 @@ pub struct StoredTensor<'a> {
     pub columns: usize,
     /// `rows · columns` numbers, row-major.
     pub bytes: &'a [u8],
+}
+
+impl StoredTensor<'_> {
+    /// Its numbers.
+    pub fn singles(&self) -> Vec<f32> {
+        let halves = || self.bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
+        match self.precision {
+            Precision::F32 => self.bytes.as_chunks::<4>().0.iter().map(|single| f32::from_le_bytes(*single)).collect(),
+            Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
+            Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
+        }
+    }
+
+    /// Its numbers as the bytes of bfloat16s, each the nearest.
+    pub fn rounded(&self) -> Vec<u8> {
+        match self.precision {
+            Precision::BF16 => self.bytes.to_vec(),
+            _ => self.singles().into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// What a backend's numbers take, for estimates of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of a number of a frozen weight.
+    pub weight: u64,
+    /// Bytes of a number of an activation.
+    pub activation: u64,
+    /// Bytes that the logits of a tile take at most.
+    pub logits: u64,
+}
+
+impl Default for Footprint {
+    /// All in f32, tiles of 2²⁴ logits.
+    fn default() -> Self {
+        Footprint { weight: 4, activation: 4, logits: 4 << 24 }
+    }
 }
 
 /// How many heads attention has and how wide they are.
@@ -108,7 +151,8 @@ pub struct AdamWUpdate {
     pub max_norm: f64,
 }
 
-/// The device operations. About twenty; each is defined by the equation in its first line.
+/// The device operations. About twenty; each is defined by the equation in its first line. Those with a body are made of
+/// others, for backends to compute at once.
 ///
 /// `Indices` of `attention` hold four numbers a token, `[prefix_start, prefix_end, self_start, visible_until]`: token
 /// `t` attends to `[prefix_start, prefix_end) ∪ [self_start, t]`, and key `t` is seen by the queries
@@ -126,6 +170,15 @@ pub trait Backend: Debug + Clone + Send + Sync {
     /// part of every key under which numbers are kept.
     fn arithmetic(&self) -> &'static str;
 
+    /// What its numbers take.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+    /// The most bytes that the device's arrays have taken at once, where it is known.
+    fn peak_memory(&self) -> Option<u64> {
+        None
+    }
+
     /// Copies `data` to the device as `[data.len() / columns, columns]`.
     fn upload(&self, data: &[f32], columns: usize) -> Result<Self::Array>;
     /// Copies integers to the device.
@@ -138,8 +191,12 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>>;
     /// Copies to the host; waits for the device.
     fn download_weight(&self, weight: &Self::Weight) -> Result<Vec<f32>>;
-    /// An array of zeros.
+    /// An array of zeros, in f32.
     fn zeros(&self, rows: usize, columns: usize) -> Result<Self::Array>;
+    /// Zeros in the type of the activations.
+    fn activations(&self, rows: usize, columns: usize) -> Result<Self::Array> {
+        self.zeros(rows, columns)
+    }
 
     /// `y_t = table[token_t]`: `[tokens, features]`.
     fn embed(&self, table: &Self::Weight, tokens: &Self::Indices) -> Result<Self::Array>;
@@ -156,6 +213,17 @@ pub trait Backend: Debug + Clone + Send + Sync {
         gain: &Self::Weight,
         epsilon: f64,
     ) -> Result<Self::Array>;
+    /// `onto + dx` of [`Backend::rms_norm`].
+    fn rms_norm_backward_onto(
+        &self,
+        dy: &Self::Array,
+        x: &Self::Array,
+        gain: &Self::Weight,
+        epsilon: f64,
+        onto: &Self::Array,
+    ) -> Result<Self::Array> {
+        self.add_scaled(self.rms_norm_backward(dy, x, gain, epsilon)?, onto, 1.0)
+    }
     /// `d gain` of [`Backend::rms_norm`]: `[1, features]`.
     fn rms_norm_gain_gradient(&self, dy: &Self::Array, x: &Self::Array, epsilon: f64) -> Result<Self::Array>;
 
@@ -165,6 +233,21 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn linear_backward(&self, dy: &Self::Array, weight: &Self::Weight) -> Result<Self::Array>;
     /// `dW = dyᵀ x`: `[out, in]`. Called only for a matrix that is trained.
     fn weight_gradient(&self, dy: &Self::Array, x: &Self::Array) -> Result<Self::Array>;
+
+    /// `onto + x Wᵀ + s (drop(x) Aᵀ) Bᵀ`: a layer under an adapter, onto another array or nothing.
+    fn adapted(&self, x: &Self::Array, layer: &Adapted<'_, Self>, onto: Option<&Self::Array>) -> Result<Self::Array> {
+        adapted::forward(self, x, layer, onto)
+    }
+    /// The gradients of [`Backend::adapted`] that are wanted; the weight's own is none of them.
+    fn adapted_backward(
+        &self,
+        dy: &Self::Array,
+        x: &Self::Array,
+        layer: &Adapted<'_, Self>,
+        wanted: Wanted<Self::Array>,
+    ) -> Result<AdaptedGradients<Self::Array>> {
+        adapted::backward(self, dy, x, layer, wanted)
+    }
 
     /// `x + scale · y`.
     fn add_scaled(&self, x: Self::Array, y: &Self::Array, scale: f32) -> Result<Self::Array>;
@@ -243,6 +326,12 @@ pub trait Backend: Debug + Clone + Send + Sync {
         norm: &Self::Array,
         update: &AdamWUpdate,
     ) -> Result<()>;
+    /// [`Backend::adamw`] of many weights.
+    fn adamw_all(&self, trained: Vec<Trained<'_, Self>>, norm: &Self::Array, update: &AdamWUpdate) -> Result<()> {
+        trained.into_iter().try_for_each(|Trained { weight, gradient, moments }| {
+            self.adamw(weight, gradient, moments, norm, update) //
+        })
+    }
 
     /// `cache[rows_i] = x_i`.
     fn write_rows(&self, cache: &mut Self::Array, rows: &Self::Indices, x: &Self::Array) -> Result<()>;
@@ -265,6 +354,17 @@ pub trait Backend: Debug + Clone + Send + Sync {
         truncation: Truncation,
         uniforms: &Self::Array,
     ) -> Result<Drawn<Self::Indices, Self::Array>>;
+}
+
+/// A weight, its gradient and its two moments.
+#[derive(Debug)]
+pub struct Trained<'a, B: Backend> {
+    /// The weight.
+    pub weight: &'a mut B::Weight,
+    /// Of its shape.
+    pub gradient: &'a B::Array,
+    /// Of its shape.
+    pub moments: &'a mut [B::Array; 2],
 }
 
 /// What attention returns and its backward needs.

@@ -1,10 +1,10 @@
 //! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
 
 use super::{
-    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Heads, LogProbs, Precision, StoredTensor, Truncation,
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, Heads, LogProbs, Precision, StoredTensor,
+    Truncation,
 };
 use crate::{Error, ErrorKind, Result};
-use half::{bf16, f16};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};
 
 /// A device of WGPU.
@@ -47,16 +47,6 @@ impl Heads {
     }
 }
 
-/// The numbers of a stored tensor.
-fn singles(tensor: &StoredTensor<'_>) -> Vec<f32> {
-    let halves = || tensor.bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
-    match tensor.precision {
-        Precision::F32 => tensor.bytes.as_chunks::<4>().0.iter().map(|single| f32::from_le_bytes(*single)).collect(),
-        Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-        Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
-    }
-}
-
 impl Backend for Wgpu {
     type Array = Array;
     type Indices = Indices;
@@ -68,6 +58,10 @@ impl Backend for Wgpu {
             Dtype::Auto | Dtype::Float32 => "wgpu float32",
             Dtype::BFloat16 => "wgpu float32, weights bfloat16",
         }
+    }
+    fn footprint(&self) -> Footprint {
+        let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };
+        Footprint { weight, ..Footprint::default() }
     }
     fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
         Ok(self.device.upload(data, columns)?)
@@ -83,13 +77,10 @@ impl Backend for Wgpu {
             (Dtype::Auto | Dtype::BFloat16, Precision::BF16) if frozen => {
                 self.device.upload_weight(tensor.bytes, rows, columns, Format::BF16)
             }
-            (Dtype::BFloat16, _) if frozen => {
-                let rounded = singles(tensor).into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes());
-                self.device.upload_weight(&rounded.collect::<Vec<u8>>(), rows, columns, Format::BF16)
-            }
+            (Dtype::BFloat16, _) if frozen => self.device.upload_weight(&tensor.rounded(), rows, columns, Format::BF16),
             (_, Precision::F32) => self.device.upload_weight(tensor.bytes, rows, columns, Format::F32),
             _ => {
-                let bytes: Vec<u8> = singles(tensor).into_iter().flat_map(f32::to_le_bytes).collect();
+                let bytes: Vec<u8> = tensor.singles().into_iter().flat_map(f32::to_le_bytes).collect();
                 self.device.upload_weight(&bytes, rows, columns, Format::F32)
             }
         };

@@ -111,7 +111,8 @@ impl<B: Backend> Cache<B> {
 
     fn array(&self, policy: &Policy<B>, sequences: usize, room: usize) -> Result<B::Array> {
         let config = &policy.model.config;
-        policy.model.backend.zeros(self.prompt_rows() + sequences * room, config.num_key_value_heads * config.head_dim)
+        let rows = self.prompt_rows() + sequences * room;
+        policy.model.backend.activations(rows, config.num_key_value_heads * config.head_dim)
     }
 
     fn prompt_rows(&self) -> usize {

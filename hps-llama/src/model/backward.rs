@@ -9,7 +9,7 @@ use super::kept::Kept;
 use super::{Batch, Pass, Policy};
 use crate::Result;
 use crate::backend::{Backend, LogProbs};
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, Projection};
 use std::collections::BTreeMap;
 
 /// Gradients of the trained weights, summed over the passes of a step.
@@ -50,6 +50,18 @@ impl<B: Backend> Gradients<B> {
             self.arrays.insert(parameter, backend.add_scaled(total, &gradient, scale)?);
         }
         Ok(())
+    }
+
+    /// The sums of an adapted projection's two matrices, until they are put back.
+    pub(super) fn take_low_rank(&mut self, block: usize, projection: Projection) -> Option<[B::Array; 2]> {
+        let a = self.arrays.remove(&Parameter::LoraA(block, projection))?;
+        let b = self.arrays.remove(&Parameter::LoraB(block, projection))?;
+        Some([a, b])
+    }
+
+    pub(super) fn put_low_rank(&mut self, block: usize, projection: Projection, [a, b]: [B::Array; 2]) {
+        self.arrays.insert(Parameter::LoraA(block, projection), a);
+        self.arrays.insert(Parameter::LoraB(block, projection), b);
     }
 }
 
@@ -96,7 +108,7 @@ impl<B: Backend> Policy<B> {
             .unit_gradient
             .ok_or_else(|| crate::Error::new(crate::ErrorKind::Device, "the forward pass left no unit gradient"))?;
         let d_hidden = backend.scale_rows(unit, &c)?;
-        model.norm_backward(Parameter::FinalNorm, &d_hidden, last, model.config.rms_norm_eps, gradients)
+        model.norm_backward(Parameter::FinalNorm, &d_hidden, last, None, gradients)
     }
 
     /// From the gradient of the last block's output down to the embedding; what was kept is freed on the way.

@@ -3,7 +3,7 @@
 use super::attention::Attention;
 use super::{Batch, Gradients, Llama};
 use crate::Result;
-use crate::backend::{Attended, Backend, Heads};
+use crate::backend::{Adapted, Attended, Backend, Below, Heads, LowRank, Wanted};
 use crate::lora::Lora;
 use crate::parameter::{Parameter, Projection};
 
@@ -39,7 +39,6 @@ pub(crate) struct BlockActivations<B: Backend> {
 
 impl<B: Backend> BlockActivations<B> {
     /// What later tokens attend to.
-    /// What later tokens attend to.
     pub(super) fn keys_and_values(&self) -> [&B::Array; 2] {
         [&self.k, &self.v]
     }
@@ -63,61 +62,47 @@ struct Site<'a, B: Backend> {
     block: usize,
 }
 
-impl<B: Backend> Site<'_, B> {
-    /// `x Wᵀ + s (dropout(x) Aᵀ) Bᵀ`.
-    fn project(&self, projection: Projection, x: &B::Array) -> Result<B::Array> {
-        let backend = &self.model.backend;
-        let y = backend.linear(x, self.model.get(Parameter::Weight(self.block, projection))?)?;
-        let Some(adapter) = self.adaptation.adapter else { return Ok(y) };
-        let Some((a, b)) = adapter.pair(self.block, projection) else { return Ok(y) };
-        let low = match self.mask(projection) {
-            Some(dropout) => backend.linear(&backend.dropout(x, dropout, &self.batch.identities)?, a)?,
-            None => backend.linear(x, a)?,
+impl<'a, B: Backend> Site<'a, B> {
+    /// The projection with what its adapter adds to it.
+    fn layer(&self, projection: Projection) -> Result<Adapted<'a, B>> {
+        let weight = self.model.get(Parameter::Weight(self.block, projection))?;
+        let low_rank = |adapter: &'a Lora<B>| {
+            let (a, b) = adapter.pair(self.block, projection)?;
+            let dropout = self.adaptation.step.and_then(|step| adapter.dropout(self.block, projection, step));
+            let dropout = dropout.map(|dropout| (dropout, &self.batch.identities));
+            Some(LowRank { a, b, scale: adapter.config.scale(), dropout })
         };
-        backend.add_scaled(y, &backend.linear(&low, b)?, adapter.config.scale())
+        Ok(Adapted { weight, low_rank: self.adaptation.adapter.and_then(low_rank) })
     }
 
-    fn mask(&self, projection: Projection) -> Option<crate::backend::Dropout> {
-        self.adaptation.adapter?.dropout(self.block, projection, self.adaptation.step?)
+    /// `x Wᵀ + s (dropout(x) Aᵀ) Bᵀ`, onto another array or nothing.
+    fn project(&self, projection: Projection, x: &B::Array, onto: Option<&B::Array>) -> Result<B::Array> {
+        self.model.backend.adapted(x, &self.layer(projection)?, onto)
     }
 
-    /// The gradients of what is trained at the projection, and of its input if `below` is asked for.
+    /// The gradients of what is trained at the projection, and of its input as far as it is wanted.
     fn backward(
         &self,
         projection: Projection,
         dy: &B::Array,
         x: &B::Array,
-        below: bool,
+        below: Below<B::Array>,
         gradients: &mut Gradients<B>,
     ) -> Result<Option<B::Array>> {
         let backend = &self.model.backend;
-        let weight = Parameter::Weight(self.block, projection);
+        let layer = self.layer(projection)?;
+        let mut low_rank = None;
         if gradients.full {
+            let weight = Parameter::Weight(self.block, projection);
             gradients.add(backend, weight, backend.weight_gradient(dy, x)?, 1.0)?;
+        } else if layer.low_rank.is_some() {
+            low_rank = gradients.take_low_rank(self.block, projection);
         }
-        let base = |dy| backend.linear_backward(dy, self.model.get(weight)?);
-        let Some(adapter) = self.adaptation.adapter else { return below.then(|| base(dy)).transpose() };
-        let Some((a, b)) = adapter.pair(self.block, projection) else { return below.then(|| base(dy)).transpose() };
-
-        let scale = adapter.config.scale();
-        let mask = self.mask(projection);
-        let dropped = mask.map(|mask| backend.dropout(x, mask, &self.batch.identities)).transpose()?;
-        let input = dropped.as_ref().unwrap_or(x);
-        let low = backend.linear(input, a)?;
-        let d_low = backend.linear_backward(dy, b)?;
-        if !gradients.full {
-            let (a, b) = (Parameter::LoraA(self.block, projection), Parameter::LoraB(self.block, projection));
-            gradients.add(backend, b, backend.weight_gradient(dy, &low)?, scale)?;
-            gradients.add(backend, a, backend.weight_gradient(&d_low, input)?, scale)?;
+        let computed = backend.adapted_backward(dy, x, &layer, Wanted { below, low_rank })?;
+        if let Some(sums) = computed.low_rank {
+            gradients.put_low_rank(self.block, projection, sums);
         }
-        if !below {
-            return Ok(None);
-        }
-        let mut through = backend.linear_backward(&d_low, a)?;
-        if let Some(mask) = mask {
-            through = backend.dropout(&through, mask, &self.batch.identities)?;
-        }
-        backend.add_scaled(base(dy)?, &through, scale).map(Some)
+        Ok(computed.dx)
     }
 }
 
@@ -133,9 +118,9 @@ impl<B: Backend> Llama<B> {
     /// The block's queries, keys and values of the normed `x`, rotated.
     fn attention_inputs(&self, site: &Site<'_, B>, normed: &B::Array) -> Result<[B::Array; 3]> {
         let rotate = |x| self.backend.rotate(x, &site.batch.rotation, self.config.head_dim, false);
-        let q = rotate(site.project(Projection::Q, normed)?)?;
-        let k = rotate(site.project(Projection::K, normed)?)?;
-        Ok([q, k, site.project(Projection::V, normed)?])
+        let q = rotate(site.project(Projection::Q, normed, None)?)?;
+        let k = rotate(site.project(Projection::K, normed, None)?)?;
+        Ok([q, k, site.project(Projection::V, normed, None)?])
     }
 
     /// One block; returns its output, and its activations if they are to be kept.
@@ -149,8 +134,12 @@ impl<B: Backend> Llama<B> {
     ) -> Result<(B::Array, BlockActivations<B>)> {
         let activations = self.activations(block, x, batch, adaptation, attend)?;
         let inner = self.backend.swiglu(&activations.gate, &activations.up)?;
-        let down = Site { model: self, batch, adaptation, block }.project(Projection::Down, &inner)?;
-        Ok((self.backend.add_scaled(down, &activations.middle, 1.0)?, activations))
+        let down = Site { model: self, batch, adaptation, block }.project(
+            Projection::Down,
+            &inner,
+            Some(&activations.middle),
+        )?;
+        Ok((down, activations))
     }
 
     /// All of a block but its last projection: what its backward needs, and what is computed again if it was not kept.
@@ -167,10 +156,10 @@ impl<B: Backend> Llama<B> {
         let normed = backend.rms_norm(&x, self.get(Parameter::InputNorm(block))?, epsilon)?;
         let inputs = self.attention_inputs(&site, &normed)?;
         let attended = attend(&inputs, self.heads())?;
-        let middle = backend.add_scaled(site.project(Projection::O, &attended.output)?, &x, 1.0)?;
+        let middle = site.project(Projection::O, &attended.output, Some(&x))?;
         let middle_normed = backend.rms_norm(&middle, self.get(Parameter::PostAttentionNorm(block))?, epsilon)?;
-        let gate = site.project(Projection::Gate, &middle_normed)?;
-        let up = site.project(Projection::Up, &middle_normed)?;
+        let gate = site.project(Projection::Gate, &middle_normed, None)?;
+        let up = site.project(Projection::Up, &middle_normed, None)?;
         let [q, k, v] = inputs;
         Ok(BlockActivations { x, normed, q, k, v, attended, middle, middle_normed, gate, up })
     }
@@ -187,25 +176,29 @@ impl<B: Backend> Llama<B> {
         attention: &mut dyn Attention<B>,
         gradients: &mut Gradients<B>,
     ) -> Result<Option<B::Array>> {
-        let (backend, epsilon) = (&self.backend, self.config.rms_norm_eps);
+        let backend = &self.backend;
         let site = Site { model: self, batch, adaptation, block };
         let below = block > 0 || gradients.full;
 
         let d_normed = self.feed_forward_backward(&site, &dy, kept, gradients)?;
         let gain = Parameter::PostAttentionNorm(block);
-        let d_middle = self.norm_backward(gain, &d_normed, &kept.middle, epsilon, gradients)?;
-        let d_middle = backend.add_scaled(d_middle, &dy, 1.0)?;
+        let d_middle = self.norm_backward(gain, &d_normed, &kept.middle, Some(&dy), gradients)?;
+        drop((d_normed, dy));
 
-        let d_attended = required(site.backward(Projection::O, &d_middle, &kept.attended.output, true, gradients)?)?;
+        let d_attended =
+            required(site.backward(Projection::O, &d_middle, &kept.attended.output, Below::Alone, gradients)?)?;
         let [dq, dk, dv] = attention.backward(block, &d_attended, kept)?;
-        let unrotate = |x| backend.rotate(x, &batch.rotation, self.config.head_dim, true);
-        let from_q = site.backward(Projection::Q, &unrotate(dq)?, &kept.normed, below, gradients)?;
-        let from_k = site.backward(Projection::K, &unrotate(dk)?, &kept.normed, below, gradients)?;
-        let from_v = site.backward(Projection::V, &dv, &kept.normed, below, gradients)?;
-        let (Some(from_q), Some(from_k), Some(from_v)) = (from_q, from_k, from_v) else { return Ok(None) };
-        let d_normed = backend.add_scaled(backend.add_scaled(from_q, &from_k, 1.0)?, &from_v, 1.0)?;
-        let dx = self.norm_backward(Parameter::InputNorm(block), &d_normed, &kept.x, epsilon, gradients)?;
-        backend.add_scaled(dx, &d_middle, 1.0).map(Some)
+        drop(d_attended);
+        let mut d_normed = if below { Below::Alone } else { Below::Unwanted };
+        for (projection, dy, turned) in
+            [(Projection::Q, dq, true), (Projection::K, dk, true), (Projection::V, dv, false)]
+        {
+            let dy = if turned { backend.rotate(dy, &batch.rotation, self.config.head_dim, true)? } else { dy };
+            let sum = site.backward(projection, &dy, &kept.normed, d_normed, gradients)?;
+            d_normed = sum.map_or(Below::Unwanted, Below::Onto);
+        }
+        let Below::Onto(d_normed) = d_normed else { return Ok(None) };
+        self.norm_backward(Parameter::InputNorm(block), &d_normed, &kept.x, Some(&d_middle), gradients).map(Some)
     }
 
     /// The gradient of the normed middle from that of the block's output. Its arrays, the widest, end with it.
@@ -218,28 +211,34 @@ impl<B: Backend> Llama<B> {
     ) -> Result<B::Array> {
         let backend = &self.backend;
         let inner = backend.swiglu(&kept.gate, &kept.up)?;
-        let d_inner = required(site.backward(Projection::Down, dy, &inner, true, gradients)?)?;
+        let d_inner = required(site.backward(Projection::Down, dy, &inner, Below::Alone, gradients)?)?;
         drop(inner);
         let [d_gate, d_up] = backend.swiglu_backward(&d_inner, &kept.gate, &kept.up)?;
         drop(d_inner);
-        let from_gate = required(site.backward(Projection::Gate, &d_gate, &kept.middle_normed, true, gradients)?)?;
-        let from_up = required(site.backward(Projection::Up, &d_up, &kept.middle_normed, true, gradients)?)?;
-        backend.add_scaled(from_gate, &from_up, 1.0)
+        let from_gate = site.backward(Projection::Gate, &d_gate, &kept.middle_normed, Below::Alone, gradients)?;
+        let onto = Below::Onto(required(from_gate)?);
+        required(site.backward(Projection::Up, &d_up, &kept.middle_normed, onto, gradients)?)
     }
 
+    /// `dx` of a norm, onto another array or nothing.
     pub(super) fn norm_backward(
         &self,
         gain: Parameter,
         dy: &B::Array,
         x: &B::Array,
-        epsilon: f64,
+        onto: Option<&B::Array>,
         gradients: &mut Gradients<B>,
     ) -> Result<B::Array> {
+        let epsilon = self.config.rms_norm_eps;
         if gradients.full {
             let gradient = self.backend.rms_norm_gain_gradient(dy, x, epsilon)?;
             gradients.add(&self.backend, gain, gradient, 1.0)?;
         }
-        self.backend.rms_norm_backward(dy, x, self.get(gain)?, epsilon)
+        let gain = self.get(gain)?;
+        match onto {
+            Some(onto) => self.backend.rms_norm_backward_onto(dy, x, gain, epsilon, onto),
+            None => self.backend.rms_norm_backward(dy, x, gain, epsilon),
+        }
     }
 }
 

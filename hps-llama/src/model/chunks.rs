@@ -181,7 +181,7 @@ impl<B: Backend> Policy<B> {
     ) -> Result<B::Array> {
         let (model, backend) = (&self.model, &self.model.backend);
         let length = chunk.batch.length;
-        let mut all = backend.zeros(1 + length, model.config.hidden_size)?;
+        let mut all = backend.activations(1 + length, model.config.hidden_size)?;
         backend.write_rows(&mut all, &rows(backend, 0, 1)?, &prompt.last)?;
         // Responses of one token each are predicted by the prompt alone.
         if length > 0 {
@@ -242,7 +242,7 @@ impl<B: Backend> KeysOfPrompt<'_, B> {
             .keys_and_values()
             .ok_or_else(|| Error::new(ErrorKind::Device, "the prompt's keys and values were not kept"))?;
         let join = |of_prompt: &B::Array, own: &B::Array| -> Result<B::Array> {
-            let mut all = backend.zeros(self.chunk.keys, heads.key_value * heads.dimension)?;
+            let mut all = backend.activations(self.chunk.keys, heads.key_value * heads.dimension)?;
             backend.write_rows(&mut all, &self.chunk.of_prompt, of_prompt)?;
             backend.write_rows(&mut all, &self.chunk.own, own)?;
             Ok(all)

@@ -25,6 +25,7 @@ use crate::parameter::Parameter;
 use crate::weights::{OwnedTensor, Weights, write_safetensors, write_whole};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -94,7 +95,10 @@ impl<B: Backend> Llama<B> {
                 // Box–Muller.
                 (deviation * (-2.0 * first.ln()).sqrt() * (std::f64::consts::TAU * second).cos()) as f32
             };
-            let bytes: Vec<u8> = (0..rows * columns).flat_map(|index| draw(index).to_le_bytes()).collect();
+            let mut bytes = vec![0u8; size_of::<f32>() * rows * columns];
+            bytes.as_chunks_mut::<4>().0.par_iter_mut().enumerate().for_each(|(index, bytes)| {
+                *bytes = draw(index).to_le_bytes();
+            });
             backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, trained)
         })
     }

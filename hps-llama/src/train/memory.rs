@@ -1,13 +1,13 @@
 //! How much memory a micro-batch takes, and by which route it fits a budget.
 //!
-//! In numbers of 4 bytes, with `d` hidden features, `q` and `kv` those of the query and of the key heads, `h` query
+//! In numbers of a backend's size ([`Footprint`]; what is trained, its gradients and moments take 4 bytes each), with `d` hidden features, `q` and `kv` those of the query and of the key heads, `h` query
 //! heads, `a` features of one, `f` features of the feed-forward network, `L` blocks and a vocabulary of `V`:
 //!
 //! ```text
 //! state           weights + 3 · trained weights (gradient, two moments) + the largest trained one (a gradient to add)
 //! block           4d + 2q + 2kv + h + 2f kept, d recomputed              a token of one block
 //! moving          4d + 4f, and a block kept where it is recomputed        a token of the block that goes backward
-//! head(S)         4d S + V min(S, 2²⁴/V, 1024)                            S scored tokens
+//! head(S)         4d S + V min(S, L/V, 1024)                              S scored tokens, L logits of a tile
 //! one pass        state + T (L block + moving + a) + head(S)              T tokens
 //! chunks of C     state + P (L (block + 2kv [+ 2kv recomputed]) + a)      after a prompt of P tokens
 //!                 + max(P moving, C (L block + moving + a) + 4kv (P + C) + head(C))
@@ -18,7 +18,7 @@
 
 use super::bytes::thousands;
 use super::{ActivationPolicy, Bytes, Example, Route, TrainConfig};
-use crate::backend::Backend;
+use crate::backend::{Backend, Footprint};
 use crate::config::LlamaConfig;
 use crate::model::{Activations, Policy};
 use crate::pack::Group;
@@ -26,11 +26,10 @@ use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::ops::Range;
 
-/// Bytes of a number, as the CPU holds them.
-const NUMBER: u64 = 4;
+/// Bytes of a number of what is trained, and of a logit.
+const SINGLE: u64 = 4;
 
-/// Logits that exist at a time, at most, and the rows they may be of.
-const LOGITS: u64 = 1 << 24;
+/// Rows whose logits exist at a time.
 const LOGIT_ROWS: [u64; 2] = [16, 1024];
 
 /// Lengths of a prompt and of the responses that a loss reads, in tokens.
@@ -74,6 +73,7 @@ pub struct Memory {
     blocks: u64,
     vocabulary: u64,
     state: u64,
+    footprint: Footprint,
     budget: Option<u64>,
     route: Route,
     activations: ActivationPolicy,
@@ -108,13 +108,17 @@ impl Memory {
         let count = |(rows, columns): (usize, usize)| rows as u64 * columns as u64;
         let trained = || policy.trained().keys().map(|parameter| count(policy.shape(*parameter)));
         let base: u64 = policy.model.weights.keys().map(|parameter| count(parameter.shape(model, 0))).sum();
-        let adapter = if policy.adapter.is_some() { trained().sum() } else { 0 };
-        let state = base + adapter + 3 * trained().sum::<u64>() + trained().max().unwrap_or(0);
+        let footprint = policy.model.backend.footprint();
+        let (base, adapter) = match policy.adapter {
+            Some(_) => (footprint.weight * base, trained().sum()),
+            None => (SINGLE * base, 0),
+        };
+        let state = base + SINGLE * (adapter + 3 * trained().sum::<u64>() + trained().max().unwrap_or(0));
         let dropped = policy.adapter.as_ref().is_some_and(|adapter| adapter.config().lora_dropout > 0.0);
-        Memory::new(model, NUMBER * state, dropped, config)
+        Memory { footprint, ..Memory::new(model, state, dropped, config) }
     }
 
-    /// That of a model's shape, beside `state` bytes of weights, gradients and moments.
+    /// That of a model's shape, in f32, beside `state` bytes of weights, gradients and moments.
     ///
     /// * dropped — whether the adapter's inputs are, which takes a copy of the widest.
     pub fn new(model: &LlamaConfig, state: u64, dropped: bool, config: &TrainConfig) -> Memory {
@@ -132,6 +136,7 @@ impl Memory {
             blocks: model.num_hidden_layers as u64,
             vocabulary: model.vocab_size as u64,
             state,
+            footprint: Footprint::default(),
             budget: config.memory_budget,
             route: config.route,
             activations: config.activations,
@@ -263,16 +268,18 @@ impl Memory {
         self.moving + if activations == Activations::Recompute { self.block[0] } else { 0 }
     }
 
+    /// Bytes.
     fn head(&self, scored: u64) -> u64 {
-        4 * self.features * scored
-            + self.vocabulary * scored.min((LOGITS / self.vocabulary).clamp(LOGIT_ROWS[0], LOGIT_ROWS[1]))
+        let Footprint { activation, logits, .. } = self.footprint;
+        let rows = (logits / SINGLE / self.vocabulary).clamp(LOGIT_ROWS[0], LOGIT_ROWS[1]);
+        4 * activation * self.features * scored + SINGLE * self.vocabulary * scored.min(rows)
     }
 
     fn one_pass(&self, lists: &[ListShape], activations: Activations) -> u64 {
         let tokens: u64 = lists.iter().map(ListShape::tokens).sum();
         let scored = lists.iter().map(ListShape::scored).sum();
         let token = self.blocks * self.block(activations) + self.moving(activations) + self.rotation;
-        self.state + NUMBER * (tokens * token + self.head(scored))
+        self.state + self.footprint.activation * tokens * token + self.head(scored)
     }
 
     fn chunks(&self, list: &ListShape, chunk: u64, activations: Activations) -> u64 {
@@ -280,8 +287,9 @@ impl Memory {
         let keys = if activations == Activations::Recompute { 4 * self.keys } else { 2 * self.keys };
         let kept = prompt * (self.blocks * (self.block(activations) + keys) + self.rotation);
         let token = self.blocks * self.block(activations) + self.moving(activations) + self.rotation;
-        let moving = chunk * token + 4 * self.keys * (prompt + chunk) + self.head(chunk);
-        self.state + NUMBER * (kept + moving.max(prompt * self.moving(activations)))
+        let number = self.footprint.activation;
+        let moving = number * (chunk * token + 4 * self.keys * (prompt + chunk)) + self.head(chunk);
+        self.state + number * kept + moving.max(number * prompt * self.moving(activations))
     }
 
     fn planned(

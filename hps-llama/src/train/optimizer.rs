@@ -1,6 +1,6 @@
 //! AdamW over the trained weights of a policy, with clipping by the global norm.
 
-use crate::backend::{AdamWUpdate, Backend};
+use crate::backend::{AdamWUpdate, Backend, Trained};
 use crate::model::{Gradients, Policy};
 use crate::parameter::Parameter;
 use crate::weights::{OwnedTensor, Weights};
@@ -83,21 +83,27 @@ impl<B: Backend> AdamW<B> {
         let arrays: Vec<&B::Array> = gradients.iter().map(|(_, gradient)| gradient).collect();
         let norm = policy.model.backend.global_norm(&arrays)?;
         let backend = policy.model.backend.clone();
+        let (mut decayed, mut gains) = (Vec::new(), Vec::new());
+        let mut of_all: BTreeMap<_, _> = self.moments.iter_mut().collect();
         for (parameter, weight) in policy.trained_mut() {
-            let (Some(gradient), Some(moments)) = (gradients.get(*parameter), self.moments.get_mut(parameter)) else {
+            let (Some(gradient), Some(moments)) = (gradients.get(*parameter), of_all.remove(parameter)) else {
                 let message = format!("`{parameter}` has no gradient or no moments");
                 return Err(Error::new(ErrorKind::Device, message));
             };
+            let trained = Trained { weight, gradient, moments };
+            if parameter.is_gain() { gains.push(trained) } else { decayed.push(trained) }
+        }
+        for (trained, weight_decay) in [(decayed, self.config.weight_decay), (gains, 0.0)] {
             let update = AdamWUpdate {
                 learning_rate,
                 beta1: self.config.adam_beta1,
                 beta2: self.config.adam_beta2,
                 epsilon: self.config.adam_epsilon,
-                weight_decay: if parameter.is_gain() { 0.0 } else { self.config.weight_decay },
+                weight_decay,
                 step: self.step,
                 max_norm: self.config.max_grad_norm,
             };
-            backend.adamw(weight, gradient, moments, &norm, &update)?;
+            backend.adamw_all(trained, &norm, &update)?;
         }
         Ok(norm)
     }

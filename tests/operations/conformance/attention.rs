@@ -59,7 +59,7 @@ fn check<B: Backend>(subject: &Subject<B>, [q, k, v]: [&Matrix; 3], dy: &Matrix,
 }
 
 pub fn attention_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(90);
+    let mut draws = subject.draws(90);
     for Layout { name, spans } in all() {
         println!("{name}");
         for heads in HEADS {
@@ -72,7 +72,7 @@ pub fn attention_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Queries of the responses alone: the prompt's keys and values come from another pass.
 pub fn attention_of_the_last_tokens_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(93);
+    let mut draws = subject.draws(93);
     let layouts: [&[Lengths<'_>]; 4] =
         [&[(5, &[0, 1])], &[(1, &[70, 2])], &[(130, &[0, 1, 67, 129, 17])], &[(64, &[64, 64])]];
     for lengths in layouts {
@@ -88,7 +88,7 @@ pub fn attention_of_the_last_tokens_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Scores of ±80 and beyond, where one key takes all.
 pub fn attention_agrees_at_large_scores<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(91);
+    let mut draws = subject.draws(91);
     let heads = HEADS[2];
     for spans in [causal(&[70]), all().pop().expect("a layout").spans] {
         let [q, k, v] = inputs(&mut draws, spans.len() / 4, heads);
@@ -99,7 +99,7 @@ pub fn attention_agrees_at_large_scores<B: Backend>(subject: &Subject<B>) {
 
 /// The mask as the trait words it: what a token does not see does not move it by a bit.
 pub fn attention_ignores_what_is_not_seen<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(92);
+    let mut draws = subject.draws(92);
     let heads = HEADS[3];
     for layout in all().iter().filter(|layout| layout.tokens() > 3) {
         let [q, k, v] = inputs(&mut draws, layout.tokens(), heads);

@@ -4,7 +4,6 @@ use super::attention::{HEADS, inputs, magnitudes};
 use crate::layout::{Layout, all};
 use crate::matrix::Matrix;
 use crate::plain::attention;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;
@@ -22,7 +21,7 @@ const SPANS: [[u32; 4]; 8] = [
 ];
 
 pub fn decode_attention_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(100);
+    let mut draws = subject.draws(100);
     for heads in HEADS {
         for queries in [1, 3, SPANS.len()] {
             let [_, k, v] = inputs(&mut draws, 140, heads);
@@ -46,7 +45,7 @@ pub fn decode_attention_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Token by token over the cache is the same as all tokens at once.
 pub fn decode_attention_is_a_row_of_attention<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(101);
+    let mut draws = subject.draws(101);
     for Layout { spans, .. } in all() {
         let heads = HEADS[2];
         let inputs = inputs(&mut draws, spans.len() / 4, heads);

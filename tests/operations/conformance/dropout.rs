@@ -23,7 +23,7 @@ fn dropped<B: Backend>(subject: &Subject<B>, x: &Matrix, mask: Dropout, identiti
 
 /// Entry for entry the mask of Philox.
 pub fn dropout_is_philox<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(70);
+    let mut draws = subject.draws(70);
     for rows in ROWS {
         for columns in COLUMNS {
             for rate in [0.0, 0.05, 0.5, 0.9] {
@@ -87,7 +87,7 @@ pub fn dropout_does_not_see_the_packing<B: Backend>(subject: &Subject<B>) {
 
 /// `⟨y, D x⟩ = ⟨D y, x⟩`.
 pub fn dropout_is_its_own_adjoint<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(71);
+    let mut draws = subject.draws(71);
     let mask = Dropout { rate: 0.3, key: KEY };
     let (x, y) = (draws.matrix(65, 33), draws.matrix(65, 33));
     let ids = identities(&mut draws, 65);

@@ -3,13 +3,12 @@
 use crate::layout::{COLUMNS, ROWS};
 use crate::matrix::Matrix;
 use crate::plain::elementwise::{add_scaled, sigmoid, swiglu, swiglu_backward};
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::{Operation, UNDERFLOW};
 use hps_llama::backend::Backend;
 
 pub fn add_scaled_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(60);
+    let mut draws = subject.draws(60);
     for rows in ROWS {
         for columns in COLUMNS {
             for scale in [0.0f32, 1.0, -0.3] {
@@ -48,7 +47,7 @@ fn check_swiglu<B: Backend>(subject: &Subject<B>, gate: &Matrix, up: &Matrix, dy
 }
 
 pub fn swiglu_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(61);
+    let mut draws = subject.draws(61);
     for rows in ROWS {
         for columns in COLUMNS {
             let gate = draws.matrix(rows, columns).map(|gate| 4.0 * gate);
@@ -59,7 +58,7 @@ pub fn swiglu_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Gates at which `e^(−g)` over- and underflows.
 pub fn swiglu_agrees_at_extreme_gates<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(62);
+    let mut draws = subject.draws(62);
     let gates = [0.0, 16.0, 30.0, 87.0, 89.0, 104.0, 1000.0];
     let gate = Matrix { rows: 2, columns: 7, numbers: gates.iter().map(|gate| -gate).chain(gates).collect() };
     check_swiglu(subject, &gate, &draws.matrix(2, 7), &draws.matrix(2, 7));

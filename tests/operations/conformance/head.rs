@@ -3,7 +3,6 @@
 use crate::layout::ROWS;
 use crate::matrix::Matrix;
 use crate::plain::head;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::{Operation, UNDERFLOW};
 use hps_llama::backend::Backend;
@@ -67,12 +66,12 @@ pub fn check<B: Backend>(subject: &Subject<B>, hidden: &Matrix, weight: &Matrix,
     subject.assert_close(Operation::UnitGradient, &unit_gradient, &want, &magnitudes.unit_gradient);
 
     let want = head::weight_gradient(hidden, weight, targets, c);
-    let got = backend.log_probs_weight_gradient(&hidden_there, &weight_there, &targets_there, &subject.array(c));
+    let got = backend.log_probs_weight_gradient(&hidden_there, &weight_there, &targets_there, &subject.single(c));
     subject.assert_close(Operation::HeadGradient, &got.expect("a gradient"), &want, &magnitudes.weight_gradient);
 }
 
 pub fn log_probs_agree<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(110);
+    let mut draws = subject.draws(110);
     for rows in ROWS {
         for (vocabulary, columns) in [(1, 3), (7, 1), (7, 33), (65, 16), (1000, 7), (1000, 64)] {
             let (hidden, weight) = (draws.matrix(rows, columns), draws.weight(vocabulary, columns));
@@ -84,7 +83,7 @@ pub fn log_probs_agree<B: Backend>(subject: &Subject<B>) {
 
 /// Logits from −80 to 80: the target certain, hopeless, or among several equals.
 pub fn log_probs_agree_at_huge_logits<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(111);
+    let mut draws = subject.draws(111);
     let (vocabulary, columns) = (130, 3);
     // Words in a row from −1 to 1 along the first column; the other columns are small against it.
     let mut weight = draws.weight(vocabulary, columns).map(|number| number / 64.0);
@@ -103,7 +102,7 @@ pub fn log_probs_agree_at_huge_logits<B: Backend>(subject: &Subject<B>) {
 
 /// Twice the coefficient, twice the gradient; none, none.
 pub fn a_row_without_a_coefficient_does_not_count<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(112);
+    let mut draws = subject.draws(112);
     let (hidden, weight) = (draws.matrix(17, 16), draws.weight(65, 16));
     let targets = draws.indices(17, 65);
     let c = Matrix::from_fn(17, 1, |row, _| if row < 5 { 1.0 } else { 0.0 });
@@ -111,7 +110,7 @@ pub fn a_row_without_a_coefficient_does_not_count<B: Backend>(subject: &Subject<
     let gradient = |hidden: &Matrix, targets: &[u32], c: &Matrix| {
         let (hidden, weight) = (subject.array(hidden), subject.weight(&weight));
         let targets = subject.indices(targets);
-        let gradient = subject.backend.log_probs_weight_gradient(&hidden, &weight, &targets, &subject.array(c));
+        let gradient = subject.backend.log_probs_weight_gradient(&hidden, &weight, &targets, &subject.single(c));
         subject.matrix(&gradient.expect("a gradient"), 16)
     };
     let (all, some) =

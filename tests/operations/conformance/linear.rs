@@ -2,13 +2,12 @@
 
 use crate::layout::{COLUMNS, ROWS};
 use crate::plain::linear;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;
 
 pub fn linear_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(50);
+    let mut draws = subject.draws(50);
     let square: Vec<(usize, usize)> =
         COLUMNS.iter().flat_map(|columns| COLUMNS.iter().map(move |outputs| (*columns, *outputs))).collect();
     for rows in ROWS {

@@ -1,5 +1,6 @@
 //! What every backend must show, each check generic over the backend.
 
+pub mod adapted;
 pub mod attention;
 pub mod attention_decode;
 pub mod dropout;

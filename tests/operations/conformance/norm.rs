@@ -3,7 +3,6 @@
 use crate::layout::{COLUMNS, ROWS};
 use crate::matrix::Matrix;
 use crate::plain::norm;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;
@@ -37,7 +36,7 @@ fn check<B: Backend>(subject: &Subject<B>, x: &Matrix, gain: &Matrix, dy: &Matri
 }
 
 pub fn rms_norm_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(40);
+    let mut draws = subject.draws(40);
     for rows in ROWS {
         for columns in COLUMNS {
             let (x, dy) = (draws.matrix(rows, columns), draws.matrix(rows, columns));
@@ -48,7 +47,7 @@ pub fn rms_norm_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Rows of zeros, rows so small that `ε` rules, rows in the thousands.
 pub fn rms_norm_agrees_on_rows_of_any_size<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(41);
+    let mut draws = subject.draws(41);
     let sizes = [0.0, 2f64.powi(-30), 2f64.powi(-9), 1.0, 2f64.powi(12)];
     for epsilon in [1e-6, 1e-5] {
         let mut x = draws.matrix(sizes.len(), 130);
@@ -57,5 +56,24 @@ pub fn rms_norm_agrees_on_rows_of_any_size<B: Backend>(subject: &Subject<B>) {
         }
         let dy = draws.matrix(sizes.len(), 130);
         check(subject, &x, &draws.weight(1, 130), &dy, epsilon);
+    }
+}
+
+/// `onto + dx`, in one operation.
+pub fn rms_norm_backward_lands_on_the_residual<B: Backend>(subject: &Subject<B>) {
+    let mut draws = subject.draws(42);
+    for rows in ROWS {
+        for columns in COLUMNS {
+            let [x, dy, onto] = [(); 3].map(|()| draws.matrix(rows, columns));
+            let gain = draws.weight(1, columns);
+            let [x_there, dy_there, onto_there] = [&x, &dy, &onto].map(|matrix| subject.array(matrix));
+            let gain_there = subject.weight(&gain);
+            let got = subject.backend.rms_norm_backward_onto(&dy_there, &x_there, &gain_there, 1e-5, &onto_there);
+            let dx = norm::rms_norm_backward(&dy, &x, &gain, 1e-5);
+            let want = Matrix::from_fn(rows, columns, |row, column| onto[(row, column)] + dx[(row, column)]);
+            let terms = backward_terms(&dy, &x, &gain, 1e-5);
+            let terms = Matrix::from_fn(rows, columns, |row, column| onto[(row, column)].abs() + terms[(row, column)]);
+            subject.assert_close(Operation::RmsNormBackward, &got.expect("a gradient"), &want, &terms);
+        }
     }
 }

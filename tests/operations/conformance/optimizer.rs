@@ -6,7 +6,7 @@ use crate::plain::optimizer::{AdamW, global_norm};
 use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
-use hps_llama::backend::{AdamWUpdate, Backend};
+use hps_llama::backend::{AdamWUpdate, Backend, Trained};
 
 const UPDATE: AdamWUpdate = AdamWUpdate {
     learning_rate: 0.01,
@@ -24,7 +24,7 @@ pub fn global_norm_agrees<B: Backend>(subject: &Subject<B>) {
     for rows in ROWS {
         arrays.extend(COLUMNS.map(|columns| draws.matrix(rows, columns)));
         let want = Matrix::from_fn(1, 1, |_, _| global_norm(&arrays.iter().collect::<Vec<_>>()));
-        let there: Vec<B::Array> = arrays.iter().map(|array| subject.array(array)).collect();
+        let there: Vec<B::Array> = arrays.iter().map(|array| subject.single(array)).collect();
         let got = subject.backend.global_norm(&there.iter().collect::<Vec<_>>()).expect("a norm");
         subject.assert_close(Operation::GlobalNorm, &got, &want, &want);
     }
@@ -32,7 +32,7 @@ pub fn global_norm_agrees<B: Backend>(subject: &Subject<B>) {
     for size in [2f64.powi(-80), 2f64.powi(70)] {
         let array = draws.matrix(17, 33).map(|number| number * size);
         let want = Matrix::from_fn(1, 1, |_, _| global_norm(&[&array]));
-        let got = subject.backend.global_norm(&[&subject.array(&array)]).expect("a norm");
+        let got = subject.backend.global_norm(&[&subject.single(&array)]).expect("a norm");
         subject.assert_close(Operation::GlobalNorm, &got, &want, &want);
     }
 }
@@ -51,7 +51,7 @@ fn check<B: Backend>(subject: &Subject<B>, draws: &mut Draws, shape: (usize, usi
         let update = AdamWUpdate { step, ..options };
         plain.update(&gradient, global_norm(&[&gradient, &other]), &update);
 
-        let (gradient, other) = (subject.array(&gradient), subject.array(&other));
+        let (gradient, other) = (subject.single(&gradient), subject.single(&other));
         let norm = backend.global_norm(&[&gradient, &other]).expect("a norm");
         backend.adamw(&mut weight, &gradient, &mut moments, &norm, &update).expect("an update");
         let got = backend.download_weight(&weight).expect("a download");
@@ -82,6 +82,36 @@ pub fn adamw_agrees<B: Backend>(subject: &Subject<B>) {
     }
 }
 
+/// To the bit.
+pub fn adamw_of_all_is_adamw_of_each<B: Backend>(subject: &Subject<B>) {
+    let backend = &subject.backend;
+    let mut draws = Draws::new(134);
+    let shapes = [(3, 7), (1, 1), (129, 130), (17, 4), (8, 512)];
+    let start = shapes.map(|(rows, columns)| draws.matrix(rows, columns));
+    let gradients = shapes.map(|(rows, columns)| subject.single(&draws.matrix(rows, columns)));
+    let norm = backend.global_norm(&gradients.each_ref()).expect("a norm");
+    let update = AdamWUpdate { max_norm: 1.0, weight_decay: 0.1, ..UPDATE };
+    let fresh = || {
+        let moments = shapes.map(|(rows, columns)| [(); 2].map(|()| backend.zeros(rows, columns).expect("zeros")));
+        (start.each_ref().map(|matrix| subject.trained_weight(matrix)), moments)
+    };
+    let [(mut weights, mut moments), (mut others, mut of_others)] = [fresh(), fresh()];
+    for ((weight, moments), gradient) in weights.iter_mut().zip(&mut moments).zip(&gradients) {
+        backend.adamw(weight, gradient, moments, &norm, &update).expect("an update");
+    }
+    let all = others.iter_mut().zip(&mut of_others).zip(&gradients);
+    let all = all.map(|((weight, moments), gradient)| Trained { weight, gradient, moments }).collect();
+    backend.adamw_all(all, &norm, &update).expect("an update");
+    for ((one, other), start) in weights.iter().zip(&others).zip(&start) {
+        let [one, other] = [one, other].map(|weight| backend.download_weight(weight).expect("a download"));
+        assert_eq!(one, other);
+        assert_ne!(one, start.single());
+    }
+    for (one, other) in moments.iter().flatten().zip(of_others.iter().flatten()) {
+        assert_eq!(subject.numbers(one), subject.numbers(other));
+    }
+}
+
 /// A weight without a gradient stays, but for its decay.
 pub fn adamw_without_a_gradient_only_decays<B: Backend>(subject: &Subject<B>) {
     let start = Draws::new(132).matrix(3, 7);
@@ -104,11 +134,11 @@ pub fn adamw_leaves_a_broken_step_out<B: Backend>(subject: &Subject<B>) {
     for broken in [f64::NAN, f64::INFINITY] {
         let start = draws.matrix(3, 7);
         let mut weight = subject.trained_weight(&start);
-        let mut moments = [draws.matrix(3, 7), draws.matrix(3, 7).absolute()].map(|moment| subject.array(&moment));
+        let mut moments = [draws.matrix(3, 7), draws.matrix(3, 7).absolute()].map(|moment| subject.single(&moment));
         let before = moments.each_ref().map(|moment| subject.numbers(moment));
-        let (gradient, mut other) = (subject.array(&draws.matrix(3, 7)), draws.matrix(2, 2));
+        let (gradient, mut other) = (subject.single(&draws.matrix(3, 7)), draws.matrix(2, 2));
         other.numbers[3] = broken;
-        let norm = subject.backend.global_norm(&[&gradient, &subject.array(&other)]).expect("a norm");
+        let norm = subject.backend.global_norm(&[&gradient, &subject.single(&other)]).expect("a norm");
         assert!(!subject.numbers(&norm)[0].is_finite());
         for max_norm in [1.0, f64::INFINITY] {
             let update = AdamWUpdate { max_norm, weight_decay: 0.1, ..UPDATE };

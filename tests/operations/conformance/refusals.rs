@@ -1,7 +1,6 @@
 //! What does not fit is an `Err`: from the operation, or from the download of what it returned.
 
 use crate::layout::causal;
-use crate::random::Draws;
 use crate::subject::Subject;
 use hps_llama::Result;
 use hps_llama::backend::{Backend, Heads};
@@ -14,7 +13,7 @@ fn refused<B: Backend>(subject: &Subject<B>, what: &str, result: Result<B::Array
 }
 
 pub fn a_token_outside_the_table_is_refused<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(150);
+    let mut draws = subject.draws(150);
     let (table, dy) = (subject.weight(&draws.weight(7, 3)), subject.array(&draws.matrix(2, 3)));
     for token in [7, u32::MAX] {
         let tokens = subject.indices(&[0, token]);
@@ -24,7 +23,7 @@ pub fn a_token_outside_the_table_is_refused<B: Backend>(subject: &Subject<B>) {
 }
 
 pub fn a_row_outside_the_array_is_refused<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(151);
+    let mut draws = subject.draws(151);
     let x = subject.array(&draws.matrix(7, 3));
     let dy = subject.array(&draws.matrix(2, 3));
     for row in [7, u32::MAX] {
@@ -38,9 +37,9 @@ pub fn a_row_outside_the_array_is_refused<B: Backend>(subject: &Subject<B>) {
 }
 
 pub fn a_target_outside_the_vocabulary_is_refused<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(152);
+    let mut draws = subject.draws(152);
     let (hidden, head) = (subject.array(&draws.matrix(2, 3)), subject.weight(&draws.weight(7, 3)));
-    let c = subject.array(&draws.matrix(2, 1));
+    let c = subject.single(&draws.matrix(2, 1));
     for target in [7, u32::MAX] {
         let targets = subject.indices(&[0, target]);
         let values = subject.backend.log_probs(&hidden, &head, &targets, true).map(|scores| scores.values);
@@ -52,7 +51,7 @@ pub fn a_target_outside_the_vocabulary_is_refused<B: Backend>(subject: &Subject<
 
 /// As many targets as hidden states.
 pub fn a_missing_target_is_refused<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(153);
+    let mut draws = subject.draws(153);
     let (hidden, head) = (subject.array(&draws.matrix(2, 3)), subject.weight(&draws.weight(7, 3)));
     for targets in [vec![1], vec![1, 2, 3]] {
         let scores = subject.backend.log_probs(&hidden, &head, &subject.indices(&targets), false);
@@ -62,7 +61,7 @@ pub fn a_missing_target_is_refused<B: Backend>(subject: &Subject<B>) {
 
 /// Spans of six tokens that name no mask, forward and backward.
 fn assert_spans_refused<B: Backend>(subject: &Subject<B>, what: &str, spans: &[u32]) {
-    let mut draws = Draws::new(154);
+    let mut draws = subject.draws(154);
     let q = subject.array(&draws.matrix(6, 8));
     let [k, v] = [(); 2].map(|()| subject.array(&draws.matrix(6, 4)));
     let spans = subject.indices(spans);
@@ -105,7 +104,7 @@ pub fn missing_spans_are_refused<B: Backend>(subject: &Subject<B>) {
 
 /// Fewer queries than keys are those of the last segments, whole ones.
 pub fn a_first_query_inside_a_segment_is_refused<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(156);
+    let mut draws = subject.draws(156);
     let spans = subject.indices(&causal(&[2, 4]));
     let [k, v] = [(); 2].map(|()| subject.array(&draws.matrix(6, 4)));
     for queries in [5, 3, 7] {
@@ -117,7 +116,7 @@ pub fn a_first_query_inside_a_segment_is_refused<B: Backend>(subject: &Subject<B
 
 /// A sequence may not see another sequence's cache rows that do not exist.
 pub fn cache_rows_that_do_not_exist_are_refused<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(155);
+    let mut draws = subject.draws(155);
     let q = subject.array(&draws.matrix(1, 8));
     let [keys, values] = [(); 2].map(|()| subject.array(&draws.matrix(6, 4)));
     for span in [[0, 7, 0, 0], [0, 0, 3, 7], [4, 2, 0, 1], [0, 0, 3, 2]] {

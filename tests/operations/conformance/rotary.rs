@@ -3,7 +3,6 @@
 use crate::layout::ROWS;
 use crate::matrix::Matrix;
 use crate::plain::rotary;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;
@@ -36,7 +35,7 @@ pub fn rotation_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Forth, back, and the adjoint of forth is back.
 pub fn rotate_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(80);
+    let mut draws = subject.draws(80);
     for rows in ROWS {
         for (heads, dimension) in [(1, 2), (3, 8), (1, 16), (6, 16), (4, 64), (8, 64), (1, 128)] {
             let columns = heads * dimension;

@@ -2,13 +2,12 @@
 
 use crate::layout::{COLUMNS, ROWS};
 use crate::plain::rows;
-use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
 use hps_llama::backend::Backend;
 
 pub fn embed_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(30);
+    let mut draws = subject.draws(30);
     for vocabulary in [7, 1000] {
         for tokens in ROWS {
             for columns in COLUMNS {
@@ -32,7 +31,7 @@ pub fn embed_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// With rows taken often, and rows never taken.
 pub fn gather_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(31);
+    let mut draws = subject.draws(31);
     for (total, taken) in [(1, 5), (3, 2), (17, 65), (129, 17), (65, 129), (5, 2049)] {
         for columns in COLUMNS {
             let x = draws.matrix(total, columns);
@@ -54,13 +53,13 @@ pub fn gather_agrees<B: Backend>(subject: &Subject<B>) {
 }
 
 pub fn scale_rows_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(32);
+    let mut draws = subject.draws(32);
     for count in ROWS {
         for columns in COLUMNS {
             let (x, mut c) = (draws.matrix(count, columns), draws.matrix(count, 1));
             c.numbers[0] = 0.0;
             let want = rows::scale_rows(&x, &c);
-            let got = subject.backend.scale_rows(subject.array(&x), &subject.array(&c)).expect("scaled");
+            let got = subject.backend.scale_rows(subject.array(&x), &subject.single(&c)).expect("scaled");
             subject.assert_close(Operation::ScaleRows, &got, &want, &want.absolute());
         }
     }
@@ -68,7 +67,7 @@ pub fn scale_rows_agrees<B: Backend>(subject: &Subject<B>) {
 
 /// Written rows change, the others do not; a second write does not undo the first.
 pub fn write_rows_agrees<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(33);
+    let mut draws = subject.draws(33);
     for columns in COLUMNS {
         let mut want = draws.matrix(67, columns);
         let mut cache = subject.array(&want);

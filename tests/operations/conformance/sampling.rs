@@ -28,14 +28,14 @@ fn drawn<B: Backend>(
     uniforms: &Matrix,
 ) -> (Vec<u32>, Vec<f32>) {
     let (hidden, head) = (subject.array(hidden), subject.weight(head));
-    let drawn = subject.backend.sample(&hidden, &head, truncation, &subject.array(uniforms)).expect("samples");
+    let drawn = subject.backend.sample(&hidden, &head, truncation, &subject.single(uniforms)).expect("samples");
     let tokens = subject.backend.download_indices(&drawn.tokens).expect("a download");
     (tokens, subject.backend.download(&drawn.log_probs).expect("a download"))
 }
 
 /// Small integers, so that every backend forms the same logits; the largest of them occurs at several ids.
 pub fn at_temperature_zero_the_lowest_of_equals_wins<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(140);
+    let mut draws = subject.draws(140);
     for vocabulary in [1, 7, 65, 1000] {
         let integers =
             |draws: &mut Draws, rows: usize| Matrix::from_fn(rows, 4, |_, _| f64::from(draws.below(5)) - 2.0);
@@ -57,7 +57,7 @@ pub fn at_temperature_zero_the_lowest_of_equals_wins<B: Backend>(subject: &Subje
 
 /// The first index whose cumulative probability exceeds the uniform number, up to rounding of the former.
 pub fn a_sample_is_where_the_cumulative_probability_passes<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(141);
+    let mut draws = subject.draws(141);
     let allowed = (subject.tolerance)(Operation::Cumulative);
     for (vocabulary, columns) in [(1, 1), (7, 3), (65, 16), (1000, 16)] {
         for temperature in [0.1f32, 0.7, 1.0, 3.0] {
@@ -89,7 +89,7 @@ pub fn a_sample_is_where_the_cumulative_probability_passes<B: Backend>(subject: 
 
 /// Pearson's `χ² = Σ (observed − expected)² / expected` of 40,000 draws has mean 12 and deviation sqrt(24) over 13 words.
 pub fn samples_follow_the_softmax<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(142);
+    let mut draws = subject.draws(142);
     let (count, words) = (40_000, 13);
     let (hidden, head) = (draws.matrix(1, 4), draws.weight(words, 4));
     let hidden = Matrix::from_fn(count, 4, |_, column| hidden[(0, column)]);
@@ -109,7 +109,7 @@ pub fn samples_follow_the_softmax<B: Backend>(subject: &Subject<B>) {
 /// Integer logits, so that every backend forms the same; equals at the cut are kept by id. At a temperature so high that
 /// what is kept is all alike, the draw says how many tokens are kept, and which.
 pub fn a_cut_keeps_the_first_of_the_order<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(143);
+    let mut draws = subject.draws(143);
     let vocabulary = 300;
     let logits: Vec<f64> = (0..vocabulary).map(|_| f64::from(draws.below(6))).collect();
     let mut order: Vec<usize> = (0..vocabulary).collect();
@@ -133,7 +133,7 @@ pub fn a_cut_keeps_the_first_of_the_order<B: Backend>(subject: &Subject<B>) {
 
 /// Log-probs are of the whole distribution at temperature 1, whatever is drawn from.
 pub fn log_probs_of_draws_are_the_models_own<B: Backend>(subject: &Subject<B>) {
-    let mut draws = Draws::new(144);
+    let mut draws = subject.draws(144);
     let (hidden, head) = (draws.matrix(65, 16), draws.weight(1000, 16));
     let uniforms = Matrix::from_fn(65, 1, |_, _| draws.uniform());
     let allowed = (subject.tolerance)(Operation::LogProbs);

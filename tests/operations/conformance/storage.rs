@@ -12,7 +12,7 @@ pub fn arrays_come_back<B: Backend>(subject: &Subject<B>) {
     for rows in ROWS {
         for columns in COLUMNS {
             let x = draws.matrix(rows, columns);
-            subject.assert_close(Operation::Copy, &subject.array(&x), &x, &x.absolute());
+            subject.assert_close(Operation::Copy, &subject.single(&x), &x, &x.absolute());
             let zeros = subject.backend.zeros(rows, columns).expect("zeros");
             assert_eq!(subject.numbers(&zeros), vec![0.0; rows * columns]);
         }

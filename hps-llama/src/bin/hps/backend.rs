@@ -6,10 +6,10 @@ use hps_llama::backend::{BackendName, Choice, Dtype};
 /// The flags.
 #[derive(Debug, Args)]
 pub struct BackendFlags {
-    /// What computes: `cpu`, or `wgpu` for a GPU that Vulkan, Metal or DX12 reaches.
+    /// What computes: `cpu`, `cuda` for an NVIDIA GPU, or `wgpu` for one that Vulkan, Metal or DX12 reaches.
     #[arg(long, value_name = "NAME", default_value_t = BackendName::Cpu)]
     backend: BackendName,
-    /// WGPU's adapter, by its number in `hps devices` or a part of its name [default: a discrete GPU, or what there is].
+    /// The GPU, by its number in `hps devices` or a part of its name [default: the first, of WGPU a discrete one].
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
     /// Number type of frozen weights: `float32`, `bfloat16`, or `auto`, bfloat16 where the file has it; `cpu` computes in float32.

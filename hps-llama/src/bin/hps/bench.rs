@@ -16,7 +16,9 @@ use crate::backend::BackendFlags;
 use clap::{Args, ValueEnum};
 use figures::Figures;
 use hps_llama::backend::{Backend, BackendName, Job};
-use hps_llama::{Error, Result};
+use hps_llama::train::Example;
+use hps_llama::{Error, ErrorKind, Result};
+use lists::example;
 use shape::Shape;
 use std::path::PathBuf;
 
@@ -32,6 +34,12 @@ pub struct Arguments {
     /// Steps of each kind; medians are told.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
+    /// Pairs of a step of `throughput`.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: u32,
+    /// Tokens of their prompts and of each of their responses [default: by the shape].
+    #[arg(long, value_delimiter = ',', value_name = "PROMPT,RESPONSE")]
+    tokens: Option<Vec<usize>>,
     /// Where the figures go as JSON, besides the terminal.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -66,6 +74,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.backend.choice().run(arguments)
 }
 
+impl Arguments {
+    /// The pairs of a step.
+    fn pairs(&self) -> Result<Vec<Example>> {
+        let (prompt, response) = match self.tokens.as_deref() {
+            Some(&[prompt, response]) if prompt > 0 && response > 0 => (prompt, response),
+            None => self.shape.pair(),
+            Some(other) => {
+                let message = format!("`--tokens` is {other:?}; it takes those of a prompt and of a response");
+                return Err(Error::new(ErrorKind::Option, message));
+            }
+        };
+        let vocabulary = self.shape.config()?.vocab_size;
+        Ok((0..self.pairs).map(|row| example(row, prompt, 2, response, vocabulary)).collect())
+    }
+}
+
 impl Job for &Arguments {
     type Output = ();
     type Error = Error;
@@ -79,7 +103,7 @@ impl Job for &Arguments {
         figures.add("threads", rayon::current_num_threads())?;
         for part in Part::value_variants().iter().filter(|part| self.parts.is_empty() || self.parts.contains(part)) {
             match part {
-                Part::Throughput => throughput::measure(&backend, shape, steps, &mut figures)?,
+                Part::Throughput => throughput::measure(&backend, shape, self.pairs()?, steps, &mut figures)?,
                 Part::Sharing => sharing::measure(&backend, shape, steps, &mut figures)?,
                 Part::Losses => losses::measure(&backend, shape, steps, &mut figures)?,
                 Part::Memory if self.backend.choice().backend == BackendName::Cpu => {

@@ -204,9 +204,9 @@ options! {
         use_rslora: bool = |defaults: &Defaults| defaults.lora.use_rslora;
     }
     "device" {
-        /// What computes: `cpu`, or `wgpu` for a GPU that Vulkan, Metal or DX12 reaches.
+        /// What computes: `cpu`, `cuda` for an NVIDIA GPU, or `wgpu` for one that Vulkan, Metal or DX12 reaches.
         backend: BackendName = |_: &Defaults| BackendName::Cpu;
-        /// WGPU's adapter, by its number in `hps devices` or a part of its name; unset, a discrete GPU, or what there is.
+        /// The GPU, by its number in `hps devices` or a part of its name; unset, the first, of WGPU a discrete one.
         device: Option<String> = |_: &Defaults| None;
         /// Number type of frozen weights: `float32`, `bfloat16`, or `auto`, bfloat16 where the file has it. `cpu` computes in float32.
         dtype: Dtype = |_: &Defaults| Dtype::Auto;

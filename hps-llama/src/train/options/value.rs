@@ -260,7 +260,7 @@ impl Setting for Loss {
 
 impl Setting for BackendName {
     fn takes() -> String {
-        "cpu or wgpu".into()
+        "cpu, cuda or wgpu".into()
     }
 
     fn read(given: &Given) -> Option<BackendName> {
@@ -269,11 +269,6 @@ impl Setting for BackendName {
 
     fn written(&self) -> Option<String> {
         Some(quoted(&self.to_string()))
-    }
-
-    fn refused(given: &Given) -> String {
-        let yet = if given.text() == Some("cuda") { ", which is not built yet" } else { "" };
-        format!("{given}{yet}; it takes {}", Self::takes())
     }
 }
 

@@ -1,24 +1,26 @@
-//! A LoRA step on four pairs with its reference known, beside the machine's matrix product.
+//! A LoRA step on pairs with its reference known, beside the machine's matrix product.
 
 use super::figures::Figures;
 use super::flops;
-use super::lists::{example, step, trainer};
+use super::lists::{step, trainer};
 use super::machine::{Matrices, median};
 use super::shape::Shape;
 use hps_llama::Result;
 use hps_llama::backend::Backend;
 use hps_llama::lora::LoraConfig;
 use hps_llama::pack::{Group, Packed};
-use hps_llama::train::Route;
-
-/// Pairs of the step.
-const PAIRS: u32 = 4;
+use hps_llama::train::{Example, Route};
 
 /// A step and a product in turn.
-pub fn measure<B: Backend>(backend: &B, shape: Shape, steps: u32, figures: &mut Figures) -> Result<()> {
+pub fn measure<B: Backend>(
+    backend: &B,
+    shape: Shape,
+    pairs: Vec<Example>,
+    steps: u32,
+    figures: &mut Figures,
+) -> Result<()> {
     let config = shape.config()?;
-    let (prompt, response) = shape.pair();
-    let pairs: Vec<_> = (0..PAIRS).map(|row| example(row, prompt, 2, response, config.vocab_size)).collect();
+    let tokens: usize = pairs.iter().map(|pair| read(&pair.group)).sum();
     let groups: Vec<Group> = pairs.iter().map(|pair| pair.group.clone()).collect();
 
     let mut run = trainer(backend, shape, "dpo-hps", pairs, steps + 1, Route::Keep)?;
@@ -34,7 +36,16 @@ pub fn measure<B: Backend>(backend: &B, shape: Shape, steps: u32, figures: &mut 
     let executed = flops::of_step(&config, &LoraConfig::default(), &Packed::shared(&groups));
     figures.add("matmul_2048_gflops", machine / 1e9)?;
     figures.add("step_seconds", whole)?;
-    figures.add("tokens_per_second", (2 * PAIRS as usize * (prompt + response)) as f64 / whole)?;
+    figures.add("tokens_per_second", tokens as f64 / whole)?;
     figures.add("executed_gflop", executed / 1e9)?;
-    figures.add("executed_over_matmul", executed / whole / machine)
+    figures.add("executed_over_matmul", executed / whole / machine)?;
+    match backend.peak_memory() {
+        Some(bytes) => figures.add("device_peak_mib", bytes >> 20),
+        None => Ok(()),
+    }
+}
+
+/// Tokens of a list's rows, its prompt with each response.
+fn read(group: &Group) -> usize {
+    group.responses.iter().map(|response| group.prompt.len() + response.len()).sum()
 }

@@ -1,26 +1,26 @@
-//! The trainer on WGPU: the CPU's run, step by step, from the same beginning.
+//! The trainer on GPUs: the CPU's run, step by step, from the same beginning.
 
 use crate::agreement::assert_agree;
 use crate::lists::uneven;
 use crate::policy::{fresh, with_on};
 use crate::run::{LOSSES, config, first, run, trainer};
-use crate::support::gpu::wgpu;
+use crate::support::gpu::on_gpus;
 use crate::tolerance::{ENTRY, REWARD, SMOOTH_EPSILON};
 use crate::weights::{farthest, trained};
-use hps_llama::backend::wgpu::Wgpu;
 use hps_llama::backend::{Backend, Dtype};
 use hps_llama::lora::LoraConfig;
 use hps_llama::model::Policy;
 use hps_llama::train::{AdamWConfig, Route, StepLog, TrainConfig};
 
-fn fresh_on(backend: Wgpu, lora_dropout: f64) -> Policy<Wgpu> {
+on_gpus!(a_run_is_the_cpus, the_first_step_starts_at_the_reference, the_first_step_moves_every_b);
+
+fn fresh_on<B: Backend>(backend: B, lora_dropout: f64) -> Policy<B> {
     with_on(backend, LoraConfig { lora_dropout, ..LoraConfig::default() })
 }
 
 /// Tokens tell which negatives were drawn: no two responses of a list have the same length.
-#[test]
-fn a_run_is_the_cpus() {
-    let Some(backend) = wgpu(Dtype::Float32) else { return };
+fn a_run_is_the_cpus<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    let Some(backend) = open(Dtype::Float32) else { return };
     let adamw = AdamWConfig { adam_epsilon: SMOOTH_EPSILON, ..AdamWConfig::default() };
     for (loss, route) in [("dpo-hps", Route::Auto), ("dpo-hps", Route::Chunks), ("dpo-hps-full", Route::Auto)] {
         let config = TrainConfig {
@@ -47,9 +47,8 @@ fn a_run_is_the_cpus() {
 }
 
 /// Policy and reference go through the same kernels with the same numbers.
-#[test]
-fn the_first_step_starts_at_the_reference() {
-    let Some(backend) = wgpu(Dtype::Float32) else { return };
+fn the_first_step_starts_at_the_reference<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    let Some(backend) = open(Dtype::Float32) else { return };
     for loss in LOSSES {
         for route in [Route::Keep, Route::Chunks] {
             let config = TrainConfig { route, ..config(loss) };
@@ -61,10 +60,9 @@ fn the_first_step_starts_at_the_reference() {
     }
 }
 
-#[test]
-fn the_first_step_moves_every_b() {
+fn the_first_step_moves_every_b<B: Backend>(open: fn(Dtype) -> Option<B>) {
     for dtype in [Dtype::Float32, Dtype::BFloat16] {
-        let Some(backend) = wgpu(dtype) else { return };
+        let Some(backend) = open(dtype) else { return };
         let mut trainer = trainer(fresh_on(backend.clone(), 0.0), &uneven(4), config("dpo-hps"));
         trainer.step().expect("a step").expect("a first one");
         let weights = trainer.policy().trained();

@@ -1,0 +1,341 @@
+//! NVIDIA's GPUs (feature `cuda`). The operations are [`hps_cuda::Device`]'s.
+//!
+//! Activations have the type of the frozen weights: of the first one that is uploaded. What is trained, gradients and the
+//! optimiser's moments are float32.
+
+use super::{
+    AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, Heads,
+    LogProbs, Precision, StoredTensor, Trained, Truncation, Wanted,
+};
+use crate::{Error, ErrorKind, Result};
+use hps_cuda::{Array, Device, Format, Indices, Weight};
+use std::sync::{Arc, OnceLock};
+
+/// A CUDA device.
+#[derive(Debug, Clone)]
+pub struct Cuda {
+    device: Device,
+    dtype: Dtype,
+    /// Of the activations, once it is known.
+    format: Arc<OnceLock<Format>>,
+}
+
+impl Cuda {
+    /// Opens the GPU of a number or a part of a name; without one, the first.
+    pub fn open(device: Option<&str>, dtype: Dtype) -> Result<Cuda> {
+        Ok(Cuda::new(Device::open(device)?, dtype))
+    }
+
+    /// A backend on an opened device.
+    pub fn new(device: Device, dtype: Dtype) -> Cuda {
+        let format = OnceLock::new();
+        let _ = match dtype {
+            Dtype::Auto => Ok(()),
+            Dtype::Float32 => format.set(Format::F32),
+            Dtype::BFloat16 => format.set(Format::BF16),
+        };
+        Cuda { device, dtype, format: Arc::new(format) }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn format(&self) -> Format {
+        *self.format.get().unwrap_or(&Format::F32)
+    }
+}
+
+impl From<hps_cuda::Error> for Error {
+    fn from(error: hps_cuda::Error) -> Error {
+        let kind = match error.kind() {
+            hps_cuda::ErrorKind::NonFinite => ErrorKind::NonFinite,
+            _ => ErrorKind::Device,
+        };
+        Error::new(kind, error.to_string())
+    }
+}
+
+fn there(heads: Heads) -> hps_cuda::Heads {
+    hps_cuda::Heads { query: heads.query, key_value: heads.key_value, dimension: heads.dimension }
+}
+
+fn update_there(update: &AdamWUpdate) -> hps_cuda::AdamWUpdate {
+    let AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm } = *update;
+    hps_cuda::AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm }
+}
+
+impl Backend for Cuda {
+    type Array = Array;
+    type Indices = Indices;
+    type Weight = Weight;
+
+    fn arithmetic(&self) -> &'static str {
+        match self.format() {
+            Format::F32 => "cuda float32",
+            Format::BF16 => "cuda bfloat16",
+        }
+    }
+    fn footprint(&self) -> Footprint {
+        let [size, logit] = match self.format() {
+            Format::F32 => [4, 4],
+            // Probabilities are rounded to another array.
+            Format::BF16 => [2, 6],
+        };
+        Footprint { weight: size, activation: size, logits: logit * hps_cuda::LOGITS as u64 }
+    }
+    fn peak_memory(&self) -> Option<u64> {
+        Some(self.device.peak() as u64)
+    }
+    fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
+        Ok(self.device.upload(data, columns)?)
+    }
+    fn upload_indices(&self, data: &[u32]) -> Result<Indices> {
+        Ok(self.device.upload_indices(data)?)
+    }
+    fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
+        // A row's vector is a gain: as short as it is, it stays exact.
+        let frozen = !trained && tensor.rows > 1;
+        let half = match self.dtype {
+            Dtype::Auto => tensor.precision == Precision::BF16,
+            Dtype::BFloat16 => true,
+            Dtype::Float32 => false,
+        };
+        let (rows, columns) = (tensor.rows, tensor.columns);
+        if frozen && half {
+            self.format.get_or_init(|| Format::BF16);
+            let rounded;
+            let bytes = match tensor.precision {
+                Precision::BF16 => tensor.bytes,
+                _ => {
+                    rounded = tensor.rounded();
+                    &rounded
+                }
+            };
+            return Ok(self.device.upload_weight(bytes, rows, columns, Format::BF16)?);
+        }
+        if frozen {
+            self.format.get_or_init(|| Format::F32);
+        }
+        let weight = match tensor.precision {
+            Precision::F32 => self.device.upload_weight(tensor.bytes, rows, columns, Format::F32),
+            _ => {
+                let bytes: Vec<u8> = tensor.singles().into_iter().flat_map(f32::to_le_bytes).collect();
+                self.device.upload_weight(&bytes, rows, columns, Format::F32)
+            }
+        };
+        Ok(weight?)
+    }
+    fn download(&self, array: &Array) -> Result<Vec<f32>> {
+        Ok(self.device.download(array)?)
+    }
+    fn download_indices(&self, indices: &Indices) -> Result<Vec<u32>> {
+        Ok(indices.host()?.to_vec())
+    }
+    fn download_weight(&self, weight: &Weight) -> Result<Vec<f32>> {
+        Ok(self.device.download_weight(weight)?)
+    }
+    fn zeros(&self, rows: usize, columns: usize) -> Result<Array> {
+        Ok(self.device.zeros(rows, columns, Format::F32)?)
+    }
+    fn activations(&self, rows: usize, columns: usize) -> Result<Array> {
+        Ok(self.device.zeros(rows, columns, self.format())?)
+    }
+
+    fn embed(&self, table: &Weight, tokens: &Indices) -> Result<Array> {
+        let rows = self.device.embed(table, tokens)?;
+        // A table that is trained is in f32, as is everything else then; a mixed file's may differ.
+        if rows.format() == self.format() { Ok(rows) } else { Ok(self.device.convert(&rows, self.format())?) }
+    }
+    fn embed_gradient(&self, dy: &Array, tokens: &Indices, vocabulary: usize) -> Result<Array> {
+        let sums = self.device.gather_backward(dy, tokens, vocabulary)?;
+        if sums.format() == Format::F32 { Ok(sums) } else { Ok(self.device.convert(&sums, Format::F32)?) }
+    }
+
+    fn rms_norm(&self, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
+        Ok(self.device.rms_norm(x, gain, epsilon)?)
+    }
+    fn rms_norm_backward(&self, dy: &Array, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
+        Ok(self.device.rms_norm_backward(dy, x, gain, epsilon)?)
+    }
+    fn rms_norm_backward_onto(
+        &self,
+        dy: &Array,
+        x: &Array,
+        gain: &Weight,
+        epsilon: f64,
+        onto: &Array,
+    ) -> Result<Array> {
+        Ok(self.device.rms_norm_backward_onto(dy, x, gain, epsilon, onto)?)
+    }
+    fn rms_norm_gain_gradient(&self, dy: &Array, x: &Array, epsilon: f64) -> Result<Array> {
+        Ok(self.device.rms_norm_gain_gradient(dy, x, epsilon)?)
+    }
+
+    fn linear(&self, x: &Array, weight: &Weight) -> Result<Array> {
+        Ok(self.device.linear(x, weight)?)
+    }
+    fn linear_backward(&self, dy: &Array, weight: &Weight) -> Result<Array> {
+        Ok(self.device.linear_backward(dy, weight)?)
+    }
+    fn weight_gradient(&self, dy: &Array, x: &Array) -> Result<Array> {
+        Ok(self.device.weight_gradient(dy, x)?)
+    }
+    fn adapted(&self, x: &Array, layer: &Adapted<'_, Self>, onto: Option<&Array>) -> Result<Array> {
+        let device = &self.device;
+        let y = match onto {
+            Some(onto) => device.linear_onto(x, layer.weight, onto)?,
+            None => device.linear(x, layer.weight)?,
+        };
+        let Some(low_rank) = &layer.low_rank else { return Ok(y) };
+        let matrices = hps_cuda::LowRank { a: low_rank.a, b: low_rank.b, scale: low_rank.scale };
+        Ok(match low_rank.dropout {
+            Some((dropout, identities)) => device.add_low_rank(y, &self.dropout(x, dropout, identities)?, matrices)?,
+            None => device.add_low_rank(y, x, matrices)?,
+        })
+    }
+    fn adapted_backward(
+        &self,
+        dy: &Array,
+        x: &Array,
+        layer: &Adapted<'_, Self>,
+        wanted: Wanted<Array>,
+    ) -> Result<AdaptedGradients<Array>> {
+        let device = &self.device;
+        let Wanted { below, low_rank: mut sums } = wanted;
+        let mut dx = match below {
+            Below::Unwanted => None,
+            Below::Alone => Some(device.linear_backward(dy, layer.weight)?),
+            Below::Onto(onto) => Some(device.linear_backward_onto(dy, layer.weight, &onto)?),
+        };
+        let Some(low_rank) = &layer.low_rank else { return Ok(AdaptedGradients { dx, low_rank: sums }) };
+        let matrices = hps_cuda::LowRank { a: low_rank.a, b: low_rank.b, scale: low_rank.scale };
+        let drop = |x| low_rank.dropout.map(|(dropout, identities)| self.dropout(x, dropout, identities)).transpose();
+        let dropped = if sums.is_some() { drop(x)? } else { None };
+        let input = dropped.as_ref().unwrap_or(x);
+        let narrowed = device.narrow_low_rank(dy, sums.is_some().then_some(input), matrices)?;
+        if let Some([of_a, of_b]) = &mut sums {
+            device.low_rank_gradients(dy, input, &narrowed, matrices, [of_a, of_b])?;
+        }
+        dx = match (dx, low_rank.dropout) {
+            (None, _) => None,
+            (Some(dx), None) => Some(device.add_low_rank_backward(dx, &narrowed, matrices)?),
+            (Some(dx), Some((dropout, identities))) => {
+                let zeros = device.zeros(dx.rows(), dx.columns(), dx.format())?;
+                let through = device.add_low_rank_backward(zeros, &narrowed, matrices)?;
+                Some(device.add_scaled(dx, &self.dropout(&through, dropout, identities)?, 1.0)?)
+            }
+        };
+        Ok(AdaptedGradients { dx, low_rank: sums })
+    }
+
+    fn add_scaled(&self, x: Array, y: &Array, scale: f32) -> Result<Array> {
+        Ok(self.device.add_scaled(x, y, scale)?)
+    }
+    fn scale_rows(&self, x: Array, c: &Array) -> Result<Array> {
+        Ok(self.device.scale_rows(x, c)?)
+    }
+    fn dropout(&self, x: &Array, dropout: Dropout, identities: &Indices) -> Result<Array> {
+        Ok(self.device.dropout(x, dropout.rate, dropout.key, identities)?)
+    }
+
+    fn rotation(&self, positions: &Indices, frequencies: &Array) -> Result<Array> {
+        Ok(self.device.rotation(positions, frequencies)?)
+    }
+    fn rotate(&self, x: Array, rotation: &Array, dimension: usize, inverse: bool) -> Result<Array> {
+        Ok(self.device.rotate(x, rotation, dimension, inverse)?)
+    }
+
+    fn attention(&self, q: &Array, k: &Array, v: &Array, spans: &Indices, heads: Heads) -> Result<Attended<Array>> {
+        let hps_cuda::Attended { output, log_sum_exp } = self.device.attention(q, k, v, spans, there(heads))?;
+        Ok(Attended { output, log_sum_exp })
+    }
+    fn attention_backward(
+        &self,
+        dy: &Array,
+        q: &Array,
+        k: &Array,
+        v: &Array,
+        attended: &Attended<Array>,
+        spans: &Indices,
+        heads: Heads,
+    ) -> Result<[Array; 3]> {
+        let kept = [&attended.output, &attended.log_sum_exp];
+        Ok(self.device.attention_backward(dy, [q, k, v], kept, spans, there(heads))?)
+    }
+
+    fn swiglu(&self, gate: &Array, up: &Array) -> Result<Array> {
+        Ok(self.device.swiglu(gate, up)?)
+    }
+    fn swiglu_backward(&self, dy: &Array, gate: &Array, up: &Array) -> Result<[Array; 2]> {
+        Ok(self.device.swiglu_backward(dy, gate, up)?)
+    }
+
+    fn gather(&self, x: &Array, rows: &Indices) -> Result<Array> {
+        Ok(self.device.gather(x, rows)?)
+    }
+    fn gather_backward(&self, dy: &Array, rows: &Indices, total: usize) -> Result<Array> {
+        Ok(self.device.gather_backward(dy, rows, total)?)
+    }
+
+    fn log_probs(
+        &self,
+        hidden: &Array,
+        head: &Weight,
+        targets: &Indices,
+        unit_gradient: bool,
+    ) -> Result<LogProbs<Array>> {
+        let hps_cuda::LogProbs { values, unit_gradient } =
+            self.device.log_probs(hidden, head, targets, unit_gradient)?;
+        Ok(LogProbs { values, unit_gradient })
+    }
+    fn log_probs_weight_gradient(&self, hidden: &Array, head: &Weight, targets: &Indices, c: &Array) -> Result<Array> {
+        Ok(self.device.log_probs_weight_gradient(hidden, head, targets, c)?)
+    }
+
+    fn global_norm(&self, arrays: &[&Array]) -> Result<Array> {
+        Ok(self.device.global_norm(arrays)?)
+    }
+    fn adamw(
+        &self,
+        weight: &mut Weight,
+        gradient: &Array,
+        moments: &mut [Array; 2],
+        norm: &Array,
+        update: &AdamWUpdate,
+    ) -> Result<()> {
+        self.adamw_all(vec![Trained { weight, gradient, moments }], norm, update)
+    }
+    fn adamw_all(&self, trained: Vec<Trained<'_, Self>>, norm: &Array, update: &AdamWUpdate) -> Result<()> {
+        let one = |Trained { weight, gradient, moments }| hps_cuda::Trained { weight, gradient, moments };
+        let mut trained: Vec<hps_cuda::Trained<'_>> = trained.into_iter().map(one).collect();
+        Ok(self.device.adamw_all(&mut trained, norm, &update_there(update))?)
+    }
+
+    fn write_rows(&self, cache: &mut Array, rows: &Indices, x: &Array) -> Result<()> {
+        Ok(self.device.write_rows(cache, rows, x)?)
+    }
+    fn decode_attention(
+        &self,
+        q: &Array,
+        keys: &Array,
+        values: &Array,
+        spans: &Indices,
+        heads: Heads,
+    ) -> Result<Array> {
+        Ok(self.device.decode_attention(q, keys, values, spans, there(heads))?)
+    }
+    fn sample(
+        &self,
+        hidden: &Array,
+        head: &Weight,
+        truncation: Truncation,
+        uniforms: &Array,
+    ) -> Result<Drawn<Indices, Array>> {
+        let Truncation { temperature, top_k, top_p } = truncation;
+        let truncation = hps_cuda::Truncation { temperature, top_k, top_p };
+        let hps_cuda::Drawn { tokens, log_probs } = self.device.sample(hidden, head, truncation, uniforms)?;
+        Ok(Drawn { tokens, log_probs })
+    }
+}
