@@ -5,7 +5,7 @@
 
 use super::{
     AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, Heads,
-    LogProbs, Precision, StoredTensor, Trained, Truncation, Wanted,
+    LogProbs, Precision, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_cuda::{Array, Device, Format, Indices, Weight};
@@ -70,6 +70,7 @@ impl Backend for Cuda {
     type Array = Array;
     type Indices = Indices;
     type Weight = Weight;
+    type Replay = hps_cuda::Replay;
 
     fn arithmetic(&self) -> &'static str {
         match self.format() {
@@ -336,5 +337,19 @@ impl Backend for Cuda {
         let truncation = hps_cuda::Truncation { temperature, top_k, top_p };
         let hps_cuda::Drawn { tokens, log_probs } = self.device.sample(hidden, head, truncation, uniforms)?;
         Ok(Drawn { tokens, log_probs })
+    }
+    fn step(
+        &self,
+        replay: &mut hps_cuda::Replay,
+        numbers: &StepNumbers<'_>,
+        step: &mut Step<'_, Self>,
+    ) -> Result<(Vec<u32>, Vec<f32>)> {
+        let StepNumbers { tokens, positions, rows, spans, uniforms, place } = *numbers;
+        let numbers = hps_cuda::StepNumbers { tokens, positions, rows, spans, uniforms, place };
+        self.device.replay(replay, &numbers, &mut |there| {
+            let hps_cuda::StepArrays { tokens, positions, rows, spans, uniforms } = there;
+            let Drawn { tokens, log_probs } = step(&StepArrays { tokens, positions, rows, spans, uniforms })?;
+            Ok::<_, Error>(hps_cuda::Drawn { tokens, log_probs })
+        })
     }
 }

@@ -12,11 +12,13 @@ mod choice;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod step;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
 pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
+pub use step::{Step, StepArrays, StepNumbers};
 
 use crate::Result;
 use half::{bf16, f16};
@@ -165,6 +167,8 @@ pub trait Backend: Debug + Clone + Send + Sync {
     type Indices: Debug + Send + Sync;
     /// A model weight `[out, in]` in the device's storage type; in f32 where it is trained.
     type Weight: Debug + Send + Sync;
+    /// What is kept from one step of generation to the next.
+    type Replay: Debug + Default + Send + Sync;
 
     /// The device and the type of its activations, as `cpu float32`: numbers of another one round otherwise, so this is
     /// part of every key under which numbers are kept.
@@ -354,6 +358,17 @@ pub trait Backend: Debug + Clone + Send + Sync {
         truncation: Truncation,
         uniforms: &Self::Array,
     ) -> Result<Drawn<Self::Indices, Self::Array>>;
+    /// A step of generation: sends `numbers`, does `step` on them and waits for what it draws, tokens and log-probs.
+    ///
+    /// `step` uploads and downloads nothing; it may not be called where a device replays what it did before.
+    fn step(
+        &self,
+        _replay: &mut Self::Replay,
+        numbers: &StepNumbers<'_>,
+        step: &mut Step<'_, Self>,
+    ) -> Result<(Vec<u32>, Vec<f32>)> {
+        step::compute(self, numbers, step)
+    }
 }
 
 /// A weight, its gradient and its two moments.

@@ -51,6 +51,7 @@ impl Backend for Wgpu {
     type Array = Array;
     type Indices = Indices;
     type Weight = Weight;
+    type Replay = ();
 
     fn arithmetic(&self) -> &'static str {
         match self.dtype {

@@ -19,6 +19,8 @@ pub(super) struct Cache<B: Backend> {
     pub(super) blocks: Vec<[B::Array; 2]>,
     /// Where each prompt's rows are.
     pub(super) prompts: Vec<Range<usize>>,
+    /// How often it has moved.
+    pub(super) place: u64,
     room: usize,
 }
 
@@ -43,7 +45,7 @@ impl<B: Backend> Cache<B> {
             end += tokens.len();
         }
         let room = max_tokens.min(ROOM);
-        let mut cache = Cache { blocks: Vec::new(), prompts: ranges, room };
+        let mut cache = Cache { blocks: Vec::new(), prompts: ranges, place: 0, room };
         cache.blocks = cache.empty(policy, sequences, room)?;
         let mut prompts = prompts;
         let mut row = 0;
@@ -101,6 +103,7 @@ impl<B: Backend> Cache<B> {
             }
         }
         self.room = room;
+        self.place += 1;
         Ok(())
     }
 

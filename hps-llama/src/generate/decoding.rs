@@ -2,8 +2,8 @@
 
 use super::cache::Cache;
 use super::{FinishReason, Sample, SamplingParams};
-use crate::backend::{Attended, Backend, Drawn};
-use crate::model::{Batch, Policy};
+use crate::backend::{Attended, Backend, StepNumbers};
+use crate::model::{Places, Policy};
 use crate::parameter::Parameter;
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
@@ -32,6 +32,7 @@ pub(super) struct Decoding<'a, B: Backend> {
     adapted: bool,
     cache: Cache<B>,
     sequences: Vec<Sequence>,
+    replay: B::Replay,
     ended: Vec<Vec<Option<Sample>>>,
 }
 
@@ -59,7 +60,7 @@ impl<'a, B: Backend> Decoding<'a, B> {
             }
         }
         let ended = vec![vec![None; samples.len()]; prompts.len()];
-        Ok(Decoding { policy, params, adapted, cache, sequences, ended })
+        Ok(Decoding { policy, params, adapted, cache, sequences, replay: B::Replay::default(), ended })
     }
 
     /// All samples, prompt by prompt.
@@ -125,32 +126,34 @@ impl<'a, B: Backend> Decoding<'a, B> {
         };
         let uniforms: Vec<f32> = sequences.iter().map(uniform).collect();
 
-        let batch = Batch {
-            length: tokens.len(),
-            tokens: backend.upload_indices(&tokens)?,
-            rotation: model.rotation(&positions)?,
-            spans: backend.upload_indices(&spans)?,
-            identities: backend.upload_indices(&[])?,
-            sources: backend.upload_indices(&[])?,
-            targets: backend.upload_indices(&[])?,
+        let numbers = StepNumbers {
+            tokens: &tokens,
+            positions: &positions,
+            rows: &rows,
+            spans: &spans,
+            uniforms: &uniforms,
+            place: cache.place,
         };
-        let rows = backend.upload_indices(&rows)?;
-        let adaptation = self.policy.adapter_if(self.adapted);
-        let mut x = backend.embed(model.get(Parameter::Embedding)?, &batch.tokens)?;
-        for (block, [keys, values]) in cache.blocks.iter_mut().enumerate() {
-            let mut attend = |[q, k, v]: &[B::Array; 3], heads| {
-                backend.write_rows(keys, &rows, k)?;
-                backend.write_rows(values, &rows, v)?;
-                let output = backend.decode_attention(q, keys, values, &batch.spans, heads)?;
-                Ok(Attended { output, log_sum_exp: backend.zeros(1, 1)? })
-            };
-            x = model.block(block, x, &batch, adaptation, &mut attend)?.0;
-        }
-        let gain = model.get(Parameter::FinalNorm)?;
-        let hidden = backend.rms_norm(&x, gain, model.config.rms_norm_eps)?;
-        let head = model.get(model.head())?;
-        let uniforms = backend.upload(&uniforms, 1)?;
-        let Drawn { tokens, log_probs } = backend.sample(&hidden, head, self.params.truncation(), &uniforms)?;
-        Ok((backend.download_indices(&tokens)?, backend.download(&log_probs)?))
+        let (policy, truncation) = (self.policy, self.params.truncation());
+        let adaptation = policy.adapter_if(self.adapted);
+        let blocks = &mut cache.blocks;
+        let nothing = backend.upload_indices(&[])?;
+        backend.step(&mut self.replay, &numbers, &mut |there| {
+            let rotation = backend.rotation(there.positions, &model.frequencies)?;
+            let places = Places { rotation: &rotation, identities: &nothing };
+            let mut x = backend.embed(model.get(Parameter::Embedding)?, there.tokens)?;
+            for (block, [keys, values]) in blocks.iter_mut().enumerate() {
+                let mut attend = |[q, k, v]: &[B::Array; 3], heads| {
+                    backend.write_rows(keys, there.rows, k)?;
+                    backend.write_rows(values, there.rows, v)?;
+                    let output = backend.decode_attention(q, keys, values, there.spans, heads)?;
+                    Ok(Attended { output, log_sum_exp: backend.zeros(1, 1)? })
+                };
+                x = model.block(block, x, places, adaptation, &mut attend)?.0;
+            }
+            let gain = model.get(Parameter::FinalNorm)?;
+            let hidden = backend.rms_norm(&x, gain, model.config.rms_norm_eps)?;
+            backend.sample(&hidden, model.get(model.head())?, truncation, there.uniforms)
+        })
     }
 }

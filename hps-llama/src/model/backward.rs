@@ -129,10 +129,10 @@ impl<B: Backend> Policy<B> {
                 Kept::Whole(activations) => activations,
                 Kept::Input { x, .. } => {
                     let mut attend = |inputs: &[B::Array; 3], _| attention.forward(block, inputs);
-                    model.activations(block, x, batch, adaptation, &mut attend)?
+                    model.activations(block, x, batch.places(), adaptation, &mut attend)?
                 }
             };
-            dx = model.block_backward(block, dy, &activations, batch, adaptation, attention, gradients)?;
+            dx = model.block_backward(block, dy, &activations, batch.places(), adaptation, attention, gradients)?;
             if block == 0 {
                 break;
             }

@@ -1,7 +1,7 @@
 //! One block and its projections, forward and backward.
 
 use super::attention::Attention;
-use super::{Batch, Gradients, Llama};
+use super::{Gradients, Llama};
 use crate::Result;
 use crate::backend::{Adapted, Attended, Backend, Below, Heads, LowRank, Wanted};
 use crate::lora::Lora;
@@ -21,6 +21,22 @@ impl<B: Backend> Clone for Adaptation<'_, B> {
     }
 }
 impl<B: Backend> Copy for Adaptation<'_, B> {}
+
+/// Where the rows of a pass stand.
+#[derive(Debug)]
+pub(crate) struct Places<'a, B: Backend> {
+    /// Of their positions.
+    pub rotation: &'a B::Array,
+    /// What dropout is keyed by, besides the step.
+    pub identities: &'a B::Indices,
+}
+
+impl<B: Backend> Clone for Places<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<B: Backend> Copy for Places<'_, B> {}
 
 /// What a block's backward needs of its forward.
 #[derive(Debug)]
@@ -57,7 +73,7 @@ pub(crate) type Attend<'a, B> =
 #[derive(Debug)]
 struct Site<'a, B: Backend> {
     model: &'a Llama<B>,
-    batch: &'a Batch<B>,
+    places: Places<'a, B>,
     adaptation: Adaptation<'a, B>,
     block: usize,
 }
@@ -69,7 +85,7 @@ impl<'a, B: Backend> Site<'a, B> {
         let low_rank = |adapter: &'a Lora<B>| {
             let (a, b) = adapter.pair(self.block, projection)?;
             let dropout = self.adaptation.step.and_then(|step| adapter.dropout(self.block, projection, step));
-            let dropout = dropout.map(|dropout| (dropout, &self.batch.identities));
+            let dropout = dropout.map(|dropout| (dropout, self.places.identities));
             Some(LowRank { a, b, scale: adapter.config.scale(), dropout })
         };
         Ok(Adapted { weight, low_rank: self.adaptation.adapter.and_then(low_rank) })
@@ -117,7 +133,7 @@ impl<B: Backend> Llama<B> {
 
     /// The block's queries, keys and values of the normed `x`, rotated.
     fn attention_inputs(&self, site: &Site<'_, B>, normed: &B::Array) -> Result<[B::Array; 3]> {
-        let rotate = |x| self.backend.rotate(x, &site.batch.rotation, self.config.head_dim, false);
+        let rotate = |x| self.backend.rotate(x, site.places.rotation, self.config.head_dim, false);
         let q = rotate(site.project(Projection::Q, normed, None)?)?;
         let k = rotate(site.project(Projection::K, normed, None)?)?;
         Ok([q, k, site.project(Projection::V, normed, None)?])
@@ -128,13 +144,13 @@ impl<B: Backend> Llama<B> {
         &self,
         block: usize,
         x: B::Array,
-        batch: &Batch<B>,
+        places: Places<'_, B>,
         adaptation: Adaptation<'_, B>,
         attend: &mut Attend<'_, B>,
     ) -> Result<(B::Array, BlockActivations<B>)> {
-        let activations = self.activations(block, x, batch, adaptation, attend)?;
+        let activations = self.activations(block, x, places, adaptation, attend)?;
         let inner = self.backend.swiglu(&activations.gate, &activations.up)?;
-        let down = Site { model: self, batch, adaptation, block }.project(
+        let down = Site { model: self, places, adaptation, block }.project(
             Projection::Down,
             &inner,
             Some(&activations.middle),
@@ -147,12 +163,12 @@ impl<B: Backend> Llama<B> {
         &self,
         block: usize,
         x: B::Array,
-        batch: &Batch<B>,
+        places: Places<'_, B>,
         adaptation: Adaptation<'_, B>,
         attend: &mut Attend<'_, B>,
     ) -> Result<BlockActivations<B>> {
         let (backend, epsilon) = (&self.backend, self.config.rms_norm_eps);
-        let site = Site { model: self, batch, adaptation, block };
+        let site = Site { model: self, places, adaptation, block };
         let normed = backend.rms_norm(&x, self.get(Parameter::InputNorm(block))?, epsilon)?;
         let inputs = self.attention_inputs(&site, &normed)?;
         let attended = attend(&inputs, self.heads())?;
@@ -171,13 +187,13 @@ impl<B: Backend> Llama<B> {
         block: usize,
         dy: B::Array,
         kept: &BlockActivations<B>,
-        batch: &Batch<B>,
+        places: Places<'_, B>,
         adaptation: Adaptation<'_, B>,
         attention: &mut dyn Attention<B>,
         gradients: &mut Gradients<B>,
     ) -> Result<Option<B::Array>> {
         let backend = &self.backend;
-        let site = Site { model: self, batch, adaptation, block };
+        let site = Site { model: self, places, adaptation, block };
         let below = block > 0 || gradients.full;
 
         let d_normed = self.feed_forward_backward(&site, &dy, kept, gradients)?;
@@ -193,7 +209,7 @@ impl<B: Backend> Llama<B> {
         for (projection, dy, turned) in
             [(Projection::Q, dq, true), (Projection::K, dk, true), (Projection::V, dv, false)]
         {
-            let dy = if turned { backend.rotate(dy, &batch.rotation, self.config.head_dim, true)? } else { dy };
+            let dy = if turned { backend.rotate(dy, places.rotation, self.config.head_dim, true)? } else { dy };
             let sum = site.backward(projection, &dy, &kept.normed, d_normed, gradients)?;
             d_normed = sum.map_or(Below::Unwanted, Below::Onto);
         }

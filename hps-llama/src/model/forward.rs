@@ -50,7 +50,7 @@ impl<B: Backend> Llama<B> {
         let mut x = self.backend.embed(self.get(Parameter::Embedding)?, &batch.tokens)?;
         for block in 0..self.config.num_hidden_layers {
             let mut attend = |inputs: &[B::Array; 3], _| attention.forward(block, inputs);
-            let (output, activations) = self.block(block, x, batch, adaptation, &mut attend)?;
+            let (output, activations) = self.block(block, x, batch.places(), adaptation, &mut attend)?;
             keep(activations);
             x = output;
         }

@@ -16,6 +16,8 @@ pub use chunks::PromptPass;
 pub use forward::Pass;
 pub use kept::Activations;
 
+pub(crate) use block::Places;
+
 use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
@@ -38,7 +40,7 @@ pub struct Llama<B: Backend> {
     pub(crate) backend: B,
     pub(crate) config: LlamaConfig,
     pub(crate) weights: BTreeMap<Parameter, B::Weight>,
-    frequencies: B::Array,
+    pub(crate) frequencies: B::Array,
 }
 
 impl<B: Backend> Llama<B> {
@@ -234,6 +236,13 @@ pub struct Batch<B: Backend> {
     pub(crate) identities: B::Indices,
     pub(crate) sources: B::Indices,
     pub(crate) targets: B::Indices,
+}
+
+impl<B: Backend> Batch<B> {
+    /// Where its rows stand.
+    fn places(&self) -> Places<'_, B> {
+        Places { rotation: &self.rotation, identities: &self.identities }
+    }
 }
 
 /// A model with or without its adapter; which of the two is trained follows.

@@ -48,6 +48,7 @@ impl Backend for Cpu {
     type Array = Matrix;
     type Indices = Vec<u32>;
     type Weight = Matrix;
+    type Replay = ();
 
     fn arithmetic(&self) -> &'static str {
         "cpu float32"
