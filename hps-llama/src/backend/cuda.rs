@@ -149,8 +149,7 @@ impl Backend for Cuda {
         if rows.format() == self.format() { Ok(rows) } else { Ok(self.device.convert(&rows, self.format())?) }
     }
     fn embed_gradient(&self, dy: &Array, tokens: &Indices, vocabulary: usize) -> Result<Array> {
-        let sums = self.device.gather_backward(dy, tokens, vocabulary)?;
-        if sums.format() == Format::F32 { Ok(sums) } else { Ok(self.device.convert(&sums, Format::F32)?) }
+        Ok(self.device.embed_gradient(dy, tokens, vocabulary)?)
     }
 
     fn rms_norm(&self, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
