@@ -5,8 +5,8 @@
 //! weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
 //!
 //! `1 − p` of the target is formed in f32 from the others' sum: as `W[yᵢ] − p W[yᵢ]`, a `p` near 1 in bfloat16 would leave
-//! nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which the product is added at its end: a
-//! sum over a vocabulary rounds as its partial sums do, which are small without the target.
+//! nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which products are added at their ends: a
+//! sum over a vocabulary rounds as its partial sums do, which are small without the target and, in f32, over some words.
 
 use crate::array::{Array, Format, Indices, Weight};
 use crate::device::Device;
@@ -31,6 +31,10 @@ pub const LOGITS: usize = 1 << 26;
 
 /// A tile has a multiple of so many rows, if it can: what cuBLAS cuts products into.
 const ROW_STEP: usize = 128;
+
+/// Words that a product in f32 sums up by itself: each of so many additions may round by half a unit of the sum so far, and
+/// cuBLAS may do one after the other.
+const WORDS: usize = 1 << 14;
 
 /// Log-probs of chosen tokens, in nats, and what their backward needs.
 #[derive(Debug)]
@@ -64,9 +68,11 @@ impl Device {
             self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), None)?;
             if let (Some(unit), Some(slope)) = (&unit, &slope) {
                 self.begin(&values, targets, &factors.head, &rows, unit)?;
-                let slope = Factor::rows(slope, 0, rows.len());
-                let onto = Some((unit, rows.start));
-                self.multiply(slope, Factor::array(&factors.head), unit, rows.start, 1.0, onto)?;
+                for words in parts(head.rows(), if format == Format::F32 { WORDS } else { head.rows() }) {
+                    let slope = Factor::rows(slope, 0, rows.len()).columns(&words);
+                    let seen = Factor::rows(&factors.head, words.start, words.len());
+                    self.multiply(slope, seen, unit, rows.start, 1.0, Some((unit, rows.start)))?;
+                }
             }
         }
         let unit_gradient = match unit {
@@ -196,9 +202,14 @@ impl Tiles {
     }
 
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (rows, step) = (self.rows, self.logits.rows().max(1));
-        (0..rows).step_by(step).map(move |first| first..rows.min(first + step))
+        parts(self.rows, self.logits.rows())
     }
+}
+
+/// `0..count` in parts of `most` at most.
+fn parts(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let most = most.max(1);
+    (0..count).step_by(most).map(move |first| first..count.min(first + most))
 }
 
 fn check(name: &str, hidden: &Array, head: &Weight, targets: &Indices) -> Result<()> {

@@ -17,9 +17,19 @@ const NEARLY_CERTAIN: f64 = 1e-6;
 
 const TYPES: [Format; 2] = [Format::F32, Format::BF16];
 
-/// Rows, words, features: rows of words that are whole packs of four and that are not, in one sweep and in several.
-const SHAPES: [[usize; 3]; 8] =
-    [[1, 1, 1], [2, 2, 3], [3, 7, 5], [5, 130, 33], [2, 1024, 16], [1, 4100, 8], [2, 5001, 3], [2, 8200, 1]];
+/// Rows, words, features: rows of words that are whole packs of four and that are not, in one sweep and in several; and more
+/// words than a product sums up by itself.
+const SHAPES: [[usize; 3]; 9] = [
+    [1, 1, 1],
+    [2, 2, 3],
+    [3, 7, 5],
+    [5, 130, 33],
+    [2, 1024, 16],
+    [1, 4100, 8],
+    [2, 5001, 3],
+    [2, 8200, 1],
+    [2, 33_001, 3],
+];
 
 fn logits(hidden: &[f32], head: &Matrix) -> Vec<f64> {
     let product = |word| hidden.iter().zip(head.row(word)).map(|(h, w)| f64::from(*h) * f64::from(*w)).sum();
