@@ -24,16 +24,16 @@ __device__ __forceinline__ void soften(const float* row, number* slope, u32 word
     }
 }
 
-// Writes values = log p and, unless it is null, slope. Where `coefficients` is null, c is 1 and the target's slope is 0, for
-// `begin` to have its part. Destroys the logits.
+// Writes values = log p and, unless it is null, slope. Where `coefficients` is null, c is 1 and the target's slope is
+// 0, for `begin` to have its part. Destroys the logits.
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
 log_prob(float* logits, const u32* targets, float* values, number* slope, const float* coefficients, u32 words) {
     const u64 start = u64(blockIdx.x) * words;
     float* row = logits + start;
     const u32 target = targets[blockIdx.x];
     const float x = row[target];
-    // The target leaves the row. With the others' sum s = Σ_{v≠y} e^{x_v - x_y}, log p = -ln(1 + s) and 1 - p = s / (1 + s)
-    // keep all their digits where p is nearly 1 and the sum over all words would have lost s.
+    // The target leaves the row. With the others' sum s = Σ_{v≠y} e^{x_v - x_y}, log p = -ln(1 + s) and 1 - p = s / (1
+    // + s) keep all their digits where p is nearly 1 and the sum over all words would have lost s.
     __syncthreads();
     if (threadIdx.x == 0) row[target] = -INFINITE;
     __syncthreads();

@@ -1,12 +1,13 @@
 //! The language-model head fused with log-probs: `log p(yᵢ) = hᵢ·W[yᵢ] − ln Σ_v exp(hᵢ·W_v)`.
 //!
-//! Logits exist a tile of rows at a time. One kernel reads a tile twice: for its log-probs, and to write what they change
-//! by, the slope `c (onehot(yᵢ) − p)`. A second product makes of a tile's slope the unit gradient `slope · W`, or the
-//! weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
+//! Logits exist a tile of rows at a time. One kernel reads a tile twice: for its log-probs, and to write what they
+//! change by, the slope `c (onehot(yᵢ) − p)`. A second product makes of a tile's slope the unit gradient `slope · W`,
+//! or the weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
 //!
-//! `1 − p` of the target is formed in f32 from the others' sum: as `W[yᵢ] − p W[yᵢ]`, a `p` near 1 in bfloat16 would leave
-//! nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which products are added at their ends: a
-//! sum over a vocabulary rounds as its partial sums do, which are small without the target and, in f32, over some words.
+//! `1 − p` of the target is formed in f32 from the others' sum: as `W[yᵢ] − p W[yᵢ]`, a `p` near 1 in bfloat16 would
+//! leave nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which products are added at
+//! their ends: a sum over a vocabulary rounds as its partial sums do, which are small without the target and, in f32,
+//! over some words.
 
 use crate::array::{Array, Format, Indices, Weight};
 use crate::device::Device;
@@ -32,8 +33,8 @@ pub const LOGITS: usize = 1 << 26;
 /// A tile has a multiple of so many rows, if it can: what cuBLAS cuts products into.
 const ROW_STEP: usize = 128;
 
-/// Words that a product in f32 sums up by itself: each of so many additions may round by half a unit of the sum so far, and
-/// cuBLAS may do one after the other.
+/// Words that a product in f32 sums up by itself: each of so many additions may round by half a unit of the sum so far,
+/// and cuBLAS may do one after the other.
 const WORDS: usize = 1 << 14;
 
 /// Log-probs of chosen tokens, in nats, and what their backward needs.
@@ -121,7 +122,8 @@ impl Device {
         Ok(total)
     }
 
-    /// Log-probs of some rows, whose logits are lost, and their slope; without `c` it is 1, and the target's slope is 0.
+    /// Log-probs of some rows, whose logits are lost, and their slope; without `c` it is 1, and the target's slope is
+    /// 0.
     fn soften(
         &self,
         logits: &Array,

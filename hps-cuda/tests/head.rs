@@ -5,8 +5,8 @@ mod support;
 use hps_cuda::{Device, ErrorKind, Format};
 use support::{Matrix, device, words};
 
-/// Of `s = 1 + max Σ |h W_v| + √V / 2`: a logit is a sum in f32, and so is that of the exponentials, which walks at random
-/// by half a rounding, 6e-8, of each term; then a probability, a product and a sum. Measured 6e-8 of values.
+/// Of `s = 1 + max Σ |h W_v| + √V / 2`: a logit is a sum in f32, and so is that of the exponentials, which walks at
+/// random by half a rounding, 6e-8, of each term; then a probability, a product and a sum. Measured 6e-8 of values.
 const F32: f64 = 4e-7;
 
 /// A rounding to bfloat16, of 8 bits.
@@ -17,8 +17,8 @@ const NEARLY_CERTAIN: f64 = 1e-6;
 
 const TYPES: [Format; 2] = [Format::F32, Format::BF16];
 
-/// Rows, words, features: rows of words that are whole packs of four and that are not, in one sweep and in several; and more
-/// words than a product sums up by itself.
+/// Rows, words, features: rows of words that are whole packs of four and that are not, in one sweep and in several; and
+/// more words than a product sums up by itself.
 const SHAPES: [[usize; 3]; 9] = [
     [1, 1, 1],
     [2, 2, 3],
@@ -152,8 +152,8 @@ fn in_several_tiles() {
     }
 }
 
-/// Logits of 20 and 0: `log p = −ln(1 + 6 e⁻²⁰)`, 1.2e-8, of which a difference of logit and log-sum-exp keeps no digit; and
-/// of its slope, `1 − p`, no digit is lost in f32, 8 bits are kept in bfloat16.
+/// Logits of 20 and 0: `log p = −ln(1 + 6 e⁻²⁰)`, 1.2e-8, of which a difference of logit and log-sum-exp keeps no
+/// digit; and of its slope, `1 − p`, no digit is lost in f32, 8 bits are kept in bfloat16.
 #[test]
 fn a_certain_target_keeps_its_digits() {
     let Some(device) = device() else { return };
