@@ -24,15 +24,16 @@ __device__ __forceinline__ void soften(const float* row, number* slope, u32 word
     }
 }
 
-// Writes values = log p and, unless it is null, slope; c is 1 where `coefficients` is null. Destroys the logits.
+// Writes values = log p and, unless it is null, slope. Where `coefficients` is null, c is 1 and the target's slope is
+// 0, for `begin` to have its part. Destroys the logits.
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
 log_prob(float* logits, const u32* targets, float* values, number* slope, const float* coefficients, u32 words) {
     const u64 start = u64(blockIdx.x) * words;
     float* row = logits + start;
     const u32 target = targets[blockIdx.x];
     const float x = row[target];
-    // The target leaves the row. With the others' sum s = Σ_{v≠y} e^{x_v - x_y}, log p = -ln(1 + s) and 1 - p = s / (1 + s)
-    // keep all their digits where p is nearly 1 and the sum over all words would have lost s.
+    // The target leaves the row. With the others' sum s = Σ_{v≠y} e^{x_v - x_y}, log p = -ln(1 + s) and 1 - p = s / (1
+    // + s) keep all their digits where p is nearly 1 and the sum over all words would have lost s.
     __syncthreads();
     if (threadIdx.x == 0) row[target] = -INFINITE;
     __syncthreads();
@@ -53,6 +54,17 @@ log_prob(float* logits, const u32* targets, float* values, number* slope, const 
     } else {
         soften<1>(row, slope, words, greatest, share);
     }
+    if (coefficients == nullptr) return;
     __syncthreads();
     if (threadIdx.x == 0) slope[target] = narrow<number>(rest * share);
+}
+
+// unit = (1 - p) W[y], p being e^value. A block takes a row.
+extern "C" __global__ void __launch_bounds__(THREADS)
+begin(const float* __restrict__ values, const u32* __restrict__ targets, const number* __restrict__ head,
+      number* __restrict__ unit, u32 features) {
+    const float share = -expm1f(values[blockIdx.x]);
+    const number* word = head + u64(targets[blockIdx.x]) * features;
+    unit += u64(blockIdx.x) * features;
+    for (u32 at = threadIdx.x; at < features; at += THREADS) unit[at] = narrow<number>(share * widen(word[at]));
 }

@@ -2,7 +2,8 @@
 // `uniform` of all their weight, the weight being e^{(x - max) / temperature}. A block takes a row.
 //
 // Tokens are ordered by logit, the highest first, equals by id; the order is that of u32 keys. Weights are summed as
-// integers: these sums have no order, so histograms may be filled by atomics, and what one sweep finds the next finds too.
+// integers: these sums have no order, so histograms may be filled by atomics, and what one sweep finds the next finds
+// too.
 
 constexpr u32 THREADS = 1024;
 constexpr u32 WARPS = THREADS / WARP;
@@ -39,8 +40,8 @@ struct Place { u32 item; u64 left; };
 
 // Of `items` items, `of(item)` being the share of one, the first at which the cumulative weight exceeds
 // `threshold(weight of all)`, which must be less than the weight of all. Of those alike, the first `equals` have
-// `weight_alike`, the others nothing. Each warp adds up a 32nd of what is left, so a vocabulary takes four rounds, of which
-// only the first is long.
+// `weight_alike`, the others nothing. Each warp adds up a 32nd of what is left, so a vocabulary takes four rounds, of
+// which only the first is long.
 template <typename Of, typename Threshold>
 __device__ __forceinline__ Place passed(u32 items, u32 equals, u64 weight_alike, Of of, Threshold threshold) {
     __shared__ Share shares[WARPS];

@@ -8,7 +8,8 @@ constexpr u32 AT_ONCE = 8;
 
 // COUNT numbers of a row at each of AT_ONCE / COUNT places, THREADS packs apart; -inf beyond the row's end.
 template <u32 THREADS, u32 COUNT>
-__device__ __forceinline__ void read_packs(Pack<float, COUNT> (&x)[AT_ONCE / COUNT], const float* row, u32 at, u32 packs) {
+__device__ __forceinline__ void
+read_packs(Pack<float, COUNT> (&x)[AT_ONCE / COUNT], const float* row, u32 at, u32 packs) {
     #pragma unroll
     for (u32 i = 0; i < AT_ONCE / COUNT; i += 1) {
         const u32 pack = at + i * THREADS;

@@ -1,11 +1,13 @@
 //! The language-model head fused with log-probs: `log p(yᵢ) = hᵢ·W[yᵢ] − ln Σ_v exp(hᵢ·W_v)`.
 //!
-//! Logits exist a tile of rows at a time. One kernel reads a tile twice: for its log-probs, and to write what the log-probs
-//! change by, the slope `onehot(yᵢ) − p`. A second product makes of the slope the unit gradient `slope · W`, or the
-//! weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
+//! Logits exist a tile of rows at a time. One kernel reads a tile twice: for its log-probs, and to write what they
+//! change by, the slope `c (onehot(yᵢ) − p)`. A second product makes of a tile's slope the unit gradient `slope · W`,
+//! or the weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
 //!
-//! The target is part of the slope and is not added afterwards as `W[yᵢ]`: in bfloat16 a `p` near 1 is off by up to 2⁻⁹, where
-//! `1 − p`, formed in f32, is off by 2⁻⁸ of itself; and nothing is gathered.
+//! `1 − p` of the target is formed in f32 from the others' sum: as `W[yᵢ] − p W[yᵢ]`, a `p` near 1 in bfloat16 would
+//! leave nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which products are added at
+//! their ends: a sum over a vocabulary rounds as its partial sums do, which are small without the target and, in f32,
+//! over some words.
 
 use crate::array::{Array, Format, Indices, Weight};
 use crate::device::Device;
@@ -30,6 +32,10 @@ pub const LOGITS: usize = 1 << 26;
 
 /// A tile has a multiple of so many rows, if it can: what cuBLAS cuts products into.
 const ROW_STEP: usize = 128;
+
+/// Words that a product in f32 sums up by itself: each of so many additions may round by half a unit of the sum so far,
+/// and cuBLAS may do one after the other.
+const WORDS: usize = 1 << 14;
 
 /// Log-probs of chosen tokens, in nats, and what their backward needs.
 #[derive(Debug)]
@@ -62,8 +68,12 @@ impl Device {
             factors.logits(self, &rows, &tiles.logits)?;
             self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), None)?;
             if let (Some(unit), Some(slope)) = (&unit, &slope) {
-                let slope = Factor::rows(slope, 0, rows.len());
-                self.multiply(slope, Factor::array(&factors.head), unit, rows.start, 1.0, None)?;
+                self.begin(&values, targets, &factors.head, &rows, unit)?;
+                for words in parts(head.rows(), if format == Format::F32 { WORDS } else { head.rows() }) {
+                    let slope = Factor::rows(slope, 0, rows.len()).columns(&words);
+                    let seen = Factor::rows(&factors.head, words.start, words.len());
+                    self.multiply(slope, seen, unit, rows.start, 1.0, Some((unit, rows.start)))?;
+                }
             }
         }
         let unit_gradient = match unit {
@@ -112,7 +122,8 @@ impl Device {
         Ok(total)
     }
 
-    /// Log-probs of some rows, whose logits are lost, and `c` times their slope, `c` being 1 unless it is given.
+    /// Log-probs of some rows, whose logits are lost, and their slope; without `c` it is 1, and the target's slope is
+    /// 0.
     fn soften(
         &self,
         logits: &Array,
@@ -132,6 +143,18 @@ impl Device {
             logits.columns().into(),
         ];
         self.launch(SOURCE.kernel("log_prob"), &[format.define()], Grid::blocks(rows.len(), THREADS), &arguments)
+    }
+
+    /// The target's part of the unit gradient of some rows, `(1 − p) W[y]`.
+    fn begin(&self, values: &Array, targets: &Indices, head: &Array, rows: &Range<usize>, unit: &Array) -> Result<()> {
+        let arguments = [
+            Argument::Address(values.row(rows.start)),
+            Argument::Address(targets.address() + 4 * rows.start as u64),
+            head.into(),
+            Argument::Address(unit.row(rows.start)),
+            head.columns().into(),
+        ];
+        self.launch(SOURCE.kernel("begin"), &[unit.format().define()], Grid::blocks(rows.len(), THREADS), &arguments)
     }
 }
 
@@ -181,9 +204,14 @@ impl Tiles {
     }
 
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (rows, step) = (self.rows, self.logits.rows().max(1));
-        (0..rows).step_by(step).map(move |first| first..rows.min(first + step))
+        parts(self.rows, self.logits.rows())
     }
+}
+
+/// `0..count` in parts of `most` at most.
+fn parts(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let most = most.max(1);
+    (0..count).step_by(most).map(move |first| first..count.min(first + most))
 }
 
 fn check(name: &str, hidden: &Array, head: &Weight, targets: &Indices) -> Result<()> {

@@ -10,6 +10,7 @@ use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::ops::Range;
 
 /// Bytes that a product may use beside its arrays; what NVIDIA recommends for Hopper.
 const WORKSPACE: usize = 32 << 20;
@@ -21,6 +22,8 @@ pub(crate) struct Factor {
     /// Rows and columns in memory.
     rows: usize,
     columns: usize,
+    /// Numbers from one row to the next.
+    pitch: usize,
     format: Format,
     transposed: bool,
 }
@@ -32,7 +35,14 @@ impl Factor {
 
     /// `rows` rows of an array from `first` on.
     pub fn rows(array: &Array, first: usize, rows: usize) -> Factor {
-        Factor { address: array.row(first), rows, columns: array.columns(), format: array.format(), transposed: false }
+        let (columns, format) = (array.columns(), array.format());
+        Factor { address: array.row(first), rows, columns, pitch: columns, format, transposed: false }
+    }
+
+    /// Of its rows as they lie in memory, the numbers of these columns.
+    pub fn columns(self, columns: &Range<usize>) -> Factor {
+        let address = self.address + (columns.start * self.format.size()) as u64;
+        Factor { address, columns: columns.len(), ..self }
     }
 
     pub fn transposed(self) -> Factor {
@@ -51,6 +61,8 @@ struct Question {
     /// Rows, columns and depth.
     shape: [usize; 3],
     transposed: [bool; 2],
+    /// Of the factors.
+    pitches: [usize; 2],
     formats: [Format; 2],
     /// The largest powers of two that the addresses of `a`, `b`, `onto` and `out` are multiples of, up to 256.
     alignments: [u32; 4],
@@ -104,8 +116,8 @@ impl Plan {
     fn new(handle: sys::cublasLtHandle_t, question: &Question) -> std::result::Result<Plan, CublasError> {
         use sys::cublasLtMatmulDescAttributes_t::{CUBLASLT_MATMUL_DESC_TRANSA, CUBLASLT_MATMUL_DESC_TRANSB};
         use sys::cublasLtMatmulPreferenceAttributes_t as Preference;
-        let Question { shape: [rows, columns, depth], transposed: [a, b], formats: [of_factors, of_out], .. } =
-            *question;
+        let Question { shape: [rows, columns, depth], transposed: [a, b], pitches, formats, .. } = *question;
+        let [of_factors, of_out] = formats;
         let product = result::create_matmul_desc(sys::cublasComputeType_t::CUBLAS_COMPUTE_32F, kind(Format::F32))?;
         // To cuBLASLt `b` comes first.
         for (attribute, transposed) in [(CUBLASLT_MATMUL_DESC_TRANSA, b), (CUBLASLT_MATMUL_DESC_TRANSB, a)] {
@@ -113,14 +125,14 @@ impl Plan {
             // SAFETY: the attribute is an i32, read at once: 0 as it is, 1 transposed.
             unsafe { result::set_matmul_desc_attribute(product, attribute, (&raw const operation).cast(), 4)? };
         }
-        let layout = |format, (rows, columns): (usize, usize)| {
-            result::create_matrix_layout(kind(format), columns as u64, rows as u64, columns as i64)
+        let layout = |format, (rows, columns): (usize, usize), pitch: usize| {
+            result::create_matrix_layout(kind(format), columns as u64, rows as u64, pitch as i64)
         };
         let stored = |transposed, rows, columns| if transposed { (columns, rows) } else { (rows, columns) };
         let (a, b, out) = (
-            layout(of_factors, stored(a, rows, depth))?,
-            layout(of_factors, stored(b, depth, columns))?,
-            layout(of_out, (rows, columns))?,
+            layout(of_factors, stored(a, rows, depth), pitches[0])?,
+            layout(of_factors, stored(b, depth, columns), pitches[1])?,
+            layout(of_out, (rows, columns), columns)?,
         );
         let preference = result::create_matmul_pref()?;
         let [of_a, of_b, of_onto, of_out] = question.alignments;
@@ -270,6 +282,7 @@ impl Device {
         let question = Question {
             shape: [rows, columns, depth],
             transposed: [a.transposed, b.transposed],
+            pitches: [a.pitch, b.pitch],
             formats: [a.format, out.format()],
             alignments: [a.address, b.address, from, to].map(|address| 1 << address.trailing_zeros().min(8)),
             onto: onto.is_some(),

@@ -40,9 +40,9 @@ pub struct Drawn {
 }
 
 impl Device {
-    /// A token a row from what [`Truncation`] keeps of `softmax(h Wᵀ / temperature)`: the first, by id, whose cumulative
-    /// probability exceeds the row's uniform number. NaN logits are an error, and it is [`Indices::host`] that tells it:
-    /// the device is not waited for.
+    /// A token a row from what [`Truncation`] keeps of `softmax(h Wᵀ / temperature)`: the first, by id, whose
+    /// cumulative probability exceeds the row's uniform number. NaN logits are an error, and it is [`Indices::host`]
+    /// that tells it: the device is not waited for.
     ///
     /// * `hidden`: `[rows, features]`; `head`: `[vocabulary, features]`; `uniforms`: `[rows, 1]`, in `[0, 1)`.
     ///
