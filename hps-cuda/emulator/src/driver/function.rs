@@ -191,7 +191,8 @@ pub unsafe extern "C" fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
         return INVALID_VALUE;
     }
     // SAFETY: the handle is a loaded kernel's.
-    give!(blocks, resident(unsafe { &*function }, threads, dynamic));
+    let kernel = unsafe { &*function };
+    give!(blocks, resident(kernel, threads, dynamic));
     SUCCESS
 }
 

@@ -119,7 +119,8 @@ pub unsafe extern "C" fn cuGraphGetNodes(graph: Graph, _nodes: *mut *mut c_void,
         return INVALID_VALUE;
     }
     // SAFETY: the handle is one that `cuStreamEndCapture` gave.
-    give!(count, unsafe { (*graph).len() });
+    let nodes = unsafe { (*graph).len() };
+    give!(count, nodes);
     SUCCESS
 }
 

@@ -52,10 +52,6 @@ impl Shared {
         }
     }
 
-    pub fn size(&self) -> u32 {
-        self.size
-    }
-
     #[inline(always)]
     pub fn pointer(&mut self, address: u64, bytes: u32, lane: usize) -> Result<*mut u8> {
         if address + u64::from(bytes) > u64::from(self.size) {
