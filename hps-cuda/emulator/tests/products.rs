@@ -104,3 +104,67 @@ fn by_cublas() {
         }
     }
 }
+
+#[test]
+fn fragments_as_the_manual_places_them() {
+    let Some(rig) = rig() else { return };
+    let module = rig.module(include_str!("kernels/fragments.cu"), &[]);
+    let (a, b) = (narrow(&numbers(256, 1)), narrow(&numbers(128, 2)));
+    let half = |x: &[u16]| x.iter().map(|x| half::f16::from_f32(widen(*x)).to_bits()).collect::<Vec<u16>>();
+    let [x, y, hx, hy] = [a.clone(), b.clone(), half(&a), half(&b)].map(|x| rig.stream.clone_htod(&x).unwrap());
+    let mut out = rig.stream.alloc_zeros::<f32>(3 * 128).unwrap();
+    // SAFETY: the arguments are those the kernel declares.
+    unsafe {
+        rig.stream
+            .launch_builder(&kernel(&module, "products"))
+            .arg(&x)
+            .arg(&y)
+            .arg(&mut out)
+            .arg(&hx)
+            .arg(&hy)
+            .launch(rig::config(1, 32))
+            .unwrap();
+    }
+    let out = rig.stream.clone_dtoh(&out).unwrap();
+    for (kind, depth) in [16, 16, 8].into_iter().enumerate() {
+        for at in 0..128 {
+            let (row, column) = (at / 8, at % 8);
+            let sum: f32 = (0..depth).map(|k| widen(a[row * 16 + k]) * widen(b[k * 8 + column])).sum();
+            let wanted = sum + 0.5 * at as f32;
+            // Numbers of bf16 that are too small for f16 lose digits.
+            assert!((out[kind * 128 + at] - wanted).abs() < 1e-3, "{kind}, {row}, {column}");
+        }
+    }
+    let (a, b) = (numbers(128, 3), numbers(64, 4));
+    let (x, y) = (rig.stream.clone_htod(&a).unwrap(), rig.stream.clone_htod(&b).unwrap());
+    let mut out = rig.stream.alloc_zeros::<f32>(128).unwrap();
+    // SAFETY: the arguments are those the kernel declares.
+    unsafe {
+        rig.stream.launch_builder(&kernel(&module, "product_tf32")).arg(&x).arg(&y).arg(&mut out).launch(rig::config(1, 32)).unwrap();
+    }
+    for (at, out) in rig.stream.clone_dtoh(&out).unwrap().into_iter().enumerate() {
+        let wanted: f32 = (0..8).map(|k| a[at / 8 * 8 + k] * b[k * 8 + at % 8]).sum();
+        assert!((out - wanted).abs() < 1e-2, "{at}: {out} for {wanted}");
+    }
+}
+
+#[test]
+fn matrices_as_the_manual_places_them() {
+    let Some(rig) = rig() else { return };
+    let module = rig.module(include_str!("kernels/fragments.cu"), &[]);
+    let mut out = rig.stream.alloc_zeros::<u32>(256).unwrap();
+    // SAFETY: the argument is the one the kernel declares.
+    unsafe {
+        rig.stream.launch_builder(&kernel(&module, "matrices")).arg(&mut out).launch(rig::config(1, 32)).unwrap();
+    }
+    for (at, word) in rig.stream.clone_dtoh(&out).unwrap().into_iter().enumerate() {
+        let (lane, register) = (at as u32 / 8, at as u32 % 8);
+        let (row, column, matrix) = (lane / 4, lane % 4 * 2, register % 4 * 64);
+        let wanted = if register < 4 {
+            matrix + row * 8 + column | (matrix + row * 8 + column + 1) << 16
+        } else {
+            matrix + column * 8 + row | (matrix + (column + 1) * 8 + row) << 16
+        };
+        assert_eq!(word, wanted, "lane {lane}, register {register}");
+    }
+}

@@ -3,10 +3,10 @@
 use super::device::{SHARED, SHARED_OPT_IN};
 use super::stream::{Stream, submit};
 use super::{SUCCESS, Status, alive, give};
-use crate::memory::live;
+use crate::memory::{allocate, free, live, range};
 use crate::options::options;
 use crate::ptx::code::Program;
-use crate::run::fault::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED};
+use crate::run::fault::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY};
 use crate::run::grid::Launch;
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -72,6 +72,18 @@ pub unsafe extern "C" fn cuFuncSetCacheConfig(_function: *const Kernel, _config:
     SUCCESS
 }
 
+/// Zeros that the blocks of a cooperative launch count their arrivals in.
+fn workspace() -> Result<u64, Status> {
+    const BYTES: u64 = 256;
+    let address = allocate(BYTES).ok_or(OUT_OF_MEMORY)?;
+    if let Some(allocation) = range(address, BYTES) {
+        // SAFETY: the range is inside.
+        unsafe { allocation.at(address).write_bytes(0, BYTES as usize) };
+        allocation.mark(address, BYTES);
+    }
+    Ok(address)
+}
+
 /// Checks a launch as the driver does, and submits it.
 unsafe fn launch(
     function: *const Kernel,
@@ -122,6 +134,7 @@ unsafe fn launch(
     }
     let program = program.clone();
     submit(stream, move || {
+        let workspace = if cooperative { workspace()? } else { 0 };
         let launch = Launch {
             program: program.clone(),
             grid,
@@ -131,8 +144,13 @@ unsafe fn launch(
             live: live(),
             options: options(),
             cooperative,
+            workspace,
         };
-        launch.run()
+        let result = launch.run();
+        if cooperative {
+            free(workspace);
+        }
+        result
     })
 }
 

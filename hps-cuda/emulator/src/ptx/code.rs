@@ -130,6 +130,8 @@ pub enum Special {
     Timer,
     DynamicShared,
     TotalShared,
+    /// The halves of the address of what blocks of a cooperative launch meet at.
+    Environment(u8),
     Zero,
 }
 

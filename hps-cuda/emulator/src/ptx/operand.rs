@@ -158,6 +158,8 @@ fn special(name: &str) -> Option<(Special, u32)> {
         ("globaltimer", _) => (Special::Timer, 64),
         ("dynamic_smem_size", _) => (Special::DynamicShared, 32),
         ("total_smem_size", _) => (Special::TotalShared, 32),
+        ("envreg1", _) => (Special::Environment(1), 32),
+        ("envreg2", _) => (Special::Environment(0), 32),
         ("gridid", _) => (Special::Zero, 64),
         _ => return None,
     })

@@ -67,6 +67,9 @@ pub fn tokens(source: &str) -> Vec<Token> {
                     while at < bytes.len() && bytes[at] != b'\n' {
                         at += 1;
                     }
+                } else if let Some(words) = text.strip_prefix('.') {
+                    // Directives may be written without spaces between them.
+                    found.extend(words.split('.').map(|word| Token { text: format!(".{word}"), line }));
                 } else {
                     found.push(Token { text: text.to_owned(), line });
                 }

@@ -168,6 +168,7 @@ impl Warp {
             Special::Timer => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64),
             Special::DynamicShared => u64::from(launch.dynamic),
             Special::TotalShared => u64::from(launch.shared_bytes()),
+            Special::Environment(half) => launch.workspace >> (32 * half) & 0xffff_ffff,
             Special::Zero => 0,
         }
     }

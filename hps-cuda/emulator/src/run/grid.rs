@@ -22,6 +22,8 @@ pub struct Launch {
     pub options: &'static Options,
     /// All blocks run at once and may wait for each other.
     pub cooperative: bool,
+    /// Memory for the barrier of a cooperative launch.
+    pub workspace: u64,
 }
 
 impl Launch {
