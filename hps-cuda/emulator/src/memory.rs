@@ -76,7 +76,10 @@ impl Allocation {
 
     pub fn is_written(&self, address: u64, bytes: u64) -> bool {
         // SAFETY: the range is inside, as all callers check.
-        self.is_whole() || unsafe { std::slice::from_raw_parts(self.written_at(address), bytes as usize) }.iter().all(|flag| *flag != 0)
+        self.is_whole()
+            || unsafe { std::slice::from_raw_parts(self.written_at(address), bytes as usize) }
+                .iter()
+                .all(|flag| *flag != 0)
     }
 
     /// Notes that the host or a copy wrote these bytes.

@@ -72,7 +72,11 @@ pub unsafe extern "C" fn cublasLtDestroy(handle: *mut u8) -> Status {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cublasLtMatmulDescCreate(description: *mut *mut Description, compute: c_uint, scale: c_uint) -> Status {
+pub unsafe extern "C" fn cublasLtMatmulDescCreate(
+    description: *mut *mut Description,
+    compute: c_uint,
+    scale: c_uint,
+) -> Status {
     // All that sum in f32, however they are allowed to round the factors.
     if !matches!(compute, 68 | 69 | 74 | 75 | 77 | 78) || scale != R_32F {
         return NOT_SUPPORTED;
@@ -235,10 +239,7 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
         give!(count, 0);
         return status;
     }
-    give!(
-        proposals,
-        Proposal { algorithm: [1; 8], workspace: 0, status: SUCCESS, waves: 1.0, reserved: [0; 4] }
-    );
+    give!(proposals, Proposal { algorithm: [1; 8], workspace: 0, status: SUCCESS, waves: 1.0, reserved: [0; 4] });
     give!(count, 1);
     SUCCESS
 }
@@ -261,11 +262,14 @@ impl Matrix {
         let numbers = (columns - 1) * leading as u64 + rows;
         let bytes = numbers * self.size();
         let fail = |why: &str| {
-            eprintln!("emulator: cublasLtMatmul: {what} at {:#x}, {rows} × {columns}, {leading} apart: {why}", self.address);
+            eprintln!(
+                "emulator: cublasLtMatmul: {what} at {:#x}, {rows} × {columns}, {leading} apart: {why}",
+                self.address
+            );
             EXECUTION_FAILED
         };
         let allocation = range(self.address, bytes).ok_or_else(|| fail("not inside a live allocation"))?;
-        if self.address % self.size() != 0 {
+        if !self.address.is_multiple_of(self.size()) {
             return Err(fail("misaligned"));
         }
         if read && options().unset {
@@ -286,7 +290,9 @@ impl Matrix {
             // SAFETY: `inside` found every column to be inside and aligned.
             unsafe {
                 if self.layout.kind == R_16BF {
-                    numbers.extend(std::slice::from_raw_parts(from.cast::<u16>(), rows as usize).iter().map(|x| from_bf16(*x)));
+                    numbers.extend(
+                        std::slice::from_raw_parts(from.cast::<u16>(), rows as usize).iter().map(|x| from_bf16(*x)),
+                    );
                 } else {
                     numbers.extend_from_slice(std::slice::from_raw_parts(from.cast::<f32>(), rows as usize));
                 }
@@ -442,8 +448,7 @@ pub unsafe extern "C" fn cublasLtMatmul(
         return INVALID_VALUE;
     }
     // SAFETY: the handles are live ones, and the factors are the host's numbers.
-    let (description, layouts, factors) =
-        unsafe { (*description, layouts.map(|layout| *layout), [*alpha, *beta]) };
+    let (description, layouts, factors) = unsafe { (*description, layouts.map(|layout| *layout), [*alpha, *beta]) };
     let [of_a, of_b, of_c, of_d] = &layouts;
     if let Err(status) = check(&description, [of_a, of_b, of_c, of_d]) {
         return status;

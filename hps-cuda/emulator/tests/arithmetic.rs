@@ -42,7 +42,14 @@ fn add() {
     let mut out = unsafe { rig.stream.alloc::<f32>(1000).unwrap() };
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "add")).arg(&x).arg(&y).arg(&mut out).arg(&1000i32).launch(config(8, 128)).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "add"))
+            .arg(&x)
+            .arg(&y)
+            .arg(&mut out)
+            .arg(&1000i32)
+            .launch(config(8, 128))
+            .unwrap();
     }
     let out = rig.stream.clone_dtoh(&out).unwrap();
     for at in 0..1000 {
@@ -57,7 +64,8 @@ fn functions() {
     // Beyond 105615 the argument of a sine is reduced by its bits.
     x.extend([1e5, 2e5, -3.7e7, 1e12, 1e20, 3e30, -3.2e38, 0.5, 88.0, -87.0]);
     let out = map::<f32, f32>(&rig, "functions", &x, 16);
-    let wanted: [(fn(f64) -> f64, f64); 16] = [
+    type Function = fn(f64) -> f64;
+    let wanted: [(Function, f64); 16] = [
         (f64::sin, 2e-7),
         (f64::cos, 2e-7),
         (f64::exp, 2e-7),
@@ -78,7 +86,8 @@ fn functions() {
     for (row, (function, tolerance)) in wanted.iter().enumerate() {
         for (x, y) in x.iter().zip(&out[row]) {
             let exact = function(f64::from(*x)) as f32;
-            let near = (f64::from(*y) - f64::from(exact)).abs() <= tolerance * f64::from(exact).abs().max(if row < 2 { 1.0 } else { 1e-30 });
+            let near = (f64::from(*y) - f64::from(exact)).abs()
+                <= tolerance * f64::from(exact).abs().max(if row < 2 { 1.0 } else { 1e-30 });
             // A sum of logarithms may cancel.
             let near = near || row == 15 && (y - exact).abs() < 1e-5;
             assert!(near || *y == exact, "function {row} of {x}: {y} for {exact}");
@@ -155,7 +164,13 @@ fn integers() {
             (a / (b | 1)).wrapping_add(a % u64::from(hi | 1)),
             (sa.wrapping_div(sb | 1) as u64).wrapping_add(i64::from(slo.wrapping_rem(shi | 1)) as u64),
             // Sums of ints, as C has them.
-            u64::from(a.count_ones().wrapping_add(lo.leading_zeros()).wrapping_add(find_first(hi)).wrapping_add(lo.reverse_bits()).wrapping_add(a.leading_zeros())),
+            u64::from(
+                a.count_ones()
+                    .wrapping_add(lo.leading_zeros())
+                    .wrapping_add(find_first(hi))
+                    .wrapping_add(lo.reverse_bits())
+                    .wrapping_add(a.leading_zeros()),
+            ),
             u64::from(permuted.wrapping_add(((pair << 7) >> 32) as u32).wrapping_add((pair >> 9) as u32)),
             (a << (hi & 63)) ^ (sa >> (lo & 63)) as u64 ^ i64::from(slo >> 3) as u64,
             u64::from(lo as u8)
@@ -186,10 +201,14 @@ fn halves() {
         if f.is_nan() { 0x7fff } else { ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16 }
     };
     let of_bf16 = |x: u16| f64::from(f32::from_bits(u32::from(x) << 16));
-    let (a, b): (Vec<u16>, Vec<u16>) =
-        numbers(count * 2, 1).iter().zip(numbers(count * 2, 2)).map(|(a, b)| (bf16(f64::from(*a) * 3.0), bf16(f64::from(b)))).unzip();
+    let (a, b): (Vec<u16>, Vec<u16>) = numbers(count * 2, 1)
+        .iter()
+        .zip(numbers(count * 2, 2))
+        .map(|(a, b)| (bf16(f64::from(*a) * 3.0), bf16(f64::from(b))))
+        .unzip();
     let half: Vec<half::f16> = numbers(count * 2, 3).iter().map(|x| half::f16::from_f32(*x)).collect();
-    let (x, y, h) = (rig.stream.clone_htod(&a).unwrap(), rig.stream.clone_htod(&b).unwrap(), rig.stream.clone_htod(&half).unwrap());
+    let (x, y, h) =
+        (rig.stream.clone_htod(&a).unwrap(), rig.stream.clone_htod(&b).unwrap(), rig.stream.clone_htod(&half).unwrap());
     let mut out = rig.stream.alloc_zeros::<u16>(count * 2 * 7).unwrap();
     let mut half_out = rig.stream.alloc_zeros::<half::f16>(count * 2 * 3).unwrap();
     // SAFETY: the arguments are those the kernel declares.
@@ -246,7 +265,13 @@ fn philox() {
     let mut out = rig.stream.alloc_zeros::<u32>(4 * 100).unwrap();
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "philox")).arg(&seed).arg(&mut out).arg(&100i32).launch(config(1, 128)).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "philox"))
+            .arg(&seed)
+            .arg(&mut out)
+            .arg(&100i32)
+            .launch(config(1, 128))
+            .unwrap();
     }
     let out = rig.stream.clone_dtoh(&out).unwrap();
     for at in 0..100u32 {
@@ -282,7 +307,13 @@ fn calls_structures_and_variables() {
     let mut out = rig.stream.alloc_zeros::<f32>(40).unwrap();
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "structure")).arg(&device).arg(&mut out).arg(&shape).launch(config(1, 40)).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "structure"))
+            .arg(&device)
+            .arg(&mut out)
+            .arg(&shape)
+            .launch(config(1, 40))
+            .unwrap();
     }
     for (at, (x, y)) in x.iter().zip(rig.stream.clone_dtoh(&out).unwrap()).enumerate() {
         let (base, depth) = if *x < 1.0 { (x * 3.0, 0.0) } else { (x + 0.25, 100.0) };

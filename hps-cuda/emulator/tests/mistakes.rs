@@ -109,7 +109,8 @@ fn copies_that_are_not_waited_for() {
 #[test]
 fn unknown_instruction() {
     let Some(rig) = rig() else { return };
-    let ptx = ".version 9.0\n.target sm_80\n.address_size 64\n.visible .entry odd()\n{\n\tfrobnicate.u32 %r1;\n\tret;\n}\n";
+    let ptx =
+        ".version 9.0\n.target sm_80\n.address_size 64\n.visible .entry odd()\n{\n\tfrobnicate.u32 %r1;\n\tret;\n}\n";
     let error = rig.context.load_module(cudarc::nvrtc::Ptx::from_src(ptx)).unwrap_err();
     assert_eq!(error.0, CUresult::CUDA_ERROR_INVALID_PTX);
 }

@@ -140,7 +140,13 @@ fn fragments_as_the_manual_places_them() {
     let mut out = rig.stream.alloc_zeros::<f32>(128).unwrap();
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "product_tf32")).arg(&x).arg(&y).arg(&mut out).launch(rig::config(1, 32)).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "product_tf32"))
+            .arg(&x)
+            .arg(&y)
+            .arg(&mut out)
+            .launch(rig::config(1, 32))
+            .unwrap();
     }
     for (at, out) in rig.stream.clone_dtoh(&out).unwrap().into_iter().enumerate() {
         let wanted: f32 = (0..8).map(|k| a[at / 8 * 8 + k] * b[k * 8 + at % 8]).sum();
@@ -161,9 +167,9 @@ fn matrices_as_the_manual_places_them() {
         let (lane, register) = (at as u32 / 8, at as u32 % 8);
         let (row, column, matrix) = (lane / 4, lane % 4 * 2, register % 4 * 64);
         let wanted = if register < 4 {
-            matrix + row * 8 + column | (matrix + row * 8 + column + 1) << 16
+            (matrix + row * 8 + column) | ((matrix + row * 8 + column + 1) << 16)
         } else {
-            matrix + column * 8 + row | (matrix + (column + 1) * 8 + row) << 16
+            (matrix + column * 8 + row) | ((matrix + (column + 1) * 8 + row) << 16)
         };
         assert_eq!(word, wanted, "lane {lane}, register {register}");
     }

@@ -15,7 +15,13 @@ fn sums_of_blocks() {
     let (device, mut out) = (rig.stream.clone_htod(&x).unwrap(), rig.stream.alloc_zeros::<f32>(4).unwrap());
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "block_sums")).arg(&device).arg(&mut out).arg(&5000i32).launch(config(4, 256)).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "block_sums"))
+            .arg(&device)
+            .arg(&mut out)
+            .arg(&5000i32)
+            .launch(config(4, 256))
+            .unwrap();
     }
     let sum: f32 = rig.stream.clone_dtoh(&out).unwrap().iter().sum();
     assert!((sum - x.iter().sum::<f32>()).abs() < 1e-2, "{sum}");
@@ -31,7 +37,14 @@ fn transpose() {
     let config = LaunchConfig { grid_dim: (2, 3, 1), block_dim: (32, 8, 1), shared_mem_bytes: 0 };
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "transpose")).arg(&device).arg(&mut out).arg(&rows).arg(&columns).launch(config).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "transpose"))
+            .arg(&device)
+            .arg(&mut out)
+            .arg(&rows)
+            .arg(&columns)
+            .launch(config)
+            .unwrap();
     }
     let out = rig.stream.clone_dtoh(&out).unwrap();
     for row in 0..rows {
@@ -104,7 +117,12 @@ fn a_lock_between_lanes() {
     let mut value = rig.stream.alloc_zeros::<i32>(1).unwrap();
     // SAFETY: the arguments are those the kernel declares.
     unsafe {
-        rig.stream.launch_builder(&kernel(&module, "locked")).arg(&mut lock).arg(&mut value).launch(config(3, 64)).unwrap();
+        rig.stream
+            .launch_builder(&kernel(&module, "locked"))
+            .arg(&mut lock)
+            .arg(&mut value)
+            .launch(config(3, 64))
+            .unwrap();
     }
     assert_eq!(rig.stream.clone_dtoh(&value).unwrap(), [192]);
 }

@@ -40,7 +40,12 @@ pub unsafe extern "C" fn cuDevicePrimaryCtxReset_v2(_device: c_int) -> Status {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuCtxCreate_v4(context: *mut Context, _params: *mut c_void, _flags: c_uint, device: c_int) -> Status {
+pub unsafe extern "C" fn cuCtxCreate_v4(
+    context: *mut Context,
+    _params: *mut c_void,
+    _flags: c_uint,
+    device: c_int,
+) -> Status {
     // SAFETY: the same contract.
     unsafe { cuDevicePrimaryCtxRetain(context, device) }
 }

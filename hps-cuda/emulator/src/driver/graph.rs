@@ -53,7 +53,11 @@ pub unsafe extern "C" fn cuStreamGetCaptureInfo_v2(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuGraphInstantiateWithFlags(instance: *mut Graph, graph: Graph, _flags: c_ulonglong) -> Status {
+pub unsafe extern "C" fn cuGraphInstantiateWithFlags(
+    instance: *mut Graph,
+    graph: Graph,
+    _flags: c_ulonglong,
+) -> Status {
     alive!();
     if graph.is_null() {
         return INVALID_VALUE;

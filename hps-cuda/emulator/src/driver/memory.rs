@@ -2,7 +2,7 @@
 
 use super::stream::{Stream, submit};
 use super::{SUCCESS, Status, alive, broken, give};
-use crate::memory::{allocate, free, range, used, TOTAL};
+use crate::memory::{TOTAL, allocate, free, range, used};
 use crate::run::fault::status::{INVALID_VALUE, OUT_OF_MEMORY};
 use std::alloc::Layout;
 use std::collections::HashMap;
@@ -27,7 +27,12 @@ pub unsafe extern "C" fn cuMemAllocAsync(address: *mut u64, bytes: usize, _strea
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuMemAllocFromPoolAsync(address: *mut u64, bytes: usize, _pool: *mut c_void, _stream: Stream) -> Status {
+pub unsafe extern "C" fn cuMemAllocFromPoolAsync(
+    address: *mut u64,
+    bytes: usize,
+    _pool: *mut c_void,
+    _stream: Stream,
+) -> Status {
     // SAFETY: the same contract.
     unsafe { cuMemAlloc_v2(address, bytes) }
 }

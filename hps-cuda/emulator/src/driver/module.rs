@@ -118,7 +118,11 @@ pub unsafe extern "C" fn cuModuleUnload(module: *mut Loaded) -> Status {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuModuleGetFunction(function: *mut *const Kernel, module: *mut Loaded, name: *const c_char) -> Status {
+pub unsafe extern "C" fn cuModuleGetFunction(
+    function: *mut *const Kernel,
+    module: *mut Loaded,
+    name: *const c_char,
+) -> Status {
     alive!();
     if module.is_null() || name.is_null() {
         return INVALID_VALUE;

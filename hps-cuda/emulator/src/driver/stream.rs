@@ -103,7 +103,12 @@ pub unsafe extern "C" fn cuStreamWaitEvent(_stream: Stream, _event: *mut c_void,
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuStreamAttachMemAsync(_stream: Stream, _address: u64, _bytes: usize, _flags: c_uint) -> Status {
+pub unsafe extern "C" fn cuStreamAttachMemAsync(
+    _stream: Stream,
+    _address: u64,
+    _bytes: usize,
+    _flags: c_uint,
+) -> Status {
     broken()
 }
 
@@ -123,7 +128,11 @@ impl HostCall {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuLaunchHostFunc(stream: Stream, function: Option<extern "C" fn(*mut c_void)>, data: *mut c_void) -> Status {
+pub unsafe extern "C" fn cuLaunchHostFunc(
+    stream: Stream,
+    function: Option<extern "C" fn(*mut c_void)>,
+    data: *mut c_void,
+) -> Status {
     let Some(function) = function else { return INVALID_VALUE };
     let call = HostCall(function, data);
     submit(stream, move || {

@@ -90,8 +90,8 @@ pub fn decode(module: &Module, entry: &Function) -> Result<Program> {
         for lane in 0..32 {
             if wide {
                 let word = lane * 2;
-                for part in 0..2 {
-                    decoder.program.constants[row as usize + (word + part) / 32].0[(word + part) % 32] = words[part];
+                for (part, value) in words.iter().enumerate() {
+                    decoder.program.constants[row as usize + (word + part) / 32].0[(word + part) % 32] = *value;
                 }
             } else {
                 decoder.program.constants[row as usize].0[lane] = words[0];

@@ -1,8 +1,6 @@
 //! Opcodes and their modifiers.
 
-use super::code::{
-    Atomic, BarrierKind, Code, Compare, Factors, NEGATED, Rounding, Shuffle, Space, Ty, Vote, flag,
-};
+use super::code::{Atomic, BarrierKind, Code, Compare, Factors, NEGATED, Rounding, Shuffle, Space, Ty, Vote, flag};
 use super::decode::Decoder;
 use super::module::Result;
 use super::operand::{Operand, Symbol};
@@ -155,7 +153,9 @@ impl Decoder<'_> {
                 _ => self.map(Code::Mov(typed.plain()), typed, &[typed], operands, 0)?,
             },
             "add" | "sub" | "mul" | "mad" | "fma" | "div" | "rem" | "min" | "max" | "abs" | "neg" | "addc" | "subc"
-            | "madc" | "sad" | "mul24" | "mad24" | "copysign" => self.arithmetic(name, &modifiers, typed, operands, &unknown)?,
+            | "madc" | "sad" | "mul24" | "mad24" | "copysign" => {
+                self.arithmetic(name, &modifiers, typed, operands, &unknown)?
+            }
             "rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh" => {
                 let rounding = modifiers.rounding();
                 let code = match (name, rounding) {
@@ -179,7 +179,8 @@ impl Decoder<'_> {
             }
             "testp" => {
                 let kinds = ["finite", "infinite", "number", "notanumber", "normal", "subnormal"];
-                let kind = kinds.iter().position(|kind| modifiers.has(kind)).ok_or_else(|| self.refuse(&unknown))? as u8;
+                let kind =
+                    kinds.iter().position(|kind| modifiers.has(kind)).ok_or_else(|| self.refuse(&unknown))? as u8;
                 let (d, a) = (self.predicate(&operands[0])?, self.source(&operands[1], typed)?);
                 self.emit(Code::TestNumber { ty: typed, kind }, |instr| (instr.d, instr.a) = (d, a));
             }
@@ -293,8 +294,8 @@ impl Decoder<'_> {
             "ret" => self.emit(Code::Return, |_| {}),
             "exit" => self.emit(Code::Exit, |_| {}),
             "trap" => self.emit(Code::Trap, |_| {}),
-            "brkpt" | "membar" | "fence" | "prefetch" | "prefetchu" | "griddepcontrol" | "nanosleep" | "applypriority"
-            | "discard" | "pmevent" | "setmaxnreg" => self.emit(Code::Nothing, |_| {}),
+            "brkpt" | "membar" | "fence" | "prefetch" | "prefetchu" | "griddepcontrol" | "nanosleep"
+            | "applypriority" | "discard" | "pmevent" | "setmaxnreg" => self.emit(Code::Nothing, |_| {}),
             "createpolicy" => {
                 let (d, bits) = self.destination(&operands[0])?;
                 let zero = self.constant(0, bits == 64);
@@ -353,9 +354,13 @@ impl Decoder<'_> {
             "add" | "addc" if carries => (Code::AddCarry(ty), ty, &[ty; 2]),
             "sub" | "subc" if carries => (Code::SubCarry(ty), ty, &[ty; 2]),
             "mad" | "madc" if carries => (Code::MadCarry { ty, high: modifiers.has("hi") }, ty, &[ty; 3]),
-            "add" if exact => (Code::Add(if ty.float() || flags & flag::SATURATE != 0 { ty } else { ty.plain() }), ty, &[ty; 2]),
+            "add" if exact => {
+                (Code::Add(if ty.float() || flags & flag::SATURATE != 0 { ty } else { ty.plain() }), ty, &[ty; 2])
+            }
             "add" => (Code::AddRounded(ty, rounding), ty, &[ty; 2]),
-            "sub" if exact => (Code::Sub(if ty.float() || flags & flag::SATURATE != 0 { ty } else { ty.plain() }), ty, &[ty; 2]),
+            "sub" if exact => {
+                (Code::Sub(if ty.float() || flags & flag::SATURATE != 0 { ty } else { ty.plain() }), ty, &[ty; 2])
+            }
             "mul" if ty.float() && exact => (Code::MulLo(ty), ty, &[ty; 2]),
             "mul" if ty.float() => (Code::MulRounded(ty, rounding), ty, &[ty; 2]),
             "mul" if modifiers.has("hi") => (Code::MulHi(ty), ty, &[ty; 2]),
@@ -620,7 +625,13 @@ impl Decoder<'_> {
                 }
                 let load = name == "ldmatrix";
                 let (value, place) = if load { (&operands[0], &operands[1]) } else { (&operands[1], &operands[0]) };
-                let count = if modifiers.has("x4") { 4 } else if modifiers.has("x2") { 2 } else { 1 };
+                let count = if modifiers.has("x4") {
+                    4
+                } else if modifiers.has("x2") {
+                    2
+                } else {
+                    1
+                };
                 let slots = self.slots(value, Ty::U32, load)?;
                 if slots.len() != count {
                     return Err(self.refuse("a fragment has another number of registers"));
@@ -629,11 +640,8 @@ impl Decoder<'_> {
                 let list = self.list(&slots);
                 let (count, transposed) = (count as u8, modifiers.has("trans"));
                 // Without a space the address is generic; the run takes either.
-                let code = if load {
-                    Code::LoadMatrix { count, transposed }
-                } else {
-                    Code::StoreMatrix { count, transposed }
-                };
+                let code =
+                    if load { Code::LoadMatrix { count, transposed } } else { Code::StoreMatrix { count, transposed } };
                 self.emit(code, |instr| {
                     (instr.a, instr.offset, instr.flags, instr.list) = (a, offset, flags, list);
                 });
@@ -652,7 +660,7 @@ impl Decoder<'_> {
                 let Some(Operand::Int(size)) = operands.get(2) else { return Err(refuse(self)) };
                 let size = *size as u8;
                 // What is read of them, or whether nothing is. A policy is the last operand and ignored.
-                let policies = usize::from(self_hint(modifiers));
+                let policies = usize::from(has_policy(modifiers));
                 let mut b = self.constant(u64::from(size), false);
                 let mut c = NEGATED;
                 if let Some(operand) = operands.get(3).filter(|_| operands.len() - policies > 3) {
@@ -675,8 +683,9 @@ impl Decoder<'_> {
     }
 }
 
-fn self_hint(modifiers: &Modifiers<'_>) -> bool {
-    modifiers.words.iter().any(|word| *word == "L2::cache_hint")
+/// Whether the last operand is a policy of the cache.
+fn has_policy(modifiers: &Modifiers<'_>) -> bool {
+    modifiers.words.contains(&"L2::cache_hint")
 }
 
 /// The space of an access: a named variable's own where it is a parameter that lies in local memory.

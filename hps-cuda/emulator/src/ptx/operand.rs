@@ -26,7 +26,10 @@ pub enum Operand {
 /// What a name stands for in a function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Symbol {
-    Register { row: u32, bits: u32 },
+    Register {
+        row: u32,
+        bits: u32,
+    },
     Predicate(u32),
     /// An address in shared memory; the dynamic part starts where the static one ends.
     Shared(u32),
@@ -100,9 +103,7 @@ fn operand(reader: &mut Reader<'_>) -> Result<Operand> {
                 Some(value) => value,
                 None => {
                     let name = text.to_owned();
-                    if reader.take("+") {
-                        Operand::Sum(name, reader.number()?)
-                    } else if reader.peek() == "-" {
+                    if reader.take("+") || reader.peek() == "-" {
                         Operand::Sum(name, reader.number()?)
                     } else {
                         Operand::Name(name)
@@ -215,8 +216,7 @@ impl Decoder<'_> {
                 return Ok(self.constant(bits, wide));
             }
             Operand::Double(bits) => {
-                let bits =
-                    if ty == Ty::F32 { u64::from((f64::from_bits(*bits) as f32).to_bits()) } else { *bits };
+                let bits = if ty == Ty::F32 { u64::from((f64::from_bits(*bits) as f32).to_bits()) } else { *bits };
                 return Ok(self.constant(bits, wide));
             }
             Operand::Name(name) => match special(name) {

@@ -8,6 +8,28 @@ use crate::memory::{Allocation, LOCAL_WINDOW, SHARED_WINDOW, WINDOW, describe, f
 use crate::ptx::code::{Code, Instr, Slot, Space, Ty, flag};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+/// Spaces as a function is compiled for each.
+const GLOBAL: u8 = 0;
+const SHARED: u8 = 1;
+const LOCAL: u8 = 2;
+
+const fn space_of(space: u8) -> Space {
+    match space {
+        SHARED => Space::Shared,
+        LOCAL => Space::Local,
+        _ => Space::Global,
+    }
+}
+
+/// What is accessed: by these lanes, at these addresses, from or to these registers.
+struct Access<'a, 'b> {
+    block: &'a mut Block<'b>,
+    m: u32,
+    addresses: &'a [u64; 32],
+    slots: &'a [Slot],
+    ty: Ty,
+}
+
 impl Warp {
     #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
     pub fn memory(&mut self, block: &mut Block<'_>, i: &Instr, m: u32) -> Result<()> {
@@ -79,9 +101,7 @@ impl Warp {
             return access(self, space, addresses, m);
         }
         let inside = |window: u64| {
-            lanes(m).fold(0u32, |mask, lane| {
-                mask | u32::from(addresses[lane].wrapping_sub(window) < WINDOW) << lane
-            })
+            lanes(m).fold(0u32, |mask, lane| mask | u32::from(addresses[lane].wrapping_sub(window) < WINDOW) << lane)
         };
         let (shared, local) = (inside(SHARED_WINDOW), inside(LOCAL_WINDOW));
         for (space, mask, window) in [
@@ -116,7 +136,7 @@ impl Warp {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
     #[allow(clippy::too_many_arguments)]
     fn load(
         &mut self,
@@ -128,31 +148,62 @@ impl Warp {
         ty: Ty,
         count: u8,
     ) -> Result<()> {
-        let bytes = ty.bytes();
-        let all = bytes * u32::from(count);
-        self.count(block, space, addresses, m, all);
+        self.count(block, space, addresses, m, ty.bytes() * u32::from(count));
         let program = block.program;
         let slots = &program.lists[i.list as usize..i.list as usize + count as usize];
+        let mut access = Access { block, m, addresses, slots, ty };
+        match (space, ty.bytes()) {
+            (Space::Shared, 2) => self.load_lanes::<SHARED, 2>(&mut access),
+            (Space::Shared, 4) => self.load_lanes::<SHARED, 4>(&mut access),
+            (Space::Shared, 8) => self.load_lanes::<SHARED, 8>(&mut access),
+            (Space::Shared, _) => self.load_lanes::<SHARED, 1>(&mut access),
+            (Space::Local, 4) => self.load_lanes::<LOCAL, 4>(&mut access),
+            (Space::Local, 8) => self.load_lanes::<LOCAL, 8>(&mut access),
+            (Space::Local, 2) => self.load_lanes::<LOCAL, 2>(&mut access),
+            (Space::Local, _) => self.load_lanes::<LOCAL, 1>(&mut access),
+            (_, 2) => self.load_lanes::<GLOBAL, 2>(&mut access),
+            (_, 4) => self.load_lanes::<GLOBAL, 4>(&mut access),
+            (_, 8) => self.load_lanes::<GLOBAL, 8>(&mut access),
+            _ => self.load_lanes::<GLOBAL, 1>(&mut access),
+        }
+    }
+
+    #[inline(always)]
+    fn load_lanes<const SPACE: u8, const BYTES: u32>(&mut self, access: &mut Access<'_, '_>) -> Result<()> {
+        let Access { block, m, addresses, slots, ty } = access;
+        let (m, space, all) = (*m, space_of(SPACE), BYTES * slots.len() as u32);
+        let first = m.trailing_zeros() as usize;
+        // What all lanes read is read once.
+        if SPACE != LOCAL && lanes(m).all(|lane| addresses[lane] == addresses[first]) {
+            let from = self.readable(block, space, addresses[first], all, first)?;
+            for (part, slot) in slots.iter().enumerate() {
+                // SAFETY: `readable` found all of it to be inside and aligned.
+                let value = extended(unsafe { read(from.add(part * BYTES as usize), BYTES) }, *ty);
+                match slot.bits {
+                    64 => self.file.put(slot.row, m, &[value; 32]),
+                    16 => self.file.put(slot.row, m, &[value as u16; 32]),
+                    8 => self.file.put(slot.row, m, &[value as u8; 32]),
+                    _ => self.file.put(slot.row, m, &[value as u32; 32]),
+                }
+            }
+            return Ok(());
+        }
         for lane in lanes(m) {
             let from = self.readable(block, space, addresses[lane], all, lane)?;
-            if bytes == 4 && slots[0].bits == 32 {
-                for (part, slot) in slots.iter().enumerate() {
-                    // SAFETY: `readable` found all of it to be inside and aligned.
-                    let value = unsafe { AtomicU32::from_ptr(from.cast::<u32>().add(part)) }.load(Ordering::Relaxed);
-                    self.file.set(slot.row, lane, value);
-                }
-                continue;
-            }
             for (part, slot) in slots.iter().enumerate() {
                 // SAFETY: as above.
-                let value = unsafe { read(from.add(part * bytes as usize), bytes) };
-                self.file.set_bits(slot.row, slot.bits, lane, extended(value, ty));
+                let value = unsafe { read(from.add(part * BYTES as usize), BYTES) };
+                if BYTES == 4 && slot.bits == 32 {
+                    self.file.set(slot.row, lane, value as u32);
+                } else {
+                    self.file.set_bits(slot.row, slot.bits, lane, extended(value, *ty));
+                }
             }
         }
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
     #[allow(clippy::too_many_arguments)]
     fn store(
         &mut self,
@@ -164,25 +215,42 @@ impl Warp {
         ty: Ty,
         count: u8,
     ) -> Result<()> {
-        let bytes = ty.bytes();
-        let all = bytes * u32::from(count);
-        self.count(block, space, addresses, m, all);
+        self.count(block, space, addresses, m, ty.bytes() * u32::from(count));
         let program = block.program;
         let slots = &program.lists[i.list as usize..i.list as usize + count as usize];
-        for lane in lanes(m) {
+        let mut access = Access { block, m, addresses, slots, ty };
+        match (space, ty.bytes()) {
+            (Space::Shared, 2) => self.store_lanes::<SHARED, 2>(&mut access),
+            (Space::Shared, 4) => self.store_lanes::<SHARED, 4>(&mut access),
+            (Space::Shared, 8) => self.store_lanes::<SHARED, 8>(&mut access),
+            (Space::Shared, _) => self.store_lanes::<SHARED, 1>(&mut access),
+            (Space::Local, 4) => self.store_lanes::<LOCAL, 4>(&mut access),
+            (Space::Local, 8) => self.store_lanes::<LOCAL, 8>(&mut access),
+            (Space::Local, 2) => self.store_lanes::<LOCAL, 2>(&mut access),
+            (Space::Local, _) => self.store_lanes::<LOCAL, 1>(&mut access),
+            (_, 2) => self.store_lanes::<GLOBAL, 2>(&mut access),
+            (_, 4) => self.store_lanes::<GLOBAL, 4>(&mut access),
+            (_, 8) => self.store_lanes::<GLOBAL, 8>(&mut access),
+            _ => self.store_lanes::<GLOBAL, 1>(&mut access),
+        }
+    }
+
+    #[inline(always)]
+    fn store_lanes<const SPACE: u8, const BYTES: u32>(&mut self, access: &mut Access<'_, '_>) -> Result<()> {
+        let Access { block, m, addresses, slots, .. } = access;
+        let (space, all) = (space_of(SPACE), BYTES as usize * slots.len());
+        for lane in lanes(*m) {
             let mut value = [0u8; 32];
             for (part, slot) in slots.iter().enumerate() {
                 let word = self.file.get_bits(slot.row, slot.bits, lane).to_le_bytes();
-                let at = part * bytes as usize;
-                value[at..at + bytes as usize].copy_from_slice(&word[..bytes as usize]);
+                let at = part * BYTES as usize;
+                value[at..at + BYTES as usize].copy_from_slice(&word[..BYTES as usize]);
             }
-            let to = self.writable(block, space, addresses[lane], &value[..all as usize], lane)?;
-            for part in 0..count as usize {
-                let at = part * bytes as usize;
-                let mut word = [0; 8];
-                word[..bytes as usize].copy_from_slice(&value[at..at + bytes as usize]);
+            let to = self.writable(block, space, addresses[lane], &value[..all], lane)?;
+            for (part, slot) in slots.iter().enumerate() {
+                let word = self.file.get_bits(slot.row, slot.bits, lane);
                 // SAFETY: `writable` found all of it to be inside and aligned.
-                unsafe { write(to.add(at), bytes, u64::from_le_bytes(word)) };
+                unsafe { write(to.add(part * BYTES as usize), BYTES, word) };
             }
         }
         Ok(())
@@ -201,7 +269,14 @@ impl Warp {
 
     /// Where bytes lie that may be read.
     #[inline(always)]
-    pub fn readable(&mut self, block: &mut Block<'_>, space: Space, address: u64, bytes: u32, lane: usize) -> Result<*mut u8> {
+    pub fn readable(
+        &mut self,
+        block: &mut Block<'_>,
+        space: Space,
+        address: u64,
+        bytes: u32,
+        lane: usize,
+    ) -> Result<*mut u8> {
         match space {
             Space::Shared => {
                 let pointer = block.shared.pointer(address, bytes, lane)?;
@@ -221,7 +296,14 @@ impl Warp {
 
     /// Where bytes lie that may be written, with a note that they were.
     #[inline(always)]
-    pub fn writable(&mut self, block: &mut Block<'_>, space: Space, address: u64, value: &[u8], lane: usize) -> Result<*mut u8> {
+    pub fn writable(
+        &mut self,
+        block: &mut Block<'_>,
+        space: Space,
+        address: u64,
+        value: &[u8],
+        lane: usize,
+    ) -> Result<*mut u8> {
         let bytes = value.len() as u32;
         match space {
             Space::Shared => {
@@ -245,7 +327,13 @@ impl Warp {
 
     /// The allocation of an access that is inside one and aligned.
     #[inline(always)]
-    pub fn allocation<'a>(&self, block: &mut Block<'a>, address: u64, bytes: u32, lane: usize) -> Result<&'a Allocation> {
+    pub fn allocation<'a>(
+        &self,
+        block: &mut Block<'a>,
+        address: u64,
+        bytes: u32,
+        lane: usize,
+    ) -> Result<&'a Allocation> {
         let live = &block.launch.live;
         let hint = &mut block.hints[self.pc as usize];
         let mut found = live.get(*hint as usize).map(|allocation| &**allocation);

@@ -31,7 +31,9 @@ impl Warp {
                     at
                 }
                 // A value that is put there need not have one before.
-                _ if op == Atomic::Exchange => self.writable(block, space, addresses[lane], &b.to_le_bytes()[..bytes as usize], lane)?,
+                _ if op == Atomic::Exchange => {
+                    self.writable(block, space, addresses[lane], &b.to_le_bytes()[..bytes as usize], lane)?
+                }
                 _ => self.readable(block, space, addresses[lane], bytes, lane)?,
             };
             let next = |old: u64| combine(op, ty, old, b, c);
@@ -41,11 +43,14 @@ impl Warp {
                     4 => {
                         let cell = AtomicU32::from_ptr(at.cast());
                         let step = |old: u32| Some(next(u64::from(old)) as u32);
-                        u64::from(cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).unwrap_or_else(|old| old))
+                        u64::from(
+                            cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).unwrap_or_else(|old| old),
+                        )
                     }
                     8 => {
                         let cell = AtomicU64::from_ptr(at.cast());
-                        cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| Some(next(old))).unwrap_or_else(|old| old)
+                        cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| Some(next(old)))
+                            .unwrap_or_else(|old| old)
                     }
                     // Halves: the word around them is exchanged.
                     _ => {
@@ -56,7 +61,8 @@ impl Warp {
                             let half = next(u64::from(word >> shift & 0xffff)) as u32 & 0xffff;
                             Some(word & !(0xffff << shift) | half << shift)
                         };
-                        let word = cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).unwrap_or_else(|old| old);
+                        let word =
+                            cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).unwrap_or_else(|old| old);
                         u64::from(word >> shift & 0xffff)
                     }
                 }
@@ -93,8 +99,26 @@ pub fn combine(op: Atomic, ty: Ty, old: u64, b: u64, c: u64) -> u64 {
         (Atomic::Or, _) => old | b,
         (Atomic::Xor, _) => old ^ b,
         (Atomic::Exchange, _) => b,
-        (Atomic::Swap, _) => if old == b { c } else { old },
-        (Atomic::Increment, _) => if old >= b { 0 } else { old + 1 },
-        (Atomic::Decrement, _) => if old == 0 || old > b { b } else { old - 1 },
+        (Atomic::Swap, _) => {
+            if old == b {
+                c
+            } else {
+                old
+            }
+        }
+        (Atomic::Increment, _) => {
+            if old >= b {
+                0
+            } else {
+                old + 1
+            }
+        }
+        (Atomic::Decrement, _) => {
+            if old == 0 || old > b {
+                b
+            } else {
+                old - 1
+            }
+        }
     }
 }

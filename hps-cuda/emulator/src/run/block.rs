@@ -188,7 +188,9 @@ impl<'a> Runner<'a> {
                 match arrival.kind {
                     BarrierKind::Count => file.put(arrival.to, arrival.mask, &[count; 32]),
                     BarrierKind::And => file.put_predicate(arrival.to, arrival.mask, if all { u32::MAX } else { 0 }),
-                    BarrierKind::Or => file.put_predicate(arrival.to, arrival.mask, if count > 0 { u32::MAX } else { 0 }),
+                    BarrierKind::Or => {
+                        file.put_predicate(arrival.to, arrival.mask, if count > 0 { u32::MAX } else { 0 })
+                    }
                     _ => {}
                 }
             }

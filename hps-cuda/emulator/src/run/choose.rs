@@ -9,22 +9,64 @@ use crate::ptx::code::{Code, Compare, Instr, NEGATED, Space, Ty, flag};
 macro_rules! compare_as {
     ($file:ident, $i:ident, $compare:expr, $T:ty, |$x:ident| $widen:expr) => {
         match $compare {
-            Compare::Eq => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); a == b }),
-            Compare::Ne => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); (a < b) | (a > b) }),
-            Compare::Lt => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); a < b }),
-            Compare::Le => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); a <= b }),
-            Compare::Gt => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); a > b }),
-            Compare::Ge => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); a >= b }),
-            Compare::Equ => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); !((a < b) | (a > b)) }),
-            Compare::Neu => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); a != b }),
-            Compare::Ltu => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); !(a >= b) }),
-            Compare::Leu => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); !(a > b) }),
-            Compare::Gtu => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); !(a <= b) }),
-            Compare::Geu => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); !(a < b) }),
+            Compare::Eq => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                a == b
+            }),
+            Compare::Ne => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                (a < b) | (a > b)
+            }),
+            Compare::Lt => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                a < b
+            }),
+            Compare::Le => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                a <= b
+            }),
+            Compare::Gt => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                a > b
+            }),
+            Compare::Ge => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                a >= b
+            }),
+            Compare::Equ => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                !((a < b) | (a > b))
+            }),
+            Compare::Neu => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                a != b
+            }),
+            Compare::Ltu => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                !(a >= b)
+            }),
+            Compare::Leu => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                !(a > b)
+            }),
+            Compare::Gtu => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                !(a <= b)
+            }),
+            Compare::Geu => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                !(a < b)
+            }),
             #[allow(clippy::eq_op)]
-            Compare::Num => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); (a == a) & (b == b) }),
+            Compare::Num => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                (a == a) & (b == b)
+            }),
             #[allow(clippy::eq_op)]
-            Compare::Nan => test!($file, $i, $T, |a, b| { let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen)); (a != a) | (b != b) }),
+            Compare::Nan => test!($file, $i, $T, |a, b| {
+                let (a, b) = (wide!(a, $x, $widen), wide!(b, $x, $widen));
+                (a != a) | (b != b)
+            }),
         }
     };
 }
@@ -125,7 +167,7 @@ pub fn choose(file: &mut File, i: &Instr, m: u32) {
                 Ty::Bf16x2 => 0x3f80,
                 _ => 0xffff,
             };
-            each!(file, i, m, u32, |lane| (parts[0] >> lane & 1) * one | (parts[1] >> lane & 1) * one << 16);
+            each!(file, i, m, u32, |lane| ((parts[0] >> lane & 1) * one) | (((parts[1] >> lane & 1) * one) << 16));
         }
         Code::Set { compare, to, from } => {
             let bits = compared(file, i, compare, from);

@@ -14,7 +14,7 @@ impl Warp {
         match i.code {
             Code::Shuffle(mode) => {
                 let (mut out, mut inside) = ([0u32; 32], 0);
-                for lane in 0..32usize {
+                for (lane, out) in out.iter_mut().enumerate() {
                     let (by, clamp) = (file.get::<u32>(i.c, lane), file.get::<u32>(i.list, lane));
                     let (limit, segment) = (clamp & 31, clamp >> 8 & 31);
                     let lane_bits = lane as u32;
@@ -40,7 +40,7 @@ impl Warp {
                     };
                     let from = if fits { from as usize & 31 } else { lane };
                     inside |= u32::from(fits) << lane;
-                    out[lane] = file.get::<u32>(i.a, from);
+                    *out = file.get::<u32>(i.a, from);
                 }
                 file.put(i.d, m, &out);
                 if i.e != 0 {
@@ -115,7 +115,8 @@ impl Warp {
                 let slots = &block.program.lists[i.list as usize..(i.list + i.b) as usize];
                 for lane in lanes(m) {
                     let value = slots.iter().enumerate().fold(0u64, |value, (part, slot)| {
-                        let bits = self.file.get_bits(slot.row, slot.bits, lane) << (64 - part_bits) >> (64 - part_bits);
+                        let bits =
+                            self.file.get_bits(slot.row, slot.bits, lane) << (64 - part_bits) >> (64 - part_bits);
                         value | bits << (part as u32 * part_bits)
                     });
                     self.file.set_bits(i.d, i.c, lane, value);

@@ -31,13 +31,19 @@ pub fn convert(file: &mut File, i: &Instr, m: u32) {
             (Ty::S32, Ty::F32) if narrow && rounding == Rounding::Zero => one!(file, i, m, f32 => i32, |a| a as i32),
             (Ty::U32, Ty::F32) if narrow && rounding == Rounding::Zero => one!(file, i, m, f32 => u32, |a| a as u32),
             (Ty::F64, Ty::F32) => one!(file, i, m, f32 => f64, |a| f64::from(a)),
-            (Ty::F32, Ty::F64) if rounding == Rounding::Nearest && !integral => one!(file, i, m, f64 => f32, |a| a as f32),
+            (Ty::F32, Ty::F64) if rounding == Rounding::Nearest && !integral => {
+                one!(file, i, m, f64 => f32, |a| a as f32)
+            }
             (Ty::F32, Ty::Bf16) if narrow => one!(file, i, m, u16 => f32, |a| from_bf16(a)),
             (Ty::F32, Ty::F16) if narrow => one!(file, i, m, u16 => f32, |a| from_f16(a)),
-            (Ty::Bf16, Ty::F32) if narrow && rounding == Rounding::Nearest => one!(file, i, m, f32 => u16, |a| to_bf16(a)),
+            (Ty::Bf16, Ty::F32) if narrow && rounding == Rounding::Nearest => {
+                one!(file, i, m, f32 => u16, |a| to_bf16(a))
+            }
             (Ty::U64 | Ty::S64, Ty::U32) if i.b == 32 && i.e == 64 => one!(file, i, m, u32 => u64, |a| u64::from(a)),
             (Ty::U64 | Ty::S64, Ty::S32) if i.b == 32 && i.e == 64 => one!(file, i, m, i32 => i64, |a| i64::from(a)),
-            (Ty::U32 | Ty::S32, Ty::U64 | Ty::S64) if i.b == 64 && i.e == 32 => one!(file, i, m, u64 => u32, |a| a as u32),
+            (Ty::U32 | Ty::S32, Ty::U64 | Ty::S64) if i.b == 64 && i.e == 32 => {
+                one!(file, i, m, u64 => u32, |a| a as u32)
+            }
             (Ty::U32 | Ty::S32, Ty::U16) if narrow && i.e == 32 => one!(file, i, m, u16 => u32, |a| u32::from(a)),
             (Ty::U32 | Ty::S32, Ty::S16) if narrow && i.e == 32 => one!(file, i, m, i16 => i32, |a| i32::from(a)),
             (Ty::U16 | Ty::S16, Ty::U32 | Ty::S32) if narrow && i.e == 16 => one!(file, i, m, u32 => u16, |a| a as u16),
@@ -83,7 +89,8 @@ fn convert_one(bits: u64, to: Ty, from: Ty, rounding: Rounding, integral: bool, 
     };
     if !to.float() {
         let width = to.bits();
-        let (least, most) = if to.signed() { (-(1i128 << (width - 1)), (1i128 << (width - 1)) - 1) } else { (0, (1i128 << width) - 1) };
+        let (least, most) =
+            if to.signed() { (-(1i128 << (width - 1)), (1i128 << (width - 1)) - 1) } else { (0, (1i128 << width) - 1) };
         return match number {
             Number::Int(value) if saturate => value.clamp(least, most) as u64,
             Number::Int(value) => value as u64,

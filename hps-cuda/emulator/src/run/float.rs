@@ -75,11 +75,23 @@ fn max32(a: f32, b: f32, nan: bool) -> f32 {
 }
 
 fn min64(a: f64, b: f64) -> f64 {
-    if a == b { f64::from_bits(a.to_bits() | b.to_bits()) } else if a < b || b.is_nan() { a } else { b }
+    if a == b {
+        f64::from_bits(a.to_bits() | b.to_bits())
+    } else if a < b || b.is_nan() {
+        a
+    } else {
+        b
+    }
 }
 
 fn max64(a: f64, b: f64) -> f64 {
-    if a == b { f64::from_bits(a.to_bits() & b.to_bits()) } else if a > b || b.is_nan() { a } else { b }
+    if a == b {
+        f64::from_bits(a.to_bits() & b.to_bits())
+    } else if a > b || b.is_nan() {
+        a
+    } else {
+        b
+    }
 }
 
 /// Runs an operation of floats.
@@ -105,10 +117,20 @@ pub fn float(file: &mut File, i: &Instr, m: u32) {
         Code::Sin => float_loop!(file, i, m, (a = a), f64::from(a).sin() as f32),
         Code::Cos => float_loop!(file, i, m, (a = a), f64::from(a).cos() as f32),
         Code::Tanh(Ty::F32) => float_loop!(file, i, m, (a = a), f64::from(a).tanh() as f32),
-        Code::AddRounded(Ty::F32, rounding) => float_loop!(file, i, m, (a = a, b = b), sum_rounded(f64::from(a), f64::from(b), rounding)),
-        Code::MulRounded(Ty::F32, rounding) => float_loop!(file, i, m, (a = a, b = b), to_f32(f64::from(a) * f64::from(b), 0.0, rounding)),
+        Code::AddRounded(Ty::F32, rounding) => {
+            float_loop!(file, i, m, (a = a, b = b), sum_rounded(f64::from(a), f64::from(b), rounding))
+        }
+        Code::MulRounded(Ty::F32, rounding) => {
+            float_loop!(file, i, m, (a = a, b = b), to_f32(f64::from(a) * f64::from(b), 0.0, rounding))
+        }
         Code::FmaRounded(Ty::F32, rounding) => {
-            float_loop!(file, i, m, (a = a, b = b, c = c), sum_rounded(f64::from(a) * f64::from(b), f64::from(c), rounding));
+            float_loop!(
+                file,
+                i,
+                m,
+                (a = a, b = b, c = c),
+                sum_rounded(f64::from(a) * f64::from(b), f64::from(c), rounding)
+            );
         }
         Code::DivRounded(Ty::F32, rounding) => float_loop!(file, i, m, (a = a, b = b), {
             let (a, b) = (f64::from(a), f64::from(b));

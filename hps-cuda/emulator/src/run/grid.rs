@@ -7,8 +7,8 @@ use crate::memory::Live;
 use crate::options::Options;
 use crate::ptx::code::Program;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A kernel with what it is launched with.
 #[derive(Debug, Clone)]

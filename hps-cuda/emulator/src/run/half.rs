@@ -48,8 +48,20 @@ fn narrow(x: f64, fraction: i32, exponents: i32, rounding: Rounding) -> u16 {
         Rounding::Nearest => scaled.round_ties_even(),
         Rounding::Away => scaled.round(),
         Rounding::Zero => scaled.floor(),
-        Rounding::Down => if sign != 0 { scaled.ceil() } else { scaled.floor() },
-        Rounding::Up => if sign != 0 { scaled.floor() } else { scaled.ceil() },
+        Rounding::Down => {
+            if sign != 0 {
+                scaled.ceil()
+            } else {
+                scaled.floor()
+            }
+        }
+        Rounding::Up => {
+            if sign != 0 {
+                scaled.floor()
+            } else {
+                scaled.ceil()
+            }
+        }
     };
     // A carry out of the fraction goes where it belongs, into the exponent.
     let bits = i64::from(exponent + bias - 1) * (1 << fraction) + whole as i64;

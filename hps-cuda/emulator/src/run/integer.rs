@@ -67,9 +67,15 @@ pub fn integer(file: &mut File, i: &Instr, m: u32) {
             _ => three!(file, i, m, i64, i64, i64 => i64, |a, b, c| high_i64(a, b).wrapping_add(c)),
         },
         Code::MadWide(ty) => match ty {
-            Ty::U16 => three!(file, i, m, u16, u16, u32 => u32, |a, b, c| (u32::from(a) * u32::from(b)).wrapping_add(c)),
-            Ty::S16 => three!(file, i, m, i16, i16, i32 => i32, |a, b, c| (i32::from(a) * i32::from(b)).wrapping_add(c)),
-            Ty::U32 => three!(file, i, m, u32, u32, u64 => u64, |a, b, c| (u64::from(a) * u64::from(b)).wrapping_add(c)),
+            Ty::U16 => {
+                three!(file, i, m, u16, u16, u32 => u32, |a, b, c| (u32::from(a) * u32::from(b)).wrapping_add(c))
+            }
+            Ty::S16 => {
+                three!(file, i, m, i16, i16, i32 => i32, |a, b, c| (i32::from(a) * i32::from(b)).wrapping_add(c))
+            }
+            Ty::U32 => {
+                three!(file, i, m, u32, u32, u64 => u64, |a, b, c| (u64::from(a) * u64::from(b)).wrapping_add(c))
+            }
             _ => three!(file, i, m, i32, i32, i64 => i64, |a, b, c| (i64::from(a) * i64::from(b)).wrapping_add(c)),
         },
         Code::Mul24(ty) if ty.signed() => {
@@ -77,7 +83,11 @@ pub fn integer(file: &mut File, i: &Instr, m: u32) {
         }
         Code::Mul24(_) => two!(file, i, m, u32, u32 => u32, |a, b| (a & 0xff_ffff).wrapping_mul(b & 0xff_ffff)),
         Code::Sad(ty) => {
-            all_ints!(ty, T, three!(file, i, m, T, T, T => T, |a, b, c| c.wrapping_add(if a > b { a.wrapping_sub(b) } else { b.wrapping_sub(a) })));
+            all_ints!(
+                ty,
+                T,
+                three!(file, i, m, T, T, T => T, |a, b, c| c.wrapping_add(if a > b { a.wrapping_sub(b) } else { b.wrapping_sub(a) }))
+            );
         }
         Code::AddCarry(_) | Code::SubCarry(_) | Code::MadCarry { .. } => carries(file, i, m),
         Code::Div(ty) => {
@@ -101,13 +111,21 @@ pub fn integer(file: &mut File, i: &Instr, m: u32) {
         Code::LogicalNot(ty) => plain_ints!(ty, T, one!(file, i, m, T => T, |a| T::from(a == 0))),
         // A shift by all bits or more leaves none, or the sign.
         Code::Shl(ty) => {
-            plain_ints!(ty, T, two!(file, i, m, T, u32 => T, |a, b| if b < T::BITS { a << (b & (T::BITS - 1)) } else { 0 }));
+            plain_ints!(
+                ty,
+                T,
+                two!(file, i, m, T, u32 => T, |a, b| if b < T::BITS { a << (b & (T::BITS - 1)) } else { 0 })
+            );
         }
         Code::Shr(ty) if ty.signed() => {
             ints!(ty, T, two!(file, i, m, T, u32 => T, |a, b| a >> b.min(T::BITS - 1)); S16 = i16, S32 = i32, S64 = i64);
         }
         Code::Shr(ty) => {
-            plain_ints!(ty, T, two!(file, i, m, T, u32 => T, |a, b| if b < T::BITS { a >> (b & (T::BITS - 1)) } else { 0 }));
+            plain_ints!(
+                ty,
+                T,
+                two!(file, i, m, T, u32 => T, |a, b| if b < T::BITS { a >> (b & (T::BITS - 1)) } else { 0 })
+            );
         }
         _ => bits(file, i, m),
     }
@@ -142,18 +160,26 @@ fn bits(file: &mut File, i: &Instr, m: u32) {
             ints!(ty, T, three!(file, i, m, T, u32, u32 => T, |a, at, count| extract(a as i128, T::BITS, ty.signed(), at & 255, count & 255) as T);
                 U32 = u32, S32 = i32, U64 = u64, S64 = i64);
         }
-        Code::Insert(ty) => plain_ints!(ty, T, each!(file, i, m, T, |lane| {
-            let (a, b) = (file.get::<T>(i.a, lane) as u128, file.get::<T>(i.b, lane) as u128);
-            let (at, count) = (file.get::<u32>(i.c, lane) & 255, file.get::<u32>(i.e, lane) & 255);
-            let field = if at >= T::BITS { 0 } else { ((1u128 << count.min(64)) - 1) << at };
-            (b & !field | (if at >= T::BITS { 0 } else { a << at }) & field) as T
-        })),
-        Code::FindBit { ty, shift } => all_ints!(ty, T, one!(file, i, m, T => u32, |a| {
-            // Of a negative number the highest zero is looked for.
-            let value = if ty.signed() && (a as i64) < 0 { !(a as i64) as u64 } else { a as u64 };
-            let found = if value == 0 { u32::MAX } else { 63 - value.leading_zeros() };
-            if shift && found != u32::MAX { T::BITS - 1 - found } else { found }
-        })),
+        Code::Insert(ty) => plain_ints!(
+            ty,
+            T,
+            each!(file, i, m, T, |lane| {
+                let (a, b) = (file.get::<T>(i.a, lane) as u128, file.get::<T>(i.b, lane) as u128);
+                let (at, count) = (file.get::<u32>(i.c, lane) & 255, file.get::<u32>(i.e, lane) & 255);
+                let field = if at >= T::BITS { 0 } else { ((1u128 << count.min(64)) - 1) << at };
+                (b & !field | (if at >= T::BITS { 0 } else { a << at }) & field) as T
+            })
+        ),
+        Code::FindBit { ty, shift } => all_ints!(
+            ty,
+            T,
+            one!(file, i, m, T => u32, |a| {
+                // Of a negative number the highest zero is looked for.
+                let value = if ty.signed() && (a as i64) < 0 { !(a as i64) as u64 } else { a as u64 };
+                let found = if value == 0 { u32::MAX } else { 63 - value.leading_zeros() };
+                if shift && found != u32::MAX { T::BITS - 1 - found } else { found }
+            })
+        ),
         Code::ReverseBits(ty) => plain_ints!(ty, T, one!(file, i, m, T => T, |a| a.reverse_bits())),
         Code::CountOnes(ty) => plain_ints!(ty, T, one!(file, i, m, T => u32, |a| a.count_ones())),
         Code::LeadingZeros(ty) => plain_ints!(ty, T, one!(file, i, m, T => u32, |a| a.leading_zeros())),

@@ -3,19 +3,16 @@
 //! Of a fragment, lane `l` holds elements of row `g = l / 4` (and `g + 8`), and `t = l % 4` tells which of a row.
 
 use super::block::Block;
-use super::fault::{Fault, Result, status};
+use super::fault::Result;
 use super::half::{from_bf16, from_f16, to_f16};
 use super::warp::Warp;
 use crate::memory::{SHARED_WINDOW, WINDOW};
 use crate::ptx::code::{Code, Factors, Instr, Rounding, Slot, Space};
 
 impl Warp {
+    /// Runs an instruction for which all lanes are there.
     #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
-    pub fn matrix(&mut self, block: &mut Block<'_>, i: &Instr, m: u32) -> Result<()> {
-        if m != u32::MAX {
-            let message = format!("an instruction of matrices needs all lanes of the warp, {m:#010x} run it");
-            return Err(Fault::new(status::LAUNCH_FAILED, message));
-        }
+    pub fn matrix(&mut self, block: &mut Block<'_>, i: &Instr) -> Result<()> {
         let program = block.program;
         match i.code {
             Code::Product { factors, depth, half_sums } => {

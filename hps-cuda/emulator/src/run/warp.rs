@@ -145,13 +145,18 @@ impl Warp {
             self.executed += 1;
             if i.unit != Unit::Control {
                 if m != 0 {
+                    if i.unit == Unit::Matrix && m != u32::MAX {
+                        self.all_lanes(m)?;
+                        self.choose_group(program)?;
+                        continue;
+                    }
                     match i.unit {
                         Unit::Integer => integer(&mut self.file, i, m),
                         Unit::Float => float(&mut self.file, i, m),
                         Unit::Convert => convert(&mut self.file, i, m),
                         Unit::Choose => choose(&mut self.file, i, m),
                         Unit::Memory => self.memory(block, i, m)?,
-                        _ => self.matrix(block, i, m)?,
+                        _ => self.matrix(block, i)?,
                     }
                 }
                 self.pc += 1;
@@ -161,10 +166,9 @@ impl Warp {
                 Code::Branch => {
                     if m != 0 {
                         self.branch(code, i.offset as u32, m)?;
-                        if self.mask == 0 || (!self.groups.is_empty() && self.executed >= self.held_until) {
-                            if !self.choose_group(program)? {
-                                return Ok(Stop::Finished);
-                            }
+                        let others = !self.groups.is_empty() && self.executed >= self.held_until;
+                        if (self.mask == 0 || others) && !self.choose_group(program)? {
+                            return Ok(Stop::Finished);
                         }
                     } else {
                         self.pc += 1;
@@ -379,6 +383,18 @@ impl Warp {
         let barrier = self.groups.iter().any(|group| group.wait == Wait::Barrier);
         let what = if barrier { "barrier in divergent code" } else { "deadlock within a warp" };
         Fault::new(status::LAUNCH_FAILED, format!("{what}: {}", places.join(", ")))
+    }
+
+    /// Waits for the rest of the warp, which instructions of matrices need.
+    fn all_lanes(&mut self, m: u32) -> Result<()> {
+        if self.live != u32::MAX {
+            let message =
+                format!("an instruction of matrices needs all lanes of the warp, {:#010x} are there", self.live);
+            return Err(Fault::new(status::LAUNCH_FAILED, message));
+        }
+        self.split_unguarded(m);
+        self.park(Wait::Lanes);
+        Ok(())
     }
 
     /// Whether all lanes that the lanes of `m` name are in `m`.

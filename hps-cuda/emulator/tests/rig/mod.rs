@@ -34,7 +34,9 @@ impl Rig {
     pub fn module(&self, source: &str, options: &[&str]) -> Arc<CudaModule> {
         let mut include_paths = Vec::new();
         // The toolkit's headers, where they are not next to NVRTC's own.
-        for folder in std::env::var("EMULATOR_INCLUDE").unwrap_or_default().split(':').filter(|folder| !folder.is_empty()) {
+        for folder in
+            std::env::var("EMULATOR_INCLUDE").unwrap_or_default().split(':').filter(|folder| !folder.is_empty())
+        {
             include_paths.push(folder.to_owned());
         }
         let compiled = compile_ptx_with_opts(
