@@ -1,6 +1,7 @@
 //! From PTX text to instructions that run.
 
 pub mod code;
+pub mod collective;
 pub mod decode;
 pub mod instruction;
 pub mod module;

@@ -315,10 +315,8 @@ impl Warp {
             _ => {
                 let allocation = self.allocation(block, address, bytes, lane)?;
                 if !allocation.is_whole() {
-                    for at in 0..u64::from(bytes) {
-                        // SAFETY: the range is inside, and flags are bytes.
-                        unsafe { AtomicU8::from_ptr(allocation.written_at(address + at)) }.store(1, Ordering::Relaxed);
-                    }
+                    // SAFETY: the range is inside and aligned, and so are its flags.
+                    unsafe { note_written(allocation.written_at(address), bytes) };
                 }
                 Ok(allocation.at(address))
             }
@@ -403,6 +401,24 @@ fn check_written(allocation: &Allocation, address: u64, bytes: u32, lane: usize,
             describe(&block.launch.live, address)
         ),
     ))
+}
+
+/// Sets the flags of bytes that are written.
+///
+/// # Safety
+/// `flags` points to as many bytes, aligned.
+#[inline(always)]
+unsafe fn note_written(flags: *mut u8, bytes: u32) {
+    const ALL: u64 = 0x0101_0101_0101_0101;
+    // SAFETY: as the caller promises.
+    unsafe {
+        if bytes <= 8 {
+            return write(flags, bytes, ALL);
+        }
+        for at in (0..bytes as usize).step_by(8) {
+            write(flags.add(at), 8, ALL);
+        }
+    }
 }
 
 /// Reads a number; other blocks may write at the same time, so it is read as a whole.
