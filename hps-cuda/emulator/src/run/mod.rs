@@ -1,0 +1,20 @@
+//! Running kernels.
+
+pub mod access;
+pub mod atomic;
+pub mod block;
+pub mod choose;
+pub mod collective;
+pub mod convert;
+pub mod copies;
+pub mod counters;
+pub mod fault;
+pub mod file;
+pub mod float;
+pub mod grid;
+pub mod half;
+pub mod integer;
+pub mod lanes;
+pub mod matrix;
+pub mod shared;
+pub mod warp;
