@@ -75,7 +75,7 @@ fn every_kernel_compiles_and_none_spills() {
     let mut table = format!(
         "What each kernel takes of a multiprocessor: NVRTC and ptxas {release}, `cargo test -p hps-cuda --test resources`.\n\
          Registers a thread, bytes of static shared memory a block, bytes of stack a thread; none spills.\n\n\
-         {:<62}{:>10}{:>8}{:>7}\n",
+         {:<80}{:>10}{:>8}{:>7}\n",
         "architecture  source (macros)  kernel", "registers", "shared", "stack"
     );
     let folder = tempfile::tempdir().expect("a folder");
@@ -99,7 +99,7 @@ fn every_kernel_compiles_and_none_spills() {
                 all.sort_by(|a, b| a.entry.cmp(&b.entry));
                 for Resources { entry, registers, shared, stack, spilled: bytes } in all {
                     let name = format!("{real_one}  {} ({})  {entry}", source.name, macros.join(", "));
-                    writeln!(table, "{name:<62}{registers:>10}{shared:>8}{stack:>7}").expect("a string");
+                    writeln!(table, "{name:<80}{registers:>10}{shared:>8}{stack:>7}").expect("a string");
                     if bytes > 0 {
                         spilled.push(format!("{name} spills {bytes} bytes"));
                     }
