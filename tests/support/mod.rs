@@ -16,7 +16,9 @@ use std::path::PathBuf;
 
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    // Where cargo, or whoever carried the program elsewhere, says that the repository is.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(root).join("tests/data").join(name)
 }
 
 /// A JSON file of `tests/data`.
