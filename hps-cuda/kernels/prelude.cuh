@@ -14,7 +14,7 @@ typedef bf16 number;
 typedef float number;
 #endif
 
-constexpr float INFINITE = __builtin_huge_valf();
+constexpr float INFINITE = __builtin_bit_cast(float, 0x7f800000u);
 constexpr u32 WARP = 32;
 constexpr u32 ALL = 0xffffffffu;
 

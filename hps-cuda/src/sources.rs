@@ -3,4 +3,20 @@
 use crate::source::Source;
 
 /// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
-pub static SOURCES: &[&Source] = &[&crate::elementwise::SOURCE];
+pub static SOURCES: &[&Source] = &[
+    &crate::elementwise::SOURCE,
+    &crate::preference::family::BRADLEY_TERRY,
+    &crate::preference::family::CONTRAST,
+    &crate::preference::family::EXO_RANKING,
+    &crate::preference::family::HPS_DRAWN,
+    &crate::preference::family::HPS_EXPECTED,
+    &crate::preference::family::HPS_FULL,
+    &crate::preference::family::HPS_WEIGHTED,
+    &crate::preference::family::IPO_RANKING,
+    &crate::preference::family::LIPO,
+    &crate::preference::family::NCA_RANKING,
+    &crate::preference::family::PLACKETT_LUCE,
+    &crate::preference::family::REWARD_TARGETS,
+    &crate::preference::family::SQUARES,
+    &crate::preference::sampler::SOURCE,
+];
