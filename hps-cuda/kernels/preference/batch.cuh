@@ -13,6 +13,7 @@ constexpr u32 MEAN = 1;
 constexpr u32 MASK_MAX = 2;
 constexpr u32 NEXT_RANKS = 4;
 constexpr u32 BASE_2 = 8;
+constexpr u32 LOG_ODDS = 6;
 
 // hps-core's LossDescriptor.
 struct __align__(16) Loss {
@@ -43,8 +44,8 @@ struct Kept {
 
 struct Row {
     const Loss& loss;
-    // Of this prompt, [responses]. `origins` are log pi_ref, or log pi - log pi_ref itself if `are_ratios`; `measures`
-    // lengths, or the responses' own factors.
+    // Of this prompt, [responses]. `origins` are log pi_ref, or log pi - log pi_ref itself; `measures` lengths, or the
+    // responses' own factors.
     const float* policy;
     const float* origins;
     const float* measures;
@@ -62,7 +63,9 @@ struct Row {
     u32 run;
     // Numbers that are read at once: 4, 2 or 1.
     u32 width;
-    bool are_ratios;
+    // log pi - log pi_ref is w log pi + v origin: (w, v) = (1, -1), or (0, 1) where origins are that difference itself.
+    float weight_of_policy;
+    float sign_of_origin;
     // 0, or NaN once anything was not finite.
     float doubt;
     float scores[HELD];
@@ -81,9 +84,34 @@ struct Row {
         } else {
             #pragma unroll
             for (u32 e = 0; e < HELD; e += 1)
-                if (IS_PAIR || index(e) < responses) f(e, index(e));
+                if (holds(index(e))) f(e, index(e));
         }
     }
+
+    // f(e, i) for each, and for the empty places behind the list's end: nothing to decide, for what harms nobody there.
+    template <typename F> __device__ __forceinline__ void each_place(F f) const {
+        if constexpr (IS_LONG) {
+            each(f);
+        } else {
+            #pragma unroll
+            for (u32 e = 0; e < HELD; e += 1) f(e, index(e));
+        }
+    }
+
+    template <typename F> __device__ __forceinline__ void each_place_from_the_back(F f) const {
+        if constexpr (IS_LONG) {
+            each_from_the_back(f);
+        } else {
+            #pragma unroll
+            for (u32 e = HELD; e > 0; e -= 1) f(e - 1, index(e - 1));
+        }
+    }
+
+    // Whether a place is the list's.
+    __device__ __forceinline__ bool holds(u32 i) const { return IS_PAIR || IS_LONG || i < responses; }
+
+    // And of a response from `first` on.
+    __device__ __forceinline__ bool is_behind(u32 first, u32 i) const { return i - first < responses - first; }
 
     template <typename F> __device__ __forceinline__ void each_from_the_back(F f) const {
         if constexpr (IS_LONG) {
@@ -92,7 +120,7 @@ struct Row {
         } else {
             #pragma unroll
             for (u32 e = HELD; e > 0; e -= 1)
-                if (IS_PAIR || index(e - 1) < responses) f(e - 1, index(e - 1));
+                if (holds(index(e - 1))) f(e - 1, index(e - 1));
         }
     }
 
@@ -100,7 +128,7 @@ struct Row {
         #pragma unroll
         for (u32 e = 0; e + WIDTH <= HELD; e += WIDTH) {
             Pack<float, WIDTH> pack = {};
-            if (IS_PAIR || index(e) < responses) pack = *reinterpret_cast<const Pack<float, WIDTH>*>(list + index(e));
+            if (holds(index(e))) pack = *reinterpret_cast<const Pack<float, WIDTH>*>(list + index(e));
             #pragma unroll
             for (u32 part = 0; part < WIDTH; part += 1) to[e + part] = pack.at[part];
         }
@@ -119,7 +147,7 @@ struct Row {
             Pack<float, WIDTH> pack;
             #pragma unroll
             for (u32 part = 0; part < WIDTH; part += 1) pack.at[part] = from[e + part];
-            if (IS_PAIR || index(e) < responses) *reinterpret_cast<Pack<float, WIDTH>*>(list + index(e)) = pack;
+            if (holds(index(e))) *reinterpret_cast<Pack<float, WIDTH>*>(list + index(e)) = pack;
         }
     }
 
@@ -133,21 +161,29 @@ struct Row {
     __device__ __forceinline__ void doubt_unless_finite(float x) { doubt = fmaf(x, 0.0f, doubt); }
     __device__ __forceinline__ void refuse() { doubt = INFINITE * 0.0f; }
 
+    // h, or log pi itself where the reward reads no reference: then the origin is 0. What is not finite in either makes it
+    // so.
+    __device__ __forceinline__ float ratio(float log_prob, float origin) const {
+        return fmaf(log_prob, weight_of_policy, sign_of_origin * origin);
+    }
+
+    // ds/dlog pi where the reward reads measures, but for the log odds.
+    __device__ __forceinline__ float measured_slope(float measure) const {
+        if (loss.reward == 2) return measure;
+        return loss.reward == 5 ? loss.beta : quotient(loss.beta, measure);
+    }
+
+    // x - ln(1 - e^x), x = log pi / l.
+    __device__ __forceinline__ float log_odds(float log_prob, float length) const {
+        const float x = quotient(log_prob, length);
+        return x - (x > -0.6931472f ? logf(-expm1f(x)) : log1pf(-expf(x)));
+    }
+
     // s of log pi, its origin and its measure.
     __device__ __forceinline__ float score_from(float log_prob, float origin, float measure) const {
-        const float ratio = are_ratios ? origin : log_prob - origin;
-        switch (loss.reward) {
-            case 0: return loss.beta * ratio;
-            case 1: return quotient(loss.beta, measure) * ratio;
-            case 2: return measure * ratio;
-            case 3: return loss.beta * log_prob;
-            case 4: return quotient(loss.beta, measure) * log_prob;
-            case 5: return loss.beta * ratio + loss.alpha * measure;
-            default: {
-                const float x = quotient(log_prob, measure);
-                return x - (x > -0.6931472f ? logf(-expm1f(x)) : log1pf(-expf(x)));
-            }
-        }
+        if (!loss.reads_measures()) return loss.beta * ratio(log_prob, origin);
+        if (loss.reward == LOG_ODDS) return log_odds(log_prob, measure);
+        return fmaf(measured_slope(measure), ratio(log_prob, origin), loss.alpha * measure);
     }
 
     // s_i of any response.
@@ -168,10 +204,10 @@ struct Row {
         else return own_rewards[e];
     }
 
-    // Reads what scores are made of.
+    // Reads what scores are made of. That of an empty place is minus infinity.
     __device__ __forceinline__ void take_scores() {
         if constexpr (IS_LONG) {
-            each([&](u32 e, u32 i) {
+            each([&](u32, u32 i) {
                 doubt_unless_finite(policy[i]);
                 doubt_unless_finite(score_of(i));
             });
@@ -180,11 +216,18 @@ struct Row {
         float log_probs[HELD], from[HELD] = {}, measured[HELD] = {};
         read(policy, log_probs);
         if (loss.reads_reference()) read(origins, from);
-        if (loss.reads_measures()) read(measures, measured);
-        each([&](u32 e, u32 i) {
-            scores[e] = score_from(log_probs[e], from[e], measured[e]);
+        // One decision for all of them.
+        if (!loss.reads_measures()) {
+            each_place([&](u32 e, u32) { scores[e] = loss.beta * ratio(log_probs[e], from[e]); });
+        } else {
+            read(measures, measured);
+            each_place([&](u32 e, u32 i) {
+                scores[e] = holds(i) ? score_from(log_probs[e], from[e], measured[e]) : 0.0f;
+            });
+        }
+        each_place([&](u32 e, u32 i) {
             doubt_unless_finite(scores[e]);
-            if (are_ratios) doubt_unless_finite(log_probs[e]);
+            scores[e] = holds(i) ? scores[e] : -INFINITE;
         });
     }
 
@@ -193,17 +236,18 @@ struct Row {
         if constexpr (!IS_LONG) read(rewards, own_rewards);
     }
 
-    // ds_i / dlog pi_i.
-    __device__ __forceinline__ float slope(u32 i) const {
-        switch (loss.reward) {
-            case 1:
-            case 4: return quotient(loss.beta, measures[i]);
-            case 2: return measures[i];
-            case 6: {
+    // Multiplies dL/ds_i by ds_i / dlog pi_i and by `weight`.
+    __device__ __forceinline__ void to_log_probs(Kept& slopes, float weight) const {
+        if (!loss.reads_measures()) {
+            const float slope = weight * loss.beta;
+            each_place([&](u32 e, u32 i) { slopes(e, i) *= slope; });
+        } else if (loss.reward == LOG_ODDS) {
+            each([&](u32 e, u32 i) {
                 const float length = measures[i];
-                return quotient(1.0f, -expm1f(quotient(policy[i], length)) * length);
-            }
-            default: return loss.beta;
+                slopes(e, i) *= quotient(weight, -expm1f(quotient(policy[i], length)) * length);
+            });
+        } else {
+            each([&](u32 e, u32 i) { slopes(e, i) *= weight * measured_slope(measures[i]); });
         }
     }
 };

@@ -10,6 +10,6 @@ __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
         (loss.form == 1 ? inside : outside) = term;
     }
     const Price priced = price(loss, row.score_of(0) + inside, row.score_of(last));
-    row.each([&](u32 e, u32 i) { slopes(e, i) = i == 0 ? priced.preferred : i == last ? priced.other : 0.0f; });
+    row.each_place([&](u32 e, u32 i) { slopes(e, i) = i == 0 ? priced.preferred : i == last ? priced.other : 0.0f; });
     return priced.value - outside;
 }

@@ -15,23 +15,24 @@ __device__ __forceinline__ Hardness hardness_from(const Row& row, u32 first) {
     const Loss& loss = row.loss;
     Hardness found = {0.0f, INFINITE, float(row.responses - first)};
     if (!reads_rewards(loss)) return found;
-    const bool is_masked = loss.flag(MASK_MAX);
-    if (is_masked) {
-        float highest = -INFINITE;
+    const float sign = loss.gamma >= 0.0f ? 1.0f : -1.0f;
+    float anchor = -INFINITE;
+    if (loss.flag(MASK_MAX)) {
+        float highest = -INFINITE, retained = 0.0f;
         row.each([&](u32 e, u32 i) { highest = fmaxf(highest, row.reward(e, i)); });
         found.ceiling = team_max(highest);
-    }
-    const float sign = loss.gamma >= 0.0f ? 1.0f : -1.0f;
-    float anchor = -INFINITE, retained = 0.0f;
-    row.each([&](u32 e, u32 i) {
-        const float reward = row.reward(e, i);
-        if (i >= first && reward < found.ceiling) {
-            anchor = fmaxf(anchor, sign * reward);
+        row.each([&](u32 e, u32 i) {
+            if (i < first || !(row.reward(e, i) < found.ceiling)) return;
+            anchor = fmaxf(anchor, sign * row.reward(e, i));
             retained += 1.0f;
-        }
-    });
+        });
+        found.retained = team_sum(retained);
+    } else {
+        row.each_place([&](u32 e, u32 i) {
+            anchor = fmaxf(anchor, row.is_behind(first, i) ? sign * row.reward(e, i) : -INFINITE);
+        });
+    }
     found.anchor = sign * team_max(anchor);
-    if (is_masked) found.retained = team_sum(retained);
     return found;
 }
 
@@ -39,9 +40,8 @@ __device__ __forceinline__ Hardness hardness_from(const Row& row, u32 first) {
 __device__ __forceinline__ float hardness(const Loss& loss, const Hardness& found, float reward) {
     if (!(reward < found.ceiling)) return -INFINITE;
     const float difference = reward - found.anchor;
-    if (difference == 0.0f || loss.gamma == 0.0f) return 0.0f;
-    const float product = loss.gamma * difference;
-    return is_finite(product) ? product : -INFINITE;
+    // Not above 0, but for an infinite gamma's 0.
+    return difference == 0.0f || loss.gamma == 0.0f ? 0.0f : loss.gamma * difference;
 }
 
 // Of a response that this thread owns.
@@ -49,9 +49,9 @@ __device__ __forceinline__ float hardness(const Row& row, const Hardness& found,
     return reads_rewards(row.loss) ? hardness(row.loss, found, row.reward(e, i)) : 0.0f;
 }
 
-// c, with 0 in the descriptor for their number.
-__device__ __forceinline__ float scale_of(const Loss& loss, float retained) {
-    return loss.scale == 0.0f ? retained : loss.scale;
+// ln c, with 0 in the descriptor for their number.
+__device__ __forceinline__ float log_scale_of(const Loss& loss, float retained) {
+    return loss.scale == 1.0f ? 0.0f : logf(loss.scale == 0.0f ? retained : loss.scale);
 }
 
 // ln sum_{i >= first} q_i e^{s_i} + ln c, and e^{h_i + s_i - max} of each response, 0 of what is no negative.
@@ -61,20 +61,29 @@ struct Negatives {
 };
 
 __device__ __forceinline__ Negatives negatives_from(Row& row, u32 first, Kept& terms) {
+    if constexpr (IS_PAIR) {
+        // The only one, whatever its reward.
+        terms.at[0] = 0.0f;
+        terms.at[HELD - 1] = 1.0f;
+        return {row.score_of(1) + log_scale_of(row.loss, 1.0f), 1.0f};
+    }
     const Hardness found = hardness_from(row, first);
     // With h_i = gamma (r_i - r*): ln c - ln sum e^{h_i} + ln sum e^{h_i + s_i}.
     float weights = 0.0f, highest = -INFINITE;
-    row.each([&](u32 e, u32 i) {
-        const float h = i < first ? -INFINITE : hardness(row, found, e, i);
-        const float exponent = h + row.score(e, i);
-        weights += reads_rewards(row.loss) ? expf(h) : 0.0f;
-        highest = fmaxf(highest, exponent);
-        terms(e, i) = exponent;
-    });
+    if (reads_rewards(row.loss)) {
+        row.each_place([&](u32 e, u32 i) {
+            const float h = row.is_behind(first, i) ? hardness(row.loss, found, row.reward(e, i)) : -INFINITE;
+            weights += expf(h);
+            terms(e, i) = h + row.score(e, i);
+        });
+    } else {
+        row.each_place([&](u32 e, u32 i) { terms(e, i) = row.is_behind(first, i) ? row.score(e, i) : -INFINITE; });
+    }
+    row.each_place([&](u32 e, u32 i) { highest = fmaxf(highest, terms(e, i)); });
     highest = team_max(highest);
     weights = reads_rewards(row.loss) ? team_sum(weights) : found.retained;
     float sum = 0.0f;
-    row.each([&](u32 e, u32 i) {
+    row.each_place([&](u32 e, u32 i) {
         terms(e, i) = expf(terms(e, i) - highest);
         sum += terms(e, i);
     });

@@ -3,7 +3,7 @@
 __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
     if (reads_rewards(row.loss)) row.take_rewards();
     const Hardness found = hardness_from(row, 1);
-    const float log_scale = logf(scale_of(row.loss, found.retained));
+    const float log_scale = log_scale_of(row.loss, found.retained);
     const float preferred = row.score_of(0);
     float weights = 0.0f, value = 0.0f, slope = 0.0f;
     row.each([&](u32 e, u32 i) {

@@ -3,8 +3,8 @@
 
 __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
     const Loss& loss = row.loss;
-    if (reads_rewards(loss)) row.take_rewards();
-    row.each([&](u32 e, u32 i) { slopes(e, i) = 0.0f; });
+    if (!IS_PAIR && reads_rewards(loss)) row.take_rewards();
+    row.each_place([&](u32 e, u32 i) { slopes(e, i) = 0.0f; });
     Kept terms;
     terms.memory = row.scratch[0];
     float value = 0.0f;
@@ -14,7 +14,7 @@ __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
         const Price priced = price(loss, row.score_of(a), negatives.log_sum);
         value += rank_weight * priced.value;
         const float shared_slope = rank_weight * quotient(priced.other, negatives.sum);
-        row.each([&](u32 e, u32 i) {
+        row.each_place([&](u32 e, u32 i) {
             slopes(e, i) += i == a ? rank_weight * priced.preferred : shared_slope * terms(e, i);
         });
     }

@@ -31,19 +31,20 @@ __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
     float value = 0.0f;
     row.each([&](u32 e, u32 i) {
         const float s = row.score(e, i), reward = rewards[i], gain = exp2f(reward), discount = discounts[i];
-        float slope = 0.0f;
+        float lost = 0.0f, slope = 0.0f;
         for (u32 j = 0; j < n; j += 1) {
             const float other = rewards[j];
             if (other == reward) continue;
             const float weight = factor * fabsf(gain - exp2f(other)) * fabsf(discount - discounts[j]);
             const Softplus wrong = softplus(reward > other ? scores[j] - s : s - scores[j]);
             if (reward > other) {
-                value += weight * wrong.value;
+                lost += weight * wrong.value;
                 slope -= weight * wrong.slope;
             } else {
                 slope += weight * wrong.slope;
             }
         }
+        value += lost;
         slopes(e, i) = slope;
     });
     return team_sum(value);

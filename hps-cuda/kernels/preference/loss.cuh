@@ -36,9 +36,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) loss(
     row.lane = threadIdx.x % TEAM;
     row.run = is_here ? (responses + TEAM - 1) / TEAM : 0;
     row.width = width;
-    row.are_ratios = are_ratios != 0;
+    const bool reads_ratios = are_ratios != 0 && loss.reads_reference();
+    row.weight_of_policy = reads_ratios ? 0.0f : 1.0f;
+    row.sign_of_origin = reads_ratios ? 1.0f : -1.0f;
     row.doubt = 0.0f;
-    Kept slopes;
+    Kept slopes = {};
     if constexpr (IS_LONG) {
         row.scratch[0] = scratch + base;
         row.scratch[1] = scratch + numbers + base;
@@ -54,21 +56,21 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) loss(
         value -= share * row.policy[0];
     }
     row.doubt_unless_finite(value);
-    row.each([&](u32 e, u32 i) {
-        float entry = loss.preference_weight * slopes(e, i) * row.slope(i);
-        if (i == 0) entry -= share;
-        row.doubt_unless_finite(entry);
-        slopes(e, i) = entry;
+    row.to_log_probs(slopes, loss.preference_weight);
+    row.each_place([&](u32 e, u32 i) {
+        if (i == 0) slopes(e, i) -= share;
+        row.doubt_unless_finite(slopes(e, i));
     });
 
     bool is_refused;
-    if constexpr (WARPS > 1) is_refused = !(team_sum(row.doubt) == 0.0f);
+    if constexpr (TEAM == 1) is_refused = !(row.doubt == 0.0f);
+    else if constexpr (WARPS > 1) is_refused = !(team_sum(row.doubt) == 0.0f);
     else is_refused = (__ballot_sync(ALL, !(row.doubt == 0.0f)) & team_mask()) != 0;
     const float nan = __uint_as_float(0x7fc00000);
     if constexpr (IS_LONG) {
         if (is_refused) row.each([&](u32 e, u32 i) { slopes(e, i) = nan; });
     } else if (is_here) {
-        if (is_refused) row.each([&](u32 e, u32 i) { slopes.at[e] = nan; });
+        row.each_place([&](u32 e, u32) { slopes.at[e] = is_refused ? nan : slopes.at[e]; });
         row.write(gradient + base, slopes.at);
     }
     if (is_here && row.lane == 0) values[prompt] = is_refused ? nan : value;

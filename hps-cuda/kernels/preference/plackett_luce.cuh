@@ -4,8 +4,8 @@
 // dL/ds_k = [k <= K] (e^{s_k - D_k} - 1) + e^{s_k + delta + P_k}, P_k = ln sum_{j < k, j <= K} e^{-D_j}. One sweep from
 // the back, one from the front; each thread's run first waits for what lies beside it.
 
-// Exponents up to which one scale serves all scores of a list: e^60 times the longest list is far from overflow.
-constexpr float NEAR = 60.0f;
+// Exponents up to which one scale serves all scores of a list: (e^36 1024)^2 is below what a float holds.
+constexpr float NEAR = 36.0f;
 
 // With e_k = e^{s_k - max s}, c = e^delta and plain sums T_j = sum_{k > j} e_k, q_j = 1/(e_j + c T_j):
 // L = sum ln(1 + c T_j/e_j), dL/ds_k = c e_k sum_{j < k} q_j - c T_k q_k.
@@ -16,28 +16,30 @@ __device__ __forceinline__ float of_one_scale(Row& row, Kept& slopes, u32 choice
     terms.memory = row.scratch[0];
     shares.memory = row.scratch[1];
     float own = 0.0f;
-    row.each_from_the_back([&](u32 e, u32 i) {
+    row.each_place_from_the_back([&](u32 e, u32 i) {
         terms(e, i) = expf(row.score(e, i) - highest);
         own += terms(e, i);
     });
     float behind = team_behind(own, 0.0f, add, mask);
-    float value = 0.0f, chosen = 0.0f;
-    row.each_from_the_back([&](u32 e, u32 i) {
+    float value = 0.0f, chosen = 0.0f, odds = 0.0f;
+    row.each_place_from_the_back([&](u32 e, u32 i) {
         const float term = terms(e, i);
-        float share = 0.0f, slope = 0.0f;
-        if (i < choices) {
-            const float rest = widening * behind;
-            share = quotient(1.0f, term + rest);
-            value += log1pf(quotient(rest, term));
-            slope = -rest * share;
-        }
-        slopes(e, i) = slope;
+        const float rest = i < choices ? widening * behind : 0.0f;
+        const float share = i < choices ? quotient(1.0f, term + rest) : 0.0f;
+        slopes(e, i) = -rest * share;
         shares(e, i) = share;
         chosen += share;
         behind += term;
+        // One logarithm for two: (1 + a)(1 + b) = 1 + (a + b + a b), of which nothing cancels.
+        const float next = i < choices ? quotient(rest, term) : 0.0f;
+        odds = fmaf(odds, next, odds + next);
+        if (IS_LONG || e % 2 == 0) {
+            value += ln_1p(odds);
+            odds = 0.0f;
+        }
     });
     float before = team_before(chosen, 0.0f, add, mask);
-    row.each([&](u32 e, u32 i) {
+    row.each_place([&](u32 e, u32 i) {
         slopes(e, i) += widening * terms(e, i) * before;
         before += shares(e, i);
     });
@@ -76,12 +78,18 @@ __device__ __forceinline__ float of_many_scales(Row& row, Kept& slopes, u32 choi
 }
 
 __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
+    if constexpr (IS_PAIR) {
+        const Softplus lag = softplus(row.loss.margin + row.score_of(1) - row.score_of(0));
+        slopes.at[0] = -lag.slope;
+        slopes.at[HELD - 1] = lag.slope;
+        return lag.value;
+    }
     const u32 last = row.responses - 1;
     const u32 choices = row.loss.preference == 1 ? min(row.loss.count, last) : last;
     float highest = -INFINITE, lowest = -INFINITE;
-    row.each([&](u32 e, u32 i) {
+    row.each_place([&](u32 e, u32 i) {
         highest = fmaxf(highest, row.score(e, i));
-        lowest = fmaxf(lowest, -row.score(e, i));
+        lowest = fmaxf(lowest, row.holds(i) ? -row.score(e, i) : -INFINITE);
     });
     highest = team_max(highest);
     lowest = -team_max(lowest);

@@ -273,9 +273,13 @@ impl PreferenceLoss {
     }
 
     fn run(&self, policy: &Array, ratios: Option<&Array>) -> Result<PreferenceGradient> {
-        for (what, array) in [("policy", policy), ("ratios", ratios.unwrap_or(policy))] {
-            agree("preference loss", &format!("the number of rows of `{what}`"), self.prompts, array.rows())?;
-            agree("preference loss", &format!("the number of columns of `{what}`"), self.responses, array.columns())?;
+        let arrays = [
+            ("the number of rows of `policy`", "the number of columns of `policy`", policy),
+            ("the number of rows of `ratios`", "the number of columns of `ratios`", ratios.unwrap_or(policy)),
+        ];
+        for (rows, columns, array) in arrays {
+            agree("preference loss", rows, self.prompts, array.rows())?;
+            agree("preference loss", columns, self.responses, array.columns())?;
         }
         let wide = self.device.as_format(policy, Format::F32)?;
         let ratios = ratios.map(|ratios| self.device.as_format(ratios, Format::F32)).transpose()?;
@@ -308,7 +312,7 @@ impl PreferenceLoss {
         let sample_count = narrow(self.sample_count);
         let are_ratios = u32::from(are_ratios);
         // Every row begins at a multiple of what is read at once.
-        let alignment = (policy | origins | gradient | 4 * self.responses as u64).trailing_zeros().clamp(2, 4);
+        let alignment = (policy | origins | gradient | (4 * self.responses as u64)).trailing_zeros().clamp(2, 4);
         let width = 1u32 << (alignment - 2);
 
         let mut builder = self.device.stream().launch_builder(&self.function);
@@ -333,8 +337,11 @@ impl PreferenceLoss {
 
     /// Refuses a buffer of another length or of another device.
     fn expect(&self, what: &str, buffer: &impl DeviceSlice<f32>, numbers: usize) -> Result<()> {
-        agree("preference loss", &format!("the length of `{what}`"), numbers, buffer.len())?;
         let [own, other] = [self.device.stream(), buffer.stream()].map(|stream| stream.context().ordinal());
+        if (buffer.len(), other) == (numbers, own) {
+            return Ok(());
+        }
+        agree("preference loss", &format!("the length of `{what}`"), numbers, buffer.len())?;
         agree("preference loss", &format!("the device of `{what}`"), own, other)
     }
 }

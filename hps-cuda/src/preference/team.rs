@@ -14,13 +14,13 @@ pub(crate) struct Team {
 pub(crate) const VARIANTS: &[Defines] = &[
     &[("TEAM", 1), ("EACH", 2)],
     &[("TEAM", 1), ("EACH", 4)],
-    &[("TEAM", 2), ("EACH", 4)],
-    &[("TEAM", 4), ("EACH", 4)],
-    &[("TEAM", 8), ("EACH", 4)],
-    &[("TEAM", 16), ("EACH", 4)],
-    &[("TEAM", 32), ("EACH", 4)],
+    &[("TEAM", 1), ("EACH", 8)],
+    &[("TEAM", 2), ("EACH", 8)],
+    &[("TEAM", 4), ("EACH", 8)],
+    &[("TEAM", 8), ("EACH", 8)],
+    &[("TEAM", 16), ("EACH", 8)],
     &[("TEAM", 32), ("EACH", 8)],
-    &[("TEAM", 256), ("EACH", 4)],
+    &[("TEAM", 128), ("EACH", 8)],
     &[("TEAM", 256), ("EACH", 0)],
 ];
 
@@ -28,13 +28,13 @@ pub(crate) const VARIANTS: &[Defines] = &[
 const TEAMS: [Team; 10] = [
     Team { threads: 1, each: 2 },
     Team { threads: 1, each: 4 },
-    Team { threads: 2, each: 4 },
-    Team { threads: 4, each: 4 },
-    Team { threads: 8, each: 4 },
-    Team { threads: 16, each: 4 },
-    Team { threads: 32, each: 4 },
+    Team { threads: 1, each: 8 },
+    Team { threads: 2, each: 8 },
+    Team { threads: 4, each: 8 },
+    Team { threads: 8, each: 8 },
+    Team { threads: 16, each: 8 },
     Team { threads: 32, each: 8 },
-    Team { threads: Team::LARGEST, each: 4 },
+    Team { threads: 128, each: 8 },
     Team { threads: Team::LARGEST, each: 0 },
 ];
 
@@ -56,10 +56,10 @@ impl Team {
 
     /// So many threads, a power of two up to [`LARGEST`](Self::LARGEST), for so many responses.
     pub fn exactly(threads: u32, responses: usize) -> Option<Team> {
-        let each = match responses {
-            2 if threads == 1 => 2,
-            _ if responses <= 4 * threads as usize => 4,
-            _ if threads == Team::WARP && responses <= 8 * threads as usize => 8,
+        let each = match (threads, responses) {
+            (1, 2) => 2,
+            (1, ..=4) => 4,
+            _ if responses <= 8 * threads as usize => 8,
             _ => 0,
         };
         (threads.is_power_of_two() && threads <= Team::LARGEST).then_some(Team { threads, each })

@@ -1,13 +1,13 @@
 //! The device draws what hps-core draws.
 
+use crate::gpu;
 use crate::lists::Lists;
-use crate::support;
 use hps_core::{NegativeSampler, Position, TiePolicy};
-use hps_cuda::{Device, NegativeDraws};
+use hps_cuda::{Device, ErrorKind, NegativeDraws};
 
 const SEED: u64 = 20_250_601 + (7 << 32);
 
-/// Responses, prompts, draws of each, `γ`, ties: 10⁷ draws in all.
+/// Responses, prompts, draws of each, `γ`, ties: 10⁷ draws in all; an emulator draws for one prompt in a hundred.
 const DRAWS: [(usize, usize, usize, f64, TiePolicy); 8] = [
     (2, 500_000, 1, 0.0, TiePolicy::Keep),
     (4, 1_000_000, 3, 0.7, TiePolicy::Keep),
@@ -21,12 +21,13 @@ const DRAWS: [(usize, usize, usize, f64, TiePolicy); 8] = [
 
 #[test]
 fn ten_million_draws() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let mut drawn = 0;
     for (responses, prompts, draws, gamma, ties) in DRAWS {
+        let prompts = gpu::share(&device, prompts, prompts / 100);
         drawn += draw_and_compare(&device, responses, prompts, draws, gamma, ties);
     }
-    assert!(drawn >= 10_000_000, "{drawn}");
+    assert!(drawn >= gpu::share(&device, 10_000_000, 99_000), "{drawn}");
 }
 
 fn draw_and_compare(
@@ -58,7 +59,7 @@ fn draw_and_compare(
 /// Rewards as far apart as f64 goes, and weights of 0 in front and behind.
 #[test]
 fn extreme_rewards() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let rewards = [9.0, -1e308, 1e308, 3.0, 1e308, 2.0, 0.0, 1.0, 1.0 + 1e-12, 1.0, -1e9, -1e9];
     for gamma in [-1e300, -1.0, 0.0, 1e-300, 1.0, 1e300, f64::INFINITY, f64::NEG_INFINITY] {
         let on_device = NegativeDraws::new(&device, 6, &rewards, gamma, TiePolicy::Keep).unwrap();
@@ -73,28 +74,17 @@ fn extreme_rewards() {
     }
 }
 
-/// More draws of one prompt than a dispatch makes.
+/// Teams of a whole block, for many draws or for many responses.
 #[test]
 fn many_draws_of_few_prompts() {
-    let Some(device) = support::device() else { return };
-    draw_and_compare(&device, 3, 2, 100_000, 0.5, TiePolicy::Keep);
+    let Some(device) = gpu::device() else { return };
+    draw_and_compare(&device, 3, 2, gpu::share(&device, 100_000, 5_000), 0.5, TiePolicy::Keep);
     draw_and_compare(&device, 100_000, 2, 5, 0.01, TiePolicy::Keep);
-}
-
-/// Parts of the buffers bound one after the other, and dispatches of a few prompts, make no difference.
-#[test]
-fn limits_change_no_draw() {
-    for (binding, work) in [(Some(1 << 16), None), (None, Some(1)), (Some(1 << 16), Some(1 << 17))] {
-        let Some(device) = support::limited(binding, work) else { return };
-        draw_and_compare(&device, 65, 700, 3, 0.5, TiePolicy::Keep);
-        draw_and_compare(&device, 3, 9000, 1, 0.5, TiePolicy::Keep);
-    }
 }
 
 #[test]
 fn draws_that_cannot_be_made_are_refused() {
-    use hps_cuda::ErrorKind;
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let new = |responses, rewards: &[f64], ties| NegativeDraws::new(&device, responses, rewards, 1.0, ties);
     let kind = new(3, &[1.0, 0.0], TiePolicy::Keep).unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Shape);

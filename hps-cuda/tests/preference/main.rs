@@ -1,7 +1,6 @@
 //! The preference kernels against hps-core's.
 //!
-//! Under an emulator of the driver every number is one of the host's interpreter: `HPS_CUDA_TESTS=all` makes as many as on a
-//! GPU, without it tests make fewer.
+//! Under an emulator of the driver they make a share of what they make on a GPU, unless `HPS_CUDA_ALL` is set.
 
 #[path = "../../../hps-core/tests/reference/case.rs"]
 mod case;

@@ -2,23 +2,24 @@
 
 use crate::lists::{Lists, Random};
 use crate::losses::{fewest_responses, losses};
-use crate::{support, tolerance};
+use crate::{gpu, tolerance};
 use hps_core::{Batch, Loss, Scalar};
 use hps_cuda::PreferenceLoss;
 
-const ROUNDS: u64 = 4000;
+const ROUNDS: usize = 4000;
 const PROMPTS: usize = 4;
 
 #[test]
 fn random_options() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let mut random = Random(13);
     let all = losses();
     let mut compared = 0;
-    for round in 0..ROUNDS {
+    let rounds = gpu::share(&device, ROUNDS, ROUNDS / 8);
+    for round in 0..rounds {
         let loss = adjusted(all[random.index(all.len())], &mut random);
         let responses = fewest_responses(&loss) + random.index(40);
-        let lists = Lists::random(round, PROMPTS, responses, random.magnitude(-1.0, 4.0));
+        let lists = Lists::random(round as u64, PROMPTS, responses, random.magnitude(-1.0, 4.0));
         let (policy, reference) = (narrow(&lists.policy), narrow(&lists.reference));
         let (rewards, scales, supervised) = (narrow(&lists.rewards), narrow(&lists.scales), narrow(&lists.supervised));
         let in_f32 = Batch::new(responses, &policy, &reference, &lists.lengths, &rewards).unwrap();
@@ -48,7 +49,7 @@ fn random_options() {
             compared += 1;
         }
     }
-    assert!(compared > 15_000, "{compared}");
+    assert!(compared > rounds * PROMPTS * 9 / 10, "{compared}");
 }
 
 /// The loss with every option it has drawn anew.

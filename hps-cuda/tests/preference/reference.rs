@@ -1,14 +1,14 @@
 //! Reference values, computed independently with 60 digits: every case of the file.
 
 use crate::case::{check, evaluate, loss, number, numbers};
-use crate::{support, tolerance};
+use crate::{gpu, tolerance};
 use hps_core::Batch;
 use hps_cuda::{ErrorKind, PreferenceLoss};
 use serde_json::Value;
 
 #[test]
 fn every_case() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/losses.json");
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let (mut values, mut refusals) = (0, 0);

@@ -1,15 +1,15 @@
 //! Numbers that are not finite become a NaN that nobody overlooks; what hps-core refuses is refused.
 
+use crate::gpu;
 use crate::lists::Lists;
 use crate::losses::losses;
-use crate::support;
 use hps_core::{Batch, Loss};
 use hps_cuda::{ErrorKind, PreferenceLoss};
 
 /// In any response, read by the loss or not; the rows beside it are as without.
 #[test]
 fn what_is_not_finite_surfaces() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     for (responses, bad_entry) in [(3, 4), (65, 64 + 65)] {
         let lists = Lists::random(3, 3, responses, 40.0);
         for loss in losses() {
@@ -35,7 +35,7 @@ fn what_is_not_finite_surfaces() {
 /// What overflows on the way: squares, and a certain response's log odds.
 #[test]
 fn what_overflows_surfaces() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let evaluate = |name: &str, policy: [f64; 2]| {
         let loss: Loss = name.parse().unwrap();
         let batch = Batch::new(2, &policy, &[-9.0; 2], &[4; 2], &[1.0, 0.0]).unwrap();
@@ -57,7 +57,7 @@ fn what_overflows_surfaces() {
 /// The kinds of hps-core's own refusals, and the prompt they name.
 #[test]
 fn what_hps_core_refuses_is_refused() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let lists = Lists::random(4, 3, 3, 40.0);
     let level = [7.0; 9];
     let mut lengths = lists.lengths.clone();
@@ -84,7 +84,7 @@ fn what_hps_core_refuses_is_refused() {
 
 #[test]
 fn sizes_that_do_not_fit() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let lists = Lists::random(5, 3, 4, 40.0);
     let loss: Loss = "dpo-pl".parse().unwrap();
     let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap();

@@ -2,23 +2,25 @@
 
 use crate::lists::Lists;
 use crate::losses::{fewest_responses, losses};
-use crate::{support, tolerance};
+use crate::{gpu, tolerance};
 use hps_core::{Batch, Loss, NegativeScale};
 use hps_cuda::{Device, PreferenceGradient, PreferenceLoss};
 
-/// On both sides of what fills a workgroup or a team.
-const RESPONSES: [usize; 7] = [2, 3, 7, 64, 65, 257, 1000];
+/// On both sides of what a team keeps in registers.
+const RESPONSES: [usize; 14] = [2, 3, 4, 7, 8, 16, 31, 64, 65, 128, 200, 257, 1000, 1030];
+/// And of what fills a warp or a block.
 const PROMPTS: [usize; 4] = [1, 3, 63, 200];
 
 /// Every loss at every number of responses, with each number of prompts in turn.
 #[test]
 fn every_loss_agrees_with_hps_core() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let mut worst = Worst::default();
     for (size, responses) in RESPONSES.into_iter().enumerate() {
         let lists = PROMPTS.map(|prompts| Lists::random((responses * 1000 + prompts) as u64, prompts, responses, 40.0));
+        let quick = gpu::share(&device, 4, if responses < 10 { 3 } else { 2 });
         for (number, loss) in losses_of(responses).enumerate() {
-            let most = if is_quadratic(&loss) && responses > 100 { 2 } else { 4 };
+            let most = if is_quadratic(&loss) && responses > 100 { 1 } else { quick };
             let lists = &lists[(number + size) % most];
             let computed = PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
             worst.note(lists, &loss, &computed);
@@ -30,12 +32,12 @@ fn every_loss_agrees_with_hps_core() {
 /// However many threads compute a prompt; and the device's own subtraction, exact for these numbers.
 #[test]
 fn every_team_agrees_with_hps_core() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let mut worst = Worst::default();
-    for (responses, teams) in [(3, [8, 64]), (65, [1, 64]), (300, [1, 8])] {
+    for (responses, teams) in [(3, [8, 64]), (65, [1, 64]), (130, [32, 128]), (300, [1, 8])] {
         let lists = Lists::random(7, 5, responses, 40.0);
         let policy: Vec<f32> = lists.policy.iter().map(|&log_prob| log_prob as f32).collect();
-        for loss in losses_of(responses).filter(|loss| responses <= 100 || !is_quadratic(loss)) {
+        for loss in losses_of(responses).step_by(gpu::share(&device, 1, if responses < 100 { 2 } else { 5 })) {
             for team in teams {
                 let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap();
                 let on_device = on_device.with_team(team).unwrap();
@@ -51,10 +53,11 @@ fn every_team_agrees_with_hps_core() {
 /// Scores hundreds apart, which exponentials cannot compare.
 #[test]
 fn scores_far_apart() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let mut worst = Worst::default();
-    for responses in [2, 17, 100] {
-        let lists = Lists::random(8, 20, responses, 3000.0);
+    for responses in [2, 17, 100, 300, 1030] {
+        let prompts = gpu::share(&device, 20, if responses > 100 { 1 } else { 6 });
+        let lists = Lists::random(8, prompts, responses, 3000.0);
         for loss in losses_of(responses) {
             let computed = PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
             worst.note(&lists, &loss, &computed);
@@ -63,28 +66,10 @@ fn scores_far_apart() {
     worst.expect_within(tolerance::KERNEL);
 }
 
-/// Parts of the buffers bound one after the other, and dispatches of a few prompts, make no difference.
-#[test]
-fn limits_change_no_bit() {
-    let Some(device) = support::device() else { return };
-    for (binding, work) in [(1 << 18, u64::MAX), (u64::MAX, 1), (1 << 18, 1 << 16)] {
-        let Some(limited) = support::limited(Some(binding), Some(work)) else { return };
-        for (prompts, responses) in [(700, 65), (3000, 2)] {
-            let lists = Lists::random(9, prompts, responses, 40.0);
-            for name in ["dpo-hps-full", "dpo-hps-multi", "exo-pl", "kto-pl", "lipo", "slic", "orpo-bt"] {
-                let loss: Loss = name.parse().unwrap();
-                let [whole, parts] = [&device, &limited]
-                    .map(|device| PreferenceLoss::values_and_gradients(device, &loss, &lists.batch(&loss)).unwrap());
-                assert!(whole == parts, "{name} of {prompts} x {responses}, binding {binding}, work {work}");
-            }
-        }
-    }
-}
-
 /// The largest team, where most of its threads have nothing to do, one response each, and several.
 #[test]
-fn a_whole_workgroup_agrees_with_hps_core() {
-    let Some(device) = support::device() else { return };
+fn a_whole_block_agrees_with_hps_core() {
+    let Some(device) = gpu::device() else { return };
     let mut worst = Worst::default();
     for responses in [3, 256, 1100] {
         let lists = Lists::random(7, 5, responses, 40.0);
@@ -99,39 +84,9 @@ fn a_whole_workgroup_agrees_with_hps_core() {
     worst.expect_within(tolerance::KERNEL);
 }
 
-/// Mesa's CPU adapter leaves a thread's loops after 65,535 iterations and goes on with what it has.
-#[test]
-fn loops_that_would_be_left_halfway_are_refused() {
-    let Some(device) = support::device() else { return };
-    if device.wgpu().0.adapter_info().device_type != wgpu::DeviceType::Cpu {
-        eprintln!("SKIPPED, {} is no CPU adapter", device.name());
-        return;
-    }
-    for (name, team, most, too_many) in
-        [("dpo-bt", 1, 16_000, 17_000), ("lipo", 1, 150, 200), ("dpo-pl", 256, 2_000_000, 3_000_000)]
-    {
-        let loss: Loss = name.parse().unwrap();
-        for (responses, is_fine) in [(most, true), (too_many, false)] {
-            let lists = Lists::random(11, 1, responses, 40.0);
-            let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap().with_team(team).unwrap();
-            let policy: Vec<f32> = lists.policy.iter().map(|&log_prob| log_prob as f32).collect();
-            let policy = device.upload(&policy, responses).unwrap();
-            match (on_device.of_policy(&policy), is_fine) {
-                (Ok(computed), true) => {
-                    let mut worst = Worst::default();
-                    worst.note(&lists, &loss, &downloaded(&device, &computed));
-                    worst.expect_within(tolerance::KERNEL);
-                }
-                (Err(error), false) => assert!(error.to_string().contains("65535"), "{error}"),
-                (computed, _) => panic!("{name} of {responses}: {computed:?}"),
-            }
-        }
-    }
-}
-
 #[test]
 fn a_prompt_does_not_depend_on_its_batch() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     for responses in [7, 65, 257] {
         let lists = Lists::random(12, 40, responses, 40.0);
         for name in ["dpo-hps-full", "exo-pl", "kto-pl", "ipo-pl", "infonca-k"] {
@@ -152,7 +107,7 @@ fn a_prompt_does_not_depend_on_its_batch() {
 /// What a sample was drawn from, where its row does not hold it all.
 #[test]
 fn samples_of_longer_lists() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let mut worst = Worst::default();
     let lists = Lists::random(10, 63, 7, 40.0);
     let drawn_from: Vec<usize> = (1..=63).map(|number| number * number).collect();
@@ -173,7 +128,7 @@ fn samples_of_longer_lists() {
 /// π − ρ near −2000 nats: subtracted in f64 and rounded it has all its digits; of rounded numbers it has not.
 #[test]
 fn differences_of_long_responses() {
-    let Some(device) = support::device() else { return };
+    let Some(device) = gpu::device() else { return };
     let (prompts, responses) = (200, 4);
     let reference: Vec<f64> =
         (0..prompts * responses).map(|entry| -2000.0 - (entry as f64 * 0.618_033_988_7) % 40.0).collect();

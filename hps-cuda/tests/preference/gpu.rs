@@ -1,0 +1,24 @@
+//! The GPU of these tests, and how much it is asked for.
+
+use hps_cuda::Device;
+use std::sync::OnceLock;
+
+/// The first GPU; without one, None and a line that says so, or a failure where `HPS_REQUIRE_CUDA` is set.
+pub fn device() -> Option<Device> {
+    static DEVICE: OnceLock<Result<Device, String>> = OnceLock::new();
+    match DEVICE.get_or_init(|| Device::open(None).map_err(|error| error.to_string())) {
+        Ok(device) => Some(device.clone()),
+        Err(error) if std::env::var_os("HPS_REQUIRE_CUDA").is_some() => panic!("HPS_REQUIRE_CUDA is set: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED, as {error}");
+            None
+        }
+    }
+}
+
+/// Of so many items of work all, or an emulator's share, unless the environment variable `HPS_CUDA_ALL` is set: an emulator
+/// runs a kernel some ten thousand times slower than a GPU.
+pub fn share(device: &Device, all: usize, of_emulator: usize) -> usize {
+    let is_emulator = device.name().contains("emulator");
+    if is_emulator && std::env::var_os("HPS_CUDA_ALL").is_none() { of_emulator } else { all }
+}
