@@ -151,7 +151,29 @@ struct Row {
         }
     }
 
+    // Of two neighbours' fours a, b | c, d: the first thread writes a and c, the second b and d. So 32 bytes are written at
+    // once, which is what memory takes.
+    __device__ __forceinline__ void write_beside(float* list, const float (&from)[HELD]) const {
+        const bool is_second = lane % 2 == 1;
+        Pack<float, 4> sent, first, second;
+        #pragma unroll
+        for (u32 part = 0; part < 4; part += 1) sent.at[part] = is_second ? from[part] : from[part + 4];
+        const Pack<float, 4> given = moved(sent, [](u32 word) { return __shfl_xor_sync(team_mask(), word, 1); });
+        #pragma unroll
+        for (u32 part = 0; part < 4; part += 1) {
+            first.at[part] = is_second ? given.at[part] : from[part];
+            second.at[part] = is_second ? from[part + 4] : given.at[part];
+        }
+        const u32 i = lane / 2 * 16 + lane % 2 * 4;
+        if (i < responses) *reinterpret_cast<Pack<float, 4>*>(list + i) = first;
+        if (i + 8 < responses) *reinterpret_cast<Pack<float, 4>*>(list + i + 8) = second;
+    }
+
+    // All of a team write at once.
     __device__ __forceinline__ void write(float* list, const float (&from)[HELD]) const {
+        if constexpr (EACH == 8 && TEAM > 1) {
+            if (width == 4) return write_beside(list, from);
+        }
         if (!IS_PAIR && width == 4) write_by<4>(list, from);
         else if (width == 2) write_by<2>(list, from);
         else write_by<1>(list, from);

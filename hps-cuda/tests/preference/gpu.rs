@@ -1,4 +1,4 @@
-//! The GPU of these tests, and how much it is asked for.
+//! The GPU of these tests.
 
 use hps_cuda::Device;
 use std::sync::OnceLock;
@@ -14,11 +14,4 @@ pub fn device() -> Option<Device> {
             None
         }
     }
-}
-
-/// Of so many items of work all, or an emulator's share, unless the environment variable `HPS_CUDA_ALL` is set: an emulator
-/// runs a kernel some ten thousand times slower than a GPU.
-pub fn share(device: &Device, all: usize, of_emulator: usize) -> usize {
-    let is_emulator = device.name().contains("emulator");
-    if is_emulator && std::env::var_os("HPS_CUDA_ALL").is_none() { of_emulator } else { all }
 }

@@ -1,6 +1,4 @@
 //! The preference kernels against hps-core's.
-//!
-//! Under an emulator of the driver they make a share of what they make on a GPU, unless `HPS_CUDA_ALL` is set.
 
 #[path = "../../../hps-core/tests/reference/case.rs"]
 mod case;

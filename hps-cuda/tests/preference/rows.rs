@@ -18,9 +18,8 @@ fn every_loss_agrees_with_hps_core() {
     let mut worst = Worst::default();
     for (size, responses) in RESPONSES.into_iter().enumerate() {
         let lists = PROMPTS.map(|prompts| Lists::random((responses * 1000 + prompts) as u64, prompts, responses, 40.0));
-        let quick = gpu::share(&device, 4, if responses < 10 { 3 } else { 2 });
         for (number, loss) in losses_of(responses).enumerate() {
-            let most = if is_quadratic(&loss) && responses > 100 { 1 } else { quick };
+            let most = if is_quadratic(&loss) && responses > 100 { 1 } else { 4 };
             let lists = &lists[(number + size) % most];
             let computed = PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
             worst.note(lists, &loss, &computed);
@@ -37,7 +36,7 @@ fn every_team_agrees_with_hps_core() {
     for (responses, teams) in [(3, [8, 64]), (65, [1, 64]), (130, [32, 128]), (300, [1, 8])] {
         let lists = Lists::random(7, 5, responses, 40.0);
         let policy: Vec<f32> = lists.policy.iter().map(|&log_prob| log_prob as f32).collect();
-        for loss in losses_of(responses).step_by(gpu::share(&device, 1, if responses < 100 { 2 } else { 5 })) {
+        for loss in losses_of(responses) {
             for team in teams {
                 let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap();
                 let on_device = on_device.with_team(team).unwrap();
@@ -56,8 +55,7 @@ fn scores_far_apart() {
     let Some(device) = gpu::device() else { return };
     let mut worst = Worst::default();
     for responses in [2, 17, 100, 300, 1030] {
-        let prompts = gpu::share(&device, 20, if responses > 100 { 1 } else { 6 });
-        let lists = Lists::random(8, prompts, responses, 3000.0);
+        let lists = Lists::random(8, 20, responses, 3000.0);
         for loss in losses_of(responses) {
             let computed = PreferenceLoss::values_and_gradients(&device, &loss, &lists.batch(&loss)).unwrap();
             worst.note(&lists, &loss, &computed);
