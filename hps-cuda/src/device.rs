@@ -281,6 +281,11 @@ impl Device {
         if grid.blocks.contains(&0) {
             return Ok(());
         }
+        debug_assert!(
+            kernel.source.variants.contains(&defines),
+            "{}: {defines:?} is not among its variants",
+            kernel.source.name
+        );
         let function = self.function(kernel, defines, grid.shared)?;
         let mut builder = self.inner.stream.launch_builder(&function);
         for argument in arguments {
@@ -305,11 +310,6 @@ impl Device {
         defines: &[(&'static str, u32)],
         shared: u32,
     ) -> Result<CudaFunction> {
-        debug_assert!(
-            kernel.source.variants.contains(&defines),
-            "{}: {defines:?} is not among its variants",
-            kernel.source.name
-        );
         let values: Vec<u32> = defines.iter().map(|(_, value)| *value).collect();
         let mut kernels = lock(&self.inner.kernels);
         let key = (kernel.source.name, kernel.entry, values.clone());
