@@ -145,3 +145,20 @@ fn a_graph_repeats_its_work() {
     graph.launch().unwrap();
     assert_eq!(stream.clone_dtoh(&out).unwrap(), [64.0]);
 }
+
+#[test]
+fn blocks_that_wait_for_each_other() {
+    let Some(rig) = rig() else { return };
+    let module = rig.module(SOURCE, &[]);
+    let mut x = rig.stream.clone_htod(&[0i32, 10, 20, 30]).unwrap();
+    // SAFETY: the arguments are those the kernel declares.
+    unsafe {
+        rig.stream
+            .launch_builder(&kernel(&module, "rounds"))
+            .arg(&mut x)
+            .arg(&3i32)
+            .launch_cooperative(config(4, 64))
+            .unwrap();
+    }
+    assert_eq!(rig.stream.clone_dtoh(&x).unwrap(), [33, 3, 13, 23]);
+}

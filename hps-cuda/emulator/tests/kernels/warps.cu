@@ -69,3 +69,16 @@ extern "C" __global__ void locked(int* lock, int* value) {
         }
     }
 }
+
+// Blocks that wait for each other: each adds to its neighbour's number, round after round.
+#include <cooperative_groups.h>
+extern "C" __global__ void rounds(int* x, int count) {
+    cooperative_groups::grid_group grid = cooperative_groups::this_grid();
+    for (int i = 0; i < count; i++) {
+        int next = 0;
+        if (threadIdx.x == 0) next = *(volatile int*)&x[(blockIdx.x + 1) % gridDim.x] + 1;
+        grid.sync();
+        if (threadIdx.x == 0) *(volatile int*)&x[blockIdx.x] = next;
+        grid.sync();
+    }
+}
