@@ -203,12 +203,10 @@ impl Bench {
             let start = token / quarter * quarter;
             if start == 0 { [0, 0, 0, tokens] } else { [0, quarter, start, start + quarter] }
         };
-        let spans: [(&str, &dyn Fn(usize) -> [usize; 4]); 2] =
-            [("two rows", &rows), ("a prompt and three responses", &shared)];
         let [q, dy] = [self.array(tokens, queries)?, self.array(tokens, queries)?];
         let [k, v] = [self.array(tokens, keys)?, self.array(tokens, keys)?];
-        for (name, spans) in spans {
-            let numbers: Vec<[usize; 4]> = (0..tokens).map(spans).collect();
+        let numbers: [Vec<[usize; 4]>; 2] = [(0..tokens).map(rows).collect(), (0..tokens).map(shared).collect()];
+        for (name, numbers) in ["two rows", "a prompt and three responses"].into_iter().zip(numbers) {
             let seen = |(token, span): (usize, &[usize; 4])| (span[1] - span[0] + token - span[2] + 1) as f64;
             let pairs: f64 = numbers.iter().enumerate().map(seen).sum();
             let words: Vec<u32> = numbers.iter().flatten().map(|number| *number as u32).collect();

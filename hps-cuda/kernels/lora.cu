@@ -32,7 +32,8 @@ constexpr u32 TILE = 2 * WARP * COLUMNS;
 __device__ __forceinline__ void along(
     const number* __restrict__ z, const float* __restrict__ m, float* __restrict__ low, float scale, u32 rows,
     u32 columns, u32 ranks, u32 tall) {
-    __shared__ __align__(16) float tile[RANKS][TILE];
+    // Rows are four words apart in the banks, so that neither layout's writes meet in one.
+    __shared__ __align__(16) float tile[RANKS][TILE + COLUMNS];
     const u32 lane = threadIdx.x % WARP;
     const u32 first_row = (blockIdx.x * WARPS + threadIdx.x / WARP) * ROWS;
     const u32 first_rank = blockIdx.y * RANKS;

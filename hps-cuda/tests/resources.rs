@@ -4,6 +4,7 @@
 //! NVRTC and `ptxas` come as Python wheels, see the crate's README. Where they are missing the test says so and does
 //! nothing, unless `HPS_REQUIRE_NVRTC` is set. `BLESS=1` writes the table anew.
 
+use hps_cuda::{Defines, Source};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,9 @@ use std::process::Command;
 const ARCHITECTURES: [(&str, &str); 2] = [("compute_80", "sm_80"), ("compute_90", "sm_90")];
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/resources.txt");
+
+/// The architectures, the source and its macros.
+type Variant = (&'static str, &'static str, &'static Source, Defines);
 
 /// What `ptxas -v` says of a kernel.
 #[derive(Debug, Default)]
@@ -60,6 +64,30 @@ fn missing() -> Option<String> {
     }
 }
 
+/// Compiles and assembles; every kernel with what it takes.
+fn assembled(variants: &[Variant]) -> Vec<(String, Resources)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [path, output] = ["kernel.ptx", "kernel.cubin"].map(|name| folder.path().join(name));
+    let mut of_all = Vec::new();
+    for (virtual_one, real_one, source, defines) in variants {
+        let ptx = hps_cuda::compile(source.name, &source.program(defines), virtual_one);
+        std::fs::write(&path, ptx.unwrap_or_else(|error| panic!("{error}"))).expect("written");
+        let assembled = Command::new("ptxas")
+            .args(["-v", "-arch", real_one])
+            .args([path.as_path(), Path::new("-o"), &output])
+            .output()
+            .expect("ptxas runs");
+        let log = String::from_utf8_lossy(&assembled.stderr);
+        assert!(assembled.status.success(), "{}: {log}", source.name);
+        let macros: Vec<String> = defines.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut kernels = parse(&log);
+        kernels.sort_by(|a, b| a.entry.cmp(&b.entry));
+        let named = |of: Resources| (format!("{real_one}  {} ({})  {}", source.name, macros.join(", "), of.entry), of);
+        of_all.extend(kernels.into_iter().map(named));
+    }
+    of_all
+}
+
 #[test]
 fn every_kernel_compiles_and_none_spills() {
     if let Some(missing) = missing() {
@@ -78,33 +106,26 @@ fn every_kernel_compiles_and_none_spills() {
          {:<80}{:>10}{:>8}{:>7}\n",
         "architecture  source (macros)  kernel", "registers", "shared", "stack"
     );
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("kernel.ptx");
+    let all: Vec<Variant> = ARCHITECTURES
+        .into_iter()
+        .flat_map(|(virtual_one, real_one)| {
+            let variants =
+                hps_cuda::SOURCES.iter().flat_map(|source| source.variants.iter().map(move |set| (source, set)));
+            variants.map(move |(source, set)| (virtual_one, real_one, *source, *set))
+        })
+        .collect();
+    // Side by side, as each waits for a process.
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let spawn = |part| scope.spawn(move || assembled(part));
+        let running: Vec<_> = all.chunks(all.len().div_ceil(threads)).map(spawn).collect();
+        running.into_iter().flat_map(|part| part.join().expect("kernels that compile")).collect()
+    });
     let mut spilled = Vec::new();
-    for (virtual_one, real_one) in ARCHITECTURES {
-        for source in hps_cuda::SOURCES {
-            for defines in source.variants {
-                let ptx = hps_cuda::compile(source.name, &source.program(defines), virtual_one);
-                std::fs::write(&path, ptx.unwrap_or_else(|error| panic!("{error}"))).expect("written");
-                let output = folder.path().join("kernel.cubin");
-                let assembled = Command::new("ptxas")
-                    .args(["-v", "-arch", real_one])
-                    .args([path.as_path(), Path::new("-o"), &output])
-                    .output()
-                    .expect("ptxas runs");
-                let log = String::from_utf8_lossy(&assembled.stderr);
-                assert!(assembled.status.success(), "{}: {log}", source.name);
-                let macros: Vec<String> = defines.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                let mut all = parse(&log);
-                all.sort_by(|a, b| a.entry.cmp(&b.entry));
-                for Resources { entry, registers, shared, stack, spilled: bytes } in all {
-                    let name = format!("{real_one}  {} ({})  {entry}", source.name, macros.join(", "));
-                    writeln!(table, "{name:<80}{registers:>10}{shared:>8}{stack:>7}").expect("a string");
-                    if bytes > 0 {
-                        spilled.push(format!("{name} spills {bytes} bytes"));
-                    }
-                }
-            }
+    for (name, Resources { registers, shared, stack, spilled: bytes, .. }) in parts {
+        writeln!(table, "{name:<80}{registers:>10}{shared:>8}{stack:>7}").expect("a string");
+        if bytes > 0 {
+            spilled.push(format!("{name} spills {bytes} bytes"));
         }
     }
     assert!(spilled.is_empty(), "{}", spilled.join("\n"));
