@@ -1,8 +1,8 @@
-// A batch of rows, [prompts, responses], best first, and what one thread sees of it. A team of TEAM threads computes one
-// prompt.
+// A batch of rows, [prompts, responses], best first, and what one thread sees of it. A team of TEAM threads computes
+// one prompt.
 //
-// A thread owns neighbours: EACH of them, kept in registers. With EACH = 0 the list is longer, and what is kept of it lies in
-// memory: each thread then owns a run of neighbours, or, unless BLOCKED, every TEAM-th response.
+// A thread owns neighbours: EACH of them, kept in registers. With EACH = 0 the list is longer, and what is kept of it
+// lies in memory: each thread then owns a run of neighbours, or, unless BLOCKED, every TEAM-th response.
 
 constexpr bool IS_LONG = EACH == 0;
 // A list of two needs no counting.
@@ -151,8 +151,8 @@ struct Row {
         }
     }
 
-    // Of two neighbours' fours a, b | c, d: the first thread writes a and c, the second b and d. So 32 bytes are written at
-    // once, which is what memory takes.
+    // Of two neighbours' fours a, b | c, d: the first thread writes a and c, the second b and d. So 32 bytes are
+    // written at once, which is what memory takes.
     __device__ __forceinline__ void write_beside(float* list, const float (&from)[HELD]) const {
         const bool is_second = lane % 2 == 1;
         Pack<float, 4> sent, first, second;
@@ -183,8 +183,8 @@ struct Row {
     __device__ __forceinline__ void doubt_unless_finite(float x) { doubt = fmaf(x, 0.0f, doubt); }
     __device__ __forceinline__ void refuse() { doubt = INFINITE * 0.0f; }
 
-    // h, or log pi itself where the reward reads no reference: then the origin is 0. What is not finite in either makes it
-    // so.
+    // h, or log pi itself where the reward reads no reference: then the origin is 0. What is not finite in either makes
+    // it so.
     __device__ __forceinline__ float ratio(float log_prob, float origin) const {
         return fmaf(log_prob, weight_of_policy, sign_of_origin * origin);
     }

@@ -15,7 +15,9 @@ __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
     if (row.sample_count == 1) {
         const u32 drawn = row.samples[0];
         const Price priced = price(loss, preferred, row.score_of(drawn) + log_scale);
-        row.each_place([&](u32 e, u32 i) { slopes(e, i) = i == 0 ? priced.preferred : i == drawn ? priced.other : 0.0f; });
+        row.each_place([&](u32 e, u32 i) {
+            slopes(e, i) = i == 0 ? priced.preferred : i == drawn ? priced.other : 0.0f;
+        });
         return priced.value;
     }
     LogSum terms = NO_SUM;

@@ -1,8 +1,9 @@
 // IPO over a ranking: L = sum_{j < n} 1/(n-j) sum_{k > j} (s_j - s_k - t)^2, t = 1/(2 beta).
 //
-// sum_{k > j} (x - s_k)^2 = (n-j) (x - m_j)^2 + V_j with the mean m_j of what follows and its sum of squares about it; and
-// dL/ds_k = [k < n] 2 (s_k - t - m_k) - sum_{j < k} w_j (s_j - t - s_k), w_j = 2/(n-j), which is the weight of those before
-// times the distance from their mean. Both are sums (weight, mean, squares about the mean), which do not cancel.
+// sum_{k > j} (x - s_k)^2 = (n-j) (x - m_j)^2 + V_j with the mean m_j of what follows and its sum of squares about it;
+// and dL/ds_k = [k < n] 2 (s_k - t - m_k) - sum_{j < k} w_j (s_j - t - s_k), w_j = 2/(n-j), which is the weight of
+// those before times the distance from their mean. Both are sums (weight, mean, squares about the mean), which do not
+// cancel.
 
 struct Moments {
     float weight, mean, squares;

@@ -1,5 +1,5 @@
-// LiPO-lambda: L = sum_{psi_i > psi_j} |2^psi_i - 2^psi_j| |1/D(tau_i) - 1/D(tau_j)| softplus(s_j - s_i), D(t) = log(1 + t),
-// tau_i the rank of response i by the scores or the rewards, 1 the highest, ties by index (Eq. 17). O(n^2).
+// LiPO-lambda: L = sum_{psi_i > psi_j} |2^psi_i - 2^psi_j| |1/D(tau_i) - 1/D(tau_j)| softplus(s_j - s_i),
+// D(t) = log(1 + t), tau_i the rank of response i by the scores or the rewards, 1 the highest, ties by index (Eq. 17). O(n^2).
 
 __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
     // Everybody's scores and discounts, for all threads of the team.

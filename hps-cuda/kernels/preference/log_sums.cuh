@@ -1,6 +1,6 @@
-// Sums of exponentials relative to the largest, where scores are too far apart for one scale: (m, t = sum of e^(x - m)), and
-// u = sum of e^(x - m) (x - m + c) over terms (x, c). All that is added up has one sign where c has, and no exponent is
-// above 0.
+// Sums of exponentials relative to the largest, where scores are too far apart for one scale: (m, t), t = sum of
+// e^(x - m), and u = sum of e^(x - m) (x - m + c) over terms (x, c). All that is added up has one sign where c has, and no
+// exponent is above 0.
 
 struct LogSum {
     float m, t;

@@ -1,5 +1,5 @@
-// L = lambda L_preference - nu log pi_1 / l_1 and dL/dlog pi_i of every prompt. A row with a number that is not finite, in
-// or out, gets NaN for its value and its whole gradient.
+// L = lambda L_preference - nu log pi_1 / l_1 and dL/dlog pi_i of every prompt. A row with a number that is not finite,
+// in or out, gets NaN for its value and its whole gradient.
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) loss(
     const __grid_constant__ Loss loss,
     const float* __restrict__ policy,

@@ -1,6 +1,6 @@
-// Which negative a seed draws, as hps-core's NegativeSampler, steps 2 to 4: w_i = h(t_i mod 2^24) >> (t_i >> 24), a shift of
-// 32 or more giving 0; W = sum w_i; the draw is the first i with w_1 + ... + w_i > floor(u W / 2^32), u word 0 of the
-// Philox block with counter (row, epoch, draw, 1). Integers only: every device draws the same.
+// Which negative a seed draws, as hps-core's NegativeSampler, steps 2 to 4: w_i = h(t_i mod 2^24) >> (t_i >> 24), a
+// shift of 32 or more giving 0; W = sum w_i; the draw is the first i with w_1 + ... + w_i > floor(u W / 2^32), u word 0
+// of the Philox block with counter (row, epoch, draw, 1). Integers only: every device draws the same.
 
 constexpr u32 BLOCK = 256;
 constexpr u32 DOMAIN = 1;
@@ -30,8 +30,8 @@ __device__ __forceinline__ u32 philox(u32 a, u32 b, u32 c, u32 d, u32 key_0, u32
     return a;
 }
 
-// A team of `team` threads, a power of two up to BLOCK, draws for one prompt. `exponents` are [prompts, responses], `drawn`
-// [prompts, draws]; `first_draw` is the counter's word of a prompt's first draw.
+// A team of `team` threads, a power of two up to BLOCK, draws for one prompt. `exponents` are [prompts, responses],
+// `drawn` [prompts, draws]; `first_draw` is the counter's word of a prompt's first draw.
 extern "C" __global__ void __launch_bounds__(BLOCK) draw(
     const u32* __restrict__ half_powers,
     const u32* __restrict__ exponents,
@@ -68,7 +68,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) draw(
     // Each lane draws its share; whose run holds the goal is searched for in the lanes' sums.
     const u32 total = held[first + team - 1];
     for (u32 k = lane; k < draws; k += team) {
-        const u32 goal = __umulhi(philox(rows[prompt], epoch, first_draw + k, DOMAIN, u32(seed), u32(seed >> 32)), total);
+        const u32 word = philox(rows[prompt], epoch, first_draw + k, DOMAIN, u32(seed), u32(seed >> 32));
+        const u32 goal = __umulhi(word, total);
         u32 holder = 0;
         for (u32 step = team / 2; step > 0; step /= 2)
             if (held[first + holder + step - 1] <= goal) holder += step;

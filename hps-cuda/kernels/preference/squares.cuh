@@ -1,5 +1,5 @@
-// SPPO's squares towards win rates: L = c sum_i (s_i - (P_i - 1/2)/beta)^2. In a ranking P_i = (n-i)/(n-1); estimated from
-// the rewards P_i = 1/n sum_k sigmoid(r_i - r_k), with k = i, in O(n^2).
+// SPPO's squares towards win rates: L = c sum_i (s_i - (P_i - 1/2)/beta)^2. In a ranking P_i = (n-i)/(n-1); estimated
+// from the rewards P_i = 1/n sum_k sigmoid(r_i - r_k), with k = i, in O(n^2).
 
 __device__ __forceinline__ float win_rate(const Row& row, u32 i) {
     if (row.loss.preference != 5) {

@@ -1,5 +1,5 @@
-// What the TEAM threads of a prompt know together: sums and maxima, the same in all of them, and what lies before or behind
-// each; in an order that TEAM alone decides. A team is a part of a warp, or a block.
+// What the TEAM threads of a prompt know together: sums and maxima, the same in all of them, and what lies before or
+// behind each; in an order that TEAM alone decides. A team is a part of a warp, or a block.
 
 constexpr u32 LANES = TEAM < WARP ? TEAM : WARP;
 constexpr u32 WARPS = TEAM / LANES;
@@ -58,7 +58,8 @@ __device__ __forceinline__ float team_max(float own) {
 }
 
 // Joined over the threads before this one: `join(earlier, later)`, of which `none` changes nothing.
-template <typename T, typename Join> __device__ __forceinline__ T team_before(T own, T none, Join join, u32 mask = ALL) {
+template <typename T, typename Join>
+__device__ __forceinline__ T team_before(T own, T none, Join join, u32 mask = ALL) {
     if constexpr (TEAM == 1) return none;
     const u32 lane = threadIdx.x % LANES;
     T through = own;
@@ -83,7 +84,8 @@ template <typename T, typename Join> __device__ __forceinline__ T team_before(T 
 }
 
 // Joined over the threads behind this one.
-template <typename T, typename Join> __device__ __forceinline__ T team_behind(T own, T none, Join join, u32 mask = ALL) {
+template <typename T, typename Join>
+__device__ __forceinline__ T team_behind(T own, T none, Join join, u32 mask = ALL) {
     if constexpr (TEAM == 1) return none;
     const u32 lane = threadIdx.x % LANES;
     T through = own;

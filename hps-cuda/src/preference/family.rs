@@ -1,4 +1,5 @@
-//! Which kernel computes a loss: one a family of preference models, put together from its own file and those families share.
+//! Which kernel computes a loss: one a family of preference models, put together from its own file and those families
+//! share.
 
 use crate::preference::team::VARIANTS;
 use crate::source::{Kernel, Source};

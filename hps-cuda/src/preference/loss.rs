@@ -33,8 +33,8 @@ use hps_core::{Batch, Loss, LossDescriptor, Scalar};
 /// ```
 ///
 /// # In a program of its own
-/// [`run_on`](Self::run_on) reads and writes buffers of cudarc, so a trainer that has its log-probabilities there copies
-/// nothing and waits for nothing. candle's tensors lie in such buffers; its `cuda` feature has the same cudarc:
+/// [`run_on`](Self::run_on) reads and writes buffers of cudarc, so a trainer that has its log-probabilities there
+/// copies nothing and waits for nothing. candle's tensors lie in such buffers; its `cuda` feature has the same cudarc:
 ///
 /// ```ignore
 /// use candle_core::{CudaStorage, Storage, Tensor, op::BackpropOp};
@@ -126,7 +126,8 @@ struct Places {
 }
 
 impl PreferenceLoss {
-    /// Checks the batch as hps-core does, rounded to f32, copies its constant lists to the device, and compiles the kernel.
+    /// Checks the batch as hps-core does, rounded to f32, copies its constant lists to the device, and compiles the
+    /// kernel.
     ///
     /// * `batch`: its policy is not read. A program whose log-probabilities lie on the device may pass the reference's.
     ///
@@ -180,8 +181,8 @@ impl PreferenceLoss {
         self.run(policy, None)
     }
 
-    /// Loss and gradient where `h = log π − log π_ref` was subtracted in f64, or summed over tokens from differences, so
-    /// that it has all its digits.
+    /// Loss and gradient where `h = log π − log π_ref` was subtracted in f64, or summed over tokens from differences,
+    /// so that it has all its digits.
     ///
     /// * `policy`: `[prompts, responses]`; read by rewards without a reference and by the likelihood.
     /// * `ratios`: `h`, `[prompts, responses]`; read by the other rewards.
@@ -249,8 +250,8 @@ impl PreferenceLoss {
     /// [`Loss::values_and_gradients`]; `log π − log π_ref` is subtracted in `F`.
     ///
     /// # Errors
-    /// [`ErrorKind::Preference`] for what hps-core refuses, and for a row with a number that is not finite, in or out, of
-    /// which it names the prompt; the device has no memory left, or failed.
+    /// [`ErrorKind::Preference`] for what hps-core refuses, and for a row with a number that is not finite, in or out,
+    /// of which it names the prompt; the device has no memory left, or failed.
     pub fn values_and_gradients<F: Scalar>(
         device: &Device,
         loss: &Loss,
@@ -330,8 +331,8 @@ impl PreferenceLoss {
             block_dim: (self.team.block(), 1, 1),
             shared_mem_bytes: 0,
         };
-        // SAFETY: the parameters are the kernel's, and every list has the length that its prompts and responses say: those
-        // of this loss were checked by hps-core, the others' shapes by the callers.
+        // SAFETY: the parameters are the kernel's, and every list has the length that its prompts and responses say:
+        // those of this loss were checked by hps-core, the others' shapes by the callers.
         unsafe { builder.launch(config) }.during("the preference loss").map(drop)
     }
 

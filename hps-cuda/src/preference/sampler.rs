@@ -62,8 +62,8 @@ impl NegativeDraws {
     /// * `gamma`, `ties`: as for [`NegativeSampler::draw`].
     ///
     /// # Errors
-    /// [`ErrorKind::Preference`] for what the sampler refuses; [`ErrorKind::Shape`] for rewards that are no rows; the device
-    /// has no memory left, or failed.
+    /// [`ErrorKind::Preference`] for what the sampler refuses; [`ErrorKind::Shape`] for rewards that are no rows; the
+    /// device has no memory left, or failed.
     pub fn new<F: Scalar>(
         device: &Device,
         responses: usize,
@@ -87,8 +87,8 @@ impl NegativeDraws {
     /// * `rows`: the prompts' line numbers in their input; `first.row` is not read.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] for another number of rows, or for more draws than are counted; the device has no memory left,
-    /// or failed.
+    /// [`ErrorKind::Shape`] for another number of rows, or for more draws than are counted; the device has no memory
+    /// left, or failed.
     pub fn draw(&self, seed: u64, rows: &[u32], first: Position, draws: usize) -> Result<DrawnNegatives> {
         agree("negative draws", "the number of rows", self.prompts, rows.len())?;
         self.check(first, draws)?;

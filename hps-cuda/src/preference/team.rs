@@ -48,7 +48,8 @@ impl Team {
     /// Threads of a block of several teams.
     const BLOCK: u32 = 128;
 
-    /// The smallest that keeps so many responses. By their number alone: a prompt's numbers are the same in every batch.
+    /// The smallest that keeps so many responses. By their number alone: a prompt's numbers are the same in every
+    /// batch.
     pub fn of(responses: usize) -> Team {
         let keeps = |team: &Team| responses <= (team.threads * team.each) as usize;
         TEAMS.into_iter().find(keeps).unwrap_or(Team { threads: Team::LARGEST, each: 0 })
