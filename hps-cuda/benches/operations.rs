@@ -61,7 +61,7 @@ struct Bench {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if arguments.iter().any(|argument| argument == "--test") {
+    if arguments.iter().any(|argument| ["--test", "--list"].contains(&argument.as_str())) {
         return Ok(());
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with("--"));

@@ -27,7 +27,7 @@ const LOSSES: [(&str, Option<f64>, usize); 5] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if arguments.iter().any(|argument| argument == "--test") {
+    if arguments.iter().any(|argument| ["--test", "--list"].contains(&argument.as_str())) {
         return Ok(());
     }
     let device = match Device::open(arguments.first().map(String::as_str)) {
