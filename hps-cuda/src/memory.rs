@@ -180,10 +180,12 @@ impl Drop for Memory {
 }
 
 impl Kept {
-    /// The smallest free block of `size` that wastes no more than a quarter.
+    /// The smallest free block of `size` that wastes no more than a quarter: of the pool, or one of everybody's, which is
+    /// the pool's from then on.
     fn take(&mut self, size: usize) -> Option<(sys::CUdeviceptr, usize)> {
-        let pool = self.current;
-        let (&found, addresses) = self.free.range_mut((pool, size)..=(pool, size + size / 4)).next()?;
+        let fitting = |pool| (pool, size)..=(pool, size + size / 4);
+        let found = [self.current, 0].into_iter().find_map(|pool| Some(*self.free.range(fitting(pool)).next()?.0))?;
+        let addresses = self.free.get_mut(&found)?;
         let address = addresses.pop();
         if addresses.is_empty() {
             self.free.remove(&found);

@@ -1,9 +1,12 @@
 //! Attention over spans and over a cache against loops in f64.
 
 mod attention_plainly;
+#[allow(dead_code)] // The other tests use the rest.
+mod support;
 
 use attention_plainly::{Magnitudes, Matrix, Plain, Seen, seen};
 use hps_cuda::{Array, Device, Format, Heads, Indices};
+use support::device;
 
 /// How far a number may be from its f64 copy.
 struct Tolerance {
@@ -38,18 +41,6 @@ fn of_sums(format: Format) -> Tolerance {
         Format::F32 => Tolerance { rounding: 0.0, of_scores: 2e-7 },
         // Nothing but that the logarithm is off by up to 2⁻²².
         Format::BF16 => Tolerance { rounding: 2.4e-7, of_scores: 2e-7 },
-    }
-}
-
-/// The device; none where there is no driver, unless `HPS_REQUIRE_CUDA` is set.
-fn device() -> Option<Device> {
-    match Device::open(None) {
-        Ok(device) => Some(device),
-        Err(error) => {
-            assert!(std::env::var_os("HPS_REQUIRE_CUDA").is_none(), "{error}");
-            eprintln!("SKIPPED, as {error}");
-            None
-        }
     }
 }
 

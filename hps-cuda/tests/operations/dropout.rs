@@ -1,7 +1,7 @@
 //! Dropout: entry for entry the mask of Philox.
 
-use crate::gpu::device;
 use crate::numbers::{FORMATS, SHAPES, absolute, array, indices};
+use crate::support::device;
 use crate::tolerance::{Operation, assert_close};
 use hps_core::Philox;
 

@@ -1,7 +1,7 @@
 //! Scaled addition, SwiGLU, and numbers from one type to the other.
 
-use crate::gpu::device;
 use crate::numbers::{FORMATS, Given, SHAPES, array, given, numbers, rounded};
+use crate::support::device;
 use crate::tolerance::{Operation, assert_close};
 use hps_cuda::{Device, Format};
 

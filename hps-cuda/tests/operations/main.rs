@@ -2,11 +2,13 @@
 
 mod dropout;
 mod elementwise;
-mod gpu;
 mod norm;
 mod numbers;
 mod optimizer;
 mod refusals;
 mod rotary;
 mod rows;
+#[allow(dead_code)] // The other tests use the rest.
+#[path = "../support/mod.rs"]
+mod support;
 mod tolerance;

@@ -1,7 +1,7 @@
 //! The root-mean-square norm and its gradients.
 
-use crate::gpu::device;
 use crate::numbers::{FORMATS, Given, SHAPES, absolute, array, given, numbers, weight, wide};
+use crate::support::device;
 use crate::tolerance::{Operation, assert_close};
 use hps_cuda::{Device, Format};
 

@@ -1,7 +1,7 @@
 //! The gradient's norm and AdamW, of one weight and of many.
 
-use crate::gpu::device;
 use crate::numbers::{array, numbers, weight, wide};
+use crate::support::device;
 use crate::tolerance::{Operation, assert_close, assert_numbers_close};
 use hps_cuda::{AdamWUpdate, Array, Device, Format, Trained, Weight};
 

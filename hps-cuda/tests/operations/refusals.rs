@@ -1,7 +1,7 @@
 //! What does not fit is refused with its numbers, and what is empty is not.
 
-use crate::gpu::device;
 use crate::numbers::{FORMATS, array, numbers, weight};
+use crate::support::device;
 use hps_cuda::{AdamWUpdate, Device, ErrorKind, Format, Result};
 use std::fmt::Debug;
 

@@ -1,7 +1,7 @@
 //! Rotary position embedding.
 
-use crate::gpu::device;
 use crate::numbers::{FORMATS, array, wide};
+use crate::support::device;
 use crate::tolerance::{Operation, assert_close};
 use hps_cuda::Format;
 

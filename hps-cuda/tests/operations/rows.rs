@@ -1,7 +1,7 @@
 //! Rows taken, put, summed and scaled.
 
-use crate::gpu::device;
 use crate::numbers::{FORMATS, SHAPES, absolute, array, indices, shuffled, wide};
+use crate::support::device;
 use crate::tolerance::{Operation, assert_close};
 use hps_cuda::{Device, Format};
 
