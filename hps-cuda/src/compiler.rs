@@ -46,25 +46,38 @@ impl Cache {
     /// [`compile`], or what it gave before: the key is all of the text, the architecture and NVRTC's version.
     pub fn compile(&self, name: &str, program: &str, architecture: &'static str) -> Result<String> {
         Library::Nvrtc.require()?;
-        let Some(folder) = &self.folder else { return compile(name, program, architecture) };
+        if let Some(path) = self.path(program, architecture)?
+            && let Ok(kept) = fs::read_to_string(path)
+        {
+            return Ok(kept);
+        }
+        self.compile_anew(name, program, architecture)
+    }
+
+    /// [`compile`], whatever it gave before, which is replaced.
+    pub fn compile_anew(&self, name: &str, program: &str, architecture: &'static str) -> Result<String> {
+        let compiled = compile(name, program, architecture)?;
+        if let (Some(folder), Some(path)) = (&self.folder, self.path(program, architecture)?) {
+            // A cache that cannot be written costs time, not results. A file appears whole or not at all.
+            let _ = fs::create_dir_all(folder).and_then(|()| {
+                let mut file = tempfile::NamedTempFile::new_in(folder)?;
+                file.write_all(compiled.as_bytes())?;
+                file.persist(path).map(drop).map_err(|error| error.error)
+            });
+        }
+        Ok(compiled)
+    }
+
+    /// Where it is kept; None without a folder.
+    fn path(&self, program: &str, architecture: &str) -> Result<Option<PathBuf>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
         let mut hasher = Sha256::new();
         for part in [program, architecture, &version()?] {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
         let key: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = folder.join(format!("{key}.ptx"));
-        if let Ok(kept) = fs::read_to_string(&path) {
-            return Ok(kept);
-        }
-        let compiled = compile(name, program, architecture)?;
-        // A cache that cannot be written costs time, not results. A file appears whole or not at all.
-        let _ = fs::create_dir_all(folder).and_then(|()| {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(compiled.as_bytes())?;
-            file.persist(&path).map(drop).map_err(|error| error.error)
-        });
-        Ok(compiled)
+        Ok(Some(folder.join(format!("{key}.ptx"))))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::launch::{Argument, Grid};
 use crate::library::Library;
 use crate::memory::{Memory, Storage};
 use crate::product::Products;
-use crate::source::Kernel;
+use crate::source::{Kernel, Source};
 use crate::staging::Staging;
 use cudarc::driver::sys::{CUdevice_attribute_enum as Attribute, CUfunction_attribute_enum as OfFunction};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, result};
@@ -303,6 +303,17 @@ impl Device {
         unsafe { builder.launch(config) }.during(kernel.entry).map(drop)
     }
 
+    /// A compiled source. What the cache has kept but the driver does not take, as a disk may lose bytes, is compiled anew.
+    fn module(&self, source: &'static Source, defines: &[(&'static str, u32)]) -> Result<Arc<CudaModule>> {
+        let Inner { cache, stream, .. } = &*self.inner;
+        let (program, architecture) = (source.program(defines), architecture(self.capability()));
+        let load = |ptx| stream.context().load_module(Ptx::from_src(ptx));
+        match load(cache.compile(source.name, &program, architecture)?) {
+            Ok(module) => Ok(module),
+            Err(_) => load(cache.compile_anew(source.name, &program, architecture)?).during(source.name),
+        }
+    }
+
     /// A compiled kernel that may take `shared` bytes of dynamic shared memory.
     pub(crate) fn function(
         &self,
@@ -319,10 +330,7 @@ impl Device {
         let module = match kernels.modules.get(&(kernel.source.name, values.clone())) {
             Some(module) => Arc::clone(module),
             None => {
-                let program = kernel.source.program(defines);
-                let ptx = self.inner.cache.compile(kernel.source.name, &program, architecture(self.capability()))?;
-                let context = self.inner.stream.context();
-                let module = context.load_module(Ptx::from_src(ptx)).during(kernel.source.name)?;
+                let module = self.module(kernel.source, defines)?;
                 kernels.modules.insert((kernel.source.name, values), Arc::clone(&module));
                 module
             }

@@ -63,6 +63,11 @@ impl<T> While<T> for std::result::Result<T, DriverError> {
                 CUresult::CUDA_ERROR_NO_DEVICE | CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => ErrorKind::Missing,
                 _ => ErrorKind::Device,
             };
+            if source.0 == CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION {
+                let message =
+                    format!("{what}: NVRTC is newer than the driver: install a newer driver, or NVRTC of its version");
+                return Error::new(ErrorKind::Missing, message);
+            }
             // Its Display asks the driver for a name, which a driver that is not there cannot give.
             Error::new(kind, format!("{what}: {:?}", source.0))
         })
