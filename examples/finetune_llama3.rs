@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example finetune_llama3` trains the tiny Llama in `assets/` on the toy world, three seeds.
 //! `-- --model DIR --data FILE` trains your own Llama folder on your own preference file (`.jsonl`, `.jsonl.gz`).
-//! `cargo run --release --features wgpu --example finetune_llama3 -- --backend wgpu` does it on a GPU.
+//! `cargo run --release --features cuda --example finetune_llama3 -- --backend cuda` does it on a GPU; so does `wgpu`.
 
 #[path = "../hps-llama/src/bin/hps/backend.rs"] // The program's flags are the example's.
 mod backend;

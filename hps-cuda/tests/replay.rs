@@ -54,6 +54,9 @@ impl Model {
     }
 }
 
+/// A way to run a step: from its numbers to what is drawn.
+type Run<'a> = dyn FnMut(&StepNumbers<'_>) -> Result<(Vec<u32>, Vec<f32>)> + 'a;
+
 /// Sequences behind one prefix, each with room for so many rows.
 struct Sequences {
     tokens: Vec<u32>,
@@ -67,12 +70,7 @@ impl Sequences {
     }
 
     /// One token of each, the `length`-th, by a way to run a step.
-    fn step(
-        &mut self,
-        length: u32,
-        place: u64,
-        run: &mut dyn FnMut(&StepNumbers<'_>) -> Result<(Vec<u32>, Vec<f32>)>,
-    ) -> (Vec<u32>, Vec<f32>) {
+    fn step(&mut self, length: u32, place: u64, run: &mut Run<'_>) -> (Vec<u32>, Vec<f32>) {
         let starts: Vec<u32> = (0..self.tokens.len() as u32).map(|slot| PREFIX + slot * self.room).collect();
         let uniforms: Vec<f32> = starts.iter().map(|_| ((self.uniforms)() >> 8) as f32 / 16_777_216.0).collect();
         let positions = vec![PREFIX + length; starts.len()];
