@@ -19,7 +19,7 @@ for line in sys.stdin:
 
 export CARGO_PROFILE_RELEASE_DEBUG=none
 {
-    built test --release --features cuda --no-run \
+    built test --release -p hps --features cuda --no-run \
         --test operations --test transformers --test trl --test gradients --test trainer --test checkpoints --test generation
     built test --release -p hps-cuda --no-run --tests
     built bench -p hps-cuda --no-run --benches
