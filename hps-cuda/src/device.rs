@@ -12,6 +12,7 @@ use crate::staging::Staging;
 use cudarc::driver::sys::{CUdevice_attribute_enum as Attribute, CUfunction_attribute_enum as OfFunction};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, result};
 use cudarc::nvrtc::Ptx;
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,8 @@ pub struct Device {
 }
 
 struct Inner {
+    /// Whoever uses the stream holds it: what another thread queued while a step is recorded would be recorded too.
+    turn: ReentrantMutex<()>,
     // Fields are dropped in order: what lives on the stream before the stream.
     staging: Mutex<Staging>,
     products: Mutex<Products>,
@@ -91,6 +94,7 @@ impl Device {
         let multiprocessors = ask(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize;
         let shared = ask(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
         let inner = Inner {
+            turn: ReentrantMutex::new(()),
             staging: Mutex::default(),
             products: Mutex::new(Products::new()?),
             kernels: Mutex::default(),
@@ -147,6 +151,7 @@ impl Device {
     /// # Errors
     /// The device failed.
     pub fn wait(&self) -> Result<()> {
+        let _turn = self.turn();
         self.inner.stream.synchronize().during("waiting for the device")
     }
 
@@ -190,6 +195,7 @@ impl Device {
         let array = Array::undefined(self, rows, columns, format)?;
         let (address, bytes) = (array.address(), array.bytes());
         if bytes > 0 {
+            let _turn = self.turn();
             self.bind()?;
             // SAFETY: the array has room for so many bytes, and all zeros are a number.
             unsafe { result::memset_d8_async(address, 0, bytes, self.inner.stream.cu_stream()) }.during("zeros")?;
@@ -209,6 +215,7 @@ impl Device {
 
     /// A block of memory whose contents are undefined.
     pub(crate) fn storage(&self, bytes: usize) -> Result<Storage> {
+        let _turn = self.turn();
         self.inner.memory.storage(bytes)
     }
 
@@ -221,6 +228,7 @@ impl Device {
 
     /// Writes bytes where a block has room for them.
     pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        let _turn = self.turn();
         if self.memory().is_private() && !bytes.is_empty() {
             // A replay would send what lies in the ring then.
             return Err(Error::new(ErrorKind::Device, "an upload within a step that is being recorded"));
@@ -237,6 +245,7 @@ impl Device {
     pub(crate) fn downloaded(&self, address: u64, bytes: usize) -> Result<Vec<u8>> {
         let mut host = vec![0; bytes];
         if bytes > 0 {
+            let _turn = self.turn();
             self.bind()?;
             // SAFETY: callers pass an array's own address and size; the host's bytes live until the stream is done.
             unsafe { result::memcpy_dtoh_async(&mut host, address, self.inner.stream.cu_stream()) }
@@ -251,6 +260,7 @@ impl Device {
         if bytes == 0 {
             return Ok(());
         }
+        let _turn = self.turn();
         self.bind()?;
         // SAFETY: callers pass addresses within arrays that have so many bytes from there on.
         unsafe { result::memcpy_dtod_async(to, from, bytes, self.inner.stream.cu_stream()) }
@@ -260,6 +270,11 @@ impl Device {
     /// cuBLASLt and what it was asked before.
     pub(crate) fn products(&self) -> MutexGuard<'_, Products> {
         lock(&self.inner.products)
+    }
+
+    /// The stream, for this thread alone until it is dropped. A thread that has it may take it again.
+    pub(crate) fn turn(&self) -> ReentrantMutexGuard<'_, ()> {
+        self.inner.turn.lock()
     }
 
     /// Makes this thread's calls go to the device's context.
@@ -286,7 +301,8 @@ impl Device {
             "{}: {defines:?} is not among its variants",
             kernel.source.name
         );
-        let function = self.function(kernel, defines, grid.shared)?;
+        let function = self.function(kernel, defines)?;
+        let _turn = self.turn();
         let mut builder = self.inner.stream.launch_builder(&function);
         for argument in arguments {
             match argument {
@@ -314,13 +330,8 @@ impl Device {
         }
     }
 
-    /// A compiled kernel that may take `shared` bytes of dynamic shared memory.
-    pub(crate) fn function(
-        &self,
-        kernel: Kernel,
-        defines: &[(&'static str, u32)],
-        shared: u32,
-    ) -> Result<CudaFunction> {
+    /// A compiled kernel.
+    pub(crate) fn function(&self, kernel: Kernel, defines: &[(&'static str, u32)]) -> Result<CudaFunction> {
         let values: Vec<u32> = defines.iter().map(|(_, value)| *value).collect();
         let mut kernels = lock(&self.inner.kernels);
         let key = (kernel.source.name, kernel.entry, values.clone());
@@ -336,10 +347,10 @@ impl Device {
             }
         };
         let function = module.load_function(kernel.entry).during(kernel.entry)?;
-        if shared > 48 * 1024 {
-            let most = OfFunction::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            function.set_attribute(most, shared as i32).during(kernel.entry)?;
-        }
+        // All that a block may have, whatever launches ask for: without this, 48 KiB.
+        let own = function.shared_size_bytes().during(kernel.entry)?;
+        let most = OfFunction::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        function.set_attribute(most, self.shared_memory() as i32 - own).during(kernel.entry)?;
         kernels.functions.insert(key, function.clone());
         Ok(function)
     }

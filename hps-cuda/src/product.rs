@@ -287,6 +287,7 @@ impl Device {
             alignments: [a.address, b.address, from, to].map(|address| 1 << address.trailing_zeros().min(8)),
             onto: onto.is_some(),
         };
+        let _turn = self.turn();
         let workspace = self.storage(WORKSPACE)?;
         let (one, beta) = (scale, if question.onto { 1.0f32 } else { 0.0 });
         self.bind()?;

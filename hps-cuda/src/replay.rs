@@ -116,7 +116,8 @@ impl Device {
     /// Runs a step, by replaying it where it was recorded, and waits for what it draws: tokens and their log-probs.
     ///
     /// `step` queues the step's work on the arrays it is given, and on arrays that stay where they are while
-    /// [`StepNumbers::place`] does. It uploads nothing, downloads nothing, and is the only one to use the device meanwhile.
+    /// [`StepNumbers::place`] does. It uploads nothing and downloads nothing. While it is recorded other threads that use the
+    /// device wait.
     ///
     /// # Errors
     /// Those of `step`, NaN logits, or the device failed.
@@ -148,6 +149,7 @@ impl Device {
             kind.recorded = Some(self.record(|| step(&kind.arrays))?);
         }
         let Some(recorded) = &mut kind.recorded else { return Err(lost().into()) };
+        let _turn = self.turn();
         recorded.graph.launch().during("launching a graph")?;
         recorded.drawn.tokens.forget();
         Ok((recorded.drawn.tokens.host()?.to_vec(), self.download(&recorded.drawn.log_probs)?))
@@ -157,6 +159,7 @@ impl Device {
         &self,
         work: impl FnOnce() -> std::result::Result<Drawn, E>,
     ) -> std::result::Result<Recorded, E> {
+        let _turn = self.turn();
         self.bind()?;
         // What the graph computes in must be nobody else's between its launches.
         let pool = self.memory().pool();

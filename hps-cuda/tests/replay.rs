@@ -174,6 +174,38 @@ fn an_upload_within_a_recorded_step_is_refused() {
     assert_eq!(device.download(&device.upload(&[3.0], 1).unwrap()).unwrap(), [3.0]);
 }
 
+/// What another thread does meanwhile is neither recorded nor lost.
+#[test]
+fn other_threads_wait_while_a_step_is_recorded() {
+    let Some(device) = device() else { return };
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut count = 0;
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) || count < 10 {
+                count += 1;
+                let sum = device.upload(&[count as f32], 1).unwrap();
+                let sum = device.add_scaled(sum, &device.upload(&[1.0], 1).unwrap(), 2.0).unwrap();
+                assert_eq!(device.download(&sum).unwrap(), [count as f32 + 2.0]);
+            }
+        });
+        let run = |place: &dyn Fn(u32) -> u64| {
+            let (mut model, mut sequences, mut replay) = (Model::new(&device), Sequences::new(2), Replay::default());
+            let step = |length| {
+                sequences.step(length, place(length), &mut |numbers| {
+                    device.replay(&mut replay, numbers, &mut |there| model.step(&device, there)) //
+                })
+            };
+            (0..24).map(step).collect::<Vec<_>>()
+        };
+        // Recorded every third step; and never.
+        let recorded = run(&|length| u64::from(length / 3));
+        let computed = run(&|length| u64::from(length));
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(recorded, computed);
+    });
+}
+
 /// Memory of graphs that are gone serves others.
 #[test]
 fn graphs_leave_their_memory() {

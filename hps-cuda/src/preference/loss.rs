@@ -316,6 +316,7 @@ impl PreferenceLoss {
         let alignment = (policy | origins | gradient | (4 * self.responses as u64)).trailing_zeros().clamp(2, 4);
         let width = 1u32 << (alignment - 2);
 
+        let _turn = self.device.turn();
         let mut builder = self.device.stream().launch_builder(&self.function);
         builder.arg(&self.descriptor);
         for address in [&policy, &origins, &measures, &rewards, &supervised, &preferred_lengths, &drawn_from, &samples]
@@ -352,5 +353,5 @@ fn compiled(device: &Device, descriptor: &LossDescriptor, team: Team) -> Result<
         let LossDescriptor { pair, preference, .. } = descriptor;
         Error::new(ErrorKind::Shape, format!("no kernel for preference {preference} of pair {pair}"))
     })?;
-    device.function(kernel, &team.defines(), 0)
+    device.function(kernel, &team.defines())
 }
