@@ -1,27 +1,21 @@
 //! Numbers that are not finite become a NaN that nobody overlooks; what hps-core refuses is refused.
 
-use crate::gpu;
-use crate::lists::Lists;
+use crate::kernels::{Kernels, Kind};
+use crate::lists::{Lists, narrow};
 use crate::losses::losses;
 use hps_core::{Batch, Loss};
-use hps_cuda::{ErrorKind, PreferenceLoss};
 
 /// In any response, read by the loss or not; the rows beside it are as without.
-#[test]
-fn what_is_not_finite_surfaces() {
-    let Some(device) = gpu::device() else { return };
+pub fn what_is_not_finite_surfaces(device: &impl Kernels) {
     for (responses, bad_entry) in [(3, 4), (65, 64 + 65)] {
         let lists = Lists::random(3, 3, responses, 40.0);
         for loss in losses() {
-            let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).ok();
-            let Some(on_device) = on_device else { continue };
+            let Ok(on_device) = device.prepare(&loss, &lists.batch(&loss)) else { continue };
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-                let mut policy: Vec<f32> = lists.policy.iter().map(|&log_prob| log_prob as f32).collect();
-                let good = on_device.of_policy(&device.upload(&policy, responses).unwrap()).unwrap();
+                let mut policy = narrow(&lists.policy);
+                let (good, _) = device.of_policy(&on_device, &policy, responses).unwrap();
                 policy[bad_entry] = bad;
-                let computed = on_device.of_policy(&device.upload(&policy, responses).unwrap()).unwrap();
-                let [good, values] = [good.values, computed.values].map(|array| device.download(&array).unwrap());
-                let gradient = device.download(&computed.gradient).unwrap();
+                let (values, gradient) = device.of_policy(&on_device, &policy, responses).unwrap();
                 assert!(values[1].is_nan() && values[0] == good[0] && values[2] == good[2], "{loss:?}: {values:?}");
                 let (first, rest) = gradient.split_at(responses);
                 let (second, third) = rest.split_at(responses);
@@ -33,21 +27,19 @@ fn what_is_not_finite_surfaces() {
 }
 
 /// What overflows on the way: squares, and a certain response's log odds.
-#[test]
-fn what_overflows_surfaces() {
-    let Some(device) = gpu::device() else { return };
+pub fn what_overflows_surfaces(device: &impl Kernels) {
     let evaluate = |name: &str, policy: [f64; 2]| {
         let loss: Loss = name.parse().unwrap();
         let batch = Batch::new(2, &policy, &[-9.0; 2], &[4; 2], &[1.0, 0.0]).unwrap();
-        PreferenceLoss::values_and_gradients(&device, &loss, &batch).map_err(|error| (error.kind(), error.to_string()))
+        device.values_and_gradients(&loss, &batch)
     };
-    let kind = ErrorKind::Preference(hps_core::ErrorKind::NonFinite);
+    let kind = Kind::Preference(hps_core::ErrorKind::NonFinite);
     for (name, policy) in
         [("ipo-bt", [-1e30, -9.0]), ("sppo-pl", [-9.0, -1e30]), ("orpo-bt", [-9.0, 0.0]), ("dpo-bt", [1e39, 0.0])]
     {
-        let (refused, text) = evaluate(name, policy).unwrap_err();
-        assert_eq!(refused, kind, "{name}");
-        assert!(text.starts_with("prompt 0: "), "{text}");
+        let refusal = evaluate(name, policy).unwrap_err();
+        assert_eq!(refusal.kind, kind, "{name}");
+        assert!(refusal.text.starts_with("prompt 0: "), "{refusal:?}");
     }
     // Far apart, and all the same finite.
     let (values, gradient) = evaluate("dpo-bt", [-1e30, -9.0]).unwrap();
@@ -55,9 +47,7 @@ fn what_overflows_surfaces() {
 }
 
 /// The kinds of hps-core's own refusals, and the prompt they name.
-#[test]
-fn what_hps_core_refuses_is_refused() {
-    let Some(device) = gpu::device() else { return };
+pub fn what_hps_core_refuses_is_refused(device: &impl Kernels) {
     let lists = Lists::random(4, 3, 3, 40.0);
     let level = [7.0; 9];
     let mut lengths = lists.lengths.clone();
@@ -71,28 +61,24 @@ fn what_hps_core_refuses_is_refused() {
     for loss in losses() {
         for batch in [lists.batch(&loss), bare, of_equals, no_tokens, sampled] {
             let expected = loss.check(&batch).map_err(|error| (error.kind(), error.to_string()));
-            let given = PreferenceLoss::new(&device, &loss, &batch).map(drop).map_err(|error| {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                (error.kind(), source.unwrap_or_default())
-            });
+            let given = device.prepare(&loss, &batch).map(drop);
+            let given = given.map_err(|refusal| (refusal.kind, refusal.source.unwrap_or_default()));
             compared += usize::from(expected.is_err());
-            assert_eq!(given, expected.map_err(|(kind, text)| (ErrorKind::Preference(kind), text)), "{loss}");
+            assert_eq!(given, expected.map_err(|(kind, text)| (Kind::Preference(kind), text)), "{loss}");
         }
     }
     assert!(compared > 100, "{compared}");
 }
 
-#[test]
-fn sizes_that_do_not_fit() {
-    let Some(device) = gpu::device() else { return };
+pub fn sizes_that_do_not_fit<K: Kernels>(device: &K) {
     let lists = Lists::random(5, 3, 4, 40.0);
     let loss: Loss = "dpo-pl".parse().unwrap();
-    let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap();
+    let prepare = || device.prepare(&loss, &lists.batch(&loss)).unwrap();
     for (entries, columns) in [(12, 3), (8, 4), (12, 12)] {
-        let policy = device.upload(&vec![-9.0; entries], columns).unwrap();
-        assert_eq!(on_device.of_policy(&policy).unwrap_err().kind(), ErrorKind::Shape);
+        let refusal = device.of_policy(&prepare(), &vec![-9.0; entries], columns).unwrap_err();
+        assert_eq!(refusal.kind, Kind::Shape);
     }
-    assert_eq!(on_device.with_team(48).unwrap_err().kind(), ErrorKind::Shape);
-    let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap();
-    assert_eq!(on_device.with_team(512).unwrap_err().kind(), ErrorKind::Shape);
+    for threads in [48, 512] {
+        assert_eq!(K::with_team(prepare(), threads).unwrap_err().kind, Kind::Shape);
+    }
 }

@@ -1,17 +1,15 @@
 //! Random options of every loss, and scores from a hair to ten thousands apart: no further from f64 than hps-core in f32.
 
-use crate::lists::{Lists, Random};
+use crate::kernels::Kernels;
+use crate::lists::{Lists, Random, narrow};
 use crate::losses::{fewest_responses, losses};
-use crate::{support, tolerance};
+use crate::tolerance;
 use hps_core::{Batch, Loss, Scalar};
-use hps_wgpu::PreferenceLoss;
 
 const ROUNDS: u64 = 4000;
 const PROMPTS: usize = 4;
 
-#[test]
-fn random_options() {
-    let Some(device) = support::device() else { return };
+pub fn random_options(device: &impl Kernels) {
     let mut random = Random(13);
     let all = losses();
     let mut compared = 0;
@@ -30,7 +28,7 @@ fn random_options() {
         };
         let expected = on_host(&loss, &lists.batch(&loss));
         let narrowed = on_host(&loss, &in_f32);
-        let computed = PreferenceLoss::values_and_gradients(&device, &loss, &in_f32);
+        let computed = device.values_and_gradients(&loss, &in_f32);
         assert_eq!(narrowed.is_ok(), computed.is_ok(), "{loss:?}: {narrowed:?}, {computed:?}");
         let (Ok(expected), Ok(narrowed), Ok((values, gradient))) = (expected, narrowed, computed) else { continue };
         for (prompt, &value) in values.iter().enumerate() {
@@ -66,8 +64,4 @@ fn on_host<F: Scalar>(loss: &Loss, batch: &Batch<'_, F>) -> Computed<F> {
     let (mut values, mut gradient) = (vec![F::zero(); batch.prompts()], vec![F::zero(); batch.policy().len()]);
     let mut scratch = vec![F::zero(); loss.batch_scratch_len(batch.responses())];
     loss.values_and_gradients(batch, &mut scratch, &mut values, &mut gradient).map(|()| (values, gradient))
-}
-
-fn narrow(list: &[f64]) -> Vec<f32> {
-    list.iter().map(|&number| number as f32).collect()
 }

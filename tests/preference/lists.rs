@@ -84,3 +84,8 @@ impl Lists {
         }
     }
 }
+
+/// The same numbers in f32.
+pub fn narrow(list: &[f64]) -> Vec<f32> {
+    list.iter().map(|&number| number as f32).collect()
+}

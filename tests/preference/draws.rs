@@ -1,9 +1,8 @@
 //! The device draws what hps-core draws.
 
-use crate::gpu;
+use crate::kernels::{Kernels, Kind};
 use crate::lists::Lists;
 use hps_core::{NegativeSampler, Position, TiePolicy};
-use hps_cuda::{Device, ErrorKind, NegativeDraws};
 
 const SEED: u64 = 20_250_601 + (7 << 32);
 
@@ -19,18 +18,16 @@ const DRAWS: [(usize, usize, usize, f64, TiePolicy); 8] = [
     (1000, 500, 1000, 1.5, TiePolicy::Keep),
 ];
 
-#[test]
-fn ten_million_draws() {
-    let Some(device) = gpu::device() else { return };
+pub fn ten_million_draws(device: &impl Kernels) {
     let mut drawn = 0;
     for (responses, prompts, draws, gamma, ties) in DRAWS {
-        drawn += draw_and_compare(&device, responses, prompts, draws, gamma, ties);
+        drawn += draw_and_compare(device, responses, prompts, draws, gamma, ties);
     }
     assert!(drawn >= 10_000_000, "{drawn}");
 }
 
-fn draw_and_compare(
-    device: &Device,
+pub fn draw_and_compare<K: Kernels>(
+    device: &K,
     responses: usize,
     prompts: usize,
     draws: usize,
@@ -41,8 +38,8 @@ fn draw_and_compare(
     // Lines of a file of which some were dropped.
     let rows: Vec<u32> = (0..prompts as u32).map(|prompt| prompt * 3 + 1).collect();
     let first = Position { row: 0, epoch: 2, draw: 5 };
-    let on_device = NegativeDraws::new(device, responses, &rewards, gamma, ties).unwrap();
-    let drawn = on_device.draw(SEED, &rows, first, draws).unwrap().download().unwrap();
+    let on_device = device.draws(responses, &rewards, gamma, ties).unwrap();
+    let drawn = K::draw(&on_device, SEED, &rows, first, draws).unwrap();
     assert_eq!(drawn.len(), prompts * draws);
     let sampler = NegativeSampler::new(SEED);
     let mut expected = vec![0; draws];
@@ -56,13 +53,11 @@ fn draw_and_compare(
 }
 
 /// Rewards as far apart as f64 goes, and weights of 0 in front and behind.
-#[test]
-fn extreme_rewards() {
-    let Some(device) = gpu::device() else { return };
+pub fn extreme_rewards<K: Kernels>(device: &K) {
     let rewards = [9.0, -1e308, 1e308, 3.0, 1e308, 2.0, 0.0, 1.0, 1.0 + 1e-12, 1.0, -1e9, -1e9];
     for gamma in [-1e300, -1.0, 0.0, 1e-300, 1.0, 1e300, f64::INFINITY, f64::NEG_INFINITY] {
-        let on_device = NegativeDraws::new(&device, 6, &rewards, gamma, TiePolicy::Keep).unwrap();
-        let drawn = on_device.draw(3, &[7, u32::MAX], Position::default(), 100).unwrap().download().unwrap();
+        let on_device = device.draws(6, &rewards, gamma, TiePolicy::Keep).unwrap();
+        let drawn = K::draw(&on_device, 3, &[7, u32::MAX], Position::default(), 100).unwrap();
         for (prompt, row) in [7, u32::MAX].into_iter().enumerate() {
             let mut expected = [0; 100];
             let position = Position { row, epoch: 0, draw: 0 };
@@ -73,31 +68,27 @@ fn extreme_rewards() {
     }
 }
 
-/// Teams of a whole block, for many draws or for many responses.
-#[test]
-fn many_draws_of_few_prompts() {
-    let Some(device) = gpu::device() else { return };
-    draw_and_compare(&device, 3, 2, 100_000, 0.5, TiePolicy::Keep);
-    draw_and_compare(&device, 100_000, 2, 5, 0.01, TiePolicy::Keep);
+/// More draws of one prompt than a dispatch makes, and a whole block for many draws or for many responses.
+pub fn many_draws_of_few_prompts(device: &impl Kernels) {
+    draw_and_compare(device, 3, 2, 100_000, 0.5, TiePolicy::Keep);
+    draw_and_compare(device, 100_000, 2, 5, 0.01, TiePolicy::Keep);
 }
 
-#[test]
-fn draws_that_cannot_be_made_are_refused() {
-    let Some(device) = gpu::device() else { return };
-    let new = |responses, rewards: &[f64], ties| NegativeDraws::new(&device, responses, rewards, 1.0, ties);
-    let kind = new(3, &[1.0, 0.0], TiePolicy::Keep).unwrap_err().kind();
-    assert_eq!(kind, ErrorKind::Shape);
-    let kind = new(2, &[1.0, 1.0], TiePolicy::MaskMax).unwrap_err().kind();
-    assert_eq!(kind, ErrorKind::Preference(hps_core::ErrorKind::NoNegatives));
-    let kind = new(2, &[1.0, f64::NAN], TiePolicy::Keep).unwrap_err().kind();
-    assert_eq!(kind, ErrorKind::Preference(hps_core::ErrorKind::NonFinite));
-    let kind = new(1, &[1.0], TiePolicy::Keep).unwrap_err().kind();
-    assert_eq!(kind, ErrorKind::Preference(hps_core::ErrorKind::TooFewResponses));
+pub fn draws_that_cannot_be_made_are_refused<K: Kernels>(device: &K) {
+    use hps_core::ErrorKind::{NoNegatives, NonFinite, TooFewResponses};
+    for (responses, rewards, ties, kind) in [
+        (3, [1.0, 0.0].as_slice(), TiePolicy::Keep, Kind::Shape),
+        (2, &[1.0, 1.0], TiePolicy::MaskMax, Kind::Preference(NoNegatives)),
+        (2, &[1.0, f64::NAN], TiePolicy::Keep, Kind::Preference(NonFinite)),
+        (1, &[1.0], TiePolicy::Keep, Kind::Preference(TooFewResponses)),
+    ] {
+        assert_eq!(device.draws(responses, rewards, 1.0, ties).unwrap_err().kind, kind);
+    }
 
-    let draws = new(2, &[1.0, 0.0], TiePolicy::Keep).unwrap();
+    let draws = device.draws(2, &[1.0, 0.0], 1.0, TiePolicy::Keep).unwrap();
     let last = Position { row: 0, epoch: 0, draw: u32::MAX };
-    assert_eq!(draws.draw(1, &[0, 1], last, 1).unwrap_err().kind(), ErrorKind::Shape);
-    assert_eq!(draws.draw(1, &[0], last, 2).unwrap_err().kind(), ErrorKind::Shape);
-    assert_eq!(draws.draw(1, &[0], last, 1).unwrap().download().unwrap(), [1]);
-    assert!(draws.draw(1, &[0], last, 0).unwrap().download().unwrap().is_empty());
+    assert_eq!(K::draw(&draws, 1, &[0, 1], last, 1).unwrap_err().kind, Kind::Shape);
+    assert_eq!(K::draw(&draws, 1, &[0], last, 2).unwrap_err().kind, Kind::Shape);
+    assert_eq!(K::draw(&draws, 1, &[0], last, 1).unwrap(), [1]);
+    assert!(K::draw(&draws, 1, &[0], last, 0).unwrap().is_empty());
 }

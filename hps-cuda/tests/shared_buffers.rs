@@ -1,22 +1,26 @@
 //! The caller's own buffers of cudarc, at any offset, as another trainer has them.
 
-use crate::gpu;
-use crate::lists::Lists;
+#[path = "../../tests/preference/lists.rs"]
+#[allow(dead_code, reason = "shared with the workspace's tests, which read more of it")]
+mod lists;
+#[allow(dead_code, reason = "other test programs read more of it")]
+mod support;
+
 use hps_core::{NegativeSampler, Position, TiePolicy};
 use hps_cuda::{Device, ErrorKind, NegativeDraws, PreferenceLoss};
+use lists::{Lists, narrow};
 
 const LOSSES: [&str; 5] = ["dpo-hps-full", "dpo-pl", "simpo-bt", "ipo-pl", "lipo"];
 
 /// The same bits as in the crate's own arrays, wherever a list begins: 16 bytes are read at once only where that is allowed.
 #[test]
 fn buffers_at_any_offset() {
-    let Some(device) = gpu::device() else { return };
+    let Some(device) = support::device() else { return };
     let stream = device.stream();
     for (prompts, responses) in [(5, 2), (5, 4), (3, 6), (2, 100), (1, 1028)] {
         let lists = Lists::random(17, prompts, responses, 40.0);
         let numbers = prompts * responses;
-        let rounded = |list: &[f64]| -> Vec<f32> { list.iter().map(|&number| number as f32).collect() };
-        let policy = rounded(&lists.policy);
+        let policy = narrow(&lists.policy);
         let ratios: Vec<f32> = lists.policy.iter().zip(&lists.reference).map(|(a, b)| (a - b) as f32).collect();
         for name in LOSSES {
             let loss = name.parse().unwrap();
@@ -54,7 +58,7 @@ fn buffers_at_any_offset() {
 
 #[test]
 fn draws_into_a_buffer() {
-    let Some(device) = gpu::device() else { return };
+    let Some(device) = support::device() else { return };
     let stream = device.stream();
     let rewards = Lists::rewards(3, 3, 5);
     let draws = NegativeDraws::new(&device, 5, &rewards, 1.0, TiePolicy::Keep).unwrap();
@@ -76,14 +80,13 @@ fn draws_into_a_buffer() {
 /// A stream that the program opened: work is queued there, and a device made of it is as good.
 #[test]
 fn a_stream_of_the_callers() {
-    let Some(device) = gpu::device() else { return };
+    let Some(device) = support::device() else { return };
     let stream = device.stream().context().new_stream().unwrap();
     let device = Device::from_cudarc(&stream).unwrap();
     let lists = Lists::random(2, 2, 3, 40.0);
     let loss = "dpo-pl".parse().unwrap();
     let on_device = PreferenceLoss::new(&device, &loss, &lists.batch(&loss)).unwrap();
-    let policy: Vec<f32> = lists.policy.iter().map(|&log_prob| log_prob as f32).collect();
-    let policy = stream.clone_htod(&policy).unwrap();
+    let policy = stream.clone_htod(&narrow(&lists.policy)).unwrap();
     let mut values = stream.alloc_zeros::<f32>(2).unwrap();
     let mut gradient = stream.alloc_zeros::<f32>(6).unwrap();
     on_device.run_on(&policy, &mut values, &mut gradient).unwrap();

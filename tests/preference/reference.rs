@@ -1,20 +1,17 @@
 //! Reference values, computed independently with 60 digits: every case of the file.
 
 use crate::case::{check, evaluate, loss, number, numbers};
-use crate::{gpu, tolerance};
+use crate::kernels::{Computed, Kernels, Kind};
+use crate::{support, tolerance};
 use hps_core::Batch;
-use hps_cuda::{ErrorKind, PreferenceLoss};
 use serde_json::Value;
 
-#[test]
-fn every_case() {
-    let Some(device) = gpu::device() else { return };
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/losses.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+pub fn every_case(device: &impl Kernels) {
+    let file = support::json("losses.json");
     let (mut values, mut refusals) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
         let expected = evaluate::<f64>(case);
-        match (computed(&device, case), expected) {
+        match (computed(device, case), expected) {
             (Ok((value, gradient)), Ok(mut outcome)) => {
                 outcome.loss = value[0].into();
                 outcome.grad_policy_logp = gradient.iter().copied().map(f64::from).collect();
@@ -24,7 +21,7 @@ fn every_case() {
                 values += 1;
             }
             (Err(kind), Err(error)) => {
-                assert_eq!(kind, ErrorKind::Preference(error.kind()), "{}", case["id"]);
+                assert_eq!(kind, Kind::Preference(error.kind()), "{}", case["id"]);
                 refusals += 1;
             }
             (computed, expected) => panic!("{}: {computed:?}, hps-core says {expected:?}", case["id"]),
@@ -33,11 +30,9 @@ fn every_case() {
     assert_eq!((values, refusals), (70, 4), "cases run: with values, refused");
 }
 
-type Computed = (Vec<f32>, Vec<f32>);
-
-fn computed(device: &hps_cuda::Device, case: &Value) -> Result<Computed, ErrorKind> {
+fn computed(device: &impl Kernels, case: &Value) -> Result<Computed, Kind> {
     let (inputs, hyper) = (&case["inputs"], &case["hyper"]);
-    let refused = |error: hps_core::Error| ErrorKind::Preference(error.kind());
+    let refused = |error: hps_core::Error| Kind::Preference(error.kind());
     let loss = loss(case).map_err(refused)?;
     let (policy, reference) = (numbers(&inputs["policy_logps"]), numbers(&inputs["ref_logps"]));
     let rewards = numbers(inputs.get("psi").unwrap_or(&inputs["r_est"]));
@@ -60,5 +55,5 @@ fn computed(device: &hps_cuda::Device, case: &Value) -> Result<Computed, ErrorKi
     if let Some(supervised) = &supervised {
         batch = batch.with_supervised(supervised).map_err(refused)?;
     }
-    PreferenceLoss::values_and_gradients(device, &loss, &batch).map_err(|error| error.kind())
+    device.values_and_gradients(&loss, &batch).map_err(|refusal| refusal.kind)
 }
