@@ -1,6 +1,7 @@
 //! NVIDIA's shared libraries, which are looked for when they are needed and never linked.
 
 use crate::error::{Error, ErrorKind, Result};
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 
 /// A shared library of NVIDIA's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +17,19 @@ pub enum Library {
 }
 
 impl Library {
-    /// Whether the dynamic linker finds it.
+    /// Whether the dynamic linker finds it, by the names under which cudarc looks for it.
     pub fn is_present(self) -> bool {
-        // SAFETY: loading runs the library's initialisers; these are NVIDIA's own, under their own names.
-        unsafe {
-            match self {
-                Library::Driver => cudarc::driver::sys::is_culib_present(),
-                Library::Nvrtc => cudarc::nvrtc::sys::is_culib_present(),
-                Library::CublasLt => cudarc::cublaslt::sys::is_culib_present(),
-                Library::Nccl => cudarc::nccl::sys::is_culib_present(),
-            }
-        }
+        let names: &[&str] = match self {
+            // What it is called on Windows comes second.
+            Library::Driver => &["cuda", "nvcuda"],
+            Library::Nvrtc => &["nvrtc"],
+            Library::CublasLt => &["cublasLt"],
+            Library::Nccl => &["nccl"],
+        };
+        names.iter().flat_map(|name| files(name)).any(|file| {
+            // SAFETY: loading runs the library's initialisers; these are NVIDIA's own, under their own names.
+            unsafe { libloading::Library::new(file) }.is_ok()
+        })
     }
 
     /// An error that says what is missing and where it comes from, unless it is there.
@@ -59,4 +62,13 @@ impl Library {
         };
         Err(Error::new(ErrorKind::Missing, message))
     }
+}
+
+/// Files that a library may be, by its version.
+fn files(name: &str) -> Vec<String> {
+    let plain = format!("{DLL_PREFIX}{name}{DLL_SUFFIX}");
+    let versions = ["13", "12", "11", "10", "9", "2", "1"].map(|version| format!("{plain}.{version}"));
+    let of_windows = ["64", "64_13", "64_130", "64_130_0", "64_12", "64_120_0", "64_11"];
+    let of_windows = of_windows.map(|version| format!("{DLL_PREFIX}{name}{version}{DLL_SUFFIX}"));
+    [plain].into_iter().chain(versions).chain(of_windows).collect()
 }
