@@ -81,6 +81,8 @@ impl Device {
             library.require()?;
         }
         let context = stream.context();
+        // cuBLAS opens the device of the thread's context.
+        context.bind_to_thread().during("the CUDA context")?;
         let name = context.name().during("asking for the device's name")?;
         let capability = context.compute_capability().during("asking for the compute capability")?;
         if capability < LEAST {

@@ -15,7 +15,16 @@ pub struct Options {
     /// Races in shared memory are looked for; reads of what was never written.
     pub races: bool,
     pub unset: bool,
+    /// Whether there is a device.
+    pub device: bool,
+    /// Its compute capability, major and minor.
+    pub capability: [i32; 2],
+    /// Bytes of shared memory that a block may ask for.
+    pub shared: u32,
 }
+
+/// Of an A100, in KiB.
+const SHARED: u64 = 163;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.trim().parse().ok()
@@ -37,6 +46,12 @@ pub fn options() -> &'static Options {
             budget: number("EMULATOR_BUDGET").unwrap_or(4_000_000_000),
             races: number("EMULATOR_RACES").unwrap_or(1) != 0,
             unset: number("EMULATOR_UNINITIALISED").unwrap_or(1) != 0,
+            device: number("EMULATOR_DEVICES").unwrap_or(1) != 0,
+            capability: {
+                let both = number("EMULATOR_CAPABILITY").unwrap_or(80) as i32;
+                [both / 10, both % 10]
+            },
+            shared: (number("EMULATOR_SHARED").unwrap_or(SHARED) as u32) << 10,
         }
     })
 }

@@ -2,18 +2,19 @@
 
 use super::{SUCCESS, Status, give};
 use crate::memory::TOTAL;
+use crate::options::options;
 use crate::run::fault::status::{INVALID_VALUE, NOT_FOUND};
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
 const NAME: &CStr = c"PTX emulator";
-/// Bytes of shared memory that a block has, and may ask for.
+/// Bytes of shared memory that a block has if it does not ask for more.
 pub const SHARED: u32 = 48 << 10;
-pub const SHARED_OPT_IN: u32 = 163 << 10;
 const MULTIPROCESSORS: c_int = 4;
+const NO_DEVICE: Status = 100;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuInit(_flags: c_uint) -> Status {
-    SUCCESS
+    if options().device { SUCCESS } else { NO_DEVICE }
 }
 
 #[unsafe(no_mangle)]
@@ -94,12 +95,12 @@ fn attribute(number: c_uint) -> c_int {
         38 => 4 << 20,
         39 => 2048,
         // Compute capability.
-        75 => 8,
-        76 => 0,
+        75 => options().capability[0],
+        76 => options().capability[1],
         // Shared memory of a multiprocessor, what a block may ask for, what is kept back.
-        81 => (SHARED_OPT_IN + 1024) as c_int,
+        81 => (options().shared + 1024) as c_int,
         95 => 1,
-        97 => SHARED_OPT_IN as c_int,
+        97 => options().shared as c_int,
         106 => 32,
         111 => 1024,
         115 => 1,
@@ -119,6 +120,7 @@ fn words(status: Status) -> Option<(&'static CStr, &'static CStr)> {
         0 => (c"CUDA_SUCCESS", c"no error"),
         1 => (c"CUDA_ERROR_INVALID_VALUE", c"invalid argument"),
         2 => (c"CUDA_ERROR_OUT_OF_MEMORY", c"out of memory"),
+        NO_DEVICE => (c"CUDA_ERROR_NO_DEVICE", c"no CUDA-capable device is detected"),
         101 => (c"CUDA_ERROR_INVALID_DEVICE", c"invalid device ordinal"),
         201 => (c"CUDA_ERROR_INVALID_CONTEXT", c"invalid device context"),
         218 => (c"CUDA_ERROR_INVALID_PTX", c"the PTX is not understood, see what the emulator printed"),

@@ -1,6 +1,6 @@
 //! Kernels: their attributes and their launch.
 
-use super::device::{SHARED, SHARED_OPT_IN};
+use super::device::SHARED;
 use super::stream::{Stream, submit};
 use super::{SUCCESS, Status, alive, give};
 use crate::memory::{allocate, free, live, range};
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn cuFuncSetAttribute(function: *const Kernel, attribute: 
     // SAFETY: the handle is a loaded kernel's.
     let kernel = unsafe { &*function };
     if attribute == 8 {
-        if value as u32 + kernel.program.shared > SHARED_OPT_IN {
+        if value as u32 + kernel.program.shared > options().shared {
             return INVALID_VALUE;
         }
         kernel.dynamic.store(value as u32, Ordering::Relaxed);
@@ -115,7 +115,7 @@ unsafe fn launch(
     if threads > program.max_threads {
         return refuse(LAUNCH_OUT_OF_RESOURCES, "more threads than the kernel is compiled for");
     }
-    if dynamic > kernel.dynamic.load(Ordering::Relaxed) || dynamic + program.shared > SHARED_OPT_IN {
+    if dynamic > kernel.dynamic.load(Ordering::Relaxed) || dynamic + program.shared > options().shared {
         return refuse(INVALID_VALUE, "more shared memory than is allowed for this kernel");
     }
     let mut bytes = vec![0; program.param_bytes as usize];
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn cuLaunchCooperativeKernel(
 fn resident(kernel: &Kernel, threads: c_int, dynamic: usize) -> c_int {
     let by_threads = 2048 / (threads.max(1) as u32).next_multiple_of(32);
     let bytes = kernel.program.shared + dynamic as u32 + 1024;
-    by_threads.min((SHARED_OPT_IN + 1024) / bytes).min(32) as c_int
+    by_threads.min((options().shared + 1024) / bytes).min(32) as c_int
 }
 
 #[unsafe(no_mangle)]
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn cuOccupancyAvailableDynamicSMemPerBlock(
     }
     // SAFETY: the handle is a loaded kernel's.
     let kernel = unsafe { &*function };
-    let share = (SHARED_OPT_IN + 1024) / blocks as u32;
+    let share = (options().shared + 1024) / blocks as u32;
     give!(bytes, share.saturating_sub(1024 + kernel.program.shared) as usize);
     SUCCESS
 }

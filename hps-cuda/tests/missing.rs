@@ -1,0 +1,81 @@
+//! What is said where something is missing: a device, a recent one, NVRTC, cuBLAS.
+//!
+//! The emulator can be a machine without each; programs of their own ask it, as one process has one driver.
+
+#[allow(dead_code)] // The other tests use the rest.
+mod support;
+
+use hps_cuda::{Device, ErrorKind};
+use std::process::Command;
+use support::device;
+
+/// Set in the programs, to what is to be said.
+const INNER: &str = "HPS_TEST_OF_WHAT_IS_MISSING";
+
+#[test]
+fn it_is_said() {
+    let Ok(said) = std::env::var(INNER) else { return };
+    let missing = Device::open(None).expect_err("something is missing");
+    assert_eq!(missing.kind(), ErrorKind::Missing, "{missing}");
+    assert!(missing.to_string().contains(&said), "{missing}");
+}
+
+/// Whether the driver is the emulator.
+fn emulated() -> bool {
+    let Some(device) = device() else { return false };
+    let emulated = device.name() == "PTX emulator";
+    if !emulated {
+        eprintln!("SKIPPED, as {} lacks nothing", device.name());
+    }
+    emulated
+}
+
+fn assert_said(variable: (&str, &str), said: &str) {
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["it_is_said", "--exact"])
+        .env(variable.0, variable.1)
+        .env(INNER, said)
+        .output()
+        .unwrap();
+    let [out, error] = [&ended.stdout, &ended.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    assert!(ended.status.success(), "{variable:?}: {out}{error}");
+}
+
+#[test]
+fn a_machine_without_a_device() {
+    if emulated() {
+        assert_said(("EMULATOR_DEVICES", "0"), "starting the CUDA driver: CUDA_ERROR_NO_DEVICE");
+    }
+}
+
+#[test]
+fn a_device_that_is_too_old() {
+    if emulated() {
+        let said = "PTX emulator has compute capability 7.5, and the kernels need 8.0 (Ampere or later)";
+        assert_said(("EMULATOR_CAPABILITY", "75"), said);
+    }
+}
+
+/// Each is missing from a folder that has the others.
+#[cfg(unix)]
+#[test]
+fn libraries_that_are_not_found() {
+    use std::path::Path;
+    if !emulated() {
+        return;
+    }
+    let files = ["libcuda.so", "libnvrtc.so.13", "libcublasLt.so"];
+    let said = ["no NVIDIA driver: libcuda.so.1 is not found", "NVRTC is not found: ", "cuBLAS is not found: "];
+    let folders = std::env::var("LD_LIBRARY_PATH").unwrap();
+    let found = |file: &str| {
+        let places = folders.split(':').map(|folder| Path::new(folder).join(file));
+        places.filter_map(|path| std::fs::canonicalize(path).ok()).next().unwrap()
+    };
+    for (missing, said) in files.into_iter().zip(said) {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files.into_iter().filter(|file| *file != missing) {
+            std::os::unix::fs::symlink(found(file), folder.path().join(file)).unwrap();
+        }
+        assert_said(("LD_LIBRARY_PATH", folder.path().to_str().unwrap()), said);
+    }
+}
