@@ -115,9 +115,14 @@ impl Array {
 impl Indices {
     pub(crate) fn new(device: &Device, storage: Storage, host: Vec<u32>) -> Indices {
         let length = host.len();
-        let known = OnceLock::new();
-        let _ = known.set(host);
-        Indices { storage, length, host: known, device: device.clone(), drawn: false, plan: OnceLock::new() }
+        Indices {
+            storage,
+            length,
+            host: OnceLock::from(host),
+            device: device.clone(),
+            drawn: false,
+            plan: OnceLock::new(),
+        }
     }
 
     /// Integers that the device computed.

@@ -5,7 +5,7 @@
 //! recorded at the second step of a kind and replayed from the third on. A sequence that ends, a cache that moves, or keys
 //! that fill another part of attention's make a step of another kind.
 
-use crate::array::{Array, Format, Indices};
+use crate::array::{Array, Indices};
 use crate::device::Device;
 use crate::error::{Error, ErrorKind, Result, While};
 use crate::memory::Pool;
@@ -107,7 +107,7 @@ impl StepArrays {
         ] {
             indices.rewrite(numbers)?;
         }
-        device.rewrite(&self.uniforms, bytemuck::cast_slice(numbers.uniforms))?;
+        device.write(self.uniforms.address(), bytemuck::cast_slice(numbers.uniforms))?;
         self.spans.rewrite(numbers.spans)
     }
 }
@@ -175,12 +175,6 @@ impl Device {
         let drawn = drawn?;
         let graph = graph.during("recording a graph")?.ok_or_else(lost)?;
         Ok(Recorded { graph, drawn, _pool: pool })
-    }
-
-    /// Writes bytes over an array's.
-    pub(crate) fn rewrite(&self, array: &Array, bytes: &[u8]) -> Result<()> {
-        debug_assert_eq!((array.format(), array.bytes()), (Format::F32, bytes.len()));
-        self.write(array.address(), bytes)
     }
 }
 

@@ -3,9 +3,10 @@
 //! Activations have the type of the frozen weights: of the first one that is uploaded. What is trained, gradients and the
 //! optimiser's moments are float32.
 
+use super::stored::OnDevice;
 use super::{
     AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, Heads,
-    LogProbs, Precision, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
+    LogProbs, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_cuda::{Array, Device, Format, Indices, Weight};
@@ -28,11 +29,10 @@ impl Cuda {
 
     /// A backend on an opened device.
     pub fn new(device: Device, dtype: Dtype) -> Cuda {
-        let format = OnceLock::new();
-        let _ = match dtype {
-            Dtype::Auto => Ok(()),
-            Dtype::Float32 => format.set(Format::F32),
-            Dtype::BFloat16 => format.set(Format::BF16),
+        let format = match dtype {
+            Dtype::Auto => OnceLock::new(),
+            Dtype::Float32 => OnceLock::from(Format::F32),
+            Dtype::BFloat16 => OnceLock::from(Format::BF16),
         };
         Cuda { device, dtype, format: Arc::new(format) }
     }
@@ -96,37 +96,14 @@ impl Backend for Cuda {
         Ok(self.device.upload_indices(data)?)
     }
     fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
-        // A row's vector is a gain: as short as it is, it stays exact.
-        let frozen = !trained && tensor.rows > 1;
-        let half = match self.dtype {
-            Dtype::Auto => tensor.precision == Precision::BF16,
-            Dtype::BFloat16 => true,
-            Dtype::Float32 => false,
+        let (bytes, format) = match tensor.on_device(self.dtype, trained) {
+            OnDevice::Singles(bytes) => (bytes, Format::F32),
+            OnDevice::Halves(bytes) => (bytes, Format::BF16),
         };
-        let (rows, columns) = (tensor.rows, tensor.columns);
-        if frozen && half {
-            self.format.get_or_init(|| Format::BF16);
-            let rounded;
-            let bytes = match tensor.precision {
-                Precision::BF16 => tensor.bytes,
-                _ => {
-                    rounded = tensor.rounded();
-                    &rounded
-                }
-            };
-            return Ok(self.device.upload_weight(bytes, rows, columns, Format::BF16)?);
+        if tensor.is_frozen_matrix(trained) {
+            self.format.get_or_init(|| format);
         }
-        if frozen {
-            self.format.get_or_init(|| Format::F32);
-        }
-        let weight = match tensor.precision {
-            Precision::F32 => self.device.upload_weight(tensor.bytes, rows, columns, Format::F32),
-            _ => {
-                let bytes: Vec<u8> = tensor.singles().into_iter().flat_map(f32::to_le_bytes).collect();
-                self.device.upload_weight(&bytes, rows, columns, Format::F32)
-            }
-        };
-        Ok(weight?)
+        Ok(self.device.upload_weight(&bytes, tensor.rows, tensor.columns, format)?)
     }
     fn download(&self, array: &Array) -> Result<Vec<f32>> {
         Ok(self.device.download(array)?)

@@ -13,60 +13,17 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod step;
+mod stored;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
 pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 pub use step::{Step, StepArrays, StepNumbers};
+pub use stored::{Precision, StoredTensor};
 
 use crate::Result;
-use half::{bf16, f16};
 use std::fmt::Debug;
-
-/// Number type of a stored tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// IEEE 754 single.
-    F32,
-    /// IEEE 754 half.
-    F16,
-    /// bfloat16: the upper half of an f32.
-    BF16,
-}
-
-/// A tensor as it lies in a file: little-endian bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct StoredTensor<'a> {
-    /// Number type of `bytes`.
-    pub precision: Precision,
-    /// First dimension; 1 for vectors.
-    pub rows: usize,
-    /// Last dimension.
-    pub columns: usize,
-    /// `rows · columns` numbers, row-major.
-    pub bytes: &'a [u8],
-}
-
-impl StoredTensor<'_> {
-    /// Its numbers.
-    pub fn singles(&self) -> Vec<f32> {
-        let halves = || self.bytes.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half));
-        match self.precision {
-            Precision::F32 => self.bytes.as_chunks::<4>().0.iter().map(|single| f32::from_le_bytes(*single)).collect(),
-            Precision::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-            Precision::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
-        }
-    }
-
-    /// Its numbers as the bytes of bfloat16s, each the nearest.
-    pub fn rounded(&self) -> Vec<u8> {
-        match self.precision {
-            Precision::BF16 => self.bytes.to_vec(),
-            _ => self.singles().into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
-        }
-    }
-}
 
 /// What a backend's numbers take, for estimates of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

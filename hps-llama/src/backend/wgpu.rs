@@ -1,8 +1,8 @@
 //! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
 
+use super::stored::OnDevice;
 use super::{
-    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, Heads, LogProbs, Precision, StoredTensor,
-    Truncation,
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, Heads, LogProbs, StoredTensor, Truncation,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};
@@ -71,21 +71,11 @@ impl Backend for Wgpu {
         Ok(self.device.upload_indices(data)?)
     }
     fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
-        // A row's vector is a gain: as short as it is, it stays exact.
-        let frozen = !trained && tensor.rows > 1;
-        let (rows, columns) = (tensor.rows, tensor.columns);
-        let weight = match (self.dtype, tensor.precision) {
-            (Dtype::Auto | Dtype::BFloat16, Precision::BF16) if frozen => {
-                self.device.upload_weight(tensor.bytes, rows, columns, Format::BF16)
-            }
-            (Dtype::BFloat16, _) if frozen => self.device.upload_weight(&tensor.rounded(), rows, columns, Format::BF16),
-            (_, Precision::F32) => self.device.upload_weight(tensor.bytes, rows, columns, Format::F32),
-            _ => {
-                let bytes: Vec<u8> = tensor.singles().into_iter().flat_map(f32::to_le_bytes).collect();
-                self.device.upload_weight(&bytes, rows, columns, Format::F32)
-            }
+        let (bytes, format) = match tensor.on_device(self.dtype, trained) {
+            OnDevice::Singles(bytes) => (bytes, Format::F32),
+            OnDevice::Halves(bytes) => (bytes, Format::BF16),
         };
-        Ok(weight?)
+        Ok(self.device.upload_weight(&bytes, tensor.rows, tensor.columns, format)?)
     }
     fn download(&self, array: &Array) -> Result<Vec<f32>> {
         Ok(self.device.download(array)?)

@@ -30,6 +30,26 @@ struct Access<'a, 'b> {
     ty: Ty,
 }
 
+/// Calls what is compiled for a space and a size. Numbers of one byte are the rest.
+macro_rules! by_size {
+    ($warp:ident.$lanes:ident($access:expr), $space:expr, $bytes:expr) => {
+        match ($space, $bytes) {
+            (Space::Shared, 2) => $warp.$lanes::<SHARED, 2>($access),
+            (Space::Shared, 4) => $warp.$lanes::<SHARED, 4>($access),
+            (Space::Shared, 8) => $warp.$lanes::<SHARED, 8>($access),
+            (Space::Shared, _) => $warp.$lanes::<SHARED, 1>($access),
+            (Space::Local, 4) => $warp.$lanes::<LOCAL, 4>($access),
+            (Space::Local, 8) => $warp.$lanes::<LOCAL, 8>($access),
+            (Space::Local, 2) => $warp.$lanes::<LOCAL, 2>($access),
+            (Space::Local, _) => $warp.$lanes::<LOCAL, 1>($access),
+            (_, 2) => $warp.$lanes::<GLOBAL, 2>($access),
+            (_, 4) => $warp.$lanes::<GLOBAL, 4>($access),
+            (_, 8) => $warp.$lanes::<GLOBAL, 8>($access),
+            _ => $warp.$lanes::<GLOBAL, 1>($access),
+        }
+    };
+}
+
 impl Warp {
     #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
     pub fn memory(&mut self, block: &mut Block<'_>, i: &Instr, m: u32) -> Result<()> {
@@ -152,20 +172,7 @@ impl Warp {
         let program = block.program;
         let slots = &program.lists[i.list as usize..i.list as usize + count as usize];
         let mut access = Access { block, m, addresses, slots, ty };
-        match (space, ty.bytes()) {
-            (Space::Shared, 2) => self.load_lanes::<SHARED, 2>(&mut access),
-            (Space::Shared, 4) => self.load_lanes::<SHARED, 4>(&mut access),
-            (Space::Shared, 8) => self.load_lanes::<SHARED, 8>(&mut access),
-            (Space::Shared, _) => self.load_lanes::<SHARED, 1>(&mut access),
-            (Space::Local, 4) => self.load_lanes::<LOCAL, 4>(&mut access),
-            (Space::Local, 8) => self.load_lanes::<LOCAL, 8>(&mut access),
-            (Space::Local, 2) => self.load_lanes::<LOCAL, 2>(&mut access),
-            (Space::Local, _) => self.load_lanes::<LOCAL, 1>(&mut access),
-            (_, 2) => self.load_lanes::<GLOBAL, 2>(&mut access),
-            (_, 4) => self.load_lanes::<GLOBAL, 4>(&mut access),
-            (_, 8) => self.load_lanes::<GLOBAL, 8>(&mut access),
-            _ => self.load_lanes::<GLOBAL, 1>(&mut access),
-        }
+        by_size!(self.load_lanes(&mut access), space, ty.bytes())
     }
 
     #[inline(always)]
@@ -219,20 +226,7 @@ impl Warp {
         let program = block.program;
         let slots = &program.lists[i.list as usize..i.list as usize + count as usize];
         let mut access = Access { block, m, addresses, slots, ty };
-        match (space, ty.bytes()) {
-            (Space::Shared, 2) => self.store_lanes::<SHARED, 2>(&mut access),
-            (Space::Shared, 4) => self.store_lanes::<SHARED, 4>(&mut access),
-            (Space::Shared, 8) => self.store_lanes::<SHARED, 8>(&mut access),
-            (Space::Shared, _) => self.store_lanes::<SHARED, 1>(&mut access),
-            (Space::Local, 4) => self.store_lanes::<LOCAL, 4>(&mut access),
-            (Space::Local, 8) => self.store_lanes::<LOCAL, 8>(&mut access),
-            (Space::Local, 2) => self.store_lanes::<LOCAL, 2>(&mut access),
-            (Space::Local, _) => self.store_lanes::<LOCAL, 1>(&mut access),
-            (_, 2) => self.store_lanes::<GLOBAL, 2>(&mut access),
-            (_, 4) => self.store_lanes::<GLOBAL, 4>(&mut access),
-            (_, 8) => self.store_lanes::<GLOBAL, 8>(&mut access),
-            _ => self.store_lanes::<GLOBAL, 1>(&mut access),
-        }
+        by_size!(self.store_lanes(&mut access), space, ty.bytes())
     }
 
     #[inline(always)]

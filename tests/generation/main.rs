@@ -3,12 +3,13 @@
 //!
 //! The next token's log-probs are those of every token of the vocabulary as a response of one token.
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod devices;
+#[path = "../support/mod.rs"]
 mod support;
 
 use hps_core::Philox;
 use hps_llama::ErrorKind;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::backend::{Backend, Truncation};
 use hps_llama::generate::FinishReason::{Length, Stop};
@@ -38,27 +39,6 @@ fn prompts() -> Vec<(u32, Vec<u32>)> {
     let token = |id, index| Philox::new(2).block([index, id, 0, 0])[0] % 1000;
     let prompt = |(id, length): (u32, u32)| (id, (0..length).map(|index| token(id, index)).collect());
     [(8, 9), (3, 1), (500, 40), (0, 2)].map(prompt).into()
-}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-support::gpu::on_gpus!(samples_are_the_cpus);
-
-/// Token for token, while sequences end and the cache grows: steps that a device replays are those it computes.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn samples_are_the_cpus<B: Backend>(open: fn(Dtype) -> Option<B>) {
-    let Some(backend) = open(Dtype::Float32) else { return };
-    let there = support::policy_on(backend, "models/tiny", Some("models/tiny/adapter-11"));
-    let stop_token_ids = (0..VOCABULARY).step_by(40).collect();
-    let params = SamplingParams { max_tokens: 70, top_k: 50, stop_token_ids, ..sampled(5) };
-    let ours = there.generate(&prompts(), &params, true).expect("samples");
-    let lengths: Vec<usize> = ours.iter().flatten().map(|sample| sample.tokens.len()).collect();
-    assert!(lengths.iter().any(|length| *length < 10) && lengths.iter().any(|length| *length > 33), "{lengths:?}");
-    for (ours, expected) in ours.iter().flatten().zip(generate(&policy(), &prompts(), &params).iter().flatten()) {
-        assert_eq!(ours.tokens, expected.tokens);
-        for (ours, expected) in ours.log_probs.iter().zip(&expected.log_probs) {
-            assert!((ours - expected).abs() < 1e-4, "{ours} against {expected}");
-        }
-    }
 }
 
 /// Greedy, without end tokens.
