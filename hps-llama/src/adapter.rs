@@ -2,11 +2,12 @@
 
 use crate::backend::{Backend, Precision};
 use crate::config::LlamaConfig;
+use crate::files::write_whole;
 use crate::lora::{Lora, LoraConfig};
 use crate::parameter::{Parameter, Projection};
-use crate::weights::{OwnedTensor, Weights, write_safetensors, write_whole};
-use crate::{Error, ErrorKind, Result};
-use serde_json::{Value, json};
+use crate::weights::{OwnedTensor, Weights, write_safetensors};
+use crate::{Error, ErrorKind, Result, json};
+use serde_json::Value;
 use std::path::Path;
 
 /// Options of PEFT that would change the numbers and are not computed here, each with the values that switch it off.
@@ -73,7 +74,7 @@ impl<B: Backend> Lora<B> {
         write_safetensors(&folder.join("adapter_model.safetensors"), &tensors, Precision::F32)?;
         let modules: Vec<&str> = self.config.target_modules.iter().map(|projection| projection.name()).collect();
         let scores = self.matrices.contains_key(&Parameter::AdaptedScore);
-        let config = json!({
+        let config = serde_json::json!({
             "base_model_name_or_path": base,
             "bias": "none",
             "fan_in_fan_out": false,
@@ -81,7 +82,7 @@ impl<B: Backend> Lora<B> {
             "init_lora_weights": true,
             "lora_alpha": self.config.lora_alpha,
             "lora_dropout": self.config.lora_dropout,
-            "modules_to_save": if scores { json!(["score"]) } else { Value::Null },
+            "modules_to_save": if scores { serde_json::json!(["score"]) } else { Value::Null },
             "peft_type": "LORA",
             "r": self.config.r,
             "target_modules": modules,
@@ -106,7 +107,7 @@ fn read_config(path: &Path) -> Result<LoraConfig> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source))?;
     let fail = |message: String| Error::new(ErrorKind::Adapter, message).at(path.display());
-    let value: Value = serde_json::from_str(&text).map_err(|source| fail("malformed JSON".into()).because(source))?;
+    let value = json::of_file(text.as_bytes(), ErrorKind::Adapter, path.display())?;
     if value["peft_type"] != "LORA" {
         return Err(fail(format!("`peft_type` is {}; LORA is computed here", value["peft_type"])));
     }

@@ -1,6 +1,6 @@
 //! What a model's folder has beside its weights and its shape.
 
-use crate::weights::write_whole;
+use crate::files::write_whole;
 use crate::{Error, ErrorKind, Result};
 use std::path::Path;
 

@@ -1,9 +1,11 @@
 //! What can go wrong, where, with the numbers that show it.
 //!
 //! One opaque struct for the crate. [`Error::kind`] is for programs to match on; `Display` is for people:
-//! `train.jsonl:418: `rewards` has 3 entries but `responses` has 4`.
+//! `train.jsonl:418: `rewards` has 3 entries but `responses` has 4`. It is one line, and shows what files and servers say
+//! with [`visible`](crate::visible) characters only.
 
-use std::fmt;
+use crate::visible::Gate;
+use std::fmt::{self, Write};
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -84,6 +86,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Gate(out);
         if let Some(place) = &self.place {
             write!(out, "{place}: ")?;
         }

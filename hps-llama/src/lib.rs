@@ -14,8 +14,10 @@
 //! | [`endpoint`] | prompts, by a server | samples |
 //! | [`score`] | prompts with responses | the same with rewards |
 //! | [`merge`] | a base and its adapter | a model of its own |
-//! | [`resumable`] | JSON lines | a file that survives being killed |
+//! | [`resumable`], [`files`] | JSON lines, and whatever is written | files that survive being killed |
 //! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
+
+#![deny(clippy::disallowed_macros)]
 
 mod adapter;
 pub mod backend;
@@ -27,8 +29,10 @@ mod digest;
 pub mod endpoint;
 mod error;
 pub mod evaluate;
+pub mod files;
 pub mod generate;
 pub mod hub;
+mod json;
 pub mod lora;
 pub mod merge;
 pub mod model;
@@ -40,10 +44,12 @@ pub mod reward_model;
 pub mod score;
 pub mod tokens;
 pub mod train;
+mod visible;
 pub mod weights;
 
 pub use digest::Digest;
 pub use error::{Error, ErrorKind, Result};
+pub use visible::{visible, visible_lines};
 
 /// The README's programs, compiled as tests.
 #[cfg(doctest)]

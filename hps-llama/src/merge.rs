@@ -8,12 +8,13 @@ use crate::backend::{Backend, Precision};
 use crate::companions::copy_companions;
 use crate::config::LlamaConfig;
 use crate::evaluate::token_log_probs;
+use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
 use crate::pack::Group;
 use crate::parameter::Parameter;
-use crate::weights::{ShardedTensor, Weights, write_shards, write_whole};
-use crate::{Error, ErrorKind, Result};
+use crate::weights::{ShardedTensor, Weights, write_shards};
+use crate::{Error, ErrorKind, Result, json};
 use hps_core::Philox;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -164,8 +165,7 @@ fn merged(parameter: Parameter, config: &LlamaConfig, stored: &Weights, adapter:
 fn write_config(base: &Path, folder: &Path, precision: Precision) -> Result<()> {
     let path = base.join("config.json");
     let text = std::fs::read_to_string(&path).map_err(|source| failed("cannot be read", &path, source))?;
-    let mut config: Value = serde_json::from_str(&text)
-        .map_err(|source| Error::new(ErrorKind::Config, "malformed JSON").at(path.display()).because(source))?;
+    let mut config: Value = json::of_file(text.as_bytes(), ErrorKind::Config, path.display())?;
     let old = config.get("torch_dtype").is_some() && config.get("dtype").is_none();
     let name = if precision == Precision::BF16 { "bfloat16" } else { "float32" };
     config[if old { "torch_dtype" } else { "dtype" }] = name.into();

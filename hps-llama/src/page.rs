@@ -3,7 +3,8 @@
 pub(crate) mod chart;
 
 use crate::Result;
-use crate::weights::write_whole;
+use crate::files::write_whole;
+use crate::visible_lines;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -85,7 +86,7 @@ pub(crate) fn decimal(value: f64, decimals: usize) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    visible_lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}\

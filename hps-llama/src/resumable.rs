@@ -1,18 +1,19 @@
 //! A file of JSON lines that survives being killed: written in input order, so that its number of lines is the progress.
 //!
 //! Lines go to `OUTPUT.partial`, each in one write; `OUTPUT.partial.json` beside it says what run they are of (its
-//! fingerprint: command, options, digests of model and input). [`Resumable::finish`] gives the file its name. A killed
-//! command that is run again with the same fingerprint skips [`Resumable::done`] rows and goes on.
+//! fingerprint: command, options, digests of model and input), and is locked as long as they are written.
+//! [`Resumable::finish`] gives the file its name. A killed command that is run again with the same fingerprint skips
+//! [`Resumable::done`] rows and goes on.
 //!
 //! What a kill of the process can lose is the line being written, because every line reaches the system at once; a loss
 //! of power, the lines of the last second.
 
-use crate::{Error, ErrorKind, Result};
+use crate::files::{Output, expect_regular, failed, is_at, open_own, try_lock};
+use crate::{Error, ErrorKind, Result, json};
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,10 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Resumable {
     output: PathBuf,
+    overwrite: bool,
     partial: PathBuf,
-    file: Locked,
+    file: File,
+    side: Side,
     done: usize,
     resumed: usize,
     line: Vec<u8>,
@@ -32,14 +35,18 @@ pub struct Resumable {
 }
 
 impl Resumable {
-    /// Begins an output, or goes on with one of the same fingerprint that a killed command left.
+    /// Begins an output, or goes on with one of the same fingerprint that a killed command left. With `overwrite`, an
+    /// output that exists is replaced in the end, and lines of another run are thrown away; lines of this run are gone on
+    /// with.
     ///
     /// ```
+    /// use hps_llama::files::Output;
     /// use hps_llama::resumable::Resumable;
     /// use serde_json::json;
     ///
     /// let folder = tempfile::tempdir()?;
-    /// let output = folder.path().join("lines.jsonl");
+    /// let path = folder.path().join("lines.jsonl");
+    /// let output = Output { path: &path, inputs: &[], overwrite: false };
     /// let run = json!({"command": "count", "to": 2});
     /// let mut lines = Resumable::open(&output, &run)?;
     /// lines.push(&json!({"number": 1}))?;
@@ -48,60 +55,32 @@ impl Resumable {
     /// assert_eq!(lines.done(), 1);
     /// lines.push(&json!({"number": 2}))?;
     /// lines.finish()?;
-    /// assert_eq!(std::fs::read_to_string(&output)?, "{\"number\":1}\n{\"number\":2}\n");
+    /// assert_eq!(std::fs::read_to_string(&path)?, "{\"number\":1}\n{\"number\":2}\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// `output` exists; lines of a run with another fingerprint are there; a line is not JSON; another process writes
-    /// them; or the files cannot be read or written.
-    pub fn open(output: &Path, fingerprint: &Value) -> Result<Self> {
-        if output.exists() {
-            let message = "exists already; remove it, or give `--overwrite`";
-            return Err(Error::new(ErrorKind::Option, message).at(output.display()));
+    /// The output may not be written (see [`Output::check`]), nor may its two files beside it; lines of a run with another
+    /// fingerprint are there; a line is not JSON; another process writes them; or the files cannot be read or written.
+    pub fn open(output: &Output<'_>, fingerprint: &Value) -> Result<Self> {
+        output.check()?;
+        let (partial, side) = (beside(output.path, ".partial"), beside(output.path, ".partial.json"));
+        for path in [&partial, &side] {
+            Output { path, inputs: output.inputs, overwrite: true }.check()?;
         }
-        Self::start(output, fingerprint, false)
-    }
-
-    /// As [`Resumable::open`], but an `output` that exists is replaced in the end, and lines of another run are thrown
-    /// away. Lines of this run are gone on with.
-    ///
-    /// # Errors
-    /// As [`Resumable::open`] otherwise.
-    pub fn overwriting(output: &Path, fingerprint: &Value) -> Result<Self> {
-        Self::start(output, fingerprint, true)
-    }
-
-    fn start(output: &Path, fingerprint: &Value, overwrite: bool) -> Result<Self> {
-        let (partial, side) = (beside(output, ".partial"), beside(output, ".partial.json"));
-        // What says whose lines they are is there before the first of them.
-        let fresh = !partial.exists();
-        if fresh {
-            write_fingerprint(&side, fingerprint)?;
-        }
-        let fail = |source| Error::new(ErrorKind::Io, "cannot be written").at(partial.display()).because(source);
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&partial);
-        let file = options.map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = "another process is writing it";
-                return Err(Error::new(ErrorKind::Io, message).at(partial.display()));
-            }
-            Err(TryLockError::Error(source)) => return Err(fail(source)),
-        }
-        let mut file = Locked(file);
-        if !fresh && let Err(error) = same_run(&partial, &side, fingerprint) {
-            if !overwrite {
+        // From here on no other process changes any of the three.
+        let mut side = Side::lock(side, &partial)?;
+        let begun = output.check().and_then(|()| begin(&partial, &mut side, fingerprint, output.overwrite));
+        let (file, done) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                side.forget_if_alone(&partial);
                 return Err(error);
             }
-            file.0.set_len(0).map_err(fail)?;
-            write_fingerprint(&side, fingerprint)?;
-        }
-        let (done, length) = complete_lines(&mut file.0, &partial)?;
-        file.0.set_len(length).and_then(|()| file.0.seek(SeekFrom::End(0))).map_err(fail)?;
-        let output = output.to_path_buf();
-        Ok(Resumable { output, partial, file, done, resumed: done, line: Vec::new(), synced: Instant::now() })
+        };
+        let (output, overwrite) = (output.path.to_path_buf(), output.overwrite);
+        let (line, synced) = (Vec::new(), Instant::now());
+        Ok(Resumable { output, overwrite, partial, file, side, done, resumed: done, line, synced })
     }
 
     /// Lines that are written: as many rows of the input are done.
@@ -120,45 +99,121 @@ impl Resumable {
     /// The row is not JSON, or the file cannot be written.
     pub fn push(&mut self, row: &impl Serialize) -> Result<()> {
         self.line.clear();
-        let fail = |source: std::io::Error| {
-            Error::new(ErrorKind::Io, "cannot be written").at(self.partial.display()).because(source)
-        };
+        let fail = |source| failed("cannot be written", &self.partial, source);
         serde_json::to_writer(&mut self.line, row).map_err(|source| fail(source.into()))?;
         self.line.push(b'\n');
-        self.file.0.write_all(&self.line).map_err(fail)?;
+        self.file.write_all(&self.line).map_err(fail)?;
         if self.synced.elapsed() >= SYNC_EVERY {
-            self.file.0.sync_data().map_err(fail)?;
+            self.file.sync_data().map_err(fail)?;
             self.synced = Instant::now();
         }
         self.done += 1;
         Ok(())
     }
 
-    /// Gives the file its name; an output that exists is replaced.
+    /// Gives the file its name; an output that exists is replaced where that was said when it was begun.
     ///
     /// # Errors
-    /// The files cannot be written or moved.
+    /// The files cannot be written or moved, something took the output's place meanwhile, or the lines were taken away.
     pub fn finish(self) -> Result<()> {
-        let fail = |place: &Path, source| {
-            Error::new(ErrorKind::Io, "cannot be written").at(place.display()).because(source) //
-        };
-        self.file.0.sync_all().map_err(|source| fail(&self.partial, source))?;
+        let fail = |place: &Path, source| failed("cannot be written", place, source);
+        self.file.sync_all().map_err(|source| fail(&self.partial, source))?;
+        if !is_at(&self.file, &self.partial)? {
+            let message = "was taken away or replaced while it was written";
+            return Err(Error::new(ErrorKind::Io, message).at(self.partial.display()));
+        }
+        Output { path: &self.output, inputs: &[], overwrite: self.overwrite }.check()?;
         std::fs::rename(&self.partial, &self.output).map_err(|source| fail(&self.output, source))?;
-        let side = beside(&self.output, ".partial.json");
-        std::fs::remove_file(&side).map_err(|source| fail(&side, source))
+        std::fs::remove_file(&self.side.path).map_err(|source| fail(&self.side.path, source))
     }
 }
 
-/// A locked file.
-#[derive(Debug)]
-struct Locked(File);
+impl Drop for Resumable {
+    /// Leaves nothing where nothing was written.
+    fn drop(&mut self) {
+        self.side.forget_if_alone(&self.partial);
+    }
+}
 
-impl Drop for Locked {
+/// What says whose lines they are, locked.
+#[derive(Debug)]
+struct Side {
+    path: PathBuf,
+    file: File,
+}
+
+impl Side {
+    fn lock(path: PathBuf, partial: &Path) -> Result<Side> {
+        loop {
+            let file = open_own(&path)?;
+            try_lock(&file, partial)?;
+            // Its last holder may have taken the file away between the opening and the locking.
+            if is_at(&file, &path)? {
+                return Ok(Side { path, file });
+            }
+        }
+    }
+
+    fn read(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.file.rewind()?;
+        self.file.read_to_end(&mut text)?;
+        Ok(text)
+    }
+
+    fn write(&mut self, fingerprint: &Value) -> Result<()> {
+        let mut write = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            writeln!(self.file, "{fingerprint:#}")?;
+            self.file.sync_all()
+        };
+        write().map_err(|source| failed("cannot be written", &self.path, source))
+    }
+
+    /// Takes both files away where there are no lines, and itself where it says nothing.
+    fn forget_if_alone(&mut self, partial: &Path) {
+        let length = |path: &Path| std::fs::symlink_metadata(path).ok().filter(|it| it.is_file()).map(|it| it.len());
+        if !is_at(&self.file, &self.path).unwrap_or(false) {
+            return;
+        }
+        let lines = length(partial);
+        if lines == Some(0) {
+            let _ = std::fs::remove_file(partial);
+        }
+        if lines.unwrap_or(0) == 0 || length(&self.path) == Some(0) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Side {
     /// Lets go of the file now: a process that another thread is starting holds what is open until it runs.
     fn drop(&mut self) {
         // Closing it does the same, later.
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
     }
+}
+
+/// The file of lines, opened at its end, and how many are there; `side` then has the fingerprint.
+fn begin(partial: &Path, side: &mut Side, fingerprint: &Value, overwrite: bool) -> Result<(File, usize)> {
+    let fail = |source| failed("cannot be written", partial, source);
+    let fresh = !expect_regular(partial)?;
+    let mut file = open_own(partial)?;
+    let empty = fresh || file.metadata().map_err(fail)?.len() == 0;
+    if !empty && let Err(error) = same_run(partial, side, fingerprint) {
+        if !overwrite {
+            return Err(error);
+        }
+        file.set_len(0).map_err(fail)?;
+    }
+    let (done, length) = complete_lines(&mut file, partial)?;
+    file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(fail)?;
+    if done == 0 {
+        // What says whose lines they are is there before the first of them.
+        side.write(fingerprint)?;
+    }
+    Ok((file, done))
 }
 
 fn beside(output: &Path, ending: &str) -> PathBuf {
@@ -167,31 +222,18 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
     output.with_file_name(name)
 }
 
-/// Writes the fingerprint whole or not at all.
-fn write_fingerprint(side: &Path, fingerprint: &Value) -> Result<()> {
-    let unfinished = beside(side, ".tmp");
-    let write = || {
-        let mut file = File::create(&unfinished)?;
-        writeln!(file, "{fingerprint:#}")?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, side)
-    };
-    write().map_err(|source| Error::new(ErrorKind::Io, "cannot be written").at(side.display()).because(source))
-}
-
 /// Refuses lines of another run, and says in what it differs.
-fn same_run(partial: &Path, side: &Path, fingerprint: &Value) -> Result<()> {
+fn same_run(partial: &Path, side: &mut Side, fingerprint: &Value) -> Result<()> {
     let other = |message: String| {
         let message = format!("{message}; remove it, or give `--overwrite`, to start anew");
         Err(Error::new(ErrorKind::Checkpoint, message).at(partial.display()))
     };
-    if !side.exists() {
-        return other(format!("nothing says what run its lines are of: {} is missing", side.display()));
+    let text = side.read().map_err(|source| failed("cannot be read", &side.path, source))?;
+    if text.is_empty() {
+        return other(format!("nothing says what run its lines are of: {} is missing", side.path.display()));
     }
-    let text = std::fs::read(side)
-        .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(side.display()).because(source))?;
-    let Ok(kept) = serde_json::from_slice::<Value>(&text) else {
-        return other(format!("nothing says what run its lines are of: {} is not JSON", side.display()));
+    let Ok(kept) = json::parse(&text) else {
+        return other(format!("nothing says what run its lines are of: {} is not JSON", side.path.display()));
     };
     match difference(&kept, fingerprint, "") {
         None => Ok(()),
@@ -224,7 +266,7 @@ fn complete_lines(file: &mut File, partial: &Path) -> Result<(usize, u64)> {
         }
         lines += 1;
         length += line.len() as u64;
-        serde_json::from_slice::<IgnoredAny>(&line).map_err(|source| {
+        json::parse(&line).map_err(|source| {
             let place = format!("{}:{lines}", partial.display());
             Error::new(ErrorKind::Checkpoint, "not JSON; remove the file to start anew").at(place).because(source)
         })?;

@@ -14,11 +14,12 @@ pub use scorer::{ArmoScore, Scorer};
 
 use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;
+use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
 use crate::pack::{Group, Packed};
 use crate::parameter::Parameter;
-use crate::weights::{OwnedTensor, write_safetensors, write_whole};
+use crate::weights::{OwnedTensor, write_safetensors};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
 use std::path::Path;

@@ -4,6 +4,7 @@
 use crate::backend::Backend;
 use crate::data::{AnsweredRow, AnsweredRows};
 use crate::digest::Digest;
+use crate::files::Output;
 use crate::pack::Group;
 use crate::resumable::Resumable;
 use crate::reward_model::Scorer;
@@ -57,10 +58,8 @@ pub fn score<B: Backend>(
         "arithmetic": scorer.arithmetic(),
         "data_sha256": Digest::of_file(&options.data)?.to_string(),
     });
-    let mut output = match options.overwrite {
-        true => Resumable::overwriting(&options.output, &fingerprint)?,
-        false => Resumable::open(&options.output, &fingerprint)?,
-    };
+    let output = Output { path: &options.output, inputs: &[&options.data], overwrite: options.overwrite };
+    let mut output = Resumable::open(&output, &fingerprint)?;
     progress(output.done(), total);
     let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);
     for row in AnsweredRows::open(&options.data)?.skip(output.done()) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::AddedToken;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, json};
 
 mod special;
 
@@ -209,9 +209,7 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<Value>> {
     }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))?;
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Error::new(ErrorKind::Tokens, "not valid JSON").at(path.display()).because(error))
+    json::of_file(text.as_bytes(), ErrorKind::Tokens, path.display()).map(Some)
 }
 
 /// Whether any part of the pre-tokeniser has `"prepend_scheme": "first"`.

@@ -1,14 +1,14 @@
 //! Safetensors: a model's one file or its shards by index, memory-mapped, and files written whole or not at all.
 
 use crate::backend::{Precision, StoredTensor};
-use crate::{Error, ErrorKind, Result};
+use crate::files::write_whole;
+use crate::{Error, ErrorKind, Result, json};
 use half::bf16;
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod shards;
@@ -50,7 +50,7 @@ impl Weights {
         }
         let text = std::fs::read_to_string(&index)
             .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(index.display()).because(source))?;
-        let parsed: Index = serde_json::from_str(&text)
+        let parsed: Index = json::parse_as(text.as_bytes())
             .map_err(|source| Error::new(ErrorKind::Weights, "malformed index").at(index.display()).because(source))?;
         let mut files: Vec<&String> = parsed.weight_map.values().collect();
         files.sort();
@@ -184,23 +184,4 @@ pub fn write_safetensors(path: &Path, tensors: &[OwnedTensor], precision: Precis
     let bytes =
         safetensors::serialize(views, Some(metadata)).map_err(|source| fail("cannot be serialised").because(source))?;
     write_whole(path, &bytes)
-}
-
-/// Writes a file under a temporary name beside it and renames it: readers see the old or the new, never half.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |source| Error::new(ErrorKind::Io, "cannot be written").at(path.display()).because(source);
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let written = File::create(&partial)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|source| {
-        // On a full disk every byte counts; the error that matters is the first one.
-        let _ = std::fs::remove_file(&partial);
-        fail(source)
-    })
 }

@@ -1,6 +1,7 @@
 //! Outputs that survive being killed.
 
 use hps_llama::ErrorKind;
+use hps_llama::files::Output;
 use hps_llama::resumable::Resumable;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,14 @@ fn run() -> Value {
     json!({"command": "count", "options": {"temperature": 0.9, "n": 3}})
 }
 
+fn fresh(path: &Path) -> Output<'_> {
+    Output { path, inputs: &[], overwrite: false }
+}
+
+fn again(path: &Path) -> Output<'_> {
+    Output { overwrite: true, ..fresh(path) }
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> =
@@ -40,7 +49,7 @@ fn push(lines: &mut Resumable, count: usize) {
 #[test]
 fn a_half_written_line_is_cut_off() {
     let (folder, output) = folder();
-    let mut lines = Resumable::open(&output, &run()).expect("an output");
+    let mut lines = Resumable::open(&fresh(&output), &run()).expect("an output");
     push(&mut lines, 3);
     drop(lines);
     assert_eq!(names(folder.path()), ["lines.jsonl.partial", "lines.jsonl.partial.json"]);
@@ -48,7 +57,7 @@ fn a_half_written_line_is_cut_off() {
     let whole = std::fs::read(&partial).expect("lines");
     for cut in 0..=whole.len() {
         std::fs::write(&partial, &whole[..cut]).expect("a file");
-        let mut lines = Resumable::open(&output, &run()).expect("an output");
+        let mut lines = Resumable::open(&fresh(&output), &run()).expect("an output");
         let complete = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
         assert_eq!((lines.done(), lines.resumed()), (complete, complete), "cut at {cut}");
         push(&mut lines, 3 - complete);
@@ -56,7 +65,7 @@ fn a_half_written_line_is_cut_off() {
         drop(lines);
         assert!(std::fs::read(&partial).expect("lines") == whole, "cut at {cut}");
     }
-    Resumable::open(&output, &run()).expect("an output").finish().expect("its name");
+    Resumable::open(&fresh(&output), &run()).expect("an output").finish().expect("its name");
     assert_eq!(names(folder.path()), ["lines.jsonl"]);
     assert!(std::fs::read(&output).expect("lines") == whole);
 }
@@ -64,10 +73,10 @@ fn a_half_written_line_is_cut_off() {
 #[test]
 fn lines_of_another_run_are_refused_with_the_field() {
     let (folder, output) = folder();
-    push(&mut Resumable::open(&output, &run()).expect("an output"), 2);
+    push(&mut Resumable::open(&fresh(&output), &run()).expect("an output"), 2);
     let partial = folder.path().join("lines.jsonl.partial");
     let refused = |fingerprint: Value| {
-        let error = Resumable::open(&output, &fingerprint).expect_err("another run");
+        let error = Resumable::open(&fresh(&output), &fingerprint).expect_err("another run");
         assert_eq!((error.kind(), error.place()), (ErrorKind::Checkpoint, Some(&*partial.display().to_string())));
         let message = error.to_string();
         let message = message.strip_suffix("; remove it, or give `--overwrite`, to start anew").expect("what to do");
@@ -87,7 +96,7 @@ fn lines_of_another_run_are_refused_with_the_field() {
     assert_eq!(refused(run()), nothing);
     assert_eq!(std::fs::read_to_string(&partial).expect("lines").lines().count(), 2);
 
-    let lines = Resumable::overwriting(&output, &more).expect("an output");
+    let lines = Resumable::open(&again(&output), &more).expect("an output");
     assert_eq!((lines.done(), std::fs::read(&partial).expect("lines").len()), (0, 0));
 }
 
@@ -95,13 +104,13 @@ fn lines_of_another_run_are_refused_with_the_field() {
 fn an_output_is_replaced_only_when_asked_for() {
     let (folder, output) = folder();
     std::fs::write(&output, "precious").expect("a file");
-    let error = Resumable::open(&output, &run()).expect_err("it exists");
+    let error = Resumable::open(&fresh(&output), &run()).expect_err("it exists");
     assert_eq!(error.to_string(), format!("{}: exists already; remove it, or give `--overwrite`", output.display()));
     assert_eq!(names(folder.path()), ["lines.jsonl"]);
 
-    push(&mut Resumable::overwriting(&output, &run()).expect("an output"), 2);
+    push(&mut Resumable::open(&again(&output), &run()).expect("an output"), 2);
     // A kill while overwriting is gone on from as any other.
-    let mut lines = Resumable::overwriting(&output, &run()).expect("an output");
+    let mut lines = Resumable::open(&again(&output), &run()).expect("an output");
     assert_eq!(lines.done(), 2);
     push(&mut lines, 1);
     assert_eq!(std::fs::read_to_string(&output).expect("text"), "precious");
@@ -113,22 +122,22 @@ fn an_output_is_replaced_only_when_asked_for() {
 #[test]
 fn two_processes_do_not_write_one_output() {
     let (_folder, output) = folder();
-    let first = Resumable::open(&output, &run()).expect("an output");
-    let error = Resumable::open(&output, &run()).expect_err("it is being written");
+    let first = Resumable::open(&fresh(&output), &run()).expect("an output");
+    let error = Resumable::open(&fresh(&output), &run()).expect_err("it is being written");
     assert!(error.to_string().ends_with("lines.jsonl.partial: another process is writing it"), "{error}");
     drop(first);
-    Resumable::open(&output, &run()).expect("it is free");
+    Resumable::open(&fresh(&output), &run()).expect("it is free");
 }
 
 #[test]
 fn a_line_that_is_no_json_is_refused() {
     let (folder, output) = folder();
-    push(&mut Resumable::open(&output, &run()).expect("an output"), 1);
+    push(&mut Resumable::open(&fresh(&output), &run()).expect("an output"), 1);
     let partial = folder.path().join("lines.jsonl.partial");
     let mut bytes = std::fs::read(&partial).expect("lines");
     bytes.extend(b"{\"row\": \0}\n");
     std::fs::write(&partial, bytes).expect("a file");
-    let error = Resumable::open(&output, &run()).expect_err("no JSON");
+    let error = Resumable::open(&fresh(&output), &run()).expect_err("no JSON");
     assert_eq!((error.kind(), error.place()), (ErrorKind::Checkpoint, Some(&*format!("{}:2", partial.display()))));
 }
 
@@ -143,7 +152,7 @@ fn child(output: &Path) -> Child {
 }
 
 fn write_all(output: &Path, pause: Duration) {
-    let mut lines = Resumable::open(output, &run()).expect("an output");
+    let mut lines = Resumable::open(&fresh(output), &run()).expect("an output");
     while lines.done() < ROWS {
         push(&mut lines, 1);
         std::thread::sleep(pause);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, json};
 
 /// A JSON object; `prefix` is its own name and a dot where it stands inside another.
 pub(super) struct Fields<'a> {
@@ -15,11 +15,9 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn parse(text: &str, place: &'a str) -> Result<Self> {
-        let refused = |message: &str| Error::new(ErrorKind::Config, message).at(place);
-        match serde_json::from_str(text) {
-            Ok(Value::Object(object)) => Ok(Fields { object: Cow::Owned(object), prefix: String::new(), place }),
-            Ok(_) => Err(refused("not a JSON object")),
-            Err(error) => Err(refused("not valid JSON").because(error)),
+        match json::of_file(text.as_bytes(), ErrorKind::Config, place)? {
+            Value::Object(object) => Ok(Fields { object: Cow::Owned(object), prefix: String::new(), place }),
+            _ => Err(Error::new(ErrorKind::Config, "not a JSON object").at(place)),
         }
     }
 

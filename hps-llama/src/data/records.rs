@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::source::Source;
 #[cfg(feature = "parquet")]
 use super::table::Table;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, json};
 
 /// Reads one row at a time; ends after an error. A file without rows is one.
 pub(super) struct Records {
@@ -131,7 +131,7 @@ fn table(path: &Path) -> Result<Form> {
 
 /// The JSON, or what is wrong with it: after how many lines, and in which column.
 fn parse(text: &str) -> Result<Value, (usize, String)> {
-    serde_json::from_str(text).map_err(|error| {
+    json::parse(text.as_bytes()).map_err(|error| {
         let (line, column) = (error.line().saturating_sub(1), error.column());
         let wrong = text.split('\n').nth(line).unwrap_or_default();
         // Python's json writes these three; they are not JSON.
@@ -144,6 +144,7 @@ fn parse(text: &str) -> Result<Value, (usize, String)> {
         }
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
-        (line, format!("not valid JSON: {message} at column {column}"))
+        let what = if error.is_data() { "" } else { "not valid JSON: " };
+        (line, format!("{what}{message} at column {column}"))
     })
 }

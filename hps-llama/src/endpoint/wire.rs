@@ -89,7 +89,7 @@ struct TokenLogProb {
 
 /// The choices of an answer, or what is wrong with it.
 pub(super) fn choices(bytes: &[u8], request: &Request) -> Result<Vec<Choice>, String> {
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| format!("the answer is none: {error}"))?;
+    let answer: Answer = crate::json::parse_as(bytes).map_err(|error| format!("the answer is none: {error}"))?;
     if answer.choices.is_empty() {
         return Err("the answer has no choices".into());
     }

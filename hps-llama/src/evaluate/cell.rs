@@ -2,9 +2,10 @@
 
 use super::{EvaluateOptions, EvaluatedRow, EvaluationData, Subject, evaluate_rows};
 use crate::backend::Backend;
+use crate::files::Output;
 use crate::resumable::{Resumable, difference};
-use crate::{Error, ErrorKind, Result};
-use serde_json::{Value, json};
+use crate::{Error, ErrorKind, Result, json};
+use serde_json::Value;
 use std::path::Path;
 
 /// Where the rows are, and of what run they have to be.
@@ -36,12 +37,10 @@ impl CellFile<'_> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)
             .map_err(|source| Error::new(ErrorKind::Io, "cannot be made").at(folder.display()).because(source))?;
-        let mut file = match options.overwrite {
-            true => Resumable::overwriting(self.path, self.fingerprint)?,
-            false => Resumable::open(self.path, self.fingerprint)?,
-        };
+        let output = Output { path: self.path, inputs: &[], overwrite: options.overwrite };
+        let mut file = Resumable::open(&output, self.fingerprint)?;
         if file.done() == 0 {
-            file.push(&json!({"run": self.fingerprint}))?;
+            file.push(&serde_json::json!({"run": self.fingerprint}))?;
         }
         let mut done = file.done() - 1;
         while done < total {
@@ -73,13 +72,13 @@ impl CellFile<'_> {
                 .because(source)
         };
         let first = lines.next().map_or("", |(line, _)| line);
-        let first: Value = serde_json::from_str(first).map_err(|source| malformed(1, source))?;
+        let first: Value = json::parse(first.as_bytes()).map_err(|source| malformed(1, source))?;
         if let Some(difference) = difference(&first["run"], self.fingerprint, "") {
             let message = format!("its rows are of a run with other options: {difference}; `--overwrite` starts anew");
             return Err(Error::new(ErrorKind::Checkpoint, message).at(place.to_string()));
         }
         let row =
-            |(line, number): (&str, usize)| serde_json::from_str(line).map_err(|source| malformed(number, source));
+            |(line, number): (&str, usize)| json::parse_as(line.as_bytes()).map_err(|source| malformed(number, source));
         let rows: Vec<EvaluatedRow> = lines.map(row).collect::<Result<_>>()?;
         if rows.len() != total {
             let message = format!("has {} rows of {total}; `--overwrite` starts anew", rows.len());

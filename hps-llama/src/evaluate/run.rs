@@ -13,10 +13,10 @@ use super::{
 use crate::backend::Backend;
 use crate::chat::Chat;
 use crate::digest::Digest;
+use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
 use crate::reward_model::Scorer;
-use crate::weights::write_whole;
 use crate::{Error, ErrorKind, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use super::{Bleu, Evaluation, Interval, Metric};
 use crate::page::decimal;
+use crate::visible;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -81,17 +82,17 @@ impl Evaluation {
     /// The same in Markdown.
     pub fn to_markdown(&self) -> String {
         let line = |cells: &[String]| {
-            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            let cells: Vec<String> = cells.iter().map(|cell| plain(cell)).collect();
             format!("| {} |\n", cells.join(" | "))
         };
         let table = |text: &Text| {
             let rule: Vec<String> =
                 (0..text.header.len()).map(|column| if column == 0 { "---".into() } else { "---:".into() }).collect();
             let rows: String = text.rows.iter().map(|row| line(row)).collect();
-            format!("## {}\n\n{}{}{rows}\n", text.title, line(&text.header), line(&rule))
+            format!("## {}\n\n{}{}{rows}\n", plain(&text.title), line(&text.header), line(&rule))
         };
         let tables: String = self.texts().iter().map(table).collect();
-        format!("# Evaluation\n\n{tables}{}\n", self.note())
+        format!("# Evaluation\n\n{tables}{}\n", plain(&self.note()))
     }
 
     /// All estimates: `columns` has the metrics in the tables' order, `results` each method on each dataset.
@@ -132,6 +133,19 @@ impl Evaluation {
         let kl = "KL and log ratio in nats a preferred response; Δ is the change from the base over the same rows";
         format!("[…]: {share} % bootstrap intervals over rows; {bleu}; {margins}; {kl}{reward}")
     }
+}
+
+/// Text that Markdown shows as it is, in a table too.
+fn plain(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in visible(text).chars() {
+        // Between letters, underscores mean nothing; the brackets of intervals begin no link.
+        if matches!(letter, '\\' | '|' | '`' | '*' | '<' | '>' | '&' | '#' | '~') {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped.replace("](", "]\\(")
 }
 
 /// A number and its interval.

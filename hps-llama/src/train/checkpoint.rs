@@ -15,8 +15,8 @@
 mod folder;
 
 use crate::digest::Digest;
-use crate::weights::write_whole;
-use crate::{Error, ErrorKind, Result};
+use crate::files::write_whole;
+use crate::{Error, ErrorKind, Result, json};
 use folder::{PARTIAL, REPLACED, entries, flush, io, remove};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ impl Checkpoint {
         }
         let path = folder.join(STATE);
         let text = std::fs::read_to_string(&path).map_err(|source| io("cannot be read", &path, source))?;
-        let state: State = serde_json::from_str(&text).map_err(|source| {
+        let state: State = json::parse_as(text.as_bytes()).map_err(|source| {
             Error::new(ErrorKind::Checkpoint, "is not a trainer's state").at(path.display()).because(source)
         })?;
         let needed = [STATE, MOMENTS, state.trained.weights_file(), state.trained.config_file()];

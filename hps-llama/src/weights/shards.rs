@@ -1,7 +1,8 @@
 //! A model's weights in files of a bounded size, with the index that Hugging Face's readers look for.
 
-use super::{OwnedTensor, write_safetensors, write_whole};
+use super::{OwnedTensor, write_safetensors};
 use crate::backend::Precision;
+use crate::files::write_whole;
 use crate::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 use std::ops::Range;

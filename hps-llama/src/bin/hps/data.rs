@@ -1,13 +1,14 @@
 //! `hps data`: what a file of rows holds, and the list form of it.
 
-use super::samples::visible;
+use crate::terminal::say;
 use clap::Args;
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, Message, Prefer, Prompt, ReadOptions, Response, Row, Rows, Shape};
+use hps_llama::files::Output;
 use hps_llama::hub;
 use hps_llama::resumable::Resumable;
 use hps_llama::train::Example;
-use hps_llama::{Error, ErrorKind, Result};
+use hps_llama::{Error, ErrorKind, Result, visible};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match (output, &arguments.output) {
         (Some(file), Some(path)) => {
             file.finish()?;
-            anstream::println!("written: {}", path.display());
+            say!("written: {}", path.display());
             Ok(())
         }
         _ => Ok(()),
@@ -116,7 +117,7 @@ fn open(output: &Path, file: &Path, overwrite: bool, options: &ReadOptions) -> R
         "prefer": options.prefer.map(|prefer| prefer.to_string()),
         "sft": options.demonstrations,
     });
-    if overwrite { Resumable::overwriting(output, &fingerprint) } else { Resumable::open(output, &fingerprint) }
+    Resumable::open(&Output { path: output, inputs: &[file], overwrite }, &fingerprint)
 }
 
 /// Smallest, mean and greatest of some counts.
@@ -178,15 +179,15 @@ impl Counted {
     fn report(&self, shape: Option<Shape>, tokens: bool) {
         let unit = if tokens { "tokens" } else { "characters" };
         let shape = shape.map(|shape| shape.to_string()).unwrap_or_default();
-        anstream::println!("shape                   {shape}");
-        anstream::println!("rows                    {}", self.usable + self.dropped.total());
-        anstream::println!("usable                  {}", self.usable);
-        anstream::println!("{}", self.dropped);
+        say!("shape                   {shape}");
+        say!("rows                    {}", self.usable + self.dropped.total());
+        say!("usable                  {}", self.usable);
+        say!("{}", self.dropped);
         if self.usable > 0 {
-            anstream::println!("responses a prompt      {}", self.responses);
-            anstream::println!("prompt, {unit:14}  {}", self.prompt);
-            anstream::println!("response, {unit:12}  {}", self.response);
-            anstream::println!("equal rewards           {} rows, {} pairs", self.tied[0], self.tied[1]);
+            say!("responses a prompt      {}", self.responses);
+            say!("prompt, {unit:14}  {}", self.prompt);
+            say!("response, {unit:12}  {}", self.response);
+            say!("equal rewards           {} rows, {} pairs", self.tied[0], self.tied[1]);
         }
     }
 }
@@ -199,16 +200,16 @@ fn print(row: &Row) {
         Prompt::Text(text) => shown(text),
         Prompt::Messages(messages) => shown(&turns(messages)),
     };
-    anstream::println!("{}\n  prompt          {prompt}", row.place());
+    say!("{}\n  prompt          {prompt}", row.place());
     for (response, reward) in row.responses().iter().zip(row.rewards()).take(RESPONSES) {
         let text = match response {
             Response::Text(text) => shown(text),
             Response::Messages(messages) => shown(&turns(messages)),
         };
-        anstream::println!("  {reward:<15} {text}");
+        say!("  {reward:<15} {text}");
     }
     if row.responses().len() > RESPONSES {
-        anstream::println!("  … {} more", row.responses().len() - RESPONSES);
+        say!("  … {} more", row.responses().len() - RESPONSES);
     }
 }
 
@@ -216,6 +217,6 @@ fn shown(text: &str) -> String {
     let text = visible(text);
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.into_owned(),
     }
 }

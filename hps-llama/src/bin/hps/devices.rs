@@ -1,5 +1,6 @@
 //! `hps devices`: what `--backend` and `--device` may name.
 
+use crate::terminal::say;
 use comfy_table::{Table, presets};
 
 /// Prints a line a device, and what there is not.
@@ -9,10 +10,10 @@ pub fn run() {
     table.set_header(["backend", "device", "name", "what it is"]);
     table.add_row(["cpu".into(), String::new(), std::env::consts::ARCH.into(), processor()]);
     let missing = [("cuda", gpus(&mut table)), ("wgpu", adapters(&mut table))];
-    anstream::println!("{table}");
+    say!("{table}");
     for (backend, missing) in missing {
         if let Some(missing) = missing {
-            anstream::println!("{backend}: {missing}");
+            say!("{backend}: {missing}");
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::backend::BackendFlags;
 use crate::progress;
+use crate::terminal::say;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::evaluate::{Bleu, EvaluateOptions, Method, SamplingOptions, evaluate};
 use hps_llama::reward_model::ArmoScore;
-use hps_llama::{Error, ErrorKind, Result};
+use hps_llama::{Error, ErrorKind, Result, visible};
 use std::path::PathBuf;
 
 /// Responses drawn a prompt where a reward model chooses: the paper's.
@@ -110,11 +111,11 @@ impl Job for &Arguments {
         let bar = progress::bar("evaluate");
         let evaluation = evaluate(&backend, &options, |done, total, what| {
             progress::show(&bar, done, total);
-            bar.set_message(what.to_string());
+            bar.set_message(visible(what).into_owned());
         })?;
         bar.finish_and_clear();
-        anstream::print!("{}", evaluation.to_terminal());
-        anstream::println!("written: {}", options.output.display());
+        say!("{}", evaluation.to_terminal().trim_end());
+        say!("written: {}", options.output.display());
         Ok(())
     }
 }

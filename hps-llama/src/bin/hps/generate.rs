@@ -2,11 +2,13 @@
 
 use crate::backend::BackendFlags;
 use crate::progress;
+use crate::terminal::{note, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, PromptRow, Prompts};
 use hps_llama::endpoint::{ApiKey, Endpoint, Request, Retries, endpoint_rows};
+use hps_llama::files::Output;
 use hps_llama::generate::{SamplingParams, generate_rows};
 use hps_llama::lora::Lora;
 use hps_llama::model::{Llama, Policy};
@@ -107,9 +109,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (None, _, Some(folder)) => arguments.backend.choice().run(Local { arguments, folder, total })?,
         _ => return Err(Error::new(ErrorKind::Option, "neither `model_name_or_path` nor `endpoint` and `model`")),
     }
-    anstream::println!("{}: {total} prompts, {} responses each", arguments.output.display(), arguments.n);
+    say!("{}: {total} prompts, {} responses each", arguments.output.display(), arguments.n);
     if !dropped.is_empty() {
-        anstream::eprintln!("{dropped}");
+        note!("{dropped}");
     }
     Ok(())
 }
@@ -242,10 +244,10 @@ fn write(
     total: usize,
     fill: impl FnOnce(&mut Resumable, &ProgressBar) -> Result<()>,
 ) -> Result<()> {
-    let open = if arguments.overwrite { Resumable::overwriting } else { Resumable::open };
-    let mut output = open(&arguments.output, fingerprint)?;
+    let output = Output { path: &arguments.output, inputs: &[&arguments.data], overwrite: arguments.overwrite };
+    let mut output = Resumable::open(&output, fingerprint)?;
     if output.resumed() > 0 {
-        anstream::eprintln!("{}: goes on after {} of {total} prompts", arguments.output.display(), output.resumed());
+        note!("{}: goes on after {} of {total} prompts", arguments.output.display(), output.resumed());
     }
     let bar = progress::bar("generate");
     progress::show(&bar, output.resumed(), total);

@@ -1,6 +1,7 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
 use crate::backend::BackendFlags;
+use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
@@ -154,7 +155,7 @@ fn score<B: Backend>(
 /// Beside the lines, not among them.
 fn report(dropped: &Dropped) {
     if !dropped.is_empty() {
-        anstream::eprintln!("{dropped}");
+        note!("{dropped}");
     }
 }
 

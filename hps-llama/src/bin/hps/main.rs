@@ -1,5 +1,7 @@
 //! `hps`: preference optimisation over lists of responses, from a file of options to a trained adapter.
 
+#![deny(clippy::disallowed_macros)]
+
 mod backend;
 mod bench;
 mod data;
@@ -16,6 +18,7 @@ mod rows;
 mod samples;
 mod score;
 mod summary;
+mod terminal;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{}error:{:#} {error}", samples::ERROR, samples::ERROR);
+            terminal::error(&error);
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,6 @@
 //! `hps merge`: an adapter into the weights of its base.
 
+use crate::terminal::say;
 use clap::{Args, ValueEnum};
 use hps_llama::Result;
 use hps_llama::backend::Precision;
@@ -46,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Precision::BF16 => ("bf16", "not checked: bf16 rounds each weight at 2⁻⁹ of itself"),
         _ => ("f32", "1e-5 of them are allowed, or 1e-5 nats"),
     };
-    anstream::println!(
+    say!(
         "{}: {} file{} of {dtype}; log-probs of {} tokens differ by {:.1e} nats at most from those with the adapter ({checked})",
         arguments.output_dir.display(),
         merged.files,

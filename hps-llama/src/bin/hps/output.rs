@@ -2,10 +2,10 @@
 
 use hps_llama::backend::{Backend, Precision};
 use hps_llama::companions::copy_companions;
+use hps_llama::files::write_whole;
 use hps_llama::model::Policy;
 use hps_llama::reward_model;
 use hps_llama::train::options::{Resume, TrainOptions};
-use hps_llama::weights::write_whole;
 use hps_llama::{Error, ErrorKind, Result};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use crate::backend::BackendFlags;
 use crate::progress;
+use crate::terminal::say;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::reward_model::{ArmoScore, Scorer};
@@ -63,7 +64,7 @@ impl Job for &Arguments {
             0 => String::new(),
             rows => format!(", {rows} of them before"),
         };
-        anstream::println!("{}: {} rows rated by {}{resumed}", options.output.display(), scored.rows, scorer.label());
+        say!("{}: {} rows rated by {}{resumed}", options.output.display(), scored.rows, scorer.label());
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What a run came to, in the terminal: its first and its last lines, side by side.
 
 use crate::output::Output;
+use crate::terminal::say;
 use hps_llama::{Error, ErrorKind, Result};
 use serde_json::Value;
 use std::fs;
@@ -24,13 +25,13 @@ pub fn print(output: &Output) -> Result<()> {
     let text = fs::read_to_string(&path).map_err(|source| failed().because(source))?;
     let lines: Vec<Value> =
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|source| failed().because(source))?;
-    anstream::println!("{:32} {:>10} {:>10}", "", "first", "last");
+    say!("{:32} {:>10} {:>10}", "", "first", "last");
     for (key, name) in SHOWN {
         let mut numbers = lines.iter().filter_map(|line| line.get(key)?.as_f64());
         if let Some(first) = numbers.next() {
-            anstream::println!("{name:32} {first:>10.4} {:>10.4}", numbers.next_back().unwrap_or(first));
+            say!("{name:32} {first:>10.4} {:>10.4}", numbers.next_back().unwrap_or(first));
         }
     }
-    anstream::println!("written: {}", output.folder().display());
+    say!("written: {}", output.folder().display());
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::flags::Flags;
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::rows::Rows;
+use crate::terminal::{note, say};
 use crate::{samples, summary};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -40,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let rows = Rows::read(&options, &chat)?;
     let plan = Plan::new(&options, &config, &LlamaConfig::from_folder(base)?, &rows)?;
     if arguments.dry_run {
-        anstream::print!("{plan}");
+        say!("{}", plan.to_string().trim_end());
         return samples::print(&rows.examples, &chat);
     }
     options.choice().run(Training { options: &options, base, config, rows, plan })
@@ -64,7 +65,7 @@ impl Job for Training<'_> {
         let policy = policy(&backend, options, base)?;
         let output = Output::open(options)?;
         let checkpoint = checkpoint(options, &output)?;
-        anstream::println!("{plan}\n{}", options.to_toml());
+        say!("{plan}\n{}", options.to_toml());
 
         let rows = Split { train: rows.examples, held_out: rows.held_out };
         let reference = options.reference();
@@ -72,8 +73,8 @@ impl Job for Training<'_> {
             Some(checkpoint) => Trainer::resume(policy, rows, config, &reference, checkpoint)?,
             None => Trainer::with_reference(policy, rows, config, &reference)?,
         };
-        anstream::println!("{}\nreference {}", trainer.plan(), trainer.reference().description());
-        anstream::println!("arithmetic {}", backend.arithmetic());
+        say!("{}\nreference {}", trainer.plan(), trainer.reference().description());
+        say!("arithmetic {}", backend.arithmetic());
         // Only now: a folder is made for a run that can begin.
         output.begin(options)?;
         let mut report = report(options, &output, &trainer, checkpoint.as_ref())?;
@@ -81,7 +82,7 @@ impl Job for Training<'_> {
         report.finish();
         trainer.reference_mut().save()?;
         if let Some(saved) = ended {
-            anstream::println!(
+            say!(
                 "stopped after {} of {} updates, {} is saved; `--resume_from_checkpoint` goes on",
                 trainer.steps_done(),
                 trainer.total_steps(),
@@ -109,11 +110,11 @@ fn checkpoint(options: &TrainOptions, output: &Output) -> Result<Option<Checkpoi
         Resume::Newest => {
             let found = if output.folder().exists() { Checkpoint::latest(output.folder())? } else { None };
             let Some((checkpoint, skipped)) = found else {
-                anstream::println!("no checkpoint in {}: the run starts at its beginning", output.folder().display());
+                say!("no checkpoint in {}: the run starts at its beginning", output.folder().display());
                 return Ok(None);
             };
-            skipped.iter().for_each(|skipped| anstream::eprintln!("{skipped}"));
-            anstream::println!("going on from {}", checkpoint.folder().display());
+            skipped.iter().for_each(|skipped| note!("{skipped}"));
+            say!("going on from {}", checkpoint.folder().display());
             Ok(Some(checkpoint))
         }
     }
@@ -163,7 +164,7 @@ impl Run<'_> {
                 Err(error) if error.kind() == ErrorKind::NonFinite && trainer.steps_done() > 0 => {
                     // The last state that was sound, to look into what came next.
                     let saved = self.save(trainer, report)?;
-                    anstream::eprintln!("the state after step {} is kept: {}", trainer.steps_done(), saved.display());
+                    note!("the state after step {} is kept: {}", trainer.steps_done(), saved.display());
                     return Err(error);
                 }
                 Err(error) => return Err(error),

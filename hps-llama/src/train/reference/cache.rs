@@ -5,7 +5,7 @@
 //! row).
 
 use crate::digest::{Digest, Hasher};
-use crate::weights::write_whole;
+use crate::files::write_whole;
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};

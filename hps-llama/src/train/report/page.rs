@@ -64,7 +64,7 @@ fn read(log: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(log)
         .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(log.display()).because(source))?;
     let parsed = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|source| {
+        crate::json::parse_as(line.as_bytes()).map_err(|source| {
             let place = format!("{}:{}", log.display(), number + 1);
             Error::new(ErrorKind::Io, "not a line of JSON").at(place).because(source)
         })

@@ -1,7 +1,8 @@
 //! Figures, told as soon as they are known.
 
+use crate::terminal::say;
 use hps_llama::Result;
-use hps_llama::weights::write_whole;
+use hps_llama::files::write_whole;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -22,10 +23,10 @@ impl Figures {
         let value = value.into();
         match &value {
             Value::Number(number) if number.is_f64() => {
-                anstream::println!("{name:32} {:.4}", number.as_f64().unwrap_or(f64::NAN));
+                say!("{name:32} {:.4}", number.as_f64().unwrap_or(f64::NAN));
             }
-            Value::String(text) => anstream::println!("{name:32} {text}"),
-            other => anstream::println!("{name:32} {other}"),
+            Value::String(text) => say!("{name:32} {text}"),
+            other => say!("{name:32} {other}"),
         }
         self.known.insert(name.to_string(), value);
         match &self.file {

@@ -4,6 +4,7 @@ use super::figures::Figures;
 use super::lists::{example, step, trainer};
 use super::machine::resident;
 use super::shape::Shape;
+use crate::terminal::say;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::backend::{Backend, Precision, StoredTensor};
 use hps_llama::train::Bytes;
@@ -63,7 +64,7 @@ pub fn print(shape: Shape, what: &str) -> Result<()> {
         _ => None,
     };
     let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Option, format!("`{what}` has no peak")))?;
-    anstream::println!("{bytes}");
+    say!("{bytes}");
     Ok(())
 }
 

@@ -1,0 +1,43 @@
+//! What the program prints: everything goes through here, so that no text of a file or a server steers the terminal.
+//!
+//! A terminal that goes away (`| head`) does not end a run: what cannot be shown is not shown.
+
+use anstyle::{AnsiColor, Style};
+use hps_llama::visible_lines;
+use std::fmt::Arguments;
+use std::io::Write;
+
+/// The word `error`.
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// Prints a line on standard output, as `println!`; see [`terminal`](crate::terminal).
+macro_rules! say {
+    ($($text:tt)*) => { $crate::terminal::out(format_args!($($text)*)) };
+}
+
+/// Prints a line on standard error, as `eprintln!`; see [`terminal`](crate::terminal).
+macro_rules! note {
+    ($($text:tt)*) => { $crate::terminal::err(format_args!($($text)*)) };
+}
+
+pub(crate) use {note, say};
+
+/// A line, or several, on standard output.
+pub fn out(text: Arguments<'_>) {
+    let _ = writeln!(anstream::stdout(), "{}", visible_lines(&text.to_string()));
+}
+
+/// A line, or several, on standard error.
+pub fn err(text: Arguments<'_>) {
+    let _ = writeln!(anstream::stderr(), "{}", visible_lines(&text.to_string()));
+}
+
+/// A line on standard output, indented and in a style.
+pub fn styled(style: Style, text: &str) {
+    let _ = writeln!(anstream::stdout(), "    {style}{}{style:#}", visible_lines(text));
+}
+
+/// What ended the program.
+pub fn error(error: &hps_llama::Error) {
+    let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {error}");
+}

@@ -1,0 +1,61 @@
+//! What a command is told to write: whether it may.
+
+use super::{expect_regular, kind, standing};
+use crate::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+
+/// A file that a command is to write.
+#[derive(Debug, Clone, Copy)]
+pub struct Output<'a> {
+    /// Where it is to stand.
+    pub path: &'a Path,
+    /// Files that the command reads.
+    pub inputs: &'a [&'a Path],
+    /// Whether a regular file that stands there is replaced.
+    pub overwrite: bool,
+}
+
+impl Output<'_> {
+    /// Looks whether it may be written; nothing is changed.
+    ///
+    /// # Errors
+    /// The path names no file; an input, a folder, a link, a device or a pipe stands there, whatever `overwrite` says; a
+    /// regular file stands there and is not to be replaced.
+    pub fn check(&self) -> Result<()> {
+        let Output { path, inputs, overwrite } = *self;
+        let refused = |message: String| Err(Error::new(ErrorKind::Option, message).at(path.display()));
+        if path.file_name().is_none() {
+            return refused("is no name for a file".into());
+        }
+        if let Some(input) = inputs.iter().find(|input| is_same(path, input)) {
+            return refused(format!("is what is read, {}; the output needs a name of its own", input.display()));
+        }
+        match expect_regular(path) {
+            Ok(true) if !overwrite => refused("exists already; remove it, or give `--overwrite`".into()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Refuses a folder to write into that is one of those that are read, or where something else stands; a link to a folder
+/// that the user names is that folder.
+///
+/// # Errors
+/// As said.
+pub fn expect_folder(path: &Path, inputs: &[PathBuf]) -> Result<()> {
+    let refused = |message: String| Err(Error::new(ErrorKind::Option, message).at(path.display()));
+    if let Some(input) = inputs.iter().find(|input| is_same(path, input)) {
+        return refused(format!("is what is read, {}; the output needs a folder of its own", input.display()));
+    }
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_dir() => refused(format!("is {}, not a folder", kind(&metadata))),
+        Err(_) if standing(path)?.is_some() => refused("is a symbolic link that leads nowhere".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two paths lead to one thing, by links of either kind too; where one leads nowhere, they do not.
+fn is_same(one: &Path, other: &Path) -> bool {
+    same_file::is_same_file(one, other).unwrap_or(false)
+}

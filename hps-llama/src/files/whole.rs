@@ -1,0 +1,115 @@
+//! A file that has its name only when it is whole.
+//!
+//! It is written as `.<name>.<six letters>.partial` beside its place: a name of its own that is made exclusively, so that
+//! nothing that is there is written into or through, and two processes do not meet. The file is locked while it is written;
+//! what a killed process left is not, and goes when the same name is written again.
+
+use super::{expect_regular, failed, is_at};
+use crate::{Error, ErrorKind, Result};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+const ENDING: &str = ".partial";
+
+/// A file being written. Dropped before [`finish`](Self::finish), it leaves nothing.
+#[derive(Debug)]
+pub struct WholeFile {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl WholeFile {
+    /// Begins the file that is to stand at `path`. What stands there stays until the end, and has to be a regular file.
+    ///
+    /// # Errors
+    /// Something else stands there, or nothing can be written beside it.
+    pub fn create(path: &Path) -> Result<WholeFile> {
+        expect_regular(path)?;
+        let Some(name) = path.file_name() else {
+            return Err(Error::new(ErrorKind::Option, "is no name for a file").at(path.display()));
+        };
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut front = OsString::from(".");
+        front.push(name);
+        front.push(".");
+        clear(folder, &front);
+        let fail = |source| failed("cannot be written", path, source);
+        loop {
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(&front).suffix(ENDING);
+            // As any new file's, less what the user's mask takes away.
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            let file = builder.tempfile_in(folder).map_err(fail)?;
+            // Where locks are not known, what is left by a kill stays.
+            let _ = file.as_file().try_lock();
+            // Another process may have cleared it away before it was locked.
+            if is_at(file.as_file(), file.path())? {
+                return Ok(WholeFile { path: path.to_path_buf(), file: BufWriter::new(file) });
+            }
+        }
+    }
+
+    /// Gives the file its name, on the disk; a regular file that stands there is replaced.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(self) -> Result<()> {
+        let WholeFile { path, file } = self;
+        let fail = |source| failed("cannot be written", &path, source);
+        let file = file.into_inner().map_err(|error| fail(error.into_error()))?;
+        file.as_file().sync_all().map_err(fail)?;
+        file.persist(&path).map_err(|error| fail(error.error))?;
+        Ok(())
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a file whole or not at all: readers see the old or the new, never half.
+///
+/// # Errors
+/// The file cannot be written, or something stands there that is no regular file.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = WholeFile::create(path)?;
+    file.write_all(bytes).map_err(|source| failed("cannot be written", path, source))?;
+    file.finish()
+}
+
+/// Takes away what killed processes left of a file of that name.
+fn clear(folder: &Path, front: &std::ffi::OsStr) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let middle = name
+            .as_encoded_bytes()
+            .strip_prefix(front.as_encoded_bytes())
+            .and_then(|rest| rest.strip_suffix(ENDING.as_bytes()));
+        if !middle.is_some_and(|letters| letters.len() == 6 && letters.iter().all(u8::is_ascii_alphanumeric)) {
+            continue;
+        }
+        let path = entry.path();
+        let abandoned = || {
+            let regular = entry.file_type().ok()?.is_file();
+            let file = if regular { File::open(&path).ok()? } else { return None };
+            file.try_lock().ok().map(|()| file)
+        };
+        if let Some(_locked) = abandoned() {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
