@@ -163,7 +163,8 @@ pub fn print_table(runs: &[Run]) {
 /// Prints three prompts, each with a sampled answer before and after.
 pub fn print_samples(run: &Run) {
     for [prompt, before, after] in &run.shown {
-        println!("\n{}\n  before: {}\n  after:  {}", prompt.trim(), before.trim(), after.trim());
+        let [prompt, before, after] = [prompt, before, after].map(|text| hps_llama::visible(text.trim()));
+        println!("\n{prompt}\n  before: {before}\n  after:  {after}");
     }
     println!();
 }

@@ -38,6 +38,7 @@ impl Tokenizer {
         let refused = |message: String| Error::new(ErrorKind::Tokens, message).at(&place);
         let bytes = std::fs::read(&path)
             .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(&place).because(error))?;
+        json::of_file(&bytes, ErrorKind::Tokens, &place)?;
         let mut plain = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|error| refused("not a tokenizer".into()).because(error))?;
         plain.with_truncation(None).map_err(|error| refused("truncation stays".into()).because(error))?;

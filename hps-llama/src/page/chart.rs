@@ -4,7 +4,7 @@
 //! compiled in, so no font need be installed.
 
 use super::decimal;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, visible};
 use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -194,7 +194,7 @@ fn draw_estimates(text: &mut String, title: &str, shown: &[&Estimate], x: std::o
         context.draw_series([dot]).map_err(|error| said(&error))?;
         let (left, height) = context.backend_coord(&(x.start, line));
         let right = style(24).pos(Pos::new(HPos::Right, VPos::Center));
-        root.draw(&Text::new(name.clone(), (left - 14, height), right)).map_err(|error| said(&error))?;
+        root.draw(&Text::new(visible(name).into_owned(), (left - 14, height), right)).map_err(|error| said(&error))?;
     }
     root.present().map_err(|error| said(&error))
 }
