@@ -6,12 +6,12 @@
 //! whose best answer wins already counts little, and the step goes to the prompts that are still wrong.
 
 use candle_core::{Device, Var};
-use hps_core::{Dual, Tensor};
+use hps_core::{Dual, ScoreTensor};
 use std::convert::Infallible;
 use std::error::Error;
 
 /// * `scores`: one column per rank, best first.
-fn focal<T: Tensor>(scores: &[T]) -> Result<T, T::Error> {
+fn focal<T: ScoreTensor>(scores: &[T]) -> Result<T, T::Error> {
     let mut total = scores[0].clone();
     for score in &scores[1..] {
         total = total.log_add_exp(score)?;

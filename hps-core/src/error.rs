@@ -165,3 +165,11 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// Refuses a list of another length than the one it belongs to.
+pub(crate) fn expect_length(list: &'static str, given: usize, expected: usize) -> Result<(), Error> {
+    if given != expected {
+        return Err(Cause::LengthMismatch { list, given, expected }.into());
+    }
+    Ok(())
+}

@@ -60,7 +60,7 @@
 //! |---|---|
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
 //! | the same of many prompts | [`Loss::values_and_gradients`] of a [`Batch`]: several prompts at once in vector units |
-//! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`Tensor`]; candle's are, with the feature `candle` |
+//! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`ScoreTensor`]; candle's are, with the feature `candle` |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | a kernel to write for a GPU | `LossDescriptor`, [`Loss::check`], [`NegativeSampler::exponents`] |
 //! | an evaluation to write | [`metrics`] |
@@ -82,74 +82,32 @@
 //! | feature | gives |
 //! |---|---|
 //! | `bytemuck` | `LossDescriptor`: a loss as 144 bytes that kernels in other languages read |
-//! | `candle` | [`Tensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
+//! | `candle` | [`ScoreTensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
 //! | `serde` | a [`Loss`] in configuration files, by name |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
-mod batch;
-mod batch_lists;
-mod bradley_terry;
-#[cfg(feature = "candle")]
-mod candle_tensor;
-mod column_sums;
-mod columns;
-mod contrast;
-#[cfg(feature = "bytemuck")]
-mod descriptor;
-mod dual;
 mod error;
-mod half_power;
-mod hps;
-mod lanes;
-mod likelihood;
-mod lipo;
-mod logistic;
 mod loss;
-mod loss_name;
-mod loss_options;
-#[cfg(feature = "serde")]
-mod loss_serde;
-pub mod math;
 pub mod metrics;
 mod negatives;
-mod pair;
-mod philox;
-mod plackett_luce;
+mod numbers;
 mod preference;
 mod responses;
-mod reward;
-mod reward_targets;
-mod row_check;
-mod sampler;
-mod scalar;
-mod schedule;
-mod scores;
-mod slic;
-mod tensor;
 pub mod theory;
-mod tile;
-mod win_rates;
 
-pub use batch::Batch;
-pub use columns::Columns;
-pub use contrast::Contrast;
-#[cfg(feature = "bytemuck")]
-pub use descriptor::LossDescriptor;
-pub use dual::Dual;
 pub use error::{Error, ErrorKind};
-pub use hps::{Hps, HpsForm, NegativeSet, RankWeights};
-pub use lipo::{Lipo, LogBase, RankBy};
-pub use loss::Loss;
-pub use negatives::{NegativeScale, TiePolicy, log_weights};
-pub use pair::{Pair, Reduction};
-pub use philox::Philox;
-pub use preference::Preference;
-pub use responses::Responses;
-pub use reward::{ResponseScale, Reward};
-pub use sampler::{NegativeSampler, Position, draw_with_generator, draw_with_uniform};
-pub use scalar::Scalar;
-pub use schedule::GammaSchedule;
-pub use slic::{Slic, Supervised};
-pub use tensor::Tensor;
+#[cfg(feature = "bytemuck")]
+pub use loss::LossDescriptor;
+pub use loss::{Batch, Columns, Loss};
+pub use negatives::{
+    GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_generator, draw_with_uniform,
+    log_weights,
+};
+pub use numbers::{Dual, Scalar, ScoreTensor, math};
+pub use preference::{
+    Contrast, Hps, HpsForm, Lipo, LogBase, NegativeSet, Pair, Preference, RankBy, RankWeights, Reduction, Slic,
+    Supervised,
+};
+pub use responses::{ResponseScale, Responses, Reward};

@@ -10,8 +10,8 @@
 //! | ranks first | `s_1 > s_i` for all `i ≥ 2` |
 
 use crate::error::{Cause, Error};
+use crate::numbers::Scalar;
 use crate::responses::Responses;
-use crate::scalar::Scalar;
 
 /// The price of one token of extra length in [`length_controlled_margin`].
 pub const LENGTH_PENALTY: f64 = 0.01;

@@ -3,7 +3,7 @@
 use super::curvature::zeta;
 use super::{expect_bound, expect_responses};
 use crate::error::{Cause, Error};
-use crate::scalar::Scalar;
+use crate::numbers::Scalar;
 
 /// What Theorem 1 assumes, and the size of the data.
 ///

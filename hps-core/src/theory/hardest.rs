@@ -4,9 +4,9 @@
 
 use super::{expect_bound, expectation, highest, log_mean_exp, split, split_weighted};
 use crate::error::{Cause, Error};
-use crate::logistic::softplus;
-use crate::negatives::{TiePolicy, retained, validate_gamma};
-use crate::scalar::Scalar;
+use crate::negatives::weights::{TiePolicy, retained, validate_gamma};
+use crate::numbers::Scalar;
+use crate::numbers::logistic::softplus;
 
 /// `L_Π(p)`, Eq. 12 for one prompt. With `p = q` of Eq. 9 it is the HPS loss at scale `N`.
 ///

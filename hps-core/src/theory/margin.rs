@@ -11,7 +11,7 @@
 
 use super::{expect_bound, expect_negatives, highest, log_mean_exp, split, split_weighted};
 use crate::error::Error;
-use crate::scalar::Scalar;
+use crate::numbers::Scalar;
 
 /// `L∞(p) = −s_1 + ln E_p e^s`, Eq. 13 for one prompt.
 ///

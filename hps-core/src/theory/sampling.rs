@@ -6,7 +6,7 @@
 
 use super::{expectation, highest, log_mean_exp, split, split_weighted};
 use crate::error::Error;
-use crate::scalar::Scalar;
+use crate::numbers::Scalar;
 
 /// `ln E_q e^s − E_q s`, by how much one sampled negative underestimates the full loss at most.
 ///

@@ -1,7 +1,7 @@
 //! Terms of `−∞`, ties, and numbers that are none.
 
 use candle_core::{Device, Tensor as Column, Var};
-use hps_core::{Loss, Tensor};
+use hps_core::{Loss, ScoreTensor};
 use std::f64::consts::LN_2;
 
 const ABSENT: f64 = f64::NEG_INFINITY;
@@ -67,7 +67,7 @@ fn what_is_no_number_is_not_hidden() {
     for column in both {
         assert!(list(&column.unwrap()).iter().all(|number| number.is_nan()));
     }
-    for column in [x.softplus(), x.log1m_exp(), Tensor::relu(x.as_tensor()), Tensor::exp(x.as_tensor())] {
+    for column in [x.softplus(), x.log1m_exp(), ScoreTensor::relu(x.as_tensor()), ScoreTensor::exp(x.as_tensor())] {
         assert!(list(&column.unwrap())[0].is_nan());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::tolerance;
 use candle_core::{DType, Device, Tensor as Column, Var, WithDType};
-use hps_core::{Dual, Scalar, Tensor};
+use hps_core::{Dual, Scalar, ScoreTensor};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Operation {
@@ -28,7 +28,7 @@ const NUMBERS: [f64; 19] = [
 ];
 
 impl Operation {
-    fn apply<T: Tensor>(self, x: &T, y: &T) -> Result<T, T::Error> {
+    fn apply<T: ScoreTensor>(self, x: &T, y: &T) -> Result<T, T::Error> {
         match self {
             Add => x.add(y),
             Sub => x.sub(y),

@@ -1,6 +1,6 @@
 //! A loss twice: its closed form, and its definition over any tensor.
 
-use hps_core::{Loss, Pair, Preference, Responses, Scalar, Tensor};
+use hps_core::{Loss, Pair, Preference, Responses, Scalar, ScoreTensor};
 use std::convert::Infallible;
 
 /// The index that stands for the supervised target's log-probability.
@@ -29,7 +29,7 @@ pub fn size(loss: &Loss, value: f64, gradient: &[f64], entry: f64) -> f64 {
 /// Value and derivative by score `direction` of the definition, over any tensor made from a number and a derivative.
 pub fn definition<T>(loss: &Loss, row: &Responses<'_, f64>, scores: &[f64], make: impl Fn(usize, f64) -> T) -> T
 where
-    T: Tensor<Error = Infallible>,
+    T: ScoreTensor<Error = Infallible>,
 {
     let mut constants = vec![f64::NAN; loss.constant_count(row.count())];
     loss.constants(row, &mut constants).unwrap();

@@ -1,7 +1,7 @@
 //! Dual numbers and the nine operations.
 
 use crate::tolerance;
-use hps_core::{Dual, Tensor};
+use hps_core::{Dual, ScoreTensor};
 
 #[test]
 fn dual_numbers_differentiate_every_operation() {

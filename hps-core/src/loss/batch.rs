@@ -1,0 +1,361 @@
+//! The responses of many prompts, equally many of each: `[prompts, responses]`, row-major, every row best first.
+
+use crate::error::{Cause, Error, expect_length};
+use crate::loss::Loss;
+use crate::numbers::lanes::{self, LANES};
+use crate::numbers::{Scalar, tile};
+use crate::preference::{Tile, plackett_luce};
+use crate::responses::Responses;
+use core::ops::Range;
+
+/// What [`Loss::values_and_gradients`] reads: the lists of [`Responses::new`], one prompt after the other.
+///
+/// ```
+/// use hps_core::{Batch, Loss};
+///
+/// # fn main() -> Result<(), hps_core::Error> {
+/// let loss: Loss = "dpo-bt".parse()?;
+/// let policy = [-8.0_f64, -9.0, -5.0, -5.0];
+/// let batch = Batch::new(2, &policy, &[-8.0, -9.0, -6.0, -4.0], &[2, 3, 2, 2], &[1.0, 0.0, 0.5, 0.1])?;
+/// let (mut values, mut gradient) = ([0.0; 2], [0.0; 4]);
+/// loss.values_and_gradients(&batch, &mut [0.0; 4], &mut values, &mut gradient)?;
+/// assert!((values[0] - 2.0_f64.ln()).abs() < 1e-15 && (values[1] - (1.0 + (-0.2_f64).exp()).ln()).abs() < 1e-15);
+/// assert_eq!(gradient[..2], [-0.05, 0.05]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, F> {
+    pub(crate) responses: usize,
+    pub(crate) policy: &'a [F],
+    pub(crate) reference: &'a [F],
+    pub(crate) lengths: &'a [u32],
+    pub(crate) rewards: &'a [F],
+    pub(crate) samples: Option<Samples<'a>>,
+    pub(crate) scales: Option<&'a [F]>,
+    pub(crate) supervised: Option<&'a [F]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Samples<'a> {
+    pub(crate) indices: &'a [usize],
+    /// Of each prompt.
+    count: usize,
+    /// Out of how many negatives each prompt's were drawn, where its row does not hold them all.
+    pub(crate) drawn_from: Option<&'a [usize]>,
+}
+
+impl<'a, F: Scalar> Batch<'a, F> {
+    /// * `responses`: how many each prompt has, at least two.
+    /// * the others: as in [`Responses::new`], each `[prompts, responses]`. Their entries are checked row by row when a
+    ///   loss reads them.
+    ///
+    /// ```
+    /// let log_probs = [-8.0_f64, -9.0, -5.0, -6.0];
+    /// let batch = hps_core::Batch::new(2, &log_probs, &log_probs, &[2, 3, 2, 2], &[1.0, 0.0, 1.0, 0.0])?;
+    /// assert_eq!((batch.prompts(), batch.responses()), (2, 2));
+    /// // Four log-probabilities are no whole number of prompts with three responses.
+    /// assert!(hps_core::Batch::new(3, &log_probs, &log_probs, &[2, 3, 2, 2], &[1.0, 0.0, 1.0, 0.0]).is_err());
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn new(
+        responses: usize,
+        policy: &'a [F],
+        reference: &'a [F],
+        lengths: &'a [u32],
+        rewards: &'a [F],
+    ) -> Result<Batch<'a, F>, Error> {
+        if responses < 2 {
+            return Err(Cause::TooFewResponses { given: responses }.into());
+        }
+        let expected = policy.len();
+        if !expected.is_multiple_of(responses) {
+            let expected = expected.next_multiple_of(responses);
+            return Err(Cause::LengthMismatch { list: "policy", given: policy.len(), expected }.into());
+        }
+        expect_length("reference", reference.len(), expected)?;
+        expect_length("lengths", lengths.len(), expected)?;
+        expect_length("rewards", rewards.len(), expected)?;
+        Ok(Batch { responses, policy, reference, lengths, rewards, samples: None, scales: None, supervised: None })
+    }
+
+    /// Names the sampled negatives, `[prompts, samples]`, each an index in its own row: one a prompt for a loss that
+    /// reads one ([`Responses::with_sample`]), `S ≥ 1` for a loss that reads several ([`Responses::with_samples`]).
+    ///
+    /// * `drawn_from`: as in [`Responses::with_sample_from`], one entry a prompt.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss, NegativeScale};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss = "dpo-hps".parse::<Loss>()?.with_negative_scale(NegativeScale::Count)?;
+    /// let batch = Batch::new(3, &[-9.0_f64; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// let batch = batch.with_samples(&[2, 1], Some(&[99, 9]))?;
+    /// let (mut values, mut gradient) = ([0.0; 2], [0.0; 6]);
+    /// loss.values_and_gradients(&batch, &mut [0.0; 6], &mut values, &mut gradient)?;
+    /// // A tie with one that stands for N of its kind: ln(1 + N). The responses that were not drawn are not read.
+    /// assert!((values[0] - 100.0_f64.ln()).abs() < 1e-14 && (values[1] - 10.0_f64.ln()).abs() < 1e-14);
+    /// assert_eq!((gradient[1], gradient[5]), (0.0, 0.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_samples(mut self, indices: &'a [usize], drawn_from: Option<&'a [usize]>) -> Result<Self, Error> {
+        let prompts = self.prompts();
+        if indices.is_empty() || !indices.len().is_multiple_of(prompts) {
+            let expected = indices.len().max(1).next_multiple_of(prompts.max(1));
+            return Err(Cause::LengthMismatch { list: "samples", given: indices.len(), expected }.into());
+        }
+        if let Some(negatives) = drawn_from {
+            expect_length("drawn from", negatives.len(), prompts)?;
+        }
+        self.samples = Some(Samples { indices, count: indices.len() / prompts, drawn_from });
+        Ok(self)
+    }
+
+    /// As [`Responses::with_scales`], `[prompts, responses]`.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss, Pair, Preference, ResponseScale, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let kto = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::BradleyTerry)?;
+    /// let batch = Batch::new(2, &[-9.0_f64; 4], &[-9.0; 4], &[4; 4], &[0.0; 4])?.with_scales(&[0.5, 0.25, 1.0, 2.0])?;
+    /// let mut gradient = [0.0; 4];
+    /// kto.values_and_gradients(&batch, &mut [0.0; 4], &mut [0.0; 2], &mut gradient)?;
+    /// // Ties: half of each response's own factor, up and down.
+    /// assert_eq!(gradient, [-0.25, 0.125, -0.5, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_scales(mut self, scales: &'a [F]) -> Result<Self, Error> {
+        expect_length("scales", scales.len(), self.policy.len())?;
+        self.scales = Some(scales);
+        Ok(self)
+    }
+
+    /// As [`Responses::with_supervised`], one a prompt.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "slic".parse()?;
+    /// let batch = Batch::new(2, &[-9.0_f64; 4], &[-9.0; 4], &[4; 4], &[0.0; 4])?.with_supervised(&[-20.0, -10.0])?;
+    /// let mut values = [0.0; 2];
+    /// loss.values_and_gradients(&batch, &mut [0.0; 4], &mut values, &mut [0.0; 4])?;
+    /// // Ties lack the whole margin of 1; then a tenth of what the supervised target has in nats.
+    /// assert_eq!(values, [1.0 + 2.0, 1.0 + 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_supervised(mut self, log_probs: &'a [F]) -> Result<Self, Error> {
+        expect_length("supervised log-probs", log_probs.len(), self.prompts())?;
+        self.supervised = Some(log_probs);
+        Ok(self)
+    }
+
+    /// How many prompts.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(3, &[-9.0; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// assert_eq!(batch.prompts(), 2);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn prompts(&self) -> usize {
+        self.policy.len() / self.responses
+    }
+
+    /// How many responses each prompt has, `n`.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(3, &[-9.0; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// assert_eq!(batch.responses(), 3);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn responses(&self) -> usize {
+        self.responses
+    }
+
+    /// The rows of a range of entries, as one; nothing, if they are to be refused for other numbers than log-probabilities.
+    fn rows(&self, range: Range<usize>) -> Option<Responses<'a, F>> {
+        let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
+        let lengths = &self.lengths[range.clone()];
+        if !lanes::all_finite(rewards) || !lanes::all_tokens(lengths) {
+            return None;
+        }
+        let rows = Responses::of_checked(policy, reference, lengths, rewards);
+        match self.scales {
+            Some(scales) => rows.with_scales(&scales[range]).ok(),
+            None => Some(rows),
+        }
+    }
+
+    /// The row of one prompt, for a loss that reads one sampled negative (`one`) or several.
+    pub(crate) fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
+        let range = prompt * self.responses..(prompt + 1) * self.responses;
+        let lengths = &self.lengths[range.clone()];
+        let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
+        let mut row = Responses::new(policy, reference, lengths, rewards)?;
+        if let Some(Samples { indices, count, drawn_from }) = self.samples {
+            let indices = &indices[prompt * count..(prompt + 1) * count];
+            row = match (one && count == 1, drawn_from) {
+                (true, None) => row.with_sample(indices[0])?,
+                (true, Some(negatives)) => row.with_sample_from(indices[0], negatives[prompt])?,
+                (false, None) => row.with_samples(indices)?,
+                (false, Some(negatives)) => row.with_samples_from(indices, negatives[prompt])?,
+            };
+        }
+        if let Some(scales) = self.scales {
+            row = row.with_scales(&scales[range])?;
+        }
+        match self.supervised {
+            Some(log_probs) => row.with_supervised(log_probs[prompt]),
+            None => Ok(row),
+        }
+    }
+}
+
+impl Loss {
+    /// How many numbers of scratch [`values_and_gradients`](Self::values_and_gradients) needs.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let (one_by_one, side_by_side): (Loss, Loss) = ("dpo-bt".parse()?, "dpo-hps-full".parse()?);
+    /// // What a single prompt needs, two numbers a response, unless several are computed at once.
+    /// assert_eq!(one_by_one.batch_scratch_len(100), 200);
+    /// assert!(side_by_side.batch_scratch_len(100) > side_by_side.scratch_len(100));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch_scratch_len(&self, responses: usize) -> usize {
+        let side_by_side = self.tile_kernel::<f64>(responses).map_or(0, |_| 2 * LANES * responses);
+        side_by_side.max(self.scratch_len(responses))
+    }
+
+    /// The kernel that takes several rows of so many responses at once, if there is one.
+    fn tile_kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
+        let bare = self.likelihood() == 0.0 && self.preference_weight() == 1.0;
+        (bare && self.reward().reads_reference() && responses <= tile::LONGEST)
+            .then(|| self.preference().tile(&self.pair(), responses))
+            .flatten()
+    }
+
+    /// [`value_and_gradient`](Self::value_and_gradient) of every prompt of a batch, up to rounding.
+    ///
+    /// HPS full and Plackett–Luce over logistic pairs compute several prompts at once, several times as fast.
+    ///
+    /// * `scratch`: at least [`batch_scratch_len`](Self::batch_scratch_len) numbers, any content.
+    /// * `values`: one entry per prompt.
+    /// * `gradient`: `[prompts, responses]`; of each prompt's own loss, so divide by the number of prompts for a mean.
+    ///
+    /// An error names the prompt; what was written before it is of no use.
+    ///
+    /// ```
+    /// use hps_core::{Batch, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps-full".parse()?;
+    /// let batch = Batch::new(3, &[-9.0_f64; 30], &[-9.0; 30], &[4; 30], &[0.0; 30])?;
+    /// let (mut values, mut gradient) = ([0.0; 10], [0.0; 30]);
+    /// loss.values_and_gradients(&batch, &mut vec![0.0; loss.batch_scratch_len(3)], &mut values, &mut gradient)?;
+    /// // Ten prompts of three tied responses: one choice out of three, and its probability falls short by 2/3.
+    /// assert!(values.iter().all(|value| (value - 3.0_f64.ln()).abs() < 1e-14));
+    /// assert!(gradient.iter().step_by(3).all(|preferred| (preferred + 0.1 * 2.0 / 3.0).abs() < 1e-15));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn values_and_gradients<F: Scalar>(
+        &self,
+        batch: &Batch<'_, F>,
+        scratch: &mut [F],
+        values: &mut [F],
+        gradient: &mut [F],
+    ) -> Result<(), Error> {
+        expect_length("values", values.len(), batch.prompts())?;
+        expect_length("gradient", gradient.len(), batch.policy.len())?;
+        let needed = self.batch_scratch_len(batch.responses);
+        if scratch.len() < needed {
+            return Err(Cause::ScratchTooSmall { given: scratch.len(), needed }.into());
+        }
+        // Who names samples for a loss that reads none is refused row by row.
+        let kernel = if batch.samples.is_none() { self.tile_kernel(batch.responses) } else { None };
+        let tiles = values.chunks_mut(LANES).zip(gradient.chunks_mut(LANES * batch.responses));
+        for (number, (values, gradient)) in tiles.enumerate() {
+            let first = number * LANES;
+            let done = match &kernel {
+                Some(kernel) if values.len() == LANES => {
+                    self.side_by_side(kernel, batch, first, scratch, values, gradient)
+                }
+                _ => false,
+            };
+            if !done {
+                self.one_by_one(batch, first, scratch, values, gradient)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn one_by_one<F: Scalar>(
+        &self,
+        batch: &Batch<'_, F>,
+        first: usize,
+        scratch: &mut [F],
+        values: &mut [F],
+        gradient: &mut [F],
+    ) -> Result<(), Error> {
+        let one = self.reads_sample();
+        let rows = values.iter_mut().zip(gradient.chunks_exact_mut(batch.responses));
+        for (prompt, (value, gradient)) in rows.enumerate().map(|(index, row)| (first + index, row)) {
+            *value = batch
+                .row(prompt, one)
+                .and_then(|row| self.value_and_gradient(&row, scratch, gradient))
+                .map_err(|error| error.of_prompt(prompt))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel takes these rows; if so, what it makes of them.
+    fn side_by_side<F: Scalar>(
+        &self,
+        kernel: &Tile<F>,
+        batch: &Batch<'_, F>,
+        first: usize,
+        scratch: &mut [F],
+        values: &mut [F],
+        gradient: &mut [F],
+    ) -> bool {
+        let count = batch.responses;
+        let range = first * count..(first + LANES) * count;
+        // The reward reads many rows like a long one. Where it reads both log-probabilities, its scores are finite only if
+        // they are.
+        let Some(rows) = batch.rows(range.clone()) else { return false };
+        let (columns, _) = scratch.as_chunks_mut::<LANES>();
+        let (scores, rest) = columns.split_at_mut(count);
+        let others = &mut rest[..count];
+        // The gradient's place holds the scores for as long as they lie in rows.
+        if self.reward().scores(&rows, gradient).is_err() {
+            return false;
+        }
+        let slope = self.reward().common_slope();
+        let lanes = match kernel {
+            Tile::HpsFull(full) => {
+                full.values_and_gradients(slope.unwrap_or(F::one()), gradient, &batch.rewards[range])
+            }
+            Tile::PlackettLuce { margin, choices } => {
+                tile::stand(gradient, count, scores);
+                let lanes = plackett_luce::tile::values_and_gradients(*margin, *choices, scores, others);
+                tile::lay(scores, slope.unwrap_or(F::one()), gradient, count);
+                lanes
+            }
+        };
+        let Some(lanes) = lanes else { return false };
+        values.copy_from_slice(&lanes);
+        if slope.is_none() {
+            self.reward().chain(&rows, gradient);
+        }
+        let seen = matches!(kernel, Tile::HpsFull(_)) && slope.is_some();
+        seen || (lanes::all_finite(values) && lanes::all_finite(gradient))
+    }
+}

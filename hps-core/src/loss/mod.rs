@@ -1,0 +1,316 @@
+//! A loss is three choices, `L = preference(pair)(reward(log π, log π_ref))`, in nats per prompt; a fourth, the
+//! likelihood of the preferred response, may be added.
+
+mod batch;
+mod batch_lists;
+mod columns;
+#[cfg(feature = "bytemuck")]
+mod descriptor;
+mod likelihood;
+mod name;
+mod options;
+mod row_check;
+#[cfg(feature = "serde")]
+mod serde;
+
+pub use batch::Batch;
+pub use columns::Columns;
+#[cfg(feature = "bytemuck")]
+pub use descriptor::LossDescriptor;
+
+use crate::error::{Cause, Error, expect_length};
+use crate::loss::likelihood::Terms;
+use crate::numbers::{Scalar, lanes};
+use crate::preference::{Pair, Preference};
+use crate::responses::{Responses, Reward};
+
+/// A preference loss: [`Reward`] × [`Pair`] × [`Preference`], and, if asked for, the likelihood of the preferred
+/// response ([`with_likelihood`](Self::with_likelihood)). Every value of this type is a legal loss.
+///
+/// Made from a name or from its parts, then adjusted:
+///
+/// ```
+/// use hps_core::{ErrorKind, Hps, Loss, Pair, Preference, Reward};
+///
+/// # fn main() -> Result<(), hps_core::Error> {
+/// let by_name: Loss = "dpo-hps-full".parse()?;
+/// let by_parts = Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, Preference::Hps(Hps::full()))?;
+/// assert_eq!(by_name, by_parts);
+///
+/// let later = by_name.with_gamma(-5.0)?.with_beta(0.25)?;
+/// assert_eq!((later.gamma(), later.beta()), (Some(-5.0), Some(0.25)));
+///
+/// let smoothed_ranking = "dpo-pl".parse::<Loss>()?.with_label_smoothing(0.1);
+/// assert_eq!(smoothed_ranking.unwrap_err().kind(), ErrorKind::Unsupported);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo`, `rdpo`, `orpo` and `cpo` go with all of `bt`,
+/// `top1`, `top2`, … (the first `K` choices), `pl`, `hps` (one sampled negative, scale 1), `hps-full` (all negatives,
+/// scale `N`), `hps-multi`, `hps-expected`, `hps-weighted` and `swepo`; `exo` and `nca` with `bt`, `pl`, `hps`,
+/// `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`, `pl`, `hps` and `hps-expected`. Besides, there are
+/// `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge` and `lipo`. `β` is 0.1 and `γ` 0 unless
+/// [`FromStr`](core::str::FromStr) says otherwise.
+/// [`Display`](core::fmt::Display) prints the name; hyperparameters are not part of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loss {
+    reward: Reward,
+    pair: Pair,
+    preference: Preference,
+    terms: Terms,
+}
+
+impl Loss {
+    /// Puts a loss together, or says why its parts make none.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Pair, Preference, Responses, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let pair = Pair::Ipo { beta: 0.5 };
+    /// let loss = Loss::new(Reward::LogRatio { per_token: true }, pair, Preference::BradleyTerry)?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// // A tie, where a lead of 1/(2β) = 1 is asked for.
+    /// assert_eq!(loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?, 1.0);
+    /// // The β of this reward would be a second one.
+    /// assert!(Loss::new(Reward::Dpo { beta: 0.1 }, pair, Preference::BradleyTerry).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(reward: Reward, pair: Pair, preference: Preference) -> Result<Loss, Error> {
+        reward.validate()?;
+        pair.validate()?;
+        if !pair.accepts(&reward) {
+            return Err(Cause::Unsupported { what: "the pair is not defined for scores of this reward" }.into());
+        }
+        preference.validate(&reward, &pair)?;
+        Ok(Loss { reward, pair, preference, terms: Terms::BARE })
+    }
+
+    /// The implicit reward.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Reward};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "simpo-bt".parse()?;
+    /// assert_eq!(loss.reward(), Reward::SimPo { beta: 2.0 });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reward(&self) -> Reward {
+        self.reward
+    }
+
+    /// The pair loss.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Pair};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "exo-bt".parse()?;
+    /// assert_eq!(loss.pair(), Pair::Exo { label_smoothing: 0.001 });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pair(&self) -> Pair {
+        self.pair
+    }
+
+    /// The preference model.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Preference};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-top2".parse()?;
+    /// assert_eq!(loss.preference(), Preference::Top { choices: 2 });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn preference(&self) -> Preference {
+        self.preference
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    pub(crate) fn with_terms(self, terms: Terms) -> Result<Loss, Error> {
+        terms.validate(&self.preference)?;
+        Ok(Loss { terms, ..self })
+    }
+
+    /// Whether the loss reads one sampled negative, which the row must then name
+    /// ([`Responses::with_sample`]); only that response and the preferred one need scoring.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert!("dpo-hps".parse::<Loss>()?.reads_sample());
+    /// assert!(!"dpo-hps-full".parse::<Loss>()?.reads_sample() && !"dpo-hps-multi".parse::<Loss>()?.reads_sample());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reads_sample(&self) -> bool {
+        self.preference.reads_sample()
+    }
+
+    /// How many numbers of scratch the kernels need for `responses` responses.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// // The scores, and beside them one or two numbers a response.
+    /// assert_eq!("dpo-bt".parse::<Loss>()?.scratch_len(5), 10);
+    /// assert_eq!("dpo-hps-full".parse::<Loss>()?.scratch_len(5), 15);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scratch_len(&self, responses: usize) -> usize {
+        responses + self.preference.scratch_len(&self.pair, responses)
+    }
+
+    /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`]).
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// assert!("dpo-hps-multi".parse::<Loss>()?.reads_samples());
+    /// assert!(!"dpo-hps".parse::<Loss>()?.reads_samples() && !"dpo-bt".parse::<Loss>()?.reads_samples());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reads_samples(&self) -> bool {
+        self.preference.reads_samples()
+    }
+
+    /// Writes the scores `s_i`, one per response.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "simpo-bt".parse()?;
+    /// let row = Responses::new(&[-8.0_f64, -10.0], &[0.0; 2], &[2, 4], &[1.0, 0.0])?;
+    /// let mut scores = [0.0; 2];
+    /// loss.scores(&row, &mut scores)?;
+    /// // Twice the nats per token.
+    /// assert_eq!(scores, [-8.0, -5.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
+        expect_length("scores", out.len(), row.count())?;
+        self.reward.scores(row, out)
+    }
+
+    /// Returns `L` and writes `∂L/∂log π_i`, the coefficients a backward pass starts from.
+    ///
+    /// * `scratch`: at least [`scratch_len`](Self::scratch_len) numbers, any content.
+    /// * `gradient`: one entry per response. After an error its content is unspecified.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-bt".parse()?;
+    /// let log_probs = [-8.0_f64, -9.0];
+    /// let row = Responses::new(&log_probs, &log_probs, &[2, 3], &[1.0, 0.0])?;
+    /// let (mut scratch, mut gradient) = ([0.0; 4], [0.0; 2]);
+    /// // Policy and reference agree, as before the first step: ln 2, and β/2 up and down.
+    /// let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient)?;
+    /// assert!((value - 2.0_f64.ln()).abs() < 1e-15);
+    /// assert_eq!(gradient, [-0.05, 0.05]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn value_and_gradient<F: Scalar>(
+        &self,
+        row: &Responses<'_, F>,
+        scratch: &mut [F],
+        gradient: &mut [F],
+    ) -> Result<F, Error> {
+        let value = self.kernel(row, scratch, gradient)?;
+        self.reward.chain(row, gradient);
+        self.terms.add_likelihood_gradient(row, gradient);
+        finite(value, gradient)
+    }
+
+    /// As [`value_and_gradient`](Self::value_and_gradient), with `∂L/∂s_i` in place of `∂L/∂log π_i`.
+    ///
+    /// The value is that of the whole loss. A likelihood term is a function of `log π_1 / l_1` and of no score, so it has
+    /// no share in this gradient; the derivative by it is `−ν`, minus [`likelihood`](Self::likelihood).
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-bt".parse()?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let mut gradient = [0.0; 2];
+    /// // A tie: ln 2, and ½ up and down, whatever β.
+    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// assert!((value - 2.0_f64.ln()).abs() < 1e-15);
+    /// assert_eq!(gradient, [-0.5, 0.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn value_and_score_gradient<F: Scalar>(
+        &self,
+        row: &Responses<'_, F>,
+        scratch: &mut [F],
+        gradient: &mut [F],
+    ) -> Result<F, Error> {
+        let value = self.kernel(row, scratch, gradient)?;
+        finite(value, gradient)
+    }
+
+    fn kernel<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F], gradient: &mut [F]) -> Result<F, Error> {
+        let count = row.count();
+        expect_length("gradient", gradient.len(), count)?;
+        let needed = self.scratch_len(count);
+        if scratch.len() < needed {
+            return Err(Cause::ScratchTooSmall { given: scratch.len(), needed }.into());
+        }
+        let (scores, rest) = scratch.split_at_mut(count);
+        self.reward.scores(row, scores)?;
+        let value = self.preference.value_and_gradient(&self.pair, row, scores, rest, gradient)?;
+        Ok(self.terms.apply(row, value, gradient))
+    }
+
+    /// `∂L/∂log π_sft` of SLiC-HF, what its supervised target's backward pass starts from; 0 for any other loss.
+    ///
+    /// * `gradient`: what [`value_and_gradient`](Self::value_and_gradient) wrote.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "slic".parse()?;
+    /// let row = Responses::new(&[-9.0, -9.5], &[-9.0, -9.5], &[3, 3], &[1.0, 0.0])?.with_supervised(-20.0)?;
+    /// let mut gradient = [0.0; 2];
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// assert_eq!((value, gradient, loss.supervised_gradient(&gradient)), (2.5, [-1.0, 1.0], -0.1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn supervised_gradient<F: Scalar>(&self, gradient: &[F]) -> F {
+        match self.preference {
+            Preference::Slic(slic) => slic.supervised_gradient(gradient[0]),
+            _ => F::zero(),
+        }
+    }
+}
+
+/// Squares, sums and a large `β` can overflow where all inputs are finite.
+fn finite<F: Scalar>(value: F, gradient: &[F]) -> Result<F, Error> {
+    match value.is_finite() && lanes::all_finite(gradient) {
+        true => Ok(value),
+        false => Err(Cause::Overflow.into()),
+    }
+}

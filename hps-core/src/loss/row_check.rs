@@ -1,0 +1,36 @@
+//! What a loss refuses of a [`Batch`] before it computes anything: the lists that carry no gradient, and what is missing.
+
+use crate::error::Error;
+use crate::loss::Loss;
+use crate::loss::batch::Batch;
+use crate::numbers::Scalar;
+
+impl Loss {
+    /// Refuses what [`values_and_gradients`](Self::values_and_gradients) refuses of a batch, all but what only the
+    /// arithmetic shows: a score, a weight, a value or a gradient that overflows. For who has that arithmetic done on a
+    /// device. `O(n)`; an error names the prompt.
+    ///
+    /// ```
+    /// use hps_core::{Batch, ErrorKind, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let batch = Batch::new(2, &[-9.0; 4], &[-9.0; 4], &[4; 4], &[1.0, 0.0, 2.0, 2.0])?;
+    /// assert!("dpo-hps-full".parse::<Loss>()?.check(&batch).is_ok());
+    /// assert_eq!("dpo-hps".parse::<Loss>()?.check(&batch).unwrap_err().kind(), ErrorKind::SampleMissing);
+    /// // Nothing of the second prompt is above the mean reward.
+    /// let error = "dpo-swepo".parse::<Loss>()?.check(&batch).unwrap_err();
+    /// assert_eq!((error.kind(), error.prompt()), (ErrorKind::NoNegatives, Some(1)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check<F: Scalar>(&self, batch: &Batch<'_, F>) -> Result<(), Error> {
+        let one = self.reads_sample();
+        (0..batch.prompts()).try_for_each(|prompt| {
+            let checked = batch.row(prompt, one).and_then(|row| {
+                self.reward().expect_scales(&row)?;
+                self.preference().check(&row)
+            });
+            checked.map_err(|error| error.of_prompt(prompt))
+        })
+    }
+}
