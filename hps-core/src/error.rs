@@ -151,8 +151,8 @@ impl fmt::Display for Error {
             Cause::SampleNotNegative { index, responses } => {
                 write!(f, "sample {index} is not one of the negatives among {responses} responses")
             }
-            Cause::SampleMissing => write!(f, "the loss compares with sampled negatives, but the row names none"),
-            Cause::InputMissing { what } => write!(f, "the loss reads {what}, but the row carries none"),
+            Cause::SampleMissing => write!(f, "the loss compares with sampled negatives, but none are named"),
+            Cause::InputMissing { what } => write!(f, "the loss reads {what}, but none is given"),
             Cause::OutOfRange { list, index, given, range } => {
                 write!(f, "{list} {index} = {given} is outside {range}")
             }

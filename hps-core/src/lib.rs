@@ -60,6 +60,7 @@
 //! |---|---|
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
 //! | the same of many prompts | [`Loss::values_and_gradients`] of a [`Batch`]: several prompts at once in vector units |
+//! | a tensor type to implement [`ScoreTensor`] for | [`conformance`], in a test |
 //! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`ScoreTensor`]; candle's are, with the feature `candle` |
 //! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | a kernel to write for a GPU | `LossDescriptor`, [`Loss::check`], [`NegativeSampler::exponents`] |
@@ -88,6 +89,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+pub mod conformance;
 mod error;
 mod loss;
 pub mod metrics;
@@ -100,7 +102,7 @@ pub mod theory;
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "bytemuck")]
 pub use loss::LossDescriptor;
-pub use loss::{Batch, Columns, Loss};
+pub use loss::{Batch, Columns, Loss, LossOver};
 pub use negatives::{
     GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_generator, draw_with_uniform,
     log_weights,

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 8] = ["error", "numbers", "responses", "negatives", "preference", "loss", "metrics", "theory"];
+const ROOMS: [&str; 9] =
+    ["error", "numbers", "conformance", "responses", "negatives", "preference", "loss", "metrics", "theory"];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {

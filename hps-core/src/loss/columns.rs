@@ -8,14 +8,96 @@
 use crate::error::{Cause, Error, expect_length};
 use crate::loss::Loss;
 use crate::numbers::{Scalar, ScoreTensor};
+use crate::preference::Preference;
 use crate::responses::Responses;
 
-/// A loss and the columns it is taken over; made by [`Loss::over`].
-#[derive(Clone, Copy, Debug)]
+/// The columns that a loss is taken over, each under its name; what the loss reads and is not given, or is given and
+/// does not read, is an error of [`Loss::over`].
+///
+/// ```
+/// use hps_core::{Columns, ErrorKind, Loss};
+///
+/// # fn main() -> Result<(), hps_core::Error> {
+/// let loss: Loss = "cpo-bt".parse()?;
+/// // Two responses that tie, and 4 nats a token for the preferred one: ln 2 + 4.
+/// let (scores, likelihood) = ([-1.5_f64, -1.5], -4.0);
+/// let Ok(value) = loss.over(&Columns::new(&scores).with_likelihood(&likelihood))?.value();
+/// assert!((value - 2.0_f64.ln() - 4.0).abs() < 1e-15);
+/// // Without it there is no CPO.
+/// assert_eq!(loss.over(&Columns::new(&scores)).unwrap_err().kind(), ErrorKind::InputMissing);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
 pub struct Columns<'a, T> {
-    loss: &'a Loss,
     scores: &'a [T],
     constants: &'a [T],
+    samples: Option<usize>,
+    likelihood: Option<&'a T>,
+    supervised: Option<&'a T>,
+}
+
+// Derived, they would ask for a tensor that can be copied.
+impl<T> Clone for Columns<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Columns<'_, T> {}
+
+impl<'a, T> Columns<'a, T> {
+    /// * `scores`: one column per rank, best first. For a loss that reads samples, the preferred response's scores and
+    ///   then the sampled ones', gathered by the caller, whose number [`with_samples`](Self::with_samples) states.
+    pub fn new(scores: &'a [T]) -> Self {
+        Columns { scores, constants: &[], samples: None, likelihood: None, supervised: None }
+    }
+
+    /// * `constants`: [`Loss::constant_count`] columns without gradient, filled by [`Loss::constants`].
+    #[must_use]
+    pub fn with_constants(self, constants: &'a [T]) -> Self {
+        Columns { constants, ..self }
+    }
+
+    /// States that the scores are those of the preferred response and of `samples` sampled negatives, and not of a list.
+    ///
+    /// ```
+    /// use hps_core::{Columns, Loss};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "dpo-hps".parse()?;
+    /// let (scores, log_scale) = ([0.0_f64, 0.0], [0.0]);
+    /// let Ok(value) = loss.over(&Columns::new(&scores).with_samples(1).with_constants(&log_scale))?.value();
+    /// assert!((value - 2.0_f64.ln()).abs() < 1e-15);
+    /// // A list of three is not a pair with one drawn negative.
+    /// assert!(loss.over(&Columns::new(&[0.0; 3]).with_constants(&log_scale)).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_samples(self, samples: usize) -> Self {
+        Columns { samples: Some(samples), ..self }
+    }
+
+    /// * `likelihood`: `log π_1 / l_1` of the preferred responses, nats per token, with gradient; for a loss with a
+    ///   [`likelihood`](Loss::likelihood) term.
+    #[must_use]
+    pub fn with_likelihood(self, likelihood: &'a T) -> Self {
+        Columns { likelihood: Some(likelihood), ..self }
+    }
+
+    /// * `supervised`: the supervised targets' summed log-probabilities, nats, with gradient; for SLiC-HF.
+    #[must_use]
+    pub fn with_supervised(self, supervised: &'a T) -> Self {
+        Columns { supervised: Some(supervised), ..self }
+    }
+}
+
+/// A loss and the columns it is taken over, which fit it; made by [`Loss::over`].
+#[derive(Debug)]
+pub struct LossOver<'a, T> {
+    loss: &'a Loss,
+    columns: Columns<'a, T>,
 }
 
 impl Loss {
@@ -131,59 +213,84 @@ impl Loss {
 
     /// The loss over columns: its definition, for tensors with autograd.
     ///
-    /// * `scores`: one column per rank, best first. For a loss that reads samples, the preferred response's scores and
-    ///   then the sampled ones', gathered by the caller. For SLiC-HF, the supervised target's log-probability after
-    ///   those of the list. For a loss with a likelihood term, `log π_1 / l_1` after those of the list.
-    /// * `constants`: [`constant_count`](Self::constant_count) columns without gradient, filled by
-    ///   [`constants`](Self::constants).
+    /// # Errors
+    /// A column that the loss reads is missing, one that it does not read is given, or there are not as many as it reads.
     ///
     /// ```
-    /// use hps_core::{Dual, Loss};
+    /// use hps_core::{Columns, Dual, Loss};
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-bt".parse()?;
     /// let scores = [Dual::variable(0.0_f64), Dual::constant(0.0)];
-    /// let Ok(value) = loss.over(&scores, &[])?.value();
+    /// let Ok(value) = loss.over(&Columns::new(&scores))?.value();
     /// assert_eq!(value.derivative(), -0.5);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn over<'a, T: ScoreTensor>(&'a self, scores: &'a [T], constants: &'a [T]) -> Result<Columns<'a, T>, Error> {
-        Columns::new(self, scores, constants)
+    pub fn over<'a, T: ScoreTensor>(&'a self, columns: &Columns<'a, T>) -> Result<LossOver<'a, T>, Error> {
+        let Columns { scores, constants, samples, likelihood, supervised } = *columns;
+        let preference = self.preference();
+        let needs = [
+            (
+                self.likelihood() != 0.0,
+                likelihood.is_some(),
+                "a likelihood",
+                "a likelihood is given, the loss has no term of it",
+            ),
+            (
+                matches!(preference, Preference::Slic(_)),
+                supervised.is_some(),
+                "a supervised target",
+                "a supervised target is given, only slic reads one",
+            ),
+        ];
+        for (read, given, missing, unread) in needs {
+            match (read, given) {
+                (true, false) => return Err(Cause::InputMissing { what: missing }.into()),
+                (false, true) => return Err(Cause::Unsupported { what: unread }.into()),
+                _ => {}
+            }
+        }
+        let reads_samples = self.reads_sample() || self.reads_samples();
+        match samples {
+            None if reads_samples => return Err(Cause::SampleMissing.into()),
+            Some(_) if !reads_samples => {
+                return Err(
+                    Cause::Unsupported { what: "the columns are of sampled negatives, the loss reads a list" }.into()
+                );
+            }
+            Some(0) => return Err(Cause::SampleMissing.into()),
+            Some(samples) if self.reads_sample() && samples != 1 => expect_length("samples", samples, 1)?,
+            Some(samples) => expect_length("score columns", scores.len(), 1 + samples)?,
+            None => {}
+        }
+        if scores.len() < 2 {
+            return Err(Cause::TooFewResponses { given: scores.len() }.into());
+        }
+        preference.expect_columns(scores.len())?;
+        expect_length("constant columns", constants.len(), self.constant_count(scores.len()))?;
+        Ok(LossOver { loss: self, columns: *columns })
     }
 }
 
-impl<'a, T: ScoreTensor> Columns<'a, T> {
+impl<T: ScoreTensor> LossOver<'_, T> {
     /// The loss of every prompt, nats.
     ///
     /// ```
-    /// use hps_core::Loss;
+    /// use hps_core::{Columns, Loss};
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps-full".parse()?;
     /// // e^s = (1, 1, 2), and every negative counts once: ln(1 + 1 + 2).
-    /// let Ok(value) = loss.over(&[0.0_f64, 0.0, 2.0_f64.ln()], &[0.0, 0.0])?.value();
+    /// let (scores, log_weights) = ([0.0_f64, 0.0, 2.0_f64.ln()], [0.0, 0.0]);
+    /// let Ok(value) = loss.over(&Columns::new(&scores).with_constants(&log_weights))?.value();
     /// assert!((value - 4.0_f64.ln()).abs() < 1e-15);
     /// # Ok(())
     /// # }
     /// ```
     pub fn value(&self) -> Result<T, T::Error> {
-        let terms = self.loss.terms();
-        let (scores, likelihood) = self.scores.split_at(self.scores.len() - terms.columns());
-        terms.define(self.loss.preference().define(&self.loss.pair(), scores, self.constants)?, likelihood)
-    }
-
-    fn new(loss: &'a Loss, scores: &'a [T], constants: &'a [T]) -> Result<Self, Error> {
-        let others = loss.terms().columns();
-        let responses = scores.len().saturating_sub(others);
-        if responses < 2 {
-            return Err(Cause::TooFewResponses { given: responses }.into());
-        }
-        loss.preference().expect_columns(responses, others)?;
-        let expected = loss.constant_count(responses);
-        if constants.len() != expected {
-            return Err(Cause::LengthMismatch { list: "constant columns", given: constants.len(), expected }.into());
-        }
-        Ok(Columns { loss, scores, constants })
+        let Columns { scores, constants, likelihood, supervised, .. } = self.columns;
+        let preference = self.loss.preference().define(&self.loss.pair(), scores, constants, supervised)?;
+        self.loss.terms().define(preference, likelihood)
     }
 }

@@ -42,17 +42,12 @@ impl Terms {
         }
     }
 
-    /// How many columns the definition reads after those of the preference.
-    pub(crate) fn columns(&self) -> usize {
-        usize::from(self.likelihood != 0.0)
-    }
-
-    /// * `likelihood`: `log π_1 / l_1`, as many columns as [`columns`](Self::columns) says.
-    pub(crate) fn define<T: ScoreTensor>(&self, preference: T, likelihood: &[T]) -> Result<T, T::Error> {
+    /// * `likelihood`: `log π_1 / l_1`, where `ν` is not 0.
+    pub(crate) fn define<T: ScoreTensor>(&self, preference: T, likelihood: Option<&T>) -> Result<T, T::Error> {
         let weighted = if self.preference == 1.0 { preference } else { preference.affine(self.preference, 0.0)? };
         match likelihood {
-            [likelihood, ..] => weighted.sub(&likelihood.affine(self.likelihood, 0.0)?),
-            [] => Ok(weighted),
+            Some(likelihood) => weighted.sub(&likelihood.affine(self.likelihood, 0.0)?),
+            None => Ok(weighted),
         }
     }
 

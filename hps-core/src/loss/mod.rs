@@ -14,7 +14,7 @@ mod row_check;
 mod serde;
 
 pub use batch::Batch;
-pub use columns::Columns;
+pub use columns::{Columns, LossOver};
 #[cfg(feature = "bytemuck")]
 pub use descriptor::LossDescriptor;
 

@@ -17,14 +17,14 @@ use core::f64::consts::LN_2;
 ///
 /// ```
 /// use candle_core::{DType, Device, Var};
-/// use hps_core::Loss;
+/// use hps_core::{Columns, Loss};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // Two prompts with three answers each, best first; policy and reference still agree.
 /// let scores = Var::zeros((2, 3), DType::F64, &Device::Cpu)?;
 /// let columns = [scores.get_on_dim(1, 0)?, scores.get_on_dim(1, 1)?, scores.get_on_dim(1, 2)?];
 /// let loss: Loss = "dpo-pl".parse()?;
-/// let value = loss.over(&columns, &[])?.value()?;
+/// let value = loss.over(&Columns::new(&columns))?.value()?;
 /// assert!((value.to_vec1::<f64>()?[1] - 6.0_f64.ln()).abs() < 1e-15);
 ///
 /// let gradients = value.sum_all()?.backward()?;

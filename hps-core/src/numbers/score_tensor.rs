@@ -9,12 +9,20 @@ use core::convert::Infallible;
 
 /// One score per prompt: a number, or a column over the batch.
 ///
-/// Whoever implements it for a tensor type supplies nine elementwise operations on columns of one length.
-/// Where autograd runs underneath, two gradients are part of the contract:
+/// Whoever implements it for a tensor type supplies nine elementwise operations on columns of one length, and runs
+/// [`conformance`](crate::conformance) on them. Where autograd runs underneath, the gradients are part of the contract:
 ///
 /// * `log_add_exp` at a tie passes (½, ½). Before the first step every score is zero, so *all* comparisons are ties;
-///   a formula through an elementwise maximum passes (0, 1) there. `a + softplus(b − a)` is right.
+///   a formula through an elementwise maximum passes (0, 1) there.
+/// * `log_add_exp` of an absent term, `−∞`, is the other one, with the whole gradient. `a + softplus(b − a)`, which is right
+///   at ties, gives NaN here: the difference is `−∞ − a` or `b + ∞`.
 /// * `relu` at zero passes 0.
+/// * `softplus` is finite of every finite number: `ln(eˣ + 1)`, written like that, overflows.
+///
+/// Autograd differentiates the branches that a `where` drops, too, and 0 times their infinite slopes is NaN. What serves:
+/// value and slope from detached inputs, outside the graph, and then `value + slope · (x − detach(x))`, in which `x` is
+/// replaced by 0 where it is infinite. The bracket is 0 with derivative 1, so value and gradient are what was computed. The
+/// implementation for candle (feature `candle`) is written in this way.
 ///
 /// ```
 /// use hps_core::ScoreTensor;

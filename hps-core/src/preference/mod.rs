@@ -159,19 +159,12 @@ impl Preference {
         }
     }
 
-    /// Refuses a number of score columns other than the definition reads; `others` are columns beside them.
-    pub(crate) fn expect_columns(&self, given: usize, others: usize) -> Result<(), Error> {
-        let mismatch = |expected: usize| {
-            Err(Cause::LengthMismatch { list: "score columns", given: given + others, expected: expected + others }
-                .into())
-        };
+    /// Refuses fewer score columns than the definition reads.
+    pub(crate) fn expect_columns(&self, given: usize) -> Result<(), Error> {
         match self {
-            Preference::Hps(Hps { form: HpsForm::Single, .. }) if given != 2 => mismatch(2),
             Preference::Hps(Hps { form: HpsForm::Weighted { weights, .. }, .. }) => {
                 hps::expect_negatives(weights, given)
             }
-            // The supervised target's comes after those of the list.
-            Preference::Slic(_) if given == 2 => mismatch(3),
             _ => Ok(()),
         }
     }
@@ -197,8 +190,16 @@ impl Preference {
         }
     }
 
-    /// The definition, on columns whose counts [`Columns`](crate::Columns) has checked.
-    pub(crate) fn define<T: ScoreTensor>(&self, pair: &Pair, scores: &[T], constants: &[T]) -> Result<T, T::Error> {
+    /// The definition, on columns that [`Loss::over`](crate::Loss::over) has checked.
+    ///
+    /// * `supervised`: the supervised target's log-probability, for SLiC-HF.
+    pub(crate) fn define<T: ScoreTensor>(
+        &self,
+        pair: &Pair,
+        scores: &[T],
+        constants: &[T],
+        supervised: Option<&T>,
+    ) -> Result<T, T::Error> {
         match self {
             Preference::BradleyTerry => bradley_terry::define(pair, scores),
             Preference::Top { choices } => top::define(pair, *choices, scores),
@@ -207,7 +208,7 @@ impl Preference {
             Preference::Contrast(contrast) => contrast.define(pair, scores, constants),
             Preference::RewardTargets { .. } => reward_targets::define(pair, scores, constants),
             Preference::WinRates => win_rates::define(pair, scores, constants),
-            Preference::Slic(slic) => slic.define(pair, scores),
+            Preference::Slic(slic) => slic.define(pair, scores, supervised),
             Preference::Lipo(lipo) => lipo.define(pair, scores, constants),
         }
     }

@@ -40,10 +40,15 @@ impl Slic {
         Err(Cause::BadHyper { name: "weight", given: self.weight, range: "[0, inf)" }.into())
     }
 
-    /// * `scores`: those of the list, then the supervised target's log-probability.
-    pub(crate) fn define<T: ScoreTensor>(&self, pair: &Pair, scores: &[T]) -> Result<T, T::Error> {
-        let (scores, supervised) = scores.split_at(scores.len() - 1);
-        let supervised = supervised[0].affine(self.weight, 0.0)?;
+    /// * `supervised`: the supervised target's log-probability; without one the term is 0.
+    pub(crate) fn define<T: ScoreTensor>(
+        &self,
+        pair: &Pair,
+        scores: &[T],
+        supervised: Option<&T>,
+    ) -> Result<T, T::Error> {
+        let Some(supervised) = supervised else { return bradley_terry::define(pair, scores) };
+        let supervised = supervised.affine(self.weight, 0.0)?;
         match self.placement {
             Supervised::Outside => bradley_terry::define(pair, scores)?.sub(&supervised),
             Supervised::Inside => pair.define(&scores[0].add(&supervised)?, &scores[scores.len() - 1]),

@@ -1,7 +1,7 @@
 //! Terms of `−∞`, ties, and numbers that are none.
 
 use candle_core::{Device, Tensor as Column, Var};
-use hps_core::{Loss, ScoreTensor};
+use hps_core::{Columns, Loss, ScoreTensor};
 use std::f64::consts::LN_2;
 
 const ABSENT: f64 = f64::NEG_INFINITY;
@@ -46,7 +46,7 @@ fn equal_scores_share_alike() {
     let loss: Loss = "dpo-pl".parse().unwrap();
     let scores = [(); 4].map(|()| variable(&[0.0, -2.5]));
     let columns = scores.each_ref().map(|column| column.as_tensor().clone());
-    let value = loss.over(&columns, &[]).unwrap().value().unwrap();
+    let value = loss.over(&Columns::new(&columns)).unwrap().value().unwrap();
     let gradients = value.backward().unwrap();
     for (rank, column) in scores.iter().enumerate() {
         let chosen = if rank < 3 { -1.0 } else { 0.0 };

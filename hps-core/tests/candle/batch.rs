@@ -2,7 +2,7 @@
 
 use crate::generator::{Generator, Row};
 use candle_core::{Device, Tensor as Column, Var, WithDType};
-use hps_core::{Loss, Preference, Responses, Scalar};
+use hps_core::{Columns, Loss, Preference, Responses, Scalar};
 
 /// Every seventh row has equal scores, every third ties.
 pub const PROMPTS: usize = 8;
@@ -61,7 +61,16 @@ pub fn under_autograd<F: Scalar + WithDType>(
     let scores = Var::from_tensor(&table(&scores)?)?;
     let ranks = Column::from_slice(&ranks, (prompts, ranks.len() / prompts), &Device::Cpu)?;
     let (scores_read, constants) = (columns(&scores.gather(&ranks, 1)?)?, columns(&table(&constants)?)?);
-    let value = loss.over(&scores_read, &constants).unwrap().value()?;
+    let beside = matches!(loss.preference(), Preference::Slic(_)) || loss.likelihood() > 0.0;
+    let (list, beside) = scores_read.split_at(scores_read.len() - usize::from(beside));
+    let mut given = Columns::new(list).with_constants(&constants);
+    if loss.reads_sample() || loss.reads_samples() {
+        given = given.with_samples(list.len() - 1);
+    }
+    if let [beside] = beside {
+        given = if loss.likelihood() > 0.0 { given.with_likelihood(beside) } else { given.with_supervised(beside) };
+    }
+    let value = loss.over(&given).unwrap().value()?;
     let gradients = value.sum_all()?.backward()?;
     Ok(Outcome { values: value.to_vec1()?, gradients: gradients.get(&scores).unwrap().to_vec2()? })
 }

@@ -14,6 +14,7 @@ mod losses;
 mod absent;
 mod any_row;
 mod batch;
+mod conformance;
 mod kernels;
 mod operations;
 mod tolerance;

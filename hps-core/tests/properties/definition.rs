@@ -1,6 +1,6 @@
 //! A loss twice: its closed form, and its definition over any tensor.
 
-use hps_core::{Loss, Pair, Preference, Responses, Scalar, ScoreTensor};
+use hps_core::{Columns, Loss, Pair, Preference, Responses, Scalar, ScoreTensor};
 use std::convert::Infallible;
 
 /// The index that stands for the supervised target's log-probability.
@@ -38,15 +38,21 @@ where
         (_, Some(samples)) => std::iter::once(0).chain(samples.iter().copied()).collect(),
         _ => (0..row.count()).collect(),
     };
-    let mut columns: Vec<T> = read.into_iter().map(|index| make(index, scores[index])).collect();
-    if let Preference::Slic(_) = loss.preference() {
-        columns.push(make(SUPERVISED, row.supervised().unwrap()));
-    }
-    if loss.likelihood() > 0.0 {
-        columns.push(make(LIKELIHOOD, row.policy()[0] / f64::from(row.lengths()[0])));
-    }
+    let columns: Vec<T> = read.into_iter().map(|index| make(index, scores[index])).collect();
     // No score has this index, so these are constants.
     let constants: Vec<T> = constants.into_iter().map(|constant| make(usize::MAX, constant)).collect();
-    let Ok(value) = loss.over(&columns, &constants).unwrap().value();
+    let supervised = row.supervised().map(|log_prob| make(SUPERVISED, log_prob));
+    let likelihood = make(LIKELIHOOD, row.policy()[0] / f64::from(row.lengths()[0]));
+    let mut given = Columns::new(&columns).with_constants(&constants);
+    if loss.reads_sample() || loss.reads_samples() {
+        given = given.with_samples(columns.len() - 1);
+    }
+    if let (Preference::Slic(_), Some(supervised)) = (loss.preference(), &supervised) {
+        given = given.with_supervised(supervised);
+    }
+    if loss.likelihood() > 0.0 {
+        given = given.with_likelihood(&likelihood);
+    }
+    let Ok(value) = loss.over(&given).unwrap().value();
     value
 }

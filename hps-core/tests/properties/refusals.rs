@@ -1,8 +1,8 @@
 //! What is refused, with which kind and which numbers.
 
 use hps_core::{
-    ErrorKind, Hps, Loss, NegativeSampler, NegativeScale, Pair, Position, Preference, Responses, Reward, TiePolicy,
-    log_weights, metrics,
+    Columns, ErrorKind, Hps, Loss, NegativeSampler, NegativeScale, Pair, Position, Preference, Responses, Reward,
+    TiePolicy, log_weights, metrics,
 };
 
 const POLICY: [f64; 3] = [-10.0, -11.0, -12.0];
@@ -73,7 +73,7 @@ fn samples() {
     refused(
         evaluate(&loss("dpo-hps"), &row()),
         SampleMissing,
-        "the loss compares with sampled negatives, but the row names none",
+        "the loss compares with sampled negatives, but none are named",
     );
     let sampled = row().with_sample(1).unwrap();
     for name in ["dpo-bt", "dpo-pl", "dpo-hps-full"] {
@@ -151,13 +151,44 @@ fn buffers() {
 #[test]
 fn columns() {
     use ErrorKind::*;
-    refused(loss("dpo-bt").over(&[0.0_f64], &[]), TooFewResponses, "1 responses given, at least 2 are needed");
+    let over = |name: &str, columns: &Columns<'_, f64>| loss(name).over(columns).map(|_| ());
+    let list = [0.0_f64; 4];
+    let few = Columns::new(&list[..1]);
+    refused(over("dpo-bt", &few), TooFewResponses, "1 responses given, at least 2 are needed");
     let text = "constant columns: 0 entries given, 2 expected";
-    refused(loss("dpo-hps-full").over(&[0.0_f64; 3], &[]), LengthMismatch, text);
+    refused(over("dpo-hps-full", &Columns::new(&list[..3])), LengthMismatch, text);
     let text = "constant columns: 1 entries given, 0 expected";
-    refused(loss("dpo-pl").over(&[0.0_f64; 3], &[0.0]), LengthMismatch, text);
-    let text = "score columns: 3 entries given, 2 expected";
-    refused(loss("dpo-hps").over(&[0.0_f64; 3], &[0.0]), LengthMismatch, text);
+    refused(over("dpo-pl", &Columns::new(&list[..3]).with_constants(&list[..1])), LengthMismatch, text);
+}
+
+/// Four score columns and nothing else were once read as three and a likelihood, or as three draws.
+#[test]
+fn columns_under_another_name() {
+    use ErrorKind::*;
+    let over = |name: &str, columns: &Columns<'_, f64>| loss(name).over(columns).map(|_| ());
+    let (list, other) = ([0.0_f64; 4], -2.0);
+    for name in ["cpo-bt", "cpo-pl", "orpo-bt", "orpo-pl"] {
+        refused(over(name, &Columns::new(&list)), InputMissing, "the loss reads a likelihood, but none is given");
+    }
+    let text = "the loss reads a supervised target, but none is given";
+    refused(over("slic", &Columns::new(&list)), InputMissing, text);
+    let text = "unsupported: a likelihood is given, the loss has no term of it";
+    refused(over("dpo-bt", &Columns::new(&list).with_likelihood(&other)), Unsupported, text);
+    let text = "unsupported: a supervised target is given, only slic reads one";
+    refused(over("dpo-bt", &Columns::new(&list).with_supervised(&other)), Unsupported, text);
+
+    let whole = Columns::new(&list).with_constants(&list[..1]);
+    let text = "the loss compares with sampled negatives, but none are named";
+    for name in ["dpo-hps", "dpo-hps-multi", "cpo-hps"] {
+        let columns = if name == "cpo-hps" { whole.with_likelihood(&other) } else { whole };
+        refused(over(name, &columns), SampleMissing, text);
+    }
+    let text = "score columns: 4 entries given, 3 expected";
+    refused(over("dpo-hps-multi", &whole.with_samples(2)), LengthMismatch, text);
+    refused(over("dpo-hps", &whole.with_samples(3)), LengthMismatch, "samples: 3 entries given, 1 expected");
+    let text = "unsupported: the columns are of sampled negatives, the loss reads a list";
+    refused(over("dpo-pl", &Columns::new(&list).with_samples(3)), Unsupported, text);
+    assert!(over("dpo-hps-multi", &whole.with_samples(3)).is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Parts that make no loss, numbers out of range, and rows that lack what a loss reads.
 
 use hps_core::{
-    Contrast, ErrorKind, Hps, Loss, NegativeScale, NegativeSet, Pair, Preference, RankWeights, Reduction,
+    Columns, Contrast, ErrorKind, Hps, Loss, NegativeScale, NegativeSet, Pair, Preference, RankWeights, Reduction,
     ResponseScale, Responses, Reward, Slic, Supervised, TiePolicy,
 };
 
@@ -177,15 +177,15 @@ fn options_a_loss_does_not_have() {
 fn rows_that_lack_something() {
     use ErrorKind::*;
     let scaled = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::PlackettLuce);
-    let text = "the loss reads a scale per response, but the row carries none";
+    let text = "the loss reads a scale per response, but none is given";
     refused(evaluate(&scaled.unwrap(), &row()), InputMissing, text);
     let slopes = scaled.and_then(|loss| loss.score_constants(&row(), &mut [0.0; 3], &mut [0.0; 3]));
     refused(slopes, InputMissing, text);
     let short = loss("dpo-bt").score_constants(&row(), &mut [0.0; 3], &mut [0.0; 2]);
     refused(short, LengthMismatch, "origins: 2 entries given, 3 expected");
-    let text = "the loss reads a supervised log-probability, but the row carries none";
+    let text = "the loss reads a supervised log-probability, but none is given";
     refused(evaluate(&loss("slic"), &row()), InputMissing, text);
-    let text = "the loss compares with sampled negatives, but the row names none";
+    let text = "the loss compares with sampled negatives, but none are named";
     refused(evaluate(&loss("dpo-hps-multi"), &row()), SampleMissing, text);
     refused(row().with_samples(&[]), SampleMissing, text);
     refused(row().with_samples(&[1, 3]), SampleNotNegative, "sample 3 is not one of the negatives among 3 responses");
@@ -238,15 +238,5 @@ fn too_few_to_prefer() {
     let loss = Loss::new(DPO, Pair::LOGISTIC, Preference::Hps(weights)).unwrap();
     let text = "3 responses given, the loss prefers so many that at least 4 are needed";
     refused(evaluate(&loss, &row()), ErrorKind::TooFewResponses, text);
-    refused(loss.over(&[0.0_f64; 3], &[]), ErrorKind::TooFewResponses, text);
-    let text = "score columns: 2 entries given, 3 expected";
-    refused(self::loss("slic").over(&[0.0_f64; 2], &[]), ErrorKind::LengthMismatch, text);
-    // The likelihood's column is none of the list's.
-    refused(
-        self::loss("cpo-bt").over(&[0.0_f64; 2], &[]),
-        ErrorKind::TooFewResponses,
-        "1 responses given, at least 2 are needed",
-    );
-    let text = "score columns: 4 entries given, 3 expected";
-    refused(self::loss("cpo-hps").over(&[0.0_f64; 4], &[0.0]), ErrorKind::LengthMismatch, text);
+    refused(loss.over(&Columns::new(&[0.0_f64; 3])), ErrorKind::TooFewResponses, text);
 }

@@ -239,7 +239,7 @@ impl Hps {
         Ok(())
     }
 
-    /// The definition, on columns whose counts [`Columns`](crate::Columns) has checked.
+    /// The definition, on columns that [`Loss::over`](crate::Loss::over) has checked.
     pub(crate) fn define<T: ScoreTensor>(&self, pair: &Pair, scores: &[T], constants: &[T]) -> Result<T, T::Error> {
         match self.form {
             HpsForm::Full => full::define(pair, &scores[0], &scores[1..], constants),
