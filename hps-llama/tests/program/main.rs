@@ -2,8 +2,10 @@
 
 mod backend;
 mod bench;
+mod choices;
 mod data;
 mod dry_run;
+mod echoes;
 mod endpoint;
 mod evaluate;
 mod evaluate_again;
