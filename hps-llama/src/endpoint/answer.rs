@@ -97,9 +97,14 @@ fn error(value: &Value) -> Option<String> {
 
 /// The status of HTTP that an error names.
 fn status(value: &Value) -> Option<u16> {
+    let named = |code: &Value| match code {
+        Value::String(word) if word == "invalid_api_key" => Some(401),
+        Value::String(digits) => digits.parse().ok(),
+        code => code.as_u64(),
+    };
     let codes = [&value["error"]["code"], &value["error"]["status"], &value["code"], &value["status"]];
-    let code = codes.into_iter().find_map(Value::as_u64)?;
-    u16::try_from(code).ok().filter(|code| (400..600).contains(code))
+    let code = codes.into_iter().filter_map(named).find(|code| (400..600).contains(code))?;
+    u16::try_from(code).ok()
 }
 
 /// The sentence in what a server says of an error.

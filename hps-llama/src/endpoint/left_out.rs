@@ -86,6 +86,18 @@ struct Line {
 impl Tally {
     /// Counts the lines that [`endpoint_rows`](super::endpoint_rows) wrote.
     ///
+    /// ```
+    /// use hps_llama::endpoint::Tally;
+    ///
+    /// let file = tempfile::NamedTempFile::new()?;
+    /// let lines = [r#"{"responses": ["a", "a"], "left_out": {"refusal": 1}}"#, r#"{"responses": ["b", "c", "d"]}"#];
+    /// std::fs::write(file.path(), lines.join("\n"))?;
+    /// let tally = Tally::of_file(file.path())?;
+    /// assert_eq!((tally.responses, tally.repeated, tally.unanswered), (5, 1, 0));
+    /// assert!(tally.to_string().starts_with("left out: 1 refusal\nrepeated: 1 of 5 responses are"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The file cannot be read, or a line is none of those.
     pub fn of_file(path: impl AsRef<Path>) -> Result<Tally> {

@@ -86,7 +86,8 @@ pub(super) fn retry_after(header: &str, date: Option<&str>) -> Option<Duration> 
         return Some(until.duration_since(now).unwrap_or_default());
     }
     let seconds: f64 = header.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    // What is too much for a clock is still a long pause.
+    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e10)))
 }
 
 /// Sleeps, or until the run is over.
@@ -135,10 +136,13 @@ mod tests {
         let date = "Wed, 21 Oct 2026 07:27:50 GMT";
         let pause = |header| retries.pause(0, [0, 0], retry_after(header, Some(date)));
         assert_eq!((pause("7"), pause(" 30.5 ")), (Duration::from_secs(7), Duration::from_millis(30_500)));
-        assert_eq!(pause("86400"), Duration::from_secs(600));
+        assert_eq!(
+            (pause("86400"), pause("99999999999999999999")),
+            (Duration::from_secs(600), Duration::from_secs(600))
+        );
         assert_eq!(pause("Wed, 21 Oct 2026 07:28:00 GMT"), Duration::from_secs(10));
         assert_eq!(pause("Thu, 22 Oct 2026 07:28:00 GMT"), Duration::from_secs(600));
-        for header in ["0", "-3", "NaN", "soon", "Wed, 21 Oct 2026 07:27:00 GMT"] {
+        for header in ["0", "-3", "NaN", "inf", "soon", "Wed, 21 Oct 2026 07:27:00 GMT"] {
             assert!((2.0..=4.0).contains(&pause(header).as_secs_f64()), "{header}");
         }
         // By this machine's clock where the server has none.

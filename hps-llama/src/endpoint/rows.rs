@@ -23,6 +23,7 @@ pub struct Served<'a> {
     /// As it was read.
     pub prompt: &'a Prompt,
     /// Texts as the server gave them: as many as were asked for, less what was left out. All of a prompt's may be.
+    /// Where one repeats a secret key it has `[key]`: see [`ApiKey`](super::ApiKey).
     pub responses: Vec<String>,
     /// Sum of each response's log-probs, nats, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -203,7 +203,7 @@ fn log_probs_that_are_not_finite_are_no_number_in_a_line() {
     // As Python writes it.
     let body = r#"{"choices": [{"message": {"content": "a"}, "logprobs": {"content": [{"logprob": -Infinity}]}}]}"#;
     let message = refused_for(move |_| Reply::Status(200, "", body.into()), &["--logprobs"]);
-    let says = "was asked once; answers 200 with what is not JSON (invalid number at line 1 column 84): ";
+    let says = "was asked once; answers 200 with what is not JSON (invalid number at line 1 column 82): ";
     assert_eq!(message, format!("{says}{body}"));
 }
 
@@ -298,6 +298,11 @@ fn errors_under_status_200_are_the_servers_words() {
             format!("{once}answers 200 with error 429 and says: slow down"),
         ),
         (
+            json!({"error": {"message": "sk-***is", "code": "invalid_api_key"}}),
+            "answers 200 with error 401 to the key that was sent; what it says is not shown, as it may repeat a key"
+                .into(),
+        ),
+        (
             json!({"object": "error", "message": "no such model", "code": 404}),
             "answers 200 with error 404 and says: no such model".into(),
         ),
@@ -332,7 +337,7 @@ fn answers_that_are_none_are_no_short_responses() {
     let message = refused_for(|_| Reply::Status(200, "", "{\"choices\": [{\"text\": 1e999}]}".into()), &[]);
     assert_eq!(
         message,
-        format!("{not_json} (number out of range at line 1 column 28): {{\"choices\": [{{\"text\": 1e999}}]}}")
+        format!("{not_json} (number out of range at line 1 column 27): {{\"choices\": [{{\"text\": 1e999}}]}}")
     );
     let message = refused_for(|_| Reply::Status(200, "", "{\"choices\": [{\"text\": \"\\ud800\"}]}".into()), &[]);
     assert!(message.starts_with(&format!("{not_json} (unexpected end of hex escape at line 1 column ")), "{message}");

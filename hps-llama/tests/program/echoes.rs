@@ -31,7 +31,7 @@ fn disguises() -> Vec<(String, &'static str)> {
         (format!("{}\n{}", &KEY[..9], &KEY[9..]), "[key]"),
         (each(|byte| format!("{} ", byte as char)).trim_end().into(), "[key]"),
         (BASE64[0].into(), "[key]w=="),
-        (BASE64[1].into(), "QmVhcmVyI[key]="),
+        (BASE64[1].into(), "QmVhcmVyIH[key]M="),
         (BASE64[2].into(), "Iz1[key]Cg=="),
     ]
 }
@@ -69,11 +69,6 @@ fn the_key_does_not_reach_an_error() {
         message.strip_prefix(&start(&server)).unwrap_or_else(|| panic!("{message}")).to_string()
     };
     // In two fields, with a part of it, where it is cut, as a redirect's place, in what is not JSON.
-    let halves = || json!({"a": &KEY[..9], "b": &KEY[9..], "c": &KEY[2..8]}).to_string();
-    assert_eq!(
-        halves(),
-        r#"{"a":"sk-nobody","b":"-may-see-this","c":"-nobod"}"#.replace("-nobod\"}", &format!("{}\"}}", &KEY[2..8]))
-    );
     assert_eq!(
         to(|_| Reply::Status(422, "", json!({"a": &KEY[..9], "b": &KEY[9..], "c": &KEY[3..9]}).to_string())),
         r#"answers 422 and says: {"a":"[key]","b":"[key]","c":"nobody"}"#

@@ -208,6 +208,7 @@ fn addresses_and_keys_that_will_not_do_are_refused() {
     for (url, says) in [
         ("http://user:sk-nobody-may-see-this@host/v1", "holds a user, a query or a fragment"),
         ("http://host/v1?key=sk-nobody-may-see-this", "holds a user, a query or a fragment"),
+        ("http://host/sk-nobody-may-see-this/v1", "holds the key, or a part of it"),
         ("ftp://host", "begins with neither http:// nor https://"),
         ("http:///v1", "names no host"),
     ] {
