@@ -50,8 +50,8 @@ impl Endpoint {
     /// A server's URL: `http://host:8000/v1`, or without a path, which is `/v1` then. `timeout` is for a whole request.
     ///
     /// # Errors
-    /// The URL is not one of `http` (or, where it is built in, `https`), or holds a user, a query, a fragment or the key,
-    /// which does not belong in it, because the URL is printed. The timeout is 0 or longer than a year.
+    /// The URL is not one of `http` (or, where it is built in, `https`), or holds a user, a query, a fragment or the
+    /// key, which does not belong in it, because the URL is printed. The timeout is 0 or longer than a year.
     pub fn new(url: &str, key: Option<ApiKey>, timeout: Duration, retries: Retries) -> Result<Self> {
         // Not even in an error, in case the key stands in it.
         let refused = |message: &str| Err(Error::new(ErrorKind::Option, format!("`endpoint`: {message}")));

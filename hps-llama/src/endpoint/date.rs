@@ -16,7 +16,8 @@ pub(super) fn http_date(text: &str) -> Option<SystemTime> {
     let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
     let [hours, minutes, seconds] = time.split(':').collect::<Vec<_>>()[..] else { return None };
     let (hours, minutes, seconds) = (number(hours, 0..=23)?, number(minutes, 0..=59)?, number(seconds, 0..=60)?);
-    // Years that begin in March end with their leap day, so a month's first day is linear in its number but for rounding.
+    // Years that begin in March end with their leap day, so a month's first day is linear in its number but for
+    // rounding.
     let (years, months) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
     let days = 365 * years + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + day - 1;
     // Days from 1 March of year 0 to 1 January 1970.

@@ -20,8 +20,8 @@ const PLACEHOLDER: &str = "sk-no-key-required";
 /// Where a server repeats a secret key in a response, `[key]` takes its place: as it is or in another case, in base64,
 /// in hex, with characters escaped as `%73`, `\u0073`, `\x73` or `&#115;`, and with white space or unseen characters
 /// between its own. In an error, or in why a pause is made, so does any run of 8 of its characters. What a server says
-/// with 401 or 403 is not shown at all. A server that means to (a cipher, a part in each of two responses) can still write
-/// the key: it has it.
+/// with 401 or 403 is not shown at all. A server that means to (a cipher, a part in each of two responses) can still
+/// write the key: it has it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     key: String,

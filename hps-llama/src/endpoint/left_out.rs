@@ -125,8 +125,8 @@ impl Tally {
 }
 
 impl fmt::Display for Tally {
-    /// `left out: 3 refusals, 1 tool call; 1 prompt has no response`, and a line of what is repeated; nothing where there
-    /// is nothing to say.
+    /// `left out: 3 refusals, 1 tool call; 1 prompt has no response`, and a line of what is repeated; nothing where
+    /// there is nothing to say.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = "left out: ";
         for (reason, count) in &self.left_out {

@@ -1,8 +1,8 @@
 //! Takes a secret out of a text, however it is written there.
 //!
-//! The secret has several forms: its own characters, its bytes in hex, and in base64 of either alphabet, beginning at any
-//! of the three places that a byte has in four characters. Of each form, a character may stand for itself in either case or
-//! as an escape, and white space and unseen characters may stand between two of them.
+//! The secret has several forms: its own characters, its bytes in hex, and in base64 of either alphabet, beginning at
+//! any of the three places that a byte has in four characters. Of each form, a character may stand for itself in either
+//! case or as an escape, and white space and unseen characters may stand between two of them.
 
 use crate::visible::is_hidden;
 

@@ -24,10 +24,11 @@ pub struct Request {
     pub max_tokens: usize,
     /// By which name a chat completion is told [`max_tokens`](Self::max_tokens).
     pub max_tokens_field: MaxTokensField,
-    /// Keys the `seed` of each request, with the prompt's id and the number of its first response. A server may ignore it.
+    /// Keys the `seed` of each request, with the prompt's id and the number of its first response. A server may ignore
+    /// it.
     pub seed: u64,
-    /// Whether the tokens' log-probs are asked for. At which temperature they are is the server's affair; vLLM's are the
-    /// model's own, as those of [`generate`](crate::generate) are.
+    /// Whether the tokens' log-probs are asked for. At which temperature they are is the server's affair; vLLM's are
+    /// the model's own, as those of [`generate`](crate::generate) are.
     pub logprobs: bool,
     /// What becomes of a choice that is no response.
     pub unusable: Unusable,

@@ -1,7 +1,7 @@
 //! How often and how long after a failure the server is asked again.
 //!
-//! Pause `k` is `first · 2ᵏ`, at most `longest`, times a number between ½ and 1, so that requests that failed together do
-//! not come back together; or what the server's `Retry-After` says, if that is longer.
+//! Pause `k` is `first · 2ᵏ`, at most `longest`, times a number between ½ and 1, so that requests that failed together
+//! do not come back together; or what the server's `Retry-After` says, if that is longer.
 
 use super::date::http_date;
 use hps_core::Philox;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 
-/// Prompts at most that are ahead of the first one without responses, for each request that runs: others wait for a slow
-/// one, and what waits is lost by a kill.
+/// Prompts at most that are ahead of the first one without responses, for each request that runs: others wait for a
+/// slow one, and what waits is lost by a kill.
 const AHEAD: usize = 4;
 
 /// A prompt's line. With `rewards`, as many, it is a row that training reads.
@@ -52,9 +52,9 @@ pub enum Progress {
 /// `concurrency` requests run at once. `progress` is called after each line, and where a request waits.
 ///
 /// # Errors
-/// An option is out of its range ([`Request::check`]); a prompt cannot be read; the server refuses a request, or fails too
-/// often; a choice is no response and that is to be an error; see also [`Resumable::push`]. Lines before the first prompt
-/// that fails are written.
+/// An option is out of its range ([`Request::check`]); a prompt cannot be read; the server refuses a request, or fails
+/// too often; a choice is no response and that is to be an error; see also [`Resumable::push`]. Lines before the first
+/// prompt that fails are written.
 pub fn endpoint_rows(
     endpoint: &Endpoint,
     request: &Request,

@@ -1,5 +1,6 @@
 //! The program `hps`, run as people run it.
 
+mod answers;
 mod backend;
 mod bench;
 mod choices;

@@ -92,12 +92,12 @@ pub struct Arguments {
     /// The server: ask for log-probs.
     #[arg(long, requires = "endpoint")]
     logprobs: bool,
-    /// The server: what becomes of a choice that is no response (a refusal, a tool call, an empty text, …): `drop` leaves it
-    /// out of its line and counts it there, `error` ends the run [default: drop].
+    /// The server: what becomes of a choice that is no response (a refusal, a tool call, an empty text, …): `drop`
+    /// leaves it out of its line and counts it there, `error` ends the run [default: drop].
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     unusable: Option<Unusable>,
-    /// The server: the field that says `max_tokens` in a chat's request: `max_tokens`, or `max_completion_tokens`, which
-    /// OpenAI's newer models ask for [default: max_tokens].
+    /// The server: the field that says `max_tokens` in a chat's request: `max_tokens`, or `max_completion_tokens`,
+    /// which OpenAI's newer models ask for [default: max_tokens].
     #[arg(long = "max_tokens_field", alias = "max-tokens-field", value_name = "NAME", requires = "endpoint")]
     max_tokens_field: Option<MaxTokensField>,
     /// The server: times a request is sent again, with pauses that double from half a second to a minute.
