@@ -10,7 +10,8 @@ use serde_json::json;
 fn a_server_that_wants_max_completion_tokens_is_given_them() {
     let wants = |asked: &Asked| match asked.body.get("max_tokens") {
         Some(_) if asked.path.ends_with("/chat/completions") => {
-            let message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+            let message = "Unsupported parameter: 'max_tokens' is not supported with this model. \
+                           Use 'max_completion_tokens' instead.";
             Reply::Status(400, "", json!({"error": {"message": message, "param": "max_tokens"}}).to_string())
         }
         _ => asked.well(),
