@@ -20,7 +20,8 @@
 //!
 //! A message is `{"role": …, "content": …}`, both texts. Other fields of a row are ignored.
 //!
-//! A response of a list that says nothing is left out and counted.
+//! A response of a list that says nothing is left out and counted. So that a list may have fewer than two for that, or
+//! because `hps generate` left some out (`left_out`), it is dropped then.
 //!
 //! Malformed rows are errors with file, line and field. Rows that are sound but teach nothing are dropped and counted
 //! ([`Reason`]).

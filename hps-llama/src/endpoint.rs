@@ -5,40 +5,26 @@
 //! connection, an answer that is none) is asked for again, after a pause that doubles; what will not (another 4xx) ends
 //! the run with the server's words.
 //!
+//! A choice that is no response of the model (a refusal, a tool call, an empty text: see [`LeftOut`]) is left out of its
+//! line and counted there, or ends the run.
+//!
 //! The key is sent to the server and goes nowhere else: not into lines, not beside them, not into errors, even where the
-//! server repeats it in what it says of an error.
+//! server repeats it in a response or in what it says of an error (see [`ApiKey`]).
 
+mod answer;
 mod client;
+mod date;
 mod key;
+mod left_out;
+mod mask;
+mod request;
 mod retries;
 mod rows;
 mod wire;
 
 pub use client::Endpoint;
 pub use key::ApiKey;
-pub use retries::Retries;
-pub use rows::{Served, endpoint_rows};
-
-/// What is asked of the server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Request {
-    /// The server's name of the model.
-    pub model: String,
-    /// Responses a prompt.
-    pub n: usize,
-    /// Responses asked for in one request, at most. A server that gives fewer is asked again for the rest.
-    pub n_per_request: usize,
-    /// Divides the logits.
-    pub temperature: f64,
-    /// Sent where it is not 1.
-    pub top_p: f64,
-    /// Sent where it is not 0; not every server knows it.
-    pub top_k: u32,
-    /// Tokens a response at most.
-    pub max_tokens: usize,
-    /// Keys the `seed` of each request, with the prompt's id and the number of its first response. A server may ignore it.
-    pub seed: u64,
-    /// Whether the tokens' log-probs are asked for. At which temperature they are is the server's affair; vLLM's are the
-    /// model's own, as those of [`generate`](crate::generate) are.
-    pub logprobs: bool,
-}
+pub use left_out::{LeftOut, Tally};
+pub use request::{MaxTokensField, Request, Unusable};
+pub use retries::{Pause, Retries};
+pub use rows::{Progress, Served, endpoint_rows};

@@ -16,6 +16,7 @@ use crate::model::Policy;
 use crate::{Error, ErrorKind, Result};
 use decoding::Decoding;
 use serde::Serialize;
+use std::fmt;
 
 /// How to draw.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,18 +66,25 @@ impl SamplingParams {
     /// # Errors
     /// One is.
     pub fn check(&self) -> Result<()> {
-        let refused = |message: String| Err(Error::new(ErrorKind::Option, message));
-        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
-            return refused(format!("`temperature` is {}; it is at least 0", self.temperature));
-        }
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return refused(format!("`top_p` is {}; it is above 0 and at most 1", self.top_p));
-        }
+        expect_sampling(self.temperature, self.top_p)?;
         if self.max_num_seqs == 0 {
-            return refused("`max_num_seqs` is 0; it is at least 1".into());
+            return Err(Error::new(ErrorKind::Option, "`max_num_seqs` is 0; it is at least 1"));
         }
         Ok(())
     }
+}
+
+/// Refuses what no distribution is drawn with, here or by a server.
+pub(crate) fn expect_sampling<N: Into<f64> + fmt::Display + Copy>(temperature: N, top_p: N) -> Result<()> {
+    let refused = |message: String| Err(Error::new(ErrorKind::Option, message));
+    let (divisor, share): (f64, f64) = (temperature.into(), top_p.into());
+    if !(divisor >= 0.0 && divisor.is_finite()) {
+        return refused(format!("`temperature` is {temperature}; it is at least 0"));
+    }
+    if !(share > 0.0 && share <= 1.0) {
+        return refused(format!("`top_p` is {top_p}; it is above 0 and at most 1"));
+    }
+    Ok(())
 }
 
 /// Why a response is at its end.

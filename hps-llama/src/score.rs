@@ -34,6 +34,8 @@ pub struct ScoredRows {
     pub rows: usize,
     /// Those of them that a killed command had left.
     pub resumed: usize,
+    /// Those of them that have no response to rate: their `rewards` are an empty list.
+    pub unanswered: usize,
 }
 
 /// Rates all rows; killed, it goes on where it was when it is called again with the same options.
@@ -50,7 +52,7 @@ pub fn score<B: Backend>(
     options: &ScoreOptions,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<ScoredRows> {
-    let total = count(options)?;
+    let (total, unanswered) = count(options)?;
     let fingerprint = json!({
         "command": "score",
         "reward_model": scorer.label(),
@@ -79,12 +81,12 @@ pub fn score<B: Backend>(
     progress(output.done(), total);
     let resumed = output.resumed();
     output.finish()?;
-    Ok(ScoredRows { rows: total, resumed })
+    Ok(ScoredRows { rows: total, resumed, unanswered })
 }
 
-/// How many rows there are, each of them sound.
-fn count(options: &ScoreOptions) -> Result<usize> {
-    let mut count = 0;
+/// How many rows there are, each of them sound, and how many without a response.
+fn count(options: &ScoreOptions) -> Result<(usize, usize)> {
+    let (mut count, mut unanswered) = (0, 0);
     for row in AnsweredRows::open(&options.data)? {
         let row = row?;
         if row.has_rewards() && !options.overwrite_rewards {
@@ -92,8 +94,9 @@ fn count(options: &ScoreOptions) -> Result<usize> {
             return Err(Error::new(ErrorKind::Row, message).at(&row.place));
         }
         count += 1;
+        unanswered += usize::from(row.responses.is_empty());
     }
-    Ok(count)
+    Ok((count, unanswered))
 }
 
 fn write<B: Backend>(

@@ -18,7 +18,8 @@ pub struct AnsweredRow {
     pub fields: Map<String, Value>,
     /// What is responded to.
     pub prompt: Prompt,
-    /// One response or more.
+    /// One response or more; none where `left_out` says what the server gave in their place, as
+    /// [`endpoint_rows`](crate::endpoint::endpoint_rows) writes it.
     pub responses: Vec<Response>,
 }
 
@@ -54,7 +55,7 @@ fn read(record: Record) -> Result<AnsweredRow> {
 fn parts(fields: &Map<String, Value>) -> Read<(Prompt, Vec<Response>)> {
     let prompt = prompt(required(fields, "prompt")?)?;
     let responses = list(required(fields, "responses")?, "responses")?;
-    if responses.is_empty() {
+    if responses.is_empty() && !matches!(get(fields, "left_out"), Some(Value::Object(_))) {
         return Err("`responses` is empty".into());
     }
     let responses = responses.iter().enumerate().map(|(index, value)| response(value, &format!("responses[{index}]")));

@@ -131,7 +131,9 @@ impl Shape {
         let read = responses.len();
         if self == Shape::Lists && rewards.len() == read {
             leave_out_empty(&mut responses, &mut rewards);
-            if responses.len() < 2 && responses.len() < read {
+            // A server's refusals and the like were left out by `hps generate`.
+            let more = responses.len() < read || get(row, "left_out").is_some();
+            if responses.len() < 2 && more {
                 return Ok(Err(Reason::TooFew));
             }
         }

@@ -1,11 +1,13 @@
 //! How often and how long after a failure the server is asked again.
 //!
-//! Pause `k` is `first · 2ᵏ`, at most `longest`, times a number between ½ and 1, so that requests that failed together do
-//! not come back together; or what the server's `Retry-After` says, if that is longer.
+//! Pause `k` is `first · 2ᵏ`, at most `longest`, times a number between ½ and 1, so that requests that failed together
+//! do not come back together; or what the server's `Retry-After` says, if that is longer.
 
+use super::date::http_date;
 use hps_core::Philox;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Longest pause that a server can ask for.
 const LONGEST_ASKED_FOR: Duration = Duration::from_secs(600);
@@ -13,6 +15,9 @@ const LONGEST_ASKED_FOR: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(20);
 /// Counter word that sets the pauses' draws apart from other uses of the same seed.
 const RETRY: u32 = 0x5265_7472;
+
+/// Pauses longer than this are told.
+const TOLD: Duration = Duration::from_secs(2);
 
 /// When to ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +47,47 @@ impl Retries {
     }
 }
 
-/// `Retry-After` in seconds; a date is not read.
-pub(super) fn retry_after(header: &str) -> Option<Duration> {
+/// A pause that a request makes before it is sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Where its prompt stands.
+    pub place: String,
+    /// How long it is.
+    pub length: Duration,
+    /// How long the server asks for.
+    pub asked_for: Option<Duration>,
+    /// What failed, without the key.
+    pub why: String,
+}
+
+impl Pause {
+    /// Whether a person who watches wants to know.
+    pub(super) fn is_long(&self) -> bool {
+        self.length > TOLD
+    }
+}
+
+impl fmt::Display for Pause {
+    /// `rows.jsonl:3: waits 30 s: http://host/v1/completions answers 429 and says: slow down`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |pause: Duration| pause.as_secs_f64().ceil();
+        write!(out, "{}: waits {} s", self.place, seconds(self.length))?;
+        if let Some(asked_for) = self.asked_for.filter(|asked_for| *asked_for > self.length) {
+            write!(out, " of the {} s that the server asks for", seconds(asked_for))?;
+        }
+        write!(out, ": {}", self.why)
+    }
+}
+
+/// `Retry-After`: seconds, or a date of HTTP, which is compared with the server's own `Date` where it gives one.
+pub(super) fn retry_after(header: &str, date: Option<&str>) -> Option<Duration> {
+    if let Some(until) = http_date(header) {
+        let now = date.and_then(http_date).unwrap_or_else(SystemTime::now);
+        return Some(until.duration_since(now).unwrap_or_default());
+    }
     let seconds: f64 = header.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    // What is too much for a clock is still a long pause.
+    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e10)))
 }
 
 /// Sleeps, or until the run is over.
@@ -62,7 +104,7 @@ pub(super) fn sleep(pause: Duration, over: &AtomicBool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Retries, retry_after};
+    use super::{Pause, Retries, retry_after};
     use std::time::Duration;
 
     #[test]
@@ -77,13 +119,34 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_says_how_long_and_why() {
+        let pause = |length, asked_for: Option<u64>| {
+            let (length, asked_for) = (Duration::from_millis(length), asked_for.map(Duration::from_secs));
+            Pause { place: "rows.jsonl:3".into(), length, asked_for, why: "http://host/v1 answers 429".into() }
+        };
+        assert_eq!(pause(29_100, Some(7)).to_string(), "rows.jsonl:3: waits 30 s: http://host/v1 answers 429");
+        let long = "rows.jsonl:3: waits 600 s of the 86400 s that the server asks for: http://host/v1 answers 429";
+        assert_eq!(pause(600_000, Some(86_400)).to_string(), long);
+        assert_eq!((pause(2000, None).is_long(), pause(2001, None).is_long()), (false, true));
+    }
+
+    #[test]
     fn the_server_can_ask_for_longer_pauses_not_for_shorter() {
         let retries = Retries { max_retries: 1, first: Duration::from_secs(4), longest: Duration::from_secs(4) };
-        let pause = |header| retries.pause(0, [0, 0], retry_after(header));
+        let date = "Wed, 21 Oct 2026 07:27:50 GMT";
+        let pause = |header| retries.pause(0, [0, 0], retry_after(header, Some(date)));
         assert_eq!((pause("7"), pause(" 30.5 ")), (Duration::from_secs(7), Duration::from_millis(30_500)));
-        assert_eq!(pause("86400"), Duration::from_secs(600));
-        for header in ["0", "-3", "NaN", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        assert_eq!(
+            (pause("86400"), pause("99999999999999999999")),
+            (Duration::from_secs(600), Duration::from_secs(600))
+        );
+        assert_eq!(pause("Wed, 21 Oct 2026 07:28:00 GMT"), Duration::from_secs(10));
+        assert_eq!(pause("Thu, 22 Oct 2026 07:28:00 GMT"), Duration::from_secs(600));
+        for header in ["0", "-3", "NaN", "inf", "soon", "Wed, 21 Oct 2026 07:27:00 GMT"] {
             assert!((2.0..=4.0).contains(&pause(header).as_secs_f64()), "{header}");
         }
+        // By this machine's clock where the server has none.
+        assert_eq!(retry_after("Fri, 01 Jan 2021 00:00:00 GMT", None), Some(Duration::ZERO));
+        assert!(retry_after("Fri, 01 Jan 2100 00:00:00 GMT", None) > Some(Duration::from_secs(86_400)));
     }
 }

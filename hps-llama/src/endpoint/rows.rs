@@ -1,8 +1,10 @@
 //! Prompts → requests side by side → lines in the prompts' order.
 
 use super::Request;
-use super::client::Endpoint;
-use super::wire::Choice;
+use super::answer::Given;
+use super::client::{Asking, Endpoint};
+use super::left_out::LeftOut;
+use super::retries::Pause;
 use crate::data::{Prompt, PromptRow};
 use crate::resumable::Resumable;
 use crate::{Error, ErrorKind, Result};
@@ -11,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 
-/// Prompts at most that are ahead of the first one without responses, for each request that runs: others wait for a slow
-/// one, and what waits is lost by a kill.
+/// Prompts at most that are ahead of the first one without responses, for each request that runs: others wait for a
+/// slow one, and what waits is lost by a kill.
 const AHEAD: usize = 4;
 
 /// A prompt's line. With `rewards`, as many, it is a row that training reads.
@@ -20,7 +22,8 @@ const AHEAD: usize = 4;
 pub struct Served<'a> {
     /// As it was read.
     pub prompt: &'a Prompt,
-    /// Texts as the server gave them.
+    /// Texts as the server gave them: as many as were asked for, less what was left out. All of a prompt's may be.
+    /// Where one repeats a secret key it has `[key]`: see [`ApiKey`](super::ApiKey).
     pub responses: Vec<String>,
     /// Sum of each response's log-probs, nats, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,54 +33,80 @@ pub struct Served<'a> {
     pub tokens: Option<Vec<usize>>,
     /// Why each ends, in the server's words; `null` where it does not say.
     pub finish_reasons: Vec<Option<String>>,
+    /// How many choices were no responses, by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<LeftOut, usize>,
+}
+
+/// What happens meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// So many lines are written.
+    Lines(usize),
+    /// A request waits for more than a moment.
+    Pause(Pause),
 }
 
 /// Responses to each prompt, a line a prompt, in their order; lines that `output` has already are passed over.
 ///
-/// `concurrency` requests run at once. `advance` is called with the number of lines after each.
+/// `concurrency` requests run at once. `progress` is called after each line, and where a request waits.
 ///
 /// # Errors
-/// A prompt cannot be read; the server refuses a request, or fails too often; see also [`Resumable::push`]. Lines before
-/// the first prompt without responses are written.
+/// An option is out of its range ([`Request::check`]); a prompt cannot be read; the server refuses a request, or fails
+/// too often; a choice is no response and that is to be an error; see also [`Resumable::push`]. Lines before the first
+/// prompt that fails are written.
 pub fn endpoint_rows(
     endpoint: &Endpoint,
     request: &Request,
     prompts: impl Iterator<Item = Result<PromptRow>>,
     concurrency: usize,
     output: &mut Resumable,
-    mut advance: impl FnMut(usize),
+    mut progress: impl FnMut(Progress),
 ) -> Result<()> {
     if concurrency == 0 {
         return Err(Error::new(ErrorKind::Option, "`concurrency` is 0; it is at least 1"));
     }
+    request.check()?;
     let over = AtomicBool::new(false);
     let (give, take) = mpsc::channel::<(usize, PromptRow)>();
     let (answer, answers) = mpsc::channel();
     let take = Mutex::new(take);
     std::thread::scope(|scope| {
-        for _ in 0..concurrency {
+        for number in 0..concurrency {
             let (take, answer, over) = (&take, answer.clone(), &over);
-            scope.spawn(move || {
+            let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
                 loop {
                     let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((index, row)) = next else { return };
-                    let responses = endpoint.responses(request, &row, over);
-                    if answer.send((index, row, responses)).is_err() {
+                    // The other end is gone where the run is over.
+                    let pauses = |pause| drop(answer.send(News::Pause(pause)));
+                    let choices = endpoint.choices(&Asking { request, row: &row, over, pauses: &pauses });
+                    if answer.send(News::Answer(index, row, choices)).is_err() {
                         return;
                     }
                 }
             });
+            if let Err(source) = thread {
+                // Those that run end with this end of the channel.
+                drop(give);
+                let message = format!("`concurrency` is {concurrency}; after {number} threads there is no other");
+                return Err(Error::new(ErrorKind::Option, message).because(source));
+            }
         }
         drop(answer);
         let mut lines = Lines { output, request, over: &over, waiting: BTreeMap::new() };
-        let written = lines.write(prompts, concurrency * AHEAD, &give, &answers, &mut advance);
+        let written = lines.write(prompts, concurrency * AHEAD, &give, &answers, &mut progress);
         over.store(true, Ordering::Relaxed);
         drop(give);
         written
     })
 }
 
-type Answer = (usize, PromptRow, Result<Option<Vec<Choice>>>);
+/// What a thread has to say.
+enum News {
+    Answer(usize, PromptRow, Result<Option<Vec<Given>>>),
+    Pause(Pause),
+}
 
 /// The output, and what cannot be written yet.
 struct Lines<'a> {
@@ -85,7 +114,7 @@ struct Lines<'a> {
     request: &'a Request,
     /// Set where something failed: requests that run are waited for, those that failed or were not begun are not sent.
     over: &'a AtomicBool,
-    waiting: BTreeMap<usize, (PromptRow, Vec<Choice>)>,
+    waiting: BTreeMap<usize, (PromptRow, Vec<Given>)>,
 }
 
 impl Lines<'_> {
@@ -94,8 +123,8 @@ impl Lines<'_> {
         prompts: impl Iterator<Item = Result<PromptRow>>,
         ahead: usize,
         give: &mpsc::Sender<(usize, PromptRow)>,
-        answers: &mpsc::Receiver<Answer>,
-        advance: &mut impl FnMut(usize),
+        answers: &mpsc::Receiver<News>,
+        progress: &mut impl FnMut(Progress),
     ) -> Result<()> {
         let mut prompts = (0..).zip(prompts).skip(self.output.done());
         let mut asked = self.output.done();
@@ -116,11 +145,16 @@ impl Lines<'_> {
             if answered == asked {
                 return failure.map_or(Ok(()), Err);
             }
-            let Ok((index, row, responses)) = answers.recv() else {
-                return Err(Error::new(ErrorKind::Endpoint, "a thread that sends requests ended"));
+            let (index, row, choices) = match answers.recv() {
+                Ok(News::Answer(index, row, choices)) => (index, row, choices),
+                Ok(News::Pause(pause)) => {
+                    progress(Progress::Pause(pause));
+                    continue;
+                }
+                Err(_) => return Err(Error::new(ErrorKind::Endpoint, "a thread that sends requests ended")),
             };
             answered += 1;
-            match responses {
+            match choices {
                 Err(error) => failure = self.fail(failure, error),
                 Ok(None) => {}
                 Ok(Some(choices)) => {
@@ -129,7 +163,7 @@ impl Lines<'_> {
             }
             while let Some((row, choices)) = self.waiting.remove(&self.output.done()) {
                 self.output.push(&line(&row, choices, self.request.logprobs))?;
-                advance(self.output.done());
+                progress(Progress::Lines(self.output.done()));
             }
         }
     }
@@ -141,15 +175,26 @@ impl Lines<'_> {
     }
 }
 
-fn line(row: &PromptRow, choices: Vec<Choice>, logprobs: bool) -> Served<'_> {
-    let log_probs: Vec<(f64, usize)> = choices.iter().filter_map(|choice| choice.log_prob).collect();
-    let (log_probs, tokens) = log_probs.into_iter().unzip();
-    let finish_reasons = choices.iter().map(|choice| choice.finish_reason.clone()).collect();
-    Served {
+fn line(row: &PromptRow, given: Vec<Given>, logprobs: bool) -> Served<'_> {
+    let mut served = Served {
         prompt: &row.prompt,
-        responses: choices.into_iter().map(|choice| choice.text).collect(),
-        log_probs: Some(log_probs).filter(|_| logprobs),
-        tokens: Some(tokens).filter(|_| logprobs),
-        finish_reasons,
+        responses: Vec::with_capacity(given.len()),
+        log_probs: logprobs.then(Vec::new),
+        tokens: logprobs.then(Vec::new),
+        finish_reasons: Vec::with_capacity(given.len()),
+        left_out: BTreeMap::new(),
+    };
+    for choice in given {
+        match choice {
+            Ok(choice) => {
+                served.responses.push(choice.text);
+                served.finish_reasons.push(choice.finish_reason);
+                let (log_prob, tokens) = choice.log_prob.unzip();
+                served.log_probs.iter_mut().for_each(|all| all.extend(log_prob));
+                served.tokens.iter_mut().for_each(|all| all.extend(tokens));
+            }
+            Err(none) => *served.left_out.entry(none.reason).or_default() += 1,
+        }
     }
+    served
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const KEY: &str = "sk-nobody-may-see-this";
+pub const KEY: &str = "sk-nobody-may-see-this";
 
-fn command(server: &str, folder: &Folder, arguments: &[&str]) -> Command {
+pub fn command(server: &str, folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hps"));
     command.args(["generate", "--endpoint", server, "--model", "a-model", "--api_key_env", "HPS_TEST_KEY"]);
     command.args(["--data", &folder.argument("rows.jsonl"), "--output", &folder.argument("lines.jsonl")]);
@@ -19,7 +19,7 @@ fn command(server: &str, folder: &Folder, arguments: &[&str]) -> Command {
     command
 }
 
-fn generate(server: &str, folder: &Folder, arguments: &[&str]) -> Ended {
+pub fn generate(server: &str, folder: &Folder, arguments: &[&str]) -> Ended {
     let output = command(server, folder, arguments).output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     let ended = Ended { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) };
@@ -32,7 +32,7 @@ fn generate(server: &str, folder: &Folder, arguments: &[&str]) -> Ended {
 }
 
 /// What it says after `error: ` and the file of rows.
-fn refused(server: &str, folder: &Folder, arguments: &[&str]) -> String {
+pub fn refused(server: &str, folder: &Folder, arguments: &[&str]) -> String {
     let ended = generate(server, folder, arguments);
     assert_eq!(ended.code, Some(1), "{}", ended.error);
     let line = ended.error.lines().last().expect("a line");
@@ -40,7 +40,7 @@ fn refused(server: &str, folder: &Folder, arguments: &[&str]) -> String {
 }
 
 /// A file of prompts: texts and, every third, messages.
-fn rows(folder: &Folder, count: usize) -> Vec<Value> {
+pub fn rows(folder: &Folder, count: usize) -> Vec<Value> {
     let prompt = |index: usize| match index % 3 {
         0 => {
             json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": format!("question {index}")}])
@@ -53,7 +53,7 @@ fn rows(folder: &Folder, count: usize) -> Vec<Value> {
     prompts
 }
 
-fn lines(folder: &Folder) -> Vec<Value> {
+pub fn lines(folder: &Folder) -> Vec<Value> {
     metrics(&read(&folder.path("lines.jsonl")))
 }
 
@@ -197,7 +197,8 @@ fn a_server_that_fails_too_often_ends_it() {
 
     let redirect = Server::start(|_| Reply::Status(307, "location: http://127.0.0.1:9/v1\r\n", String::new()));
     let message = refused(&redirect.url, &folder, &["--overwrite"]);
-    assert!(message.ends_with("answers 307 and says: nothing"), "{message}");
+    let says = "answers 307: go to http://127.0.0.1:9/v1; redirects are not followed";
+    assert_eq!(message, format!("rows.jsonl:1: {}/v1/chat/completions {says}", redirect.url));
 }
 
 #[test]
@@ -207,6 +208,7 @@ fn addresses_and_keys_that_will_not_do_are_refused() {
     for (url, says) in [
         ("http://user:sk-nobody-may-see-this@host/v1", "holds a user, a query or a fragment"),
         ("http://host/v1?key=sk-nobody-may-see-this", "holds a user, a query or a fragment"),
+        ("http://host/sk-nobody-may-see-this/v1", "holds the key, or a part of it"),
         ("ftp://host", "begins with neither http:// nor https://"),
         ("http:///v1", "names no host"),
     ] {

@@ -1,9 +1,12 @@
 //! The program `hps`, run as people run it.
 
+mod answers;
 mod backend;
 mod bench;
+mod choices;
 mod data;
 mod dry_run;
+mod echoes;
 mod endpoint;
 mod evaluate;
 mod evaluate_again;

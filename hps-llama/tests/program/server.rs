@@ -16,6 +16,8 @@ pub enum Reply {
     Cut(String),
     /// Closes the connection without a word.
     Hang,
+    /// These bytes and nothing else.
+    Raw(Vec<u8>),
     /// Waits first.
     After(Duration, Box<Reply>),
 }
@@ -58,6 +60,11 @@ impl Asked {
             }
         };
         json!({"object": "list", "choices": (0..count).map(choice).collect::<Vec<_>>()}).to_string()
+    }
+
+    /// These choices.
+    pub fn choices(choices: &Value) -> Reply {
+        Reply::Status(200, "", json!({"object": "list", "choices": choices, "usage": {"total_tokens": 7}}).to_string())
     }
 
     /// What it asks for.
@@ -138,6 +145,7 @@ fn say(mut stream: TcpStream, reply: Reply) {
         Reply::Cut(body) => {
             stream.write_all(format!("{}{}", head(200, "", body.len()), &body[..body.len() / 2]).as_bytes())
         }
+        Reply::Raw(bytes) => stream.write_all(&bytes),
         Reply::Hang => Ok(()),
         Reply::After(pause, reply) => {
             std::thread::sleep(pause);

@@ -7,7 +7,9 @@ use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, PromptRow, Prompts};
-use hps_llama::endpoint::{ApiKey, Endpoint, Request, Retries, endpoint_rows};
+use hps_llama::endpoint::{
+    ApiKey, Endpoint, MaxTokensField, Pause, Progress, Request, Retries, Tally, Unusable, endpoint_rows,
+};
 use hps_llama::files::Output;
 use hps_llama::generate::{SamplingParams, generate_rows};
 use hps_llama::lora::Lora;
@@ -17,7 +19,7 @@ use hps_llama::{Digest, Error, ErrorKind, Result};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where a key is looked for if no other variable is named.
 const KEY: &str = "OPENAI_API_KEY";
@@ -90,6 +92,14 @@ pub struct Arguments {
     /// The server: ask for log-probs.
     #[arg(long, requires = "endpoint")]
     logprobs: bool,
+    /// The server: what becomes of a choice that is no response (a refusal, a tool call, an empty text, …): `drop`
+    /// leaves it out of its line and counts it there, `error` ends the run [default: drop].
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    unusable: Option<Unusable>,
+    /// The server: the field that says `max_tokens` in a chat's request: `max_tokens`, or `max_completion_tokens`,
+    /// which OpenAI's newer models ask for [default: max_tokens].
+    #[arg(long = "max_tokens_field", alias = "max-tokens-field", value_name = "NAME", requires = "endpoint")]
+    max_tokens_field: Option<MaxTokensField>,
     /// The server: times a request is sent again, with pauses that double from half a second to a minute.
     #[arg(long = "max_retries", alias = "max-retries", value_name = "N", default_value_t = 8, requires = "endpoint")]
     max_retries: u32,
@@ -104,12 +114,23 @@ pub struct Arguments {
 /// Writes a line for each prompt, in the file's order.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (total, dropped) = count(&arguments.data)?;
-    match (&arguments.endpoint, &arguments.model, &arguments.model_name_or_path) {
+    let tally = match (&arguments.endpoint, &arguments.model, &arguments.model_name_or_path) {
         (Some(url), Some(model), _) => served(arguments, url, model, total)?,
-        (None, _, Some(folder)) => arguments.backend.choice().run(Local { arguments, folder, total })?,
+        (None, _, Some(folder)) => {
+            arguments.backend.choice().run(Local { arguments, folder, total })?;
+            Tally::default()
+        }
         _ => return Err(Error::new(ErrorKind::Option, "neither `model_name_or_path` nor `endpoint` and `model`")),
+    };
+    let (output, n) = (arguments.output.display(), arguments.n);
+    match tally.left_out.is_empty() {
+        true => say!("{output}: {total} prompts, {n} responses each"),
+        false => say!("{output}: {total} prompts, {} of {} responses", tally.responses, total * n as usize),
     }
-    say!("{}: {total} prompts, {} responses each", arguments.output.display(), arguments.n);
+    let told = tally.to_string();
+    if !told.is_empty() {
+        note!("{told}");
+    }
     if !dropped.is_empty() {
         note!("{dropped}");
     }
@@ -187,7 +208,7 @@ impl Job for Local<'_> {
     }
 }
 
-fn served(arguments: &Arguments, url: &str, model: &str, total: usize) -> Result<()> {
+fn served(arguments: &Arguments, url: &str, model: &str, total: usize) -> Result<Tally> {
     let retries = Retries { max_retries: arguments.max_retries, ..Retries::default() };
     let key = key(arguments.api_key_env.as_deref())?;
     let endpoint = Endpoint::new(url, key, Duration::from_secs(arguments.timeout), retries)?;
@@ -199,20 +220,39 @@ fn served(arguments: &Arguments, url: &str, model: &str, total: usize) -> Result
         top_p: arguments.top_p,
         top_k: arguments.top_k,
         max_tokens: arguments.max_tokens as usize,
+        max_tokens_field: arguments.max_tokens_field.unwrap_or_default(),
         seed: arguments.seed,
         logprobs: arguments.logprobs,
+        unusable: arguments.unusable.unwrap_or_default(),
     };
+    request.check()?;
     let mut options = options(arguments);
     options["logprobs"] = json!(arguments.logprobs);
+    options["max_tokens_field"] = json!(request.max_tokens_field.name());
     let fingerprint = json!({
         "command": "generate", "options": options, "data_sha256": Digest::of_file(&arguments.data)?.to_string(),
         "endpoint": endpoint.url(), "model": model,
     });
     write(arguments, &fingerprint, total, |output, bar| {
-        let (concurrency, advance) =
-            (usize::from(arguments.concurrency), |lines: usize| bar.set_position(lines as u64));
-        endpoint_rows(&endpoint, &request, prompts(&arguments.data)?, concurrency, output, advance)
-    })
+        let mut told_until = Instant::now();
+        endpoint_rows(&endpoint, &request, prompts(&arguments.data)?, arguments.concurrency.into(), output, |news| {
+            match news {
+                Progress::Lines(lines) => bar.set_position(lines as u64),
+                Progress::Pause(pause) => tell(bar, &pause, &mut told_until),
+            }
+        })
+    })?;
+    // Of the file, so that what a killed run left out is counted too.
+    Tally::of_file(&arguments.output)
+}
+
+/// Tells of a pause, one at a time: what other requests wait for meanwhile is mostly the same.
+fn tell(bar: &ProgressBar, pause: &Pause, told_until: &mut Instant) {
+    let now = Instant::now();
+    if now >= *told_until {
+        *told_until = now + pause.length;
+        bar.suspend(|| note!("{pause}"));
+    }
 }
 
 /// What changes the responses.

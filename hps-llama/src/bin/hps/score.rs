@@ -64,7 +64,11 @@ impl Job for &Arguments {
             0 => String::new(),
             rows => format!(", {rows} of them before"),
         };
-        say!("{}: {} rows rated by {}{resumed}", options.output.display(), scored.rows, scorer.label());
+        let unanswered = match scored.unanswered {
+            0 => String::new(),
+            rows => format!(", {rows} of them without responses"),
+        };
+        say!("{}: {} rows rated by {}{resumed}{unanswered}", options.output.display(), scored.rows, scorer.label());
         Ok(())
     }
 }
