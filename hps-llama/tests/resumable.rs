@@ -190,9 +190,15 @@ fn bytes_are_the_same_after_kills() {
     let (mut killed, mut output) = folder();
     let (mut kills, mut ends) = (0, 0);
     while kills < KILLS || ends == 0 {
+        let partial = output.with_file_name("lines.jsonl.partial");
+        let lines = || std::fs::read(&partial).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
+        // At once, or so many lines on.
+        let goal = lines() + kills as usize * 37 % 60;
         let mut child = child(&output);
         if kills < KILLS {
-            std::thread::sleep(Duration::from_millis(u64::from(kills * 37 % 60)));
+            while lines() < goal && child.try_wait().expect("its state").is_none() {
+                std::thread::sleep(Duration::from_micros(100));
+            }
             kills += u32::from(child.try_wait().expect("its state").is_none());
             child.kill().expect("a kill, or it has ended");
         }
