@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub enum Moment {
     /// So long after the start.
     Age(Duration),
-    /// So many changes of the names that are there, and so long after the last of them.
+    /// So many changes of the names that are there or of their files' lengths, and so long after the last of them.
     Change(usize, Duration),
     /// The last files appear, and so long after.
     End(Duration),
@@ -23,24 +23,24 @@ impl Moment {
     pub fn draw(draw: &mut Draw, whole: Duration) -> Moment {
         let soon = |draw: &mut Draw| Duration::from_micros(draw.below(2500) as u64);
         match draw.below(100) {
-            0..45 => Moment::Age(whole.mul_f64(draw.share())),
-            45..60 => Moment::Age(Duration::from_micros(draw.below(30_000) as u64)),
-            60..82 => Moment::Change(1 + draw.below(12), soon(draw)),
+            0..40 => Moment::Age(whole.mul_f64(draw.share())),
+            40..52 => Moment::Age(Duration::from_micros(draw.below(30_000) as u64)),
+            52..82 => Moment::Change(1 + draw.below(15), soon(draw)),
             _ => Moment::End(soon(draw)),
         }
     }
 
     /// Waits for it, or until the process has ended.
     pub fn wait(self, process: &mut Process, command: Command, folder: &Path) {
-        let mut names = tree::names(folder);
+        let mut seen = tree::lengths(folder);
         let mut changes = 0;
         while process.running() {
             let (due, after) = match self {
                 Moment::Age(age) => (process.age() >= age, Duration::ZERO),
                 Moment::Change(count, after) => {
-                    let now = tree::names(folder);
-                    changes += usize::from(now != names);
-                    names = now;
+                    let now = tree::lengths(folder);
+                    changes += usize::from(now != seen);
+                    seen = now;
                     (changes >= count, after)
                 }
                 Moment::End(after) => (tree::names(folder).iter().any(|name| is_last(command, name)), after),

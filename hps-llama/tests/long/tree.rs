@@ -26,6 +26,17 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// The names with the lengths of the files: what changes while a process writes.
+pub fn lengths(folder: &Path) -> Vec<(String, u64)> {
+    let mut lengths = Vec::new();
+    walk(folder, "", &mut |name, path| {
+        let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map_or(0, |file| file.len());
+        lengths.push((name, length));
+    });
+    lengths.sort();
+    lengths
+}
+
 fn walk(folder: &Path, front: &str, visit: &mut impl FnMut(String, &Path)) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
