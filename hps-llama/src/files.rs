@@ -17,6 +17,10 @@ use crate::{Error, ErrorKind, Result};
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use tempfile::TempPath;
+
+/// How often a file is opened whose name comes and goes.
+const TRIES: u32 = 100;
 
 /// An error of the system at a path.
 pub(crate) fn failed(message: &str, path: &Path, source: io::Error) -> Error {
@@ -47,15 +51,17 @@ pub(crate) fn expect_regular(path: &Path) -> Result<bool> {
 /// A file opened at a path that may be written: a regular one, reached through no link, made if it is not there.
 pub(crate) fn open_own(path: &Path) -> Result<File> {
     let fail = |source| failed("cannot be written", path, source);
+    let mut tries = 0;
     loop {
         let file = match expect_regular(path)? {
             true => File::options().read(true).write(true).open(path),
             false => File::options().read(true).write(true).create_new(true).open(path),
         };
+        tries += 1;
         match file {
-            // Taken away, or made by another process, since it was looked at.
+            // Taken away, or made by another process, since it was looked at; or its folder is gone, which does not end.
             Err(source) if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
-                if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+                if tries == TRIES || path.parent().is_some_and(|it| !it.as_os_str().is_empty() && !it.is_dir()) {
                     return Err(fail(source));
                 }
             }
@@ -67,6 +73,24 @@ pub(crate) fn open_own(path: &Path) -> Result<File> {
             }
         }
     }
+}
+
+/// Gives a written file its name. What comes there after the last look is not replaced unless that was asked for, where
+/// the system can look and rename in one.
+pub(crate) fn rename(from: &Path, output: &Output<'_>) -> Result<()> {
+    output.check()?;
+    let fail = |source| failed("cannot be written", output.path, source);
+    if !output.overwrite {
+        let mut file = TempPath::try_from_path(from).map_err(fail)?;
+        file.disable_cleanup(true);
+        match file.persist_noclobber(output.path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => output.check()?,
+            // It cannot.
+            Err(_) => {}
+        }
+    }
+    std::fs::rename(from, output.path).map_err(fail)
 }
 
 /// A new, empty file at a path; a regular file that is there goes.

@@ -8,7 +8,7 @@
 //! What a kill of the process can lose is the line being written, because every line reaches the system at once; a loss
 //! of power, the lines of the last second.
 
-use crate::files::{Output, expect_regular, failed, is_at, open_own, try_lock};
+use crate::files::{Output, expect_regular, failed, is_at, open_own, rename, try_lock};
 use crate::{Error, ErrorKind, Result, json};
 use serde::Serialize;
 use serde_json::Value;
@@ -63,6 +63,7 @@ impl Resumable {
     /// The output may not be written (see [`Output::check`]), nor may its two files beside it; lines of a run with another
     /// fingerprint are there; a line is not JSON; another process writes them; or the files cannot be read or written.
     pub fn open(output: &Output<'_>, fingerprint: &Value) -> Result<Self> {
+        forget_finished(output.path);
         output.check()?;
         let (partial, side) = (beside(output.path, ".partial"), beside(output.path, ".partial.json"));
         for path in [&partial, &side] {
@@ -122,8 +123,7 @@ impl Resumable {
             let message = "was taken away or replaced while it was written";
             return Err(Error::new(ErrorKind::Io, message).at(self.partial.display()));
         }
-        Output { path: &self.output, inputs: &[], overwrite: self.overwrite }.check()?;
-        std::fs::rename(&self.partial, &self.output).map_err(|source| fail(&self.output, source))?;
+        rename(&self.partial, &Output { path: &self.output, inputs: &[], overwrite: self.overwrite })?;
         std::fs::remove_file(&self.side.path).map_err(|source| fail(&self.side.path, source))
     }
 }
@@ -220,6 +220,21 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
     let mut name = output.file_name().unwrap_or_default().to_os_string();
     name.push(ending);
     output.with_file_name(name)
+}
+
+/// Takes away what says whose lines they were, beside an output that is finished: a kill in [`Resumable::finish`] leaves it.
+pub(crate) fn forget_finished(output: &Path) {
+    let (partial, side) = (beside(output, ".partial"), beside(output, ".partial.json"));
+    let is_file = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|it| it.is_file());
+    if !is_file(output) || !is_file(&side) || is_file(&partial) {
+        return;
+    }
+    // Locked, it is in use; and what names no command is somebody else's.
+    let Ok(mut side) = Side::lock(side, &partial) else { return };
+    let record = side.read().ok().and_then(|text| json::parse(&text).ok());
+    if is_file(output) && record.is_some_and(|record| record["command"].is_string()) {
+        side.forget_if_alone(&partial);
+    }
 }
 
 /// Refuses lines of another run, and says in what it differs.

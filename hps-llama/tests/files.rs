@@ -169,3 +169,103 @@ fn a_folder_to_write_into_is_no_input() {
     let error = expect_folder(&out, &[]).expect_err("a file");
     assert_eq!(error.to_string(), format!("{}: is a regular file, not a folder", out.display()));
 }
+
+/// Calls of `work` in several threads at once.
+fn at_once(times: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..times).for_each(|_| work()));
+        }
+    });
+}
+
+/// Each takes what another has just made for one that a kill left.
+#[test]
+fn many_write_one_whole_file() {
+    let folder = folder();
+    let path = folder.path().join("table.md");
+    at_once(150, || write_whole(&path, b"whole").expect("a file"));
+    assert_eq!(names(folder.path()), ["table.md"]);
+}
+
+/// Its folder goes with the lock of one while another is about to lock it.
+#[test]
+fn many_lock_a_folder_that_comes_and_goes() {
+    let folder = folder();
+    let run = folder.path().join("run");
+    at_once(1000, || {
+        if let Err(error) = Lock::take(&run) {
+            assert!(error.to_string().ends_with(": another process is writing it"), "{error}");
+        }
+    });
+    // Who did not make the folder does not take it away.
+    assert!(!run.exists() || names(&run).is_empty());
+}
+
+#[test]
+fn what_comes_there_meanwhile_is_not_replaced_unasked() {
+    let folder = folder();
+    let path = folder.path().join("lines.jsonl");
+    for overwrite in [false, true] {
+        let output = Output { path: &path, inputs: &[], overwrite };
+        let mut whole = WholeFile::begin(&output).expect("a file");
+        whole.write_all(b"ours").expect("text");
+        let lines = Resumable::open(&output, &json!({"command": "count"})).expect("an output");
+        std::fs::write(&path, "precious").expect("a file");
+        match overwrite {
+            false => {
+                let refused = format!("{}: exists already; remove it, or give `--overwrite`", path.display());
+                assert_eq!(whole.finish().expect_err("it is there").to_string(), refused);
+                assert_eq!(lines.finish().expect_err("it is there").to_string(), refused);
+                assert_eq!(std::fs::read_to_string(&path).expect("text"), "precious");
+                std::fs::remove_file(&path).expect("a file");
+            }
+            true => {
+                whole.finish().expect("its name");
+                assert_eq!(std::fs::read_to_string(&path).expect("text"), "ours");
+                lines.finish().expect("its name");
+                assert_eq!(std::fs::read_to_string(&path).expect("text"), "");
+            }
+        }
+    }
+    assert_eq!(names(folder.path()), ["lines.jsonl"]);
+}
+
+#[test]
+fn a_name_that_ends_as_a_folders_does_is_no_files() {
+    let folder = folder();
+    let path = format!("{}/lines.jsonl/", folder.path().display());
+    let output = Output { path: Path::new(&path), inputs: &[], overwrite: true };
+    assert_eq!(refused(&output), "is no name for a file");
+    assert!(Resumable::open(&output, &json!({})).is_err() && names(folder.path()).is_empty());
+}
+
+/// A relative name, in a folder that was removed: nothing can be made there, however often it is tried.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_gone_is_an_error() {
+    let folder = folder();
+    let rows = folder.path().join("rows.jsonl");
+    std::fs::write(&rows, "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n").expect("a file");
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" data \"$1\" --output lines.jsonl";
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_hps")])
+        .arg(&rows)
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let begun = std::time::Instant::now();
+    while child.try_wait().expect("its state").is_none() {
+        if begun.elapsed() > std::time::Duration::from_secs(60) {
+            child.kill().expect("a kill");
+            panic!("it does not end");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("its end");
+    let error = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.code() == Some(1) && error.starts_with("error: lines.jsonl"), "{error}");
+    assert!(error.contains(": cannot be written: "), "{error}");
+}

@@ -119,6 +119,26 @@ fn an_output_is_replaced_only_when_asked_for() {
     assert_eq!(names(folder.path()), ["lines.jsonl"]);
 }
 
+/// A kill in the middle of [`Resumable::finish`]: the lines have their name, what says whose they are is still there.
+#[test]
+fn a_finished_output_is_left_alone() {
+    let (folder, output) = folder();
+    let mut lines = Resumable::open(&fresh(&output), &run()).expect("an output");
+    push(&mut lines, 2);
+    drop(lines);
+    std::fs::rename(folder.path().join("lines.jsonl.partial"), &output).expect("renamed");
+    assert_eq!(names(folder.path()), ["lines.jsonl", "lines.jsonl.partial.json"]);
+    let error = Resumable::open(&fresh(&output), &run()).expect_err("it is there");
+    assert!(error.to_string().contains("exists already"), "{error}");
+    assert_eq!(names(folder.path()), ["lines.jsonl"]);
+    assert_eq!(std::fs::read_to_string(&output).expect("text").lines().count(), 2);
+
+    // Not by its name alone is it the program's.
+    std::fs::write(folder.path().join("lines.jsonl.partial.json"), "{\"precious\": 1}").expect("a file");
+    Resumable::open(&fresh(&output), &run()).expect_err("it is there");
+    assert_eq!(names(folder.path()), ["lines.jsonl", "lines.jsonl.partial.json"]);
+}
+
 #[test]
 fn two_processes_do_not_write_one_output() {
     let (_folder, output) = folder();
@@ -170,9 +190,15 @@ fn bytes_are_the_same_after_kills() {
     let (mut killed, mut output) = folder();
     let (mut kills, mut ends) = (0, 0);
     while kills < KILLS || ends == 0 {
+        let partial = output.with_file_name("lines.jsonl.partial");
+        let lines = || std::fs::read(&partial).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
+        // At once, or so many lines on.
+        let goal = lines() + kills as usize * 37 % 60;
         let mut child = child(&output);
         if kills < KILLS {
-            std::thread::sleep(Duration::from_millis(u64::from(kills * 37 % 60)));
+            while lines() < goal && child.try_wait().expect("its state").is_none() {
+                std::thread::sleep(Duration::from_micros(100));
+            }
             kills += u32::from(child.try_wait().expect("its state").is_none());
             child.kill().expect("a kill, or it has ended");
         }

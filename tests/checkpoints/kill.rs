@@ -5,7 +5,7 @@ use hps_core::Philox;
 use hps_llama::train::{Checkpoint, TrainConfig};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CHILD: &str = "HPS_CHECKPOINTS_KILL_CHILD";
 const KILLS: u32 = 50;
@@ -44,9 +44,17 @@ fn the_run_survives_being_killed() {
     while kills < KILLS || ends == 0 {
         let mut child = child(killed.path());
         if kills < KILLS {
-            // From before the model is read to some steps later.
-            let word = Philox::new(3).block([kills, ends, 0, 0])[0];
-            std::thread::sleep(Duration::from_micros(u64::from(word % 400_000)));
+            let [word, more, ..] = Philox::new(3).block([kills, ends, 0, 0]);
+            let begun = Instant::now();
+            // From before the model is read to some steps later; or, however slow it is, soon after a checkpoint.
+            let due = || match kills % 2 {
+                0 => begun.elapsed() >= Duration::from_micros(u64::from(word % 400_000)),
+                _ => checkpoint(killed.path(), newest + 1 + u64::from(word % 6)).exists(),
+            };
+            while !due() && child.try_wait().expect("its state").is_none() {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            std::thread::sleep(Duration::from_micros(u64::from(kills % 2 * (more % 8_000))));
             kills += u32::from(child.try_wait().expect("its state").is_none());
             child.kill().expect("a kill, or it has ended");
         }

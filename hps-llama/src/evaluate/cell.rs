@@ -3,7 +3,7 @@
 use super::{EvaluateOptions, EvaluatedRow, EvaluationData, Subject, evaluate_rows};
 use crate::backend::Backend;
 use crate::files::Output;
-use crate::resumable::{Resumable, difference};
+use crate::resumable::{Resumable, difference, forget_finished};
 use crate::{Error, ErrorKind, Result, json};
 use serde_json::Value;
 use std::path::Path;
@@ -25,6 +25,7 @@ impl CellFile<'_> {
     ) -> Result<Vec<EvaluatedRow>> {
         let total = data.rows.len();
         if self.path.exists() {
+            forget_finished(self.path);
             match self.read(total) {
                 Ok(rows) => {
                     progress(total);

@@ -1,6 +1,6 @@
 //! One process at a time in a folder.
 
-use super::{failed, is_at, open_own};
+use super::{TRIES, failed, is_at, open_own};
 use crate::{Error, ErrorKind, Result};
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -28,11 +28,17 @@ impl Lock {
     /// Another process has it; the folder cannot be made, or the file not be written or locked.
     pub fn take(folder: &Path) -> Result<Lock> {
         let made = !folder.is_dir();
-        std::fs::create_dir_all(folder).map_err(|source| failed("cannot be made", folder, source))?;
         let path = folder.join(NAME);
+        let mut tries = 0;
         loop {
+            std::fs::create_dir_all(folder).map_err(|source| failed("cannot be made", folder, source))?;
             let abandoned = path.is_file();
-            let file = open_own(&path)?;
+            tries += 1;
+            let file = match open_own(&path) {
+                // Its last holder may have taken the folder away too.
+                Err(_) if tries < TRIES && !folder.is_dir() => continue,
+                file => file?,
+            };
             try_lock(&file, folder)?;
             // Its last holder may have taken the file away between the opening and the locking.
             if is_at(&file, &path)? {

@@ -2,7 +2,7 @@
 
 use super::{expect_regular, kind, standing};
 use crate::{Error, ErrorKind, Result};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 /// A file that a command is to write.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,9 @@ impl Output<'_> {
     pub fn check(&self) -> Result<()> {
         let Output { path, inputs, overwrite } = *self;
         let refused = |message: String| Err(Error::new(ErrorKind::Option, message).at(path.display()));
-        if path.file_name().is_none() {
+        // Of `lines/` the name is `lines`, but no file has it.
+        let ends_as_folder = path.as_os_str().as_encoded_bytes().last().is_some_and(|byte| is_separator(*byte as char));
+        if path.file_name().is_none() || ends_as_folder {
             return refused("is no name for a file".into());
         }
         if let Some(input) = inputs.iter().find(|input| is_same(path, input)) {

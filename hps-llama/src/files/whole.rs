@@ -4,10 +4,10 @@
 //! nothing that is there is written into or through, and two processes do not meet. The file is locked while it is written;
 //! what a killed process left is not, and goes when the same name is written again.
 
-use super::{expect_regular, failed, is_at};
+use super::{Output, expect_regular, failed, is_at, rename};
 use crate::{Error, ErrorKind, Result};
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -18,10 +18,21 @@ const ENDING: &str = ".partial";
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
+    overwrite: bool,
     file: BufWriter<NamedTempFile>,
 }
 
 impl WholeFile {
+    /// Begins what a command is told to write. A file that comes there meanwhile, as of another call of the command, is
+    /// replaced in the end only if that was asked for.
+    ///
+    /// # Errors
+    /// It may not be written (see [`Output::check`]), or nothing can be written beside it.
+    pub fn begin(output: &Output<'_>) -> Result<WholeFile> {
+        output.check()?;
+        Ok(WholeFile { overwrite: output.overwrite, ..Self::create(output.path)? })
+    }
+
     /// Begins the file that is to stand at `path`. What stands there stays until the end, and has to be a regular file.
     ///
     /// # Errors
@@ -47,26 +58,26 @@ impl WholeFile {
             #[cfg(unix)]
             builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
             let file = builder.tempfile_in(folder).map_err(fail)?;
-            // Where locks are not known, what is left by a kill stays.
-            let _ = file.as_file().try_lock();
-            // Another process may have cleared it away before it was locked.
-            if is_at(file.as_file(), file.path())? {
-                return Ok(WholeFile { path: path.to_path_buf(), file: BufWriter::new(file) });
+            // Another process may take it for one that a kill left, before it is locked here; then it is that one's to clear
+            // away. Where locks are not known, what is left by a kill stays.
+            let taken = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+            if !taken && is_at(file.as_file(), file.path())? {
+                return Ok(WholeFile { path: path.to_path_buf(), overwrite: true, file: BufWriter::new(file) });
             }
         }
     }
 
-    /// Gives the file its name, on the disk; a regular file that stands there is replaced.
+    /// Gives the file its name, on the disk; a regular file that stands there is replaced, but for one that came there since
+    /// [`begin`](Self::begin) was told not to.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written, or what came there stays.
     pub fn finish(self) -> Result<()> {
-        let WholeFile { path, file } = self;
+        let WholeFile { path, overwrite, file } = self;
         let fail = |source| failed("cannot be written", &path, source);
         let file = file.into_inner().map_err(|error| fail(error.into_error()))?;
         file.as_file().sync_all().map_err(fail)?;
-        file.persist(&path).map_err(|error| fail(error.error))?;
-        Ok(())
+        rename(file.path(), &Output { path: &path, inputs: &[], overwrite })
     }
 }
 

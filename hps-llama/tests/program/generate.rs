@@ -1,11 +1,10 @@
 //! `hps generate` from a model here: its lines, and that nothing of them depends on how they came about.
 
-use crate::program::{Folder, data, hps, metrics, read, root};
+use crate::program::{Folder, data, hps, killed_when, metrics, read, root};
 use hps_llama::chat::Chat;
 use hps_llama::tokens::Tokenizer;
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 const MODEL: &str = "tests/data/models/tiny";
 const ROWS: &str = "tests/data/trl-sigmoid/preferences.jsonl";
@@ -158,29 +157,28 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     let whole = generate(&folder, &rows, &options);
     std::fs::remove_file(folder.path("lines.jsonl")).expect("a file");
 
+    let (output, partial) = (folder.argument("lines.jsonl"), folder.path("lines.jsonl.partial"));
+    let lines = || std::fs::read(&partial).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
     let (mut kills, mut resumed) = (0, 0);
-    let output = folder.argument("lines.jsonl");
-    while !folder.path("lines.jsonl").exists() {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hps"))
-            .args(arguments(&rows, &output, &options))
-            .current_dir(root())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        std::thread::sleep(Duration::from_millis(40 + 35 * (kills % 9)));
-        kills += u64::from(child.try_wait().expect("its state").is_none());
-        child.kill().expect("a kill, or it has ended");
-        child.wait().expect("it is gone");
-        let partial = std::fs::read(folder.path("lines.jsonl.partial")).unwrap_or_default();
-        resumed += u32::from(!partial.is_empty());
-        if kills == 4 && !partial.is_empty() {
+    for goal in [0, 1, 2, 6, 11, 17, 21] {
+        let before = lines();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hps"));
+        command.args(arguments(&rows, &output, &options));
+        kills += u32::from(killed_when(&mut command, || lines() >= goal));
+        if folder.path("lines.jsonl").exists() {
+            break;
+        }
+        resumed += u32::from(before > 0);
+        if goal == 2 {
             let message = refused(&folder, &rows, &[&options[..], &["--seed", "1"]].concat());
             assert!(message.contains("`options.seed` was 0 and is 1"), "{message}");
         }
-        assert!(kills < 500, "it does not get on");
     }
-    println!("{kills} kills, {resumed} of them with lines to go on from");
+    if !folder.path("lines.jsonl").exists() {
+        let ended = hps(&arguments(&rows, &output, &options));
+        assert_eq!(ended.code, Some(0), "{}", ended.error);
+    }
+    println!("{kills} kills, {resumed} of them of calls that had lines to go on from");
     assert!(kills > 2 && resumed > 0);
     assert!(read(&folder.path("lines.jsonl")) == whole, "after {kills} kills: other bytes");
 }
