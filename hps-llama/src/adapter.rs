@@ -38,7 +38,8 @@ impl<B: Backend> Lora<B> {
         let file = folder.join(MATRICES);
         let place = file.display().to_string();
         if !file.exists() && folder.join(PICKLED).exists() {
-            let message = format!("is not there, only {PICKLED}, which is not read here; PEFT writes it as safetensors");
+            let message =
+                format!("is not there, only {PICKLED}, which is not read here; PEFT writes it as safetensors");
             return Err(Error::new(ErrorKind::Adapter, message).at(place));
         }
         let stored = Weights::from_files(std::slice::from_ref(&file))?;

@@ -55,9 +55,8 @@ impl BaseDigest {
             let source = if tied { Parameter::Embedding } else { parameter };
             let (rows, columns) = source.shape(config, 0);
             let stored = weights.stored(&source.to_string(), (rows, columns))?;
-            let sampled: Vec<u8> = places(rows, columns)
-                .flat_map(|index| bf16::from_f32(stored.number(index)).to_le_bytes())
-                .collect();
+            let sampled: Vec<u8> =
+                places(rows, columns).flat_map(|index| bf16::from_f32(stored.number(index)).to_le_bytes()).collect();
             hasher.text(&parameter.to_string()).text(&format!("{rows} {columns}")).bytes(&sampled);
         }
         Ok(BaseDigest(hasher.finish()))

@@ -14,8 +14,8 @@ mod shard;
 mod shards;
 mod written;
 
-pub(crate) use written::write_with_metadata;
 pub use shards::{ShardedTensor, write_shards};
+pub(crate) use written::write_with_metadata;
 pub use written::{OwnedTensor, write_safetensors};
 
 const SINGLE: &str = "model.safetensors";
@@ -128,7 +128,8 @@ impl Weights {
     pub(crate) fn expect_only(&self, read: &BTreeSet<String>) -> Result<()> {
         let unread = |name: &&str| !read.contains(*name) && !name.ends_with(DERIVED);
         let Some(name) = self.names().into_iter().find(unread) else { return Ok(()) };
-        let message = format!("`{name}` has no place in the model that config.json describes, and would be left unread");
+        let message =
+            format!("`{name}` has no place in the model that config.json describes, and would be left unread");
         Err(Error::new(ErrorKind::Weights, message).at(self.file(name)))
     }
 

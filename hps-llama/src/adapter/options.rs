@@ -156,7 +156,9 @@ fn expect_base_unchanged(start: &Value) -> Result<(), String> {
         ));
     }
     if name == "loftq" {
-        return Err(format!("`init_lora_weights` is {start}: {changes}; save the base that PEFT makes, and train on that"));
+        return Err(format!(
+            "`init_lora_weights` is {start}: {changes}; save the base that PEFT makes, and train on that"
+        ));
     }
     Err(format!("`init_lora_weights` is {start}, which is not known here and may change the base's weights"))
 }

@@ -1,5 +1,6 @@
 //! The program `hps`, run as people run it.
 
+mod adapters;
 mod backend;
 mod bench;
 mod data;
@@ -8,6 +9,7 @@ mod endpoint;
 mod evaluate;
 mod evaluate_again;
 mod generate;
+mod heads;
 mod log_probs;
 mod merge;
 mod not_a_number;

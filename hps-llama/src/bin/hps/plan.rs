@@ -135,7 +135,8 @@ fn trained(options: &TrainOptions, base: &Path) -> Result<String> {
     let adapter = on_base(adapter)?;
     let (lora, parameters) = (adapter.config(), adapter.parameters().collect::<Vec<_>>());
     let (there, complete) = (parameters.len(), lora.parameters(model).len());
-    let part = if there < complete { format!(" ({} of their {} modules)", there / 2, complete / 2) } else { String::new() };
+    let part =
+        if there < complete { format!(" ({} of their {} modules)", there / 2, complete / 2) } else { String::new() };
     Ok(format!("{}{part}, from {}{said}", of_adapter(lora, size(&parameters, lora.r), all), path.display()))
 }
 
