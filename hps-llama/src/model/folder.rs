@@ -58,9 +58,12 @@ impl ModelFolder {
     /// The weights of a language model, all that there is in its files.
     ///
     /// # Errors
-    /// The files have a tensor that has no place in it.
+    /// A tensor is missing, has another shape or number type, or has no place in the model.
     pub fn of_language_model(&self) -> Result<Vec<Parameter>> {
         let parameters = Parameter::of_model(&self.config);
+        for parameter in &parameters {
+            self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
+        }
         let mut read = names(&parameters);
         if self.repeats_head {
             read.insert(Parameter::Head.to_string());

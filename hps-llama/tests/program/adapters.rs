@@ -86,9 +86,12 @@ fn an_adapter_on_some_modules_goes_through_a_run() {
     use hps_llama::lora::Lora;
     use hps_llama::weights::{OwnedTensor, write_safetensors};
 
-    let folder = Folder::new("num_train_epochs = 1\nsave_steps = 3\nref_adapter = 'base'\nlora_dropout = 0.1");
+    let folder = Folder::new("num_train_epochs = 1\nsave_steps = 3\nref_adapter = 'base'");
     let part =
-        copied(&folder, "part", |config| config["target_modules"] = ".*layers\\.0\\.self_attn\\.(q|v)_proj".into());
+        copied(&folder, "part", |config| {
+        config["target_modules"] = ".*layers\\.0\\.self_attn\\.(q|v)_proj".into();
+        config["lora_dropout"] = 0.1.into();
+    });
     let model = LlamaConfig::from_folder(data("models/tiny")).expect("a config");
     let whole = Lora::from_folder(&Cpu, &model, data("adapters/regex-targets"), 0).expect("an adapter");
     let tensors: Vec<OwnedTensor> = whole
@@ -107,16 +110,17 @@ fn an_adapter_on_some_modules_goes_through_a_run() {
     let line = plan.lines().find(|line| line.starts_with("trained")).expect("a line");
     let expected = format!(
         "trained  896 parameters beside 269,760 frozen ones: LoRA, r 4, alpha 8, on q_proj, v_proj (2 of their 6 modules), from \
-         {part} (its base by its own word: \"tiny\", of which it records no digest)"
+         {part}"
     );
     assert_eq!(line, expected);
+    assert!(plan.contains("\nbase     the adapter records no digest of its base, which it calls \"tiny\"\n"), "{plan}");
 
     train(&[&options, "--adapter_name_or_path", &part]);
     let modules = json!(["model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj"]);
     assert_eq!(config(&folder.path("out"))["target_modules"], modules);
     assert_ne!(folder.out(MATRICES), read(&folder.path(&base.join(MATRICES).display().to_string())));
     // Resumed from its first checkpoint, the run has the same bytes.
-    let resumed = Folder::new("num_train_epochs = 1\nsave_steps = 3\nref_adapter = 'base'\nlora_dropout = 0.1");
+    let resumed = Folder::new("num_train_epochs = 1\nsave_steps = 3\nref_adapter = 'base'");
     let checkpoint = folder.argument("out/checkpoint-3");
     let options = resumed.argument("options.toml");
     train(&[&options, "--adapter_name_or_path", &part, "--resume_from_checkpoint", &checkpoint]);

@@ -85,9 +85,15 @@ fn a_planted_nan_stops_the_run_and_leaves_the_state_before_it() {
     assert!(ended.error.contains(&format!("the state after step {} is kept", step - 1)), "{}", ended.error);
 
     let kept = format!("checkpoint-{}", step - 1);
+    // The headers differ in the base that is recorded.
+    let numbers = |folder: &Folder, name: &str| {
+        let bytes = folder.out(name);
+        bytes[8 + u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize..].to_vec()
+    };
     for file in ["adapter_model.safetensors", "optimizer.safetensors"] {
         let name = format!("{kept}/{file}");
-        assert!(sound.out(&name) == folder.out(&name), "{name} is not the state of a run without the NaN");
+        let same = numbers(&sound, &name) == numbers(&folder, &name);
+        assert!(same, "{name} is not the state of a run without the NaN");
     }
     let state = |folder: &Folder| -> Value {
         serde_json::from_slice(&folder.out(&format!("{kept}/trainer_state.json"))).expect("JSON")

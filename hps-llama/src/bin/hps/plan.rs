@@ -28,8 +28,8 @@ impl Plan {
             ("rows", counts(options, rows)),
             ("tokens", tokens(options, rows)),
             ("updates", updates(config, rows.examples.len())),
-            ("trained", trained(options, base)?),
         ]);
+        trained(options, base, &mut lines)?;
         Ok(Plan(lines))
     }
 }
@@ -104,7 +104,8 @@ fn updates(config: &TrainConfig, examples: usize) -> String {
     )
 }
 
-fn trained(options: &TrainOptions, base: &Path) -> Result<String> {
+/// What of the model is trained, and what an adapter that is started from says of its base.
+fn trained(options: &TrainOptions, base: &Path, lines: &mut Vec<(&'static str, String)>) -> Result<()> {
     let folder = ModelFolder::open(base)?;
     let model = folder.config();
     let size = |parameters: &[Parameter], r: usize| -> usize {
@@ -115,7 +116,8 @@ fn trained(options: &TrainOptions, base: &Path) -> Result<String> {
     let of_model = if reward { Parameter::of_reward_model } else { Parameter::of_model };
     let all = size(&of_model(model), 0);
     if reward && RewardModel::<Cpu>::is_in(base) {
-        return Ok(of_lora(options.lora(), all, model, &size, reward));
+        lines.push(("trained", of_lora(options.lora(), all, model, &size, reward)));
+        return Ok(());
     }
     folder.of_language_model()?;
     let digest = folder.base_digest()?;
@@ -125,19 +127,25 @@ fn trained(options: &TrainOptions, base: &Path) -> Result<String> {
         on_base(read(path)?)?;
     }
     let Some(path) = &options.adapter_name_or_path else {
-        return Ok(of_lora(options.lora(), all, model, &size, reward));
+        lines.push(("trained", of_lora(options.lora(), all, model, &size, reward)));
+        return Ok(());
     };
     let adapter = read(path)?;
     let said = match adapter.base_in_file() {
-        (Some(name), false) => format!(" (its base by its own word: {name:?}, of which it records no digest)"),
-        _ => String::new(),
+        (name, false) => {
+            Some(format!("the adapter records no digest of its base, which it calls {:?}", name.unwrap_or("")))
+        }
+        (_, true) => None,
     };
     let adapter = on_base(adapter)?;
     let (lora, parameters) = (adapter.config(), adapter.parameters().collect::<Vec<_>>());
     let (there, complete) = (parameters.len(), lora.parameters(model).len());
     let part =
         if there < complete { format!(" ({} of their {} modules)", there / 2, complete / 2) } else { String::new() };
-    Ok(format!("{}{part}, from {}{said}", of_adapter(lora, size(&parameters, lora.r), all), path.display()))
+    let trained = of_adapter(lora, size(&parameters, lora.r), all);
+    lines.push(("trained", format!("{trained}{part}, from {}", path.display())));
+    lines.extend(said.map(|said| ("base", said)));
+    Ok(())
 }
 
 /// Of what is trained where no adapter is started from.
