@@ -83,7 +83,7 @@ pub(crate) fn read_own(path: &Path) -> Result<Option<Vec<u8>>> {
     let file = if metadata.is_symlink() {
         let target = std::fs::canonicalize(path).map_err(fail)?;
         let blobs = blobs(path).map_err(fail)?;
-        if !blobs.is_some_and(|blobs| target.parent() == Some(&*blobs)) || !target.is_file() {
+        if blobs.is_none_or(|blobs| target.parent() != Some(&*blobs)) || !target.is_file() {
             let message = format!(
                 "is a link to {}, and would be copied into what is written; only links of the Hugging Face hub's cache, to \
                  `blobs` of the same model, are followed; put a copy of the file in its place",
