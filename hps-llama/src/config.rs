@@ -114,7 +114,7 @@ impl LlamaConfig {
             bos_token_id: fields.token_id("bos_token_id", vocab_size)?,
             eos_token_ids: fields.token_ids("eos_token_id", vocab_size)?,
             // Folders exist whose padding token is no token at all (−1, or one past the vocabulary); nothing here embeds it.
-            pad_token_id: fields.token_id("pad_token_id", vocab_size).unwrap_or(None),
+            pad_token_id: fields.token_id_or_none("pad_token_id", vocab_size)?,
             rope: Rope::read(&fields)?,
         };
         if !config.num_attention_heads.is_multiple_of(config.num_key_value_heads) {
@@ -177,6 +177,10 @@ fn read_text(path: &Path) -> Result<String> {
 }
 
 /// Refuses a model that transformers would compute otherwise than this crate does.
+///
+/// A list of what is refused, not of what is allowed: transformers writes every option of any model into this file, and each
+/// fine-tuning program adds its own. `LlamaForCausalLM` reads no option that is not read or refused here, so others change
+/// nothing there either; and code that computes more has weights for it, of which none may be left unread.
 fn refuse_other_models(fields: &Fields<'_>) -> Result<()> {
     match fields.text("model_type")? {
         Some("llama") => {}
@@ -203,7 +207,7 @@ fn refuse_other_models(fields: &Fields<'_>) -> Result<()> {
             );
         }
     }
-    let mut layers = fields.get("layer_types").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let mut layers = fields.list("layer_types")?.iter().enumerate();
     if let Some((layer, kind)) = layers.find(|(_, kind)| **kind != "full_attention") {
         let message = format!("is {kind}; known here is \"full_attention\"");
         return Err(fields.error_at(&format!("layer_types[{layer}]"), message));

@@ -14,6 +14,7 @@
 //! | [`endpoint`] | prompts, by a server | samples |
 //! | [`score`] | prompts with responses | the same with rewards |
 //! | [`merge`] | a base and its adapter | a model of its own |
+//! | [`base`] | a base | what its adapters record of it |
 //! | [`resumable`], [`files`] | JSON lines, and whatever is written | files that survive being killed |
 //! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
 
@@ -21,6 +22,7 @@
 
 mod adapter;
 pub mod backend;
+pub mod base;
 pub mod chat;
 pub mod companions;
 pub mod config;

@@ -4,6 +4,7 @@
 //! changes nothing. Hu et al. 2021; rsLoRA: Kalajdzievski 2023; initialisation as PEFT's default.
 
 use crate::backend::{Backend, Dropout, Precision, StoredTensor};
+use crate::base::Recorded;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
 use crate::parameter::{Parameter, Projection};
@@ -28,7 +29,7 @@ pub struct LoraConfig {
     pub lora_dropout: f64,
     /// Scale by `α / sqrt(r)` instead.
     pub use_rslora: bool,
-    /// Which projections are adapted, in every block.
+    /// Which projections are adapted: of a fresh adapter in every block, of one that is read in some block at least.
     pub target_modules: Vec<Projection>,
 }
 
@@ -69,18 +70,22 @@ impl LoraConfig {
         Ok(())
     }
 
-    /// The matrices an adapter of this configuration has.
+    /// The matrices a fresh adapter of this configuration has.
     pub fn parameters(&self, config: &LlamaConfig) -> Vec<Parameter> {
-        let mut parameters = Vec::new();
-        for block in 0..config.num_hidden_layers {
-            for projection in Projection::ALL {
-                if self.target_modules.contains(&projection) {
-                    parameters.extend([Parameter::LoraA(block, projection), Parameter::LoraB(block, projection)]);
-                }
-            }
-        }
-        parameters
+        let modules = self.modules(config).into_iter();
+        modules.flat_map(|(block, projection)| both(block, projection)).collect()
     }
+
+    fn modules(&self, config: &LlamaConfig) -> Vec<(usize, Projection)> {
+        let adapted = |projection: &Projection| self.target_modules.contains(projection);
+        let blocks = 0..config.num_hidden_layers;
+        blocks.flat_map(|block| Projection::ALL.into_iter().filter(adapted).map(move |one| (block, one))).collect()
+    }
+}
+
+/// The matrices of a projection.
+fn both(block: usize, projection: Projection) -> [Parameter; 2] {
+    [Parameter::LoraA(block, projection), Parameter::LoraB(block, projection)]
 }
 
 /// An adapter: its options and matrices.
@@ -89,6 +94,8 @@ pub struct Lora<B: Backend> {
     pub(crate) config: LoraConfig,
     pub(crate) matrices: BTreeMap<Parameter, B::Weight>,
     seed: u64,
+    /// What is known of its base.
+    pub(crate) recorded: Recorded,
 }
 
 impl<B: Backend> Lora<B> {
@@ -106,7 +113,8 @@ impl<B: Backend> Lora<B> {
             }
             _ => 0.0,
         };
-        Self::from_matrices(model, config, seed, |parameter, (rows, columns)| {
+        let modules = config.modules(model);
+        Self::from_matrices(model, config, &modules, seed, |parameter, (rows, columns)| {
             let bound = 1.0 / (columns as f64).sqrt();
             let bytes: Vec<u8> =
                 (0..rows * columns).flat_map(|index| entry(parameter, index, bound).to_le_bytes()).collect();
@@ -114,19 +122,36 @@ impl<B: Backend> Lora<B> {
         })
     }
 
-    /// An adapter whose matrices `read` uploads, `[rows, columns]`, as trained ones.
+    /// An adapter on some modules whose matrices `read` uploads, `[rows, columns]`, as trained ones.
     pub(crate) fn from_matrices(
         model: &LlamaConfig,
         config: LoraConfig,
+        modules: &[(usize, Projection)],
         seed: u64,
         mut read: impl FnMut(Parameter, (usize, usize)) -> Result<B::Weight>,
     ) -> Result<Self> {
         config.check()?;
         let mut matrices = BTreeMap::new();
-        for parameter in config.parameters(model) {
+        for parameter in modules.iter().flat_map(|(block, projection)| both(*block, *projection)) {
             matrices.insert(parameter, read(parameter, parameter.shape(model, config.r))?);
         }
-        Ok(Lora { config, matrices, seed })
+        Ok(Lora { config, matrices, seed, recorded: Recorded::default() })
+    }
+
+    /// Its matrices, in order; the score head that is trained beside a reward model's adapter among them.
+    pub fn parameters(&self) -> impl Iterator<Item = Parameter> {
+        self.matrices.keys().copied()
+    }
+
+    /// What it is on, as PEFT's `target_modules` say it: names of projections where it is on those in every block, else the
+    /// paths of all its modules, `model.layers.0.self_attn.q_proj`, ….
+    pub fn target_modules(&self, model: &LlamaConfig) -> Vec<String> {
+        let adapted = |(block, projection): &(usize, Projection)| self.pair(*block, *projection).is_some();
+        let modules = self.config.modules(model);
+        if modules.iter().all(adapted) {
+            return self.config.target_modules.iter().map(|projection| projection.name().to_string()).collect();
+        }
+        modules.into_iter().filter(adapted).map(|(block, projection)| projection.path(block)).collect()
     }
 
     /// Its options.

@@ -5,20 +5,21 @@
 
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Precision};
-use crate::companions::copy_companions;
+use crate::companions::{Companions, read_own};
 use crate::config::LlamaConfig;
 use crate::evaluate::token_log_probs;
 use crate::files::write_whole;
 use crate::lora::Lora;
-use crate::model::{Llama, Policy};
+use crate::model::{Llama, ModelFolder, Policy};
 use crate::pack::Group;
 use crate::parameter::Parameter;
-use crate::weights::{ShardedTensor, Weights, write_shards};
+use crate::weights::{ShardedTensor, write_shards};
 use crate::{Error, ErrorKind, Result, json};
 use hps_core::Philox;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+const CONFIG: &str = "config.json";
 /// Counter word that sets the compared tokens apart from other draws.
 const COMPARED: u32 = 0x4d65_7267;
 /// Sequences that are compared.
@@ -35,12 +36,14 @@ pub struct MergeOptions {
     pub precision: Option<Precision>,
     /// Greatest size of a file of weights, in bytes.
     pub max_shard_size: u64,
+    /// Whether the adapter may record another base than this one (see [`base`](crate::base)).
+    pub allow_other_base: bool,
 }
 
 impl Default for MergeOptions {
     /// The base's number type, in files of 5 GB.
     fn default() -> Self {
-        MergeOptions { precision: None, max_shard_size: 5_000_000_000 }
+        MergeOptions { precision: None, max_shard_size: 5_000_000_000, allow_other_base: false }
     }
 }
 
@@ -62,18 +65,25 @@ pub struct Merged {
 /// Merges the adapter of a folder into the base of another, and writes the model into `output`, whole or not at all.
 ///
 /// # Errors
-/// A folder is malformed, the adapter does not fit, `output` is there and not empty, a file cannot be written, or the
-/// written model differs from the base with the adapter.
+/// A folder is malformed, the adapter does not fit or was trained on another base, a file beside the weights is not one to
+/// copy (see [`companions`](crate::companions)), `output` is there and not empty, a file cannot be written, or the written
+/// model differs from the base with the adapter.
 pub fn merge(base: &Path, adapter: &Path, output: &Path, options: &MergeOptions) -> Result<Merged> {
-    let config = LlamaConfig::from_folder(base)?;
-    let stored = Weights::from_folder(base)?;
-    let adapter = Lora::from_folder(&Cpu, &config, adapter, 0)?;
+    let folder = ModelFolder::open(base)?;
+    let adapter = Lora::from_folder(&Cpu, folder.config(), adapter, 0)?;
+    let adapter = adapter.on_base(Some(folder.base_digest()?), options.allow_other_base)?;
     let precision = match options.precision {
         Some(precision) => precision,
-        None => base_precision(&config, &stored)?,
+        None => base_precision(&folder)?,
+    };
+    let parts = Parts {
+        parameters: folder.of_language_model()?,
+        companions: Companions::read(base)?,
+        config: config(base, folder.config(), precision)?,
+        folder,
     };
     let partial = begin(output)?;
-    let written = write(base, &config, &stored, &adapter, &partial, precision, options.max_shard_size)
+    let written = write(&parts, &adapter, &partial, precision, options.max_shard_size)
         .and_then(|files| compare(base, adapter, &partial, precision).map(|comparison| (files, comparison)))
         .and_then(|done| finish(&partial, output).map(|()| done));
     match written {
@@ -86,11 +96,21 @@ pub fn merge(base: &Path, adapter: &Path, output: &Path, options: &MergeOptions)
     }
 }
 
-fn base_precision(config: &LlamaConfig, stored: &Weights) -> Result<Precision> {
+/// What a merged model is made of.
+struct Parts {
+    folder: ModelFolder,
+    parameters: Vec<Parameter>,
+    companions: Companions,
+    /// The `config.json` to be written.
+    config: Value,
+}
+
+fn base_precision(folder: &ModelFolder) -> Result<Precision> {
     let parameter = Parameter::Embedding;
-    stored.read(&parameter.to_string(), parameter.shape(config, 0), |tensor| match tensor.precision {
-        Precision::BF16 => Ok(Precision::BF16),
-        Precision::F16 | Precision::F32 => Ok(Precision::F32),
+    let embedding = folder.weights().stored(&parameter.to_string(), parameter.shape(folder.config(), 0))?;
+    Ok(match embedding.precision {
+        Precision::BF16 => Precision::BF16,
+        Precision::F16 | Precision::F32 => Precision::F32,
     })
 }
 
@@ -126,50 +146,53 @@ fn finish(partial: &Path, output: &Path) -> Result<()> {
 
 /// Writes all of the folder; returns the number of files of weights.
 fn write(
-    base: &Path,
-    config: &LlamaConfig,
-    stored: &Weights,
+    parts: &Parts,
     adapter: &Lora<Cpu>,
-    folder: &Path,
+    output: &Path,
     precision: Precision,
     max_shard_size: u64,
 ) -> Result<usize> {
-    let parameters = Parameter::of_model(config);
+    let Parts { folder, parameters, companions, config } = parts;
     let tensors: Vec<ShardedTensor> = parameters
         .iter()
         .map(|parameter| {
-            let (rows, columns) = parameter.shape(config, 0);
+            let (rows, columns) = parameter.shape(folder.config(), 0);
             let shape = if parameter.is_gain() { vec![columns] } else { vec![rows, columns] };
             ShardedTensor { name: parameter.to_string(), shape }
         })
         .collect();
-    let files = write_shards(folder, &tensors, precision, max_shard_size, |index| {
-        merged(parameters[index], config, stored, adapter)
+    let files = write_shards(output, &tensors, precision, max_shard_size, |index| {
+        merged(parameters[index], folder, adapter) //
     })?;
-    copy_companions(base, folder)?;
-    write_config(base, folder, precision)?;
+    companions.write(output)?;
+    write_whole(&output.join(CONFIG), format!("{config:#}\n").as_bytes())?;
     Ok(files)
 }
 
 /// A weight of the merged model.
-fn merged(parameter: Parameter, config: &LlamaConfig, stored: &Weights, adapter: &Lora<Cpu>) -> Result<Vec<f32>> {
-    let shape = parameter.shape(config, 0);
-    let mut weight = stored.read(&parameter.to_string(), shape, |tensor| {
+fn merged(parameter: Parameter, folder: &ModelFolder, adapter: &Lora<Cpu>) -> Result<Vec<f32>> {
+    let shape = parameter.shape(folder.config(), 0);
+    let mut weight = folder.weights().read(&parameter.to_string(), shape, |tensor| {
         Cpu.download_weight(&Cpu.upload_weight(tensor, true)?) //
     })?;
     adapter.add_to(&Cpu, parameter, &mut weight, shape.1)?;
     Ok(weight)
 }
 
-/// The base's `config.json` with the number type of what was written, under the name it had.
-fn write_config(base: &Path, folder: &Path, precision: Precision) -> Result<()> {
-    let path = base.join("config.json");
-    let text = std::fs::read_to_string(&path).map_err(|source| failed("cannot be read", &path, source))?;
-    let mut config: Value = json::of_file(text.as_bytes(), ErrorKind::Config, path.display())?;
+/// The base's `config.json` with the number type of what is written, under the name it had, and with what the base's weights
+/// say of the head.
+fn config(base: &Path, read: &LlamaConfig, precision: Precision) -> Result<Value> {
+    let path = base.join(CONFIG);
+    let missing = || Error::new(ErrorKind::Io, "is not there").at(path.display());
+    let text = read_own(&path)?.ok_or_else(missing)?;
+    let mut config: Value = json::of_file(&text, ErrorKind::Config, path.display())?;
     let old = config.get("torch_dtype").is_some() && config.get("dtype").is_none();
     let name = if precision == Precision::BF16 { "bfloat16" } else { "float32" };
     config[if old { "torch_dtype" } else { "dtype" }] = name.into();
-    write_whole(&folder.join("config.json"), format!("{config:#}\n").as_bytes())
+    if config.get("tie_word_embeddings").is_some() || read.tie_word_embeddings {
+        config["tie_word_embeddings"] = read.tie_word_embeddings.into();
+    }
+    Ok(config)
 }
 
 /// How many tokens were compared, and the greatest difference of their log-probs; one model in memory at a time.

@@ -65,6 +65,11 @@ impl Projection {
         }
     }
 
+    /// Its module in a block of transformers' model: `model.layers.0.self_attn.q_proj`.
+    pub(crate) fn path(self, block: usize) -> String {
+        format!("model.layers.{block}.{}.{}", self.module(), self.name())
+    }
+
     fn module(self) -> &'static str {
         match self {
             Projection::Q | Projection::K | Projection::V | Projection::O => "self_attn",
@@ -149,8 +154,7 @@ impl Parameter {
 impl fmt::Display for Parameter {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lora = |out: &mut fmt::Formatter<'_>, block: usize, projection: Projection, matrix: &str| {
-            let (module, name) = (projection.module(), projection.name());
-            write!(out, "base_model.model.model.layers.{block}.{module}.{name}.lora_{matrix}.weight")
+            write!(out, "base_model.model.{}.lora_{matrix}.weight", projection.path(block))
         };
         match *self {
             Parameter::Embedding => out.write_str("model.embed_tokens.weight"),
@@ -158,9 +162,7 @@ impl fmt::Display for Parameter {
             Parameter::PostAttentionNorm(block) => {
                 write!(out, "model.layers.{block}.post_attention_layernorm.weight")
             }
-            Parameter::Weight(block, projection) => {
-                write!(out, "model.layers.{block}.{}.{}.weight", projection.module(), projection.name())
-            }
+            Parameter::Weight(block, projection) => write!(out, "{}.weight", projection.path(block)),
             Parameter::LoraA(block, projection) => lora(out, block, projection, "A"),
             Parameter::LoraB(block, projection) => lora(out, block, projection, "B"),
             Parameter::FinalNorm => out.write_str("model.norm.weight"),

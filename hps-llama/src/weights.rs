@@ -1,19 +1,29 @@
 //! Safetensors: a model's one file or its shards by index, memory-mapped, and files written whole or not at all.
 
 use crate::backend::{Precision, StoredTensor};
-use crate::files::write_whole;
 use crate::{Error, ErrorKind, Result, json};
-use half::bf16;
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::{BTreeMap, HashMap};
+use finite::first_not_finite;
+use safetensors::tensor::Dtype;
+use shard::Shard;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
+mod finite;
+mod shard;
 mod shards;
+mod written;
 
 pub use shards::{ShardedTensor, write_shards};
+pub(crate) use written::write_with_metadata;
+pub use written::{OwnedTensor, write_safetensors};
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Weights in forms that are not read here, by the names that transformers gives them.
+const PICKLED: [&str; 3] = ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"];
+/// Tensors of old files that follow from `config.json`; transformers leaves them unread, too.
+const DERIVED: &str = ".rotary_emb.inv_freq";
 
 /// Tensors of one or several mapped files.
 #[derive(Debug)]
@@ -23,26 +33,27 @@ pub struct Weights {
     places: HashMap<String, usize>,
 }
 
-#[derive(Debug)]
-struct Shard {
-    path: PathBuf,
-    map: Mmap,
-}
-
 impl Weights {
     /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
     ///
     /// # Errors
-    /// Neither is there, or a file is malformed or truncated.
+    /// Neither is there, or both with different files; or a file is malformed or truncated.
     pub fn from_folder(folder: &Path) -> Result<Weights> {
-        let single = folder.join("model.safetensors");
-        if single.is_file() {
-            return Self::from_files(&[single]);
-        }
-        let index = folder.join("model.safetensors.index.json");
-        if !index.is_file() {
-            let message = "neither model.safetensors nor model.safetensors.index.json is there";
-            return Err(Error::new(ErrorKind::Weights, message).at(folder.display()));
+        let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
+        let fail = |message: String| Error::new(ErrorKind::Weights, message).at(folder.display());
+        match (single.is_file(), index.is_file()) {
+            (true, false) => return Self::from_files(&[single]),
+            (_, true) => {}
+            (false, false) => {
+                let pickled = PICKLED.iter().find(|name| folder.join(name).exists());
+                return Err(fail(match pickled {
+                    Some(name) => format!(
+                        "neither {SINGLE} nor {INDEX} is there, only {name}, which is not read here; transformers writes \
+                         safetensors of it: `AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)`"
+                    ),
+                    None => format!("neither {SINGLE} nor {INDEX} is there"),
+                }));
+            }
         }
         #[derive(serde::Deserialize)]
         struct Index {
@@ -58,6 +69,13 @@ impl Weights {
         if let Some(file) = files.iter().find(|file| Path::new(file).file_name() != Some(OsStr::new(file))) {
             let message = format!("lists {file:?}, which is not the name of a file beside it");
             return Err(Error::new(ErrorKind::Weights, message).at(index.display()));
+        }
+        if single.is_file() && files != [SINGLE] {
+            let message = format!(
+                "{SINGLE} is there, and so is {INDEX} of other files; transformers reads the first and does not look at \
+                 the others; remove what is not the model"
+            );
+            return Err(fail(message));
         }
         let paths: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
         let weights = Self::from_files(&paths)?;
@@ -78,9 +96,9 @@ impl Weights {
     pub fn from_files(paths: &[PathBuf]) -> Result<Weights> {
         let mut weights = Weights { shards: Vec::new(), places: HashMap::new() };
         for path in paths {
-            let shard = Shard { path: path.clone(), map: map(path)? };
-            for name in shard.tensors()?.names() {
-                if weights.places.insert(name.to_string(), weights.shards.len()).is_some() {
+            let shard = Shard::open(path)?;
+            for name in shard.names() {
+                if weights.places.insert(name.clone(), weights.shards.len()).is_some() {
                     let message = format!("`{name}` is also in another shard");
                     return Err(Error::new(ErrorKind::Weights, message).at(path.display()));
                 }
@@ -97,91 +115,76 @@ impl Weights {
         names
     }
 
+    /// A text that a file's header holds under `key`, if one does.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.shards.iter().find_map(|shard| shard.metadata(key))
+    }
+
+    /// Refuses files with a tensor that is none of `read`: nothing of a model passes unread. The one exception follows from
+    /// `config.json`: `….rotary_emb.inv_freq`.
+    ///
+    /// # Errors
+    /// There is such a tensor; the first by name is told, with its file.
+    pub(crate) fn expect_only(&self, read: &BTreeSet<String>) -> Result<()> {
+        let unread = |name: &&str| !read.contains(*name) && !name.ends_with(DERIVED);
+        let Some(name) = self.names().into_iter().find(unread) else { return Ok(()) };
+        let message =
+            format!("`{name}` has no place in the model that config.json describes, and would be left unread");
+        Err(Error::new(ErrorKind::Weights, message).at(self.file(name)))
+    }
+
     /// Calls `read` with the tensor of that name, which must be `[rows, columns]` (or `[columns]` where `rows` is 1).
     ///
     /// # Errors
-    /// The tensor is missing, of another shape, or not f32, f16 or bf16.
+    /// The tensor is missing, of another shape, or not f32, f16 or bf16; or one of its numbers is NaN or infinite.
     pub fn read<T>(
         &self,
         name: &str,
-        (rows, columns): (usize, usize),
+        shape: (usize, usize),
         read: impl FnOnce(&StoredTensor<'_>) -> Result<T>,
     ) -> Result<T> {
-        let Some(shard) = self.places.get(name).map(|shard| &self.shards[*shard]) else {
-            let files: Vec<String> = self.shards.iter().map(|shard| shard.path.display().to_string()).collect();
-            return Err(Error::new(ErrorKind::Weights, format!("`{name}` is missing")).at(files.join(", ")));
-        };
-        let fail = |message: String| Error::new(ErrorKind::Weights, message).at(shard.path.display());
-        let tensors = shard.tensors()?;
-        let view = tensors.tensor(name).map_err(|source| fail(format!("`{name}`")).because(source))?;
-        if view.shape() != [rows, columns] && !(rows == 1 && view.shape() == [columns]) {
-            let expected = if rows == 1 { format!("[{columns}]") } else { format!("[{rows}, {columns}]") };
-            return Err(fail(format!("`{name}` has shape {:?} but the model needs {expected}", view.shape())));
+        let tensor = self.stored(name, shape)?;
+        if let Some(index) = first_not_finite(&tensor) {
+            let number = tensor.number(index);
+            let what = if number.is_nan() { "a NaN".to_string() } else { format!("an infinite number ({number})") };
+            let message = format!("`{name}` has {what} at [{}, {}]", index / tensor.columns, index % tensor.columns);
+            return Err(Error::new(ErrorKind::NonFinite, message).at(self.file(name)));
         }
-        let precision = match view.dtype() {
+        read(&tensor)
+    }
+
+    /// The tensor of that name as it lies in its file, its numbers not looked at.
+    pub(crate) fn stored(&self, name: &str, (rows, columns): (usize, usize)) -> Result<StoredTensor<'_>> {
+        let fail = |message: String| Error::new(ErrorKind::Weights, message).at(self.file(name));
+        let shard = self.places.get(name).map(|shard| &self.shards[*shard]);
+        let (info, bytes) =
+            shard.and_then(|shard| shard.tensor(name)).ok_or_else(|| fail(format!("`{name}` is missing")))?;
+        if info.shape != [rows, columns] && !(rows == 1 && info.shape == [columns]) {
+            let expected = if rows == 1 { format!("[{columns}]") } else { format!("[{rows}, {columns}]") };
+            return Err(fail(format!("`{name}` has shape {:?} but the model needs {expected}", info.shape)));
+        }
+        let precision = match info.dtype {
             Dtype::F32 => Precision::F32,
             Dtype::F16 => Precision::F16,
             Dtype::BF16 => Precision::BF16,
             other => return Err(fail(format!("`{name}` is {other:?}; f32, f16 and bf16 are read"))),
         };
-        read(&StoredTensor { precision, rows, columns, bytes: view.data() })
+        Ok(StoredTensor { precision, rows, columns, bytes })
     }
-}
 
-impl Shard {
-    fn tensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.map).map_err(|source| {
-            let message = format!("malformed or truncated safetensors ({} bytes)", self.map.len());
-            Error::new(ErrorKind::Weights, message).at(self.path.display()).because(source)
-        })
+    /// Whether there is a tensor of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
-}
 
-#[allow(unsafe_code)]
-fn map(path: &Path) -> Result<Mmap> {
-    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source);
-    let file = File::open(path).map_err(fail)?;
-    // SAFETY: read-only map of a file that, by this crate's documented contract, nobody truncates while it is open.
-    unsafe { Mmap::map(&file) }.map_err(fail)
-}
-
-/// A tensor to be written.
-#[derive(Debug)]
-pub struct OwnedTensor {
-    /// Name in the file.
-    pub name: String,
-    /// Dimensions.
-    pub shape: Vec<usize>,
-    /// Row-major numbers.
-    pub data: Vec<f32>,
-}
-
-/// Writes tensors as `precision` (f32 or bf16), whole or not at all, with `{"format": "pt"}` as PyTorch's readers expect.
-///
-/// # Errors
-/// The file cannot be written, or f16 was asked for.
-pub fn write_safetensors(path: &Path, tensors: &[OwnedTensor], precision: Precision) -> Result<()> {
-    let fail = |message: &str| Error::new(ErrorKind::Weights, message).at(path.display());
-    let encoded: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|tensor| match precision {
-            Precision::F32 => tensor.data.iter().flat_map(|number| number.to_le_bytes()).collect(),
-            _ => tensor.data.iter().flat_map(|number| bf16::from_f32(*number).to_le_bytes()).collect(),
-        })
-        .collect();
-    let dtype = match precision {
-        Precision::F32 => Dtype::F32,
-        Precision::BF16 => Dtype::BF16,
-        Precision::F16 => return Err(fail("f16 is read but not written; write bf16 or f32")),
-    };
-    let views = tensors
-        .iter()
-        .zip(&encoded)
-        .map(|(tensor, bytes)| Ok((tensor.name.as_str(), TensorView::new(dtype, tensor.shape.clone(), bytes)?)))
-        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|source| fail("a tensor's shape does not fit its data").because(source))?;
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let bytes =
-        safetensors::serialize(views, Some(metadata)).map_err(|source| fail("cannot be serialised").because(source))?;
-    write_whole(path, &bytes)
+    /// The file that holds a name, or all there are.
+    fn file(&self, name: &str) -> String {
+        match self.places.get(name) {
+            Some(shard) => self.shards[*shard].path.display().to_string(),
+            None => {
+                let files: Vec<String> = self.shards.iter().map(|shard| shard.path.display().to_string()).collect();
+                files.join(", ")
+            }
+        }
+    }
 }

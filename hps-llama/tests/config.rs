@@ -260,3 +260,31 @@ fn missing_and_malformed() {
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().starts_with("no-such-folder/config.json: cannot be read: "), "{error}");
 }
+
+/// true for 1, "8" for 8, 8.0 for 8: an error each, and no default.
+#[test]
+fn a_value_of_another_type_is_no_default() {
+    for (name, value) in [
+        ("hidden_size", json!("4096")),
+        ("num_hidden_layers", json!(true)),
+        ("num_key_value_heads", json!(8.0)),
+        ("head_dim", json!([128])),
+        ("vocab_size", json!(-1)),
+    ] {
+        assert_eq!(refusal(json!({name: value.clone()})), format!("`{name}` is {value}, not a positive whole number"));
+    }
+    assert_eq!(refusal(json!({"rms_norm_eps": "1e-5"})), "`rms_norm_eps` is \"1e-5\", not a positive number");
+    assert_eq!(refusal(json!({"rope_theta": true})), "`rope_theta` is true, not a positive number");
+    assert_eq!(refusal(json!({"tie_word_embeddings": 1})), "`tie_word_embeddings` is 1, not true or false");
+    assert_eq!(refusal(json!({"attention_bias": "false"})), "`attention_bias` is \"false\", not true or false");
+    assert_eq!(refusal(json!({"hidden_act": ["silu"]})), "`hidden_act` is [\"silu\"], not a string");
+    assert_eq!(refusal(json!({"layer_types": "full_attention"})), "`layer_types` is \"full_attention\", not a list");
+    for value in [json!("8"), json!(true), json!(8.5), json!([8])] {
+        let message = format!("`pad_token_id` is {value}, not a token of a vocabulary of 128256");
+        assert_eq!(refusal(json!({"pad_token_id": value})), message);
+    }
+    // One that is no token of the vocabulary is none.
+    for value in [json!(-1), json!(128_256), Value::Null] {
+        assert_eq!(read(&with(json!({"pad_token_id": value}))).unwrap().pad_token_id, None);
+    }
+}

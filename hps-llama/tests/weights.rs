@@ -164,6 +164,168 @@ fn a_truncated_file_is_refused_at_every_length() {
     }
 }
 
+/// Adds a tensor to the tiny model.
+fn with(name: &str, shape: &[usize]) -> TempDir {
+    let folder = copy();
+    let mut tensors = tensors();
+    let data = vec![0.5; shape.iter().product()];
+    tensors.push(OwnedTensor { name: name.into(), shape: shape.to_vec(), data });
+    write_safetensors(&folder.path().join("model.safetensors"), &tensors, Precision::F32).expect("written");
+    folder
+}
+
+/// Biases, norms of queries, a layer too many, a score head: transformers' Llama drops them with a warning at best.
+#[test]
+fn a_tensor_without_a_place_is_refused() {
+    for (name, shape) in [
+        ("model.layers.0.self_attn.q_proj.bias", &[64][..]),
+        ("model.layers.1.self_attn.q_norm.weight", &[8]),
+        ("model.layers.3.input_layernorm.weight", &[64]),
+        ("model.layers.0.self_attn.q_proj.weight_scale", &[1]),
+        ("score.weight", &[1, 64]),
+        ("inv_freq", &[4]),
+    ] {
+        let folder = with(name, shape);
+        let file = folder.path().join("model.safetensors");
+        let expected = format!(
+            "{}: `{name}` has no place in the model that config.json describes, and would be left unread",
+            file.display()
+        );
+        assert_eq!(refusal(folder.path()).to_string(), expected);
+    }
+    let derived = with("model.layers.0.self_attn.rotary_emb.inv_freq", &[4]);
+    assert_eq!(log_probs(derived.path()), log_probs(&tiny()));
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_blamed_on_their_tensor() {
+    for precision in [Precision::F32, Precision::BF16] {
+        for (number, what) in [(f32::NAN, "a NaN"), (-f32::NAN, "a NaN"), (f32::INFINITY, "an infinite number (inf)")] {
+            let folder = copy();
+            let mut tensors = tensors();
+            let tensor = tensors.iter_mut().find(|tensor| tensor.name == "lm_head.weight").expect("one");
+            tensor.data[64 * 1000 + 7] = number;
+            tensor.data[64 * 1001] = f32::NAN;
+            let file = folder.path().join("model.safetensors");
+            write_safetensors(&file, &tensors, precision).expect("written");
+            let error = refusal(folder.path());
+            assert_eq!(error.kind(), ErrorKind::NonFinite);
+            let expected = format!("{}: `lm_head.weight` has {what} at [1000, 7]", file.display());
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}
+
+/// Beyond what one thread looks through, and in a half.
+#[test]
+fn a_large_tensor_is_looked_through() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, rows) = (folder.path().join("large.safetensors"), 3000);
+    for (precision, place) in [(Precision::F32, 2999), (Precision::BF16, 1500), (Precision::F32, 0)] {
+        let mut data = vec![f32::MAX; rows * 256];
+        data[place * 256 + 255] = f32::NAN;
+        if precision == Precision::BF16 {
+            data.iter_mut().filter(|number| !number.is_nan()).for_each(|number| *number = 1.0);
+        }
+        let tensor = OwnedTensor { name: "large".into(), shape: vec![rows, 256], data };
+        write_safetensors(&file, &[tensor], precision).expect("written");
+        let weights = Weights::from_files(std::slice::from_ref(&file)).expect("a file");
+        let error = weights.read("large", (rows, 256), |_| Ok(())).expect_err("it is refused");
+        assert!(error.to_string().ends_with(&format!("`large` has a NaN at [{place}, 255]")), "{error}");
+    }
+}
+
+/// The header's text is edited; its length stays.
+fn with_header(edit: impl FnOnce(String) -> String) -> TempDir {
+    let folder = copy();
+    let file = folder.path().join("model.safetensors");
+    let bytes = std::fs::read(&file).expect("read");
+    let start = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+    let header = edit(String::from_utf8(bytes[8..start].to_vec()).expect("text"));
+    let edited = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[start..]].concat();
+    std::fs::write(file, edited).expect("written");
+    folder
+}
+
+#[test]
+fn a_header_with_two_meanings_is_refused() {
+    // Both entries of the doubled name are sound by themselves.
+    let folder = with_header(|header| {
+        let name = "\"model.norm.weight\":";
+        let entry = &header[header.find(name).expect("the last norm")..];
+        let entry = &entry[..=entry.find('}').expect("its end")];
+        header.replacen('{', &format!("{{{entry},"), 1)
+    });
+    let parts =
+        ["model.safetensors: malformed or truncated safetensors", "`model.norm.weight` stands twice in one object"];
+    assert_says(&refusal(folder.path()), ErrorKind::Weights, &parts);
+    // Two names of the same bytes.
+    let folder = with_header(|header| {
+        let name = "\"model.norm.weight\":";
+        let entry = &header[header.find(name).expect("the last norm")..];
+        let entry = entry[..=entry.find('}').expect("its end")].replace("model.norm.weight", "model.norm.bias");
+        header.replacen('{', &format!("{{{entry},"), 1)
+    });
+    assert_says(
+        &refusal(folder.path()),
+        ErrorKind::Weights,
+        &["model.safetensors: malformed or truncated safetensors"],
+    );
+}
+
+#[test]
+fn two_models_in_one_folder_are_refused() {
+    let folder = copy();
+    let index = folder.path().join("model.safetensors.index.json");
+    let names: Vec<String> = tensors().into_iter().map(|tensor| tensor.name).collect();
+    let map = |file: &str| -> serde_json::Map<String, Value> {
+        names.iter().map(|name| (name.clone(), file.into())).collect()
+    };
+    std::fs::copy(tiny().join("model.safetensors"), folder.path().join("model-00001-of-00001.safetensors"))
+        .expect("copied");
+    std::fs::write(&index, json!({"weight_map": map("model-00001-of-00001.safetensors")}).to_string())
+        .expect("written");
+    let expected = format!(
+        "{}: model.safetensors is there, and so is model.safetensors.index.json of other files; transformers reads the first and \
+         does not look at the others; remove what is not the model",
+        folder.path().display()
+    );
+    assert_eq!(refusal(folder.path()).to_string(), expected);
+    // An index of the one file is the same model.
+    std::fs::write(&index, json!({"weight_map": map("model.safetensors")}).to_string()).expect("written");
+    assert_eq!(log_probs(folder.path()), log_probs(&tiny()));
+}
+
+#[test]
+fn weights_in_pickled_form_are_named() {
+    let folder = copy();
+    std::fs::rename(folder.path().join("model.safetensors"), folder.path().join("pytorch_model.bin")).expect("renamed");
+    let expected = "neither model.safetensors nor model.safetensors.index.json is there, only pytorch_model.bin, which is not \
+                    read here; transformers writes safetensors of it: \
+                    `AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)`";
+    assert_says(&refusal(folder.path()), ErrorKind::Weights, &[expected]);
+}
+
+#[test]
+fn another_number_type_is_refused() {
+    let folder = copy();
+    let bytes = 1.0f64.to_le_bytes().repeat(64);
+    let tensors = tensors();
+    let encoded: Vec<Vec<u8>> =
+        tensors.iter().map(|tensor| tensor.data.iter().flat_map(|number| number.to_le_bytes()).collect()).collect();
+    let views = tensors.iter().zip(&encoded).map(|(tensor, encoded)| {
+        let view = match tensor.name.as_str() {
+            "model.norm.weight" => safetensors::tensor::TensorView::new(safetensors::Dtype::F64, vec![64], &bytes),
+            _ => safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), encoded),
+        };
+        (tensor.name.as_str(), view.expect("a view"))
+    });
+    let file = safetensors::serialize(views, None).expect("serialised");
+    std::fs::write(folder.path().join("model.safetensors"), file).expect("written");
+    let said = ["`model.norm.weight` is F64; f32, f16 and bf16 are read"];
+    assert_says(&refusal(folder.path()), ErrorKind::Weights, &said);
+}
+
 #[test]
 fn no_weights_at_all() {
     let folder = copy();

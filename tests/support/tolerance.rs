@@ -20,6 +20,9 @@ pub const WGPU_LOSS: f64 = 1e-5;
 /// Token log-probs of a merged f32 model against its base with the adapter: one rounding of each weight more or less.
 pub const MERGED_LOG_PROB: f64 = 1e-5;
 
+/// Sums of some 20 token log-probs against ones that are printed to 1e-3: half of that, and the sums' own rounding.
+pub const PRINTED_SUM: f64 = 6e-4;
+
 /// Rewards β (log π − log π_ref) of a TRL run, both in f32: sums of some 30 token log-probs near −7 round at 1e-5 a sum.
 pub const TRL_REWARD: f64 = 1e-5;
 /// Loss of a TRL run, relative to max(1, loss); it follows the rewards.

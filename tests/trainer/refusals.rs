@@ -16,8 +16,10 @@ use serde_json::Value;
 /// A token that only [`planted`] uses.
 const PLANTED: u32 = TOKENS + 3;
 
-/// The reference model with NaN in the embedding of [`PLANTED`].
+/// The reference model with a feature that only [`PLANTED`]'s embedding has, which the first block's queries and keys read
+/// with so large a weight that their product overflows: its attention is NaN, and no weight is.
 fn poisoned(trained: bool) -> Llama<Cpu> {
+    const FEATURE: usize = 5;
     let folder = tempfile::tempdir().expect("a folder");
     let [config, weights] = ["config.json", "model.safetensors"].map(|name| path("models/tiny").join(name));
     std::fs::copy(config, folder.path().join("config.json")).expect("a copy");
@@ -25,12 +27,19 @@ fn poisoned(trained: bool) -> Llama<Cpu> {
     // Safetensors: the header's length in 8 bytes, a JSON header, the numbers.
     let start = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
     let header: Value = serde_json::from_slice(&bytes[8..start]).expect("a header");
-    let tensor = &header["model.embed_tokens.weight"];
-    assert_eq!(tensor["dtype"], "F32");
-    let columns = tensor["shape"][1].as_u64().expect("a width") as usize;
-    let offset = tensor["data_offsets"][0].as_u64().expect("an offset") as usize;
-    let entry = start + offset + 4 * columns * PLANTED as usize;
-    bytes[entry..entry + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let mut set = |name: &str, number: &dyn Fn(usize) -> f32| {
+        let tensor = &header[name];
+        assert_eq!(tensor["dtype"], "F32");
+        let [rows, columns] = [0, 1].map(|axis| tensor["shape"][axis].as_u64().expect("a size") as usize);
+        let first = start + tensor["data_offsets"][0].as_u64().expect("an offset") as usize;
+        for row in 0..rows {
+            let entry = first + 4 * (row * columns + FEATURE);
+            bytes[entry..entry + 4].copy_from_slice(&number(row).to_le_bytes());
+        }
+    };
+    set("model.embed_tokens.weight", &|row| if row == PLANTED as usize { 1.0 } else { 0.0 });
+    set("model.layers.0.self_attn.q_proj.weight", &|_| 1e20);
+    set("model.layers.0.self_attn.k_proj.weight", &|_| 1e20);
     std::fs::write(folder.path().join("model.safetensors"), bytes).expect("a file");
     Llama::from_folder(Cpu, folder.path(), trained).expect("the model loads")
 }
@@ -74,7 +83,7 @@ fn poisoned_refusals() -> Vec<(String, Error, usize, bool)> {
 }
 
 #[test]
-fn a_weight_that_is_no_number_stops_the_run_before_the_update() {
+fn a_product_that_overflows_stops_the_run_before_the_update() {
     for (what, error, steps, unchanged) in poisoned_refusals() {
         assert!(matches!(error.kind(), ErrorKind::NonFinite | ErrorKind::Loss), "{what}: {error}");
         assert_eq!((error.place(), steps), (Some("lists.jsonl:4"), 1), "{what}: {error}");
@@ -83,7 +92,7 @@ fn a_weight_that_is_no_number_stops_the_run_before_the_update() {
 }
 
 #[test]
-fn the_refusal_of_a_weight_that_is_no_number_names_the_step() {
+fn the_refusal_of_a_product_that_overflows_names_the_step() {
     for (what, error, ..) in poisoned_refusals() {
         assert!(error.to_string().contains("step 2"), "{what}: {error}");
     }

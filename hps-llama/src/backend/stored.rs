@@ -15,6 +15,16 @@ pub enum Precision {
     BF16,
 }
 
+impl Precision {
+    /// Bytes of a number.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Precision::F32 => 4,
+            Precision::F16 | Precision::BF16 => 2,
+        }
+    }
+}
+
 /// A tensor as it lies in a file: little-endian bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredTensor<'a> {
@@ -34,6 +44,19 @@ pub struct StoredTensor<'a> {
 pub(super) enum OnDevice<'a> {
     Singles(Cow<'a, [u8]>),
     Halves(Cow<'a, [u8]>),
+}
+
+impl StoredTensor<'_> {
+    /// The number at a place, row by row; NaN beyond the last.
+    pub(crate) fn number(&self, index: usize) -> f32 {
+        let width = self.precision.bytes();
+        match (self.precision, self.bytes.get(index * width..(index + 1) * width)) {
+            (Precision::F32, Some(&[a, b, c, d])) => f32::from_le_bytes([a, b, c, d]),
+            (Precision::F16, Some(&[a, b])) => f16::from_le_bytes([a, b]).to_f32(),
+            (Precision::BF16, Some(&[a, b])) => bf16::from_le_bytes([a, b]).to_f32(),
+            _ => f32::NAN,
+        }
+    }
 }
 
 #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), allow(dead_code))]

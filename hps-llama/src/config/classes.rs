@@ -13,7 +13,7 @@ const ARCHITECTURE: &str = "LlamaForSequenceClassification";
 /// What ArmoRM's own code calls a Llama with many objectives and a gate.
 const GATED: &str = "LlamaForRewardModelWithGating";
 /// Labels of a configuration that does not say how many: transformers' default.
-const LABELS: u64 = 2;
+const LABELS: usize = 2;
 
 /// How ArmoRM's head is made; what is not in `config.json` is as in its code.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,9 +55,12 @@ impl LlamaConfig {
             let message = format!("is {architectures}; a reward model is [\"{ARCHITECTURE}\"]");
             return Err(fields.error_at("architectures", message));
         }
-        let names = fields.get("id2label").and_then(Value::as_object).map(|names| names.len() as u64);
-        let labels = names.or_else(|| fields.get("num_labels").and_then(Value::as_u64));
-        match (labels.unwrap_or(LABELS), names) {
+        let names = fields.inner("id2label")?.map(|names| names.len());
+        let labels = match names {
+            Some(names) => names,
+            None => fields.size_or("num_labels", || Ok(LABELS))?,
+        };
+        match (labels, names) {
             (1, _) => Ok(()),
             (labels, Some(_)) => Err(fields.error_at("id2label", format!("has {labels} labels; a reward is one"))),
             (labels, None) => Err(fields.error_at("num_labels", format!("is {labels}; a reward is one label"))),

@@ -33,6 +33,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// How many fields there are.
+    pub(super) fn len(&self) -> usize {
+        self.object.len()
+    }
+
     pub(super) fn error(&self, message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Config, message).at(self.place)
     }
@@ -93,6 +98,23 @@ impl<'a> Fields<'a> {
 
     pub(super) fn token_id(&self, name: &str, vocab_size: usize) -> Result<Option<u32>> {
         self.get(name).map(|value| self.token(name, value, vocab_size)).transpose()
+    }
+
+    /// The same; none also for a whole number that is no token of the vocabulary.
+    pub(super) fn token_id_or_none(&self, name: &str, vocab_size: usize) -> Result<Option<u32>> {
+        match self.get(name) {
+            Some(value) if !(value.is_u64() || value.is_i64()) => self.token(name, value, vocab_size).map(Some),
+            value => Ok(value.and_then(|value| self.token(name, value, vocab_size).ok())),
+        }
+    }
+
+    /// A list; empty when absent.
+    pub(super) fn list(&self, name: &str) -> Result<&[Value]> {
+        match self.get(name) {
+            None => Ok(&[]),
+            Some(Value::Array(list)) => Ok(list),
+            Some(value) => Err(self.error_at(name, format!("is {value}, not a list"))),
+        }
     }
 
     /// One token or a list of them; none when absent.

@@ -32,6 +32,8 @@ pub struct EvaluateOptions {
     pub model: PathBuf,
     /// What is compared with it, by the names of the table's rows.
     pub methods: Vec<(String, Method)>,
+    /// Whether an adapter may record another base than the model (see [`base`](crate::base)).
+    pub allow_other_base: bool,
     /// Files of preference rows, by the names of the datasets.
     pub data: Vec<(String, PathBuf)>,
     /// A reward model's folder, to choose and to rate responses by.

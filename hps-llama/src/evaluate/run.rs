@@ -74,10 +74,14 @@ pub fn evaluate<B: Backend>(
     let read = |(name, path): &(String, PathBuf)| EvaluationData::read(name, path, &chat, options.max_length);
     let datasets = options.data.iter().map(read).collect::<Result<Vec<_>>>()?;
     let mut policy = Policy { model: Llama::from_folder(backend.clone(), &options.model, false)?, adapter: None };
+    let adapter = |policy: &Policy<B>, folder: &Path| {
+        let adapter = Lora::from_folder(backend, policy.model.config(), folder, 0)?;
+        adapter.on_base(policy.model.base_digest(), options.allow_other_base)
+    };
     for (_, method) in &options.methods {
         // A folder that does not fit is told of before hours of sampling.
         match method {
-            Method::Adapter(folder) => drop(Lora::from_folder(backend, policy.model.config(), folder, 0)?),
+            Method::Adapter(folder) => drop(adapter(&policy, folder)?),
             Method::Model(folder) => fits(&policy, folder)?,
         }
     }
@@ -109,9 +113,7 @@ pub fn evaluate<B: Backend>(
         policy.adapter = None;
         match method {
             None => {}
-            Some(Method::Adapter(folder)) => {
-                policy.adapter = Some(Lora::from_folder(backend, policy.model.config(), folder, 0)?);
-            }
+            Some(Method::Adapter(folder)) => policy.adapter = Some(adapter(&policy, folder)?),
             Some(Method::Model(folder)) => {
                 other = Some(Policy { model: Llama::from_folder(backend.clone(), folder, false)?, adapter: None });
             }

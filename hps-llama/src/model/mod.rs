@@ -7,25 +7,29 @@ mod attention;
 mod backward;
 mod block;
 mod chunks;
+mod folder;
 mod forward;
 mod head;
 mod kept;
 
 pub use backward::Gradients;
 pub use chunks::PromptPass;
+pub use folder::ModelFolder;
 pub use forward::Pass;
 pub use kept::Activations;
 
 pub(crate) use block::Places;
+pub(crate) use folder::names;
 
 use crate::backend::{Backend, Precision, StoredTensor};
+use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
 use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::pack::Packed;
 use crate::parameter::Parameter;
-use crate::weights::{OwnedTensor, Weights, write_safetensors};
+use crate::weights::{OwnedTensor, write_safetensors};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
 use rayon::prelude::*;
@@ -42,29 +46,33 @@ pub struct Llama<B: Backend> {
     pub(crate) config: LlamaConfig,
     pub(crate) weights: BTreeMap<Parameter, B::Weight>,
     pub(crate) frequencies: B::Array,
+    /// Of the folder it was read from.
+    base: Option<BaseDigest>,
 }
 
 impl<B: Backend> Llama<B> {
     /// Reads `config.json` and the weights of a Hugging Face folder; `trained` keeps the weights in f32.
     ///
     /// # Errors
-    /// A file is missing or malformed, a tensor is missing or has another shape, the model is not a Llama.
+    /// A file is missing or malformed, the model is not a Llama; a tensor is missing, has another shape, a number that is not
+    /// finite, or no place in the model.
     pub fn from_folder(backend: B, folder: impl AsRef<Path>, trained: bool) -> Result<Self> {
-        Self::with_parameters(backend, folder.as_ref(), trained, Parameter::of_model)
+        let folder = ModelFolder::open(folder)?;
+        let parameters = folder.of_language_model()?;
+        let base = folder.base_digest()?;
+        Ok(Llama { base: Some(base), ..Self::with_parameters(backend, &folder, trained, &parameters)? })
     }
 
-    /// The same of a folder that holds these weights.
+    /// The weights named, of a folder.
     pub(crate) fn with_parameters(
         backend: B,
-        folder: &Path,
+        folder: &ModelFolder,
         trained: bool,
-        parameters: impl FnOnce(&LlamaConfig) -> Vec<Parameter>,
+        parameters: &[Parameter],
     ) -> Result<Self> {
-        let config = LlamaConfig::from_folder(folder)?;
-        let stored = Weights::from_folder(folder)?;
-        let parameters = parameters(&config);
-        Self::from_tensors(backend, config, &parameters, |backend, parameter, shape| {
-            stored.read(&parameter.to_string(), shape, |tensor| backend.upload_weight(tensor, trained))
+        Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
+            let upload = |tensor: &StoredTensor<'_>| backend.upload_weight(tensor, trained);
+            folder.weights().read(&parameter.to_string(), shape, upload)
         })
     }
 
@@ -119,7 +127,7 @@ impl<B: Backend> Llama<B> {
         }
         let frequencies = config.inverse_frequencies();
         let frequencies = backend.upload(&frequencies, frequencies.len())?;
-        Ok(Llama { backend, config, weights, frequencies })
+        Ok(Llama { backend, config, weights, frequencies, base: None })
     }
 
     /// Writes `config.json` and `model.safetensors` (f32 or bf16) into a folder that exists.
@@ -160,6 +168,11 @@ impl<B: Backend> Llama<B> {
             hasher.text(&parameter.to_string()).singles(&self.backend.download_weight(weight)?);
         }
         Ok(hasher.finish())
+    }
+
+    /// Which base of adapters it is: that of the folder it was read from; `None` of a model of no folder.
+    pub fn base_digest(&self) -> Option<BaseDigest> {
+        self.base
     }
 
     /// The device it is on.

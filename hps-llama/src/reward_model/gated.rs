@@ -11,14 +11,16 @@ use super::expect_ends;
 use super::gating::{Gating, Matrix};
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
-use crate::model::{Llama, Policy};
+use crate::model::{Llama, ModelFolder, Policy, names};
 use crate::pack::{Group, Packed, Scored};
 use crate::parameter::Parameter;
 use crate::tokens::Tokenizer;
-use crate::weights::Weights;
 use crate::{Error, ErrorKind, Result};
 use std::path::Path;
 
+/// The objectives' weights, and what takes verbosity out of the ratings.
+const REGRESSION: &str = "regression_layer.weight";
+const TRANSFORM: &str = "reward_transform_matrix";
 /// What ends a prompt and opens the answer.
 const HEADER: &str = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n";
 /// The special tokens in it.
@@ -57,8 +59,8 @@ impl<B: Backend> GatedRewardModel<B> {
     /// Reads a folder of `LlamaForRewardModelWithGating`, its tokenizer among its files.
     ///
     /// # Errors
-    /// The folder holds another model, a file is missing or malformed, a tensor is missing or has another shape, the
-    /// tokenizer does not know Llama 3's special tokens.
+    /// The folder holds another model, a file is missing or malformed; a tensor is missing, has another shape, a number that
+    /// is not finite, or no place in the model; the tokenizer does not know Llama 3's special tokens.
     pub fn from_folder(backend: B, folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let config = LlamaConfig::gating(folder)?.ok_or_else(|| {
@@ -67,13 +69,18 @@ impl<B: Backend> GatedRewardModel<B> {
             Error::new(ErrorKind::Config, message).at(place)
         })?;
         let header = header(&Tokenizer::from_folder(folder)?).map_err(|error| error.at(folder.display()))?;
-        let model = Llama::with_parameters(backend, folder, false, Parameter::of_trunk)?;
-        let (weights, hidden, objectives) =
-            (Weights::from_folder(folder)?, model.config().hidden_size, config.num_objectives);
-        let read = |name, shape| Matrix::read(model.backend(), &weights, name, shape);
-        let regression = read("regression_layer.weight", (objectives, hidden))?;
-        let transform = read("reward_transform_matrix", (objectives, objectives))?;
-        let gating = Gating::read(model.backend(), &weights, &config, hidden)?;
+        let folder = ModelFolder::open(folder)?;
+        let parameters = Parameter::of_trunk(folder.config());
+        let (hidden, objectives) = (folder.config().hidden_size, config.num_objectives);
+        let mut known = names(&parameters);
+        known.extend([REGRESSION, TRANSFORM].map(String::from));
+        known.extend(Gating::names(&config));
+        folder.weights().expect_only(&known)?;
+        let model = Llama::with_parameters(backend, &folder, false, &parameters)?;
+        let read = |name, shape| Matrix::read(model.backend(), folder.weights(), name, shape);
+        let regression = read(REGRESSION, (objectives, hidden))?;
+        let transform = read(TRANSFORM, (objectives, objectives))?;
+        let gating = Gating::read(model.backend(), folder.weights(), &config, hidden)?;
         let trunk = Policy { model, adapter: None };
         Ok(GatedRewardModel { trunk, regression, transform, gating, header, objectives })
     }

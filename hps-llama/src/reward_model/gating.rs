@@ -60,7 +60,19 @@ pub(super) struct Gating {
     scale: f64,
 }
 
+const LOGIT_SCALE: &str = "gating.logit_scale";
+
+fn layer(index: usize, part: &str) -> String {
+    format!("gating.layers.{index}.{part}")
+}
+
 impl Gating {
+    /// What [`read`](Self::read) reads.
+    pub(super) fn names(config: &GatingConfig) -> impl Iterator<Item = String> {
+        let layers = (0..=config.n_hidden).flat_map(|index| ["weight", "bias"].map(|part| layer(index, part)));
+        layers.chain([LOGIT_SCALE.to_string()])
+    }
+
     /// Reads `gating.layers.N.weight`, `gating.layers.N.bias` and `gating.logit_scale`.
     pub(super) fn read<B: Backend>(
         backend: &B,
@@ -72,12 +84,11 @@ impl Gating {
         for index in 0..=config.n_hidden {
             let columns = if index == 0 { hidden_size } else { config.hidden_dim };
             let rows = if index == config.n_hidden { config.num_objectives } else { config.hidden_dim };
-            let name = |part: &str| format!("gating.layers.{index}.{part}");
-            let weight = Matrix::read(backend, weights, &name("weight"), (rows, columns))?;
-            let bias = Matrix::read(backend, weights, &name("bias"), (1, rows))?.numbers;
+            let weight = Matrix::read(backend, weights, &layer(index, "weight"), (rows, columns))?;
+            let bias = Matrix::read(backend, weights, &layer(index, "bias"), (1, rows))?.numbers;
             layers.push(Layer { weight, bias });
         }
-        let scale = Matrix::read(backend, weights, "gating.logit_scale", (1, 1))?.numbers[0];
+        let scale = Matrix::read(backend, weights, LOGIT_SCALE, (1, 1))?.numbers[0];
         Ok(Gating { layers, temperature: config.temperature, scale })
     }
 

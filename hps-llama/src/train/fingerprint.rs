@@ -76,14 +76,13 @@ impl Fingerprint {
             None => fields.push(("trained", "model".into())),
             Some(adapter) => {
                 let options = adapter.config();
-                let modules: Vec<&str> = options.target_modules.iter().map(|module| module.name()).collect();
                 fields.extend([
                     ("trained", "adapter".into()),
                     ("lora_r", options.r.to_string()),
                     ("lora_alpha", format!("{:?}", options.lora_alpha)),
                     ("lora_dropout", format!("{:?}", options.lora_dropout)),
                     ("use_rslora", options.use_rslora.to_string()),
-                    ("lora_target_modules", modules.join(" ")),
+                    ("lora_target_modules", adapter.target_modules(policy.model.config()).join(" ")),
                     ("lora_seed", adapter.seed().to_string()),
                 ]);
             }

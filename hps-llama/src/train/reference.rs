@@ -25,7 +25,7 @@ const VERIFIED: usize = 8;
 pub enum ReferencePolicy {
     /// The base model, its adapter off.
     Base,
-    /// The base with the PEFT adapter of this folder, frozen.
+    /// The base with the PEFT adapter of this folder, frozen; whichever base it was trained on, which `hps train` looks at.
     Adapter(PathBuf),
 }
 

@@ -53,6 +53,10 @@ impl<B: Backend> Trainer<B> {
         reference: &ReferenceOptions,
     ) -> Result<Self> {
         config.check()?;
+        let Policy { model, adapter } = policy;
+        // What is saved of it records this base.
+        let adapter = adapter.map(|adapter| adapter.on_base(model.base_digest(), false)).transpose()?;
+        let policy = Policy { model, adapter };
         let config = TrainConfig { loss: config.scored_loss()?, ..config };
         if examples.is_empty() {
             return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));

@@ -20,6 +20,7 @@ const CASES: &[(&str, &str, &str, &str, Shows)] = &[
     ("preset", "'official-code'", "official-code", "", Run),
     ("model_name_or_path", "'models/tiny'", "models/tiny", "", Program),
     ("adapter_name_or_path", "'adapter'", "adapter", "", Program),
+    ("allow_other_base", "true", "true", "", Program),
     ("data", "['a.jsonl', 'b.jsonl']", "a.jsonl|b.jsonl", "", Program),
     ("eval_data", "'a.jsonl'", "a.jsonl", "", Program),
     ("eval_share", "0.1", "0.1", "", Program),

@@ -1,5 +1,6 @@
 //! The program `hps`, run as people run it.
 
+mod adapters;
 mod answers;
 mod backend;
 mod bench;
@@ -11,6 +12,7 @@ mod endpoint;
 mod evaluate;
 mod evaluate_again;
 mod generate;
+mod heads;
 mod log_probs;
 mod merge;
 mod not_a_number;
@@ -23,9 +25,9 @@ mod score;
 mod server;
 mod tasks;
 mod terminal;
+mod trl;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]
 mod tolerance;
-mod trl;
 #[cfg(feature = "wgpu")]
 mod wgpu;

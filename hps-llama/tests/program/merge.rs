@@ -118,17 +118,32 @@ fn nothing_is_replaced_and_nothing_left() {
     let message = refused(&["--output_dir", &out, "--max_shard_size", "large"]);
     assert_eq!(message, "`large` is no amount of memory; `8GiB`, `500 MB` or `65536` are");
 
-    // A tokenizer that cannot be read ends a merge whose weights are written.
+    // What cannot be copied is refused before anything is written.
     let model = folder.path("model");
     std::fs::create_dir_all(model.join("tokenizer.json")).expect("a folder");
     for name in ["config.json", "model.safetensors"] {
         std::fs::copy(data("models/tiny").join(name), model.join(name)).expect("a copy");
     }
-    let (model, adapter) = (model.display().to_string(), "tests/data/models/tiny/adapter-11");
-    let ended = hps(&["merge", "--model", &model, "--adapter", adapter, "--output_dir", &out]);
+    let (from, adapter) = (model.display().to_string(), "tests/data/models/tiny/adapter-11");
+    let call = ["merge", "--model", &from, "--adapter", adapter, "--output_dir", &out];
+    let ended = hps(&call);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.error.contains(&format!("{model}/tokenizer.json: cannot be read: ")), "{}", ended.error);
+    let said = format!("error: {from}/tokenizer.json: is a folder, not a regular file\n");
+    assert_eq!(ended.error, said);
     assert!(!folder.path("merged").exists() && !folder.path("merged.partial").exists());
+    #[cfg(unix)]
+    for name in ["tokenizer.model", "config.json"] {
+        let _ = std::fs::remove_dir(model.join("tokenizer.json"));
+        let _ = std::fs::rename(model.join(name), folder.path("elsewhere"));
+        std::fs::write(folder.path("id_rsa"), "-----BEGIN OPENSSH PRIVATE KEY-----\n").expect("a file");
+        let target = if name == "config.json" { "../elsewhere" } else { "../id_rsa" };
+        std::os::unix::fs::symlink(target, model.join(name)).expect("a link");
+        let ended = hps(&call);
+        assert_eq!(ended.code, Some(1), "{}", ended.out);
+        assert!(ended.error.starts_with(&format!("error: {from}/{name}: is a link to ")), "{}", ended.error);
+        assert!(!folder.path("merged").exists() && !folder.path("merged.partial").exists());
+        std::fs::remove_file(model.join(name)).expect("removed");
+    }
 
     // An adapter of another model.
     let ended =

@@ -160,6 +160,11 @@ fn what_does_not_fit_is_refused() {
         assert_eq!(refused(&folder), format!("{}: `{name}` is missing", place.display()));
     }
     let place = folder.write(|_| true);
+    // A hidden layer less: its tensors would be left unread.
+    folder.configure(|config| config["gating_n_hidden"] = 2.into());
+    let message =
+        "`gating.layers.3.bias` has no place in the model that config.json describes, and would be left unread";
+    assert_eq!(refused(&folder), format!("{}: {message}", place.display()));
     folder.configure(|config| config["gating_hidden_dim"] = 16.into());
     let message = "`gating.layers.0.weight` has shape [24, 32] but the model needs [16, 32]";
     assert_eq!(refused(&folder), format!("{}: {message}", place.display()));

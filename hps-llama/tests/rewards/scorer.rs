@@ -68,3 +68,40 @@ fn what_does_not_fit_is_refused() {
         "{message}"
     );
 }
+
+/// A language model's head in a classifier's folder: transformers drops it with a warning; what it is there for is not known.
+#[test]
+fn a_tensor_without_a_place_is_refused() {
+    use hps_llama::backend::{Backend, Precision};
+    use hps_llama::config::LlamaConfig;
+    use hps_llama::parameter::Parameter;
+    use hps_llama::weights::{OwnedTensor, Weights, write_safetensors};
+
+    let (from, folder) = (data("models/tiny-reward"), tempfile::tempdir().expect("a folder"));
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
+        std::fs::copy(from.join(name), folder.path().join(name)).expect("copied");
+    }
+    let (config, stored) =
+        (LlamaConfig::from_folder(&from).expect("a config"), Weights::from_folder(&from).expect("weights"));
+    let tensor = |parameter: Parameter| {
+        let (rows, columns) = parameter.shape(&config, 0);
+        let data = stored.read(&parameter.to_string(), (rows, columns), |tensor| {
+            Cpu.download_weight(&Cpu.upload_weight(tensor, true)?)
+        });
+        let data = data.expect("numbers");
+        OwnedTensor {
+            name: parameter.to_string(),
+            shape: if parameter.is_gain() { vec![columns] } else { vec![rows, columns] },
+            data,
+        }
+    };
+    for (name, shape) in [("lm_head.weight", [1024, 64]), ("score.bias", [1, 1])] {
+        let mut tensors: Vec<OwnedTensor> = Parameter::of_reward_model(&config).into_iter().map(tensor).collect();
+        tensors.push(OwnedTensor { name: name.into(), shape: shape.to_vec(), data: vec![0.0; shape.iter().product()] });
+        let file = folder.path().join("model.safetensors");
+        write_safetensors(&file, &tensors, Precision::F32).expect("written");
+        let message = Scorer::from_folder(Cpu, folder.path(), None).expect_err("refused").to_string();
+        let expected = "has no place in the model that config.json describes, and would be left unread";
+        assert_eq!(message, format!("{}: `{name}` {expected}", file.display()));
+    }
+}

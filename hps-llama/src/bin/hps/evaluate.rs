@@ -22,6 +22,9 @@ pub struct Arguments {
     /// A PEFT adapter on it and its name in the table; may be repeated.
     #[arg(long, value_name = "NAME=DIR")]
     adapter: Vec<String>,
+    /// Take an adapter whose file records another base than the model given.
+    #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
+    allow_other_base: bool,
     /// A model that the base became, merged or trained in full, and its name; may be repeated.
     #[arg(long, value_name = "NAME=DIR")]
     merged: Vec<String>,
@@ -91,6 +94,7 @@ impl Job for &Arguments {
             model: self.model.clone(),
             methods: adapters.chain(merged).collect::<Result<_>>()?,
             data: self.data.iter().map(|text| named("data", text, |path| path)).collect::<Result<_>>()?,
+            allow_other_base: self.allow_other_base,
             reward_model: self.reward_model.clone(),
             score: self.score,
             sampling: SamplingOptions {

@@ -36,6 +36,9 @@ pub struct Arguments {
     /// A PEFT adapter on it.
     #[arg(long, value_name = "DIR", conflicts_with = "endpoint")]
     adapter: Option<PathBuf>,
+    /// Take an adapter whose file records another base than the model given.
+    #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
+    allow_other_base: bool,
     /// A server that speaks OpenAI's interface: http://host:8000/v1.
     #[arg(long, value_name = "URL", requires = "model", conflicts_with_all = ["backend", "device", "dtype"])]
     endpoint: Option<String>,
@@ -170,7 +173,10 @@ impl Job for Local<'_> {
         let chat = Chat::from_folder(folder)?;
         let model = Llama::from_folder(backend.clone(), folder, false)?;
         let adapter = match &arguments.adapter {
-            Some(folder) => Some(Lora::from_folder(&backend, model.config(), folder, 0)?),
+            Some(folder) => {
+                let adapter = Lora::from_folder(&backend, model.config(), folder, 0)?;
+                Some(adapter.on_base(model.base_digest(), arguments.allow_other_base)?)
+            }
             None => None,
         };
         let mut stop_token_ids = model.config().eos_token_ids.clone();

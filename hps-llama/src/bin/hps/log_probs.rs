@@ -25,6 +25,9 @@ pub struct Arguments {
     /// A PEFT adapter on it.
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
+    /// Take an adapter whose file records another base than the model given.
+    #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
+    allow_other_base: bool,
     /// Rows, as `hps train` reads them.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
@@ -70,7 +73,10 @@ impl Job for &Arguments {
         let chat = Chat::from_folder(&self.model)?;
         let model = Llama::from_folder(backend, &self.model, false)?;
         let adapter = match &self.adapter {
-            Some(folder) => Some(Lora::from_folder(model.backend(), model.config(), folder, 0)?),
+            Some(folder) => {
+                let adapter = Lora::from_folder(model.backend(), model.config(), folder, 0)?;
+                Some(adapter.on_base(model.base_digest(), self.allow_other_base)?)
+            }
             None => None,
         };
         let policy = Policy { model, adapter };

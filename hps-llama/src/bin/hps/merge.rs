@@ -17,6 +17,9 @@ pub struct Arguments {
     /// A PEFT adapter on it.
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
+    /// Take an adapter whose file records another base than the model given.
+    #[arg(long = "allow_other_base", alias = "allow-other-base")]
+    allow_other_base: bool,
     /// Where the merged model is written; not there yet, or empty.
     #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
     output_dir: PathBuf,
@@ -41,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Dtype::Bf16 => Precision::BF16,
         Dtype::F32 => Precision::F32,
     });
-    let options = MergeOptions { precision, max_shard_size };
+    let options = MergeOptions { precision, max_shard_size, allow_other_base: arguments.allow_other_base };
     let merged = merge(&arguments.model, &arguments.adapter, &arguments.output_dir, &options)?;
     let (dtype, checked) = match merged.precision {
         Precision::BF16 => ("bf16", "not checked: bf16 rounds each weight at 2⁻⁹ of itself"),

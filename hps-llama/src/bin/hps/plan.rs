@@ -5,10 +5,13 @@ use hps_llama::Result;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
+use hps_llama::model::ModelFolder;
 use hps_llama::parameter::Parameter;
+use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
-use hps_llama::train::{TrainConfig, thousands};
+use hps_llama::train::{ReferencePolicy, TrainConfig, thousands};
 use std::fmt;
+use std::path::Path;
 
 /// The plan's lines, each a subject and what there is to say of it.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ pub struct Plan(Vec<(&'static str, String)>);
 
 impl Plan {
     /// Of these options on these rows.
-    pub fn new(options: &TrainOptions, config: &TrainConfig, model: &LlamaConfig, rows: &Rows) -> Result<Plan> {
+    pub fn new(options: &TrainOptions, config: &TrainConfig, base: &Path, rows: &Rows) -> Result<Plan> {
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
         if let Some(gamma) = gamma(config, rows.examples.len()) {
             lines.push(("gamma", gamma));
@@ -25,8 +28,8 @@ impl Plan {
             ("rows", counts(options, rows)),
             ("tokens", tokens(options, rows)),
             ("updates", updates(config, rows.examples.len())),
-            ("trained", trained(options, model)?),
         ]);
+        trained(options, base, &mut lines)?;
         Ok(Plan(lines))
     }
 }
@@ -101,7 +104,10 @@ fn updates(config: &TrainConfig, examples: usize) -> String {
     )
 }
 
-fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
+/// What of the model is trained, and what an adapter that is started from says of its base.
+fn trained(options: &TrainOptions, base: &Path, lines: &mut Vec<(&'static str, String)>) -> Result<()> {
+    let folder = ModelFolder::open(base)?;
+    let model = folder.config();
     let size = |parameters: &[Parameter], r: usize| -> usize {
         let shapes = parameters.iter().map(|parameter| parameter.shape(model, r));
         shapes.map(|(rows, columns)| rows * columns).sum()
@@ -109,24 +115,67 @@ fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
     let reward = options.task == Task::Reward;
     let of_model = if reward { Parameter::of_reward_model } else { Parameter::of_model };
     let all = size(&of_model(model), 0);
-    let lora: Option<LoraConfig> = match &options.adapter_name_or_path {
-        Some(folder) => Some(Lora::from_folder(&Cpu, model, folder, options.seed)?.config().clone()),
-        None => options.lora(),
+    if reward && RewardModel::<Cpu>::is_in(base) {
+        lines.push(("trained", of_lora(options.lora(), all, model, &size, reward)));
+        return Ok(());
+    }
+    folder.of_language_model()?;
+    let digest = folder.base_digest()?;
+    let read = |path: &Path| Lora::from_folder(&Cpu, model, path, options.seed);
+    let on_base = |adapter: Lora<Cpu>| adapter.on_base(Some(digest), options.allow_other_base);
+    if let Some(ReferencePolicy::Adapter(path)) = &options.ref_adapter {
+        on_base(read(path)?)?;
+    }
+    let Some(path) = &options.adapter_name_or_path else {
+        lines.push(("trained", of_lora(options.lora(), all, model, &size, reward)));
+        return Ok(());
     };
-    let Some(lora) = lora else { return Ok(format!("all {} parameters", thousands(all))) };
+    let adapter = read(path)?;
+    let said = match adapter.base_in_file() {
+        (name, false) => {
+            Some(format!("the adapter records no digest of its base, which it calls {:?}", name.unwrap_or("")))
+        }
+        (_, true) => None,
+    };
+    let adapter = on_base(adapter)?;
+    let (lora, parameters) = (adapter.config(), adapter.parameters().collect::<Vec<_>>());
+    let (there, complete) = (parameters.len(), lora.parameters(model).len());
+    let part =
+        if there < complete { format!(" ({} of their {} modules)", there / 2, complete / 2) } else { String::new() };
+    let trained = of_adapter(lora, size(&parameters, lora.r), all);
+    lines.push(("trained", format!("{trained}{part}, from {}", path.display())));
+    lines.extend(said.map(|said| ("base", said)));
+    Ok(())
+}
+
+/// Of what is trained where no adapter is started from.
+fn of_lora(
+    lora: Option<LoraConfig>,
+    all: usize,
+    model: &LlamaConfig,
+    size: &dyn Fn(&[Parameter], usize) -> usize,
+    reward: bool,
+) -> String {
+    let Some(lora) = lora else { return format!("all {} parameters", thousands(all)) };
+    let trained = size(&lora.parameters(model), lora.r);
+    match reward {
+        false => of_adapter(&lora, trained, all),
+        // A score head is trained beside its adapter.
+        true => {
+            let head = model.hidden_size;
+            format!("{}, and the score head", of_adapter(&lora, trained + head, all - head))
+        }
+    }
+}
+
+fn of_adapter(lora: &LoraConfig, trained: usize, frozen: usize) -> String {
     let modules: Vec<&str> = lora.target_modules.iter().map(|module| module.name()).collect();
-    let start = match &options.adapter_name_or_path {
-        Some(folder) => format!(", from {}", folder.display()),
-        None => String::new(),
-    };
-    // A score head is trained beside its adapter.
-    let (head, start) = if reward { (model.hidden_size, format!("{start}, and the score head")) } else { (0, start) };
-    Ok(format!(
-        "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}{start}",
-        thousands(size(&lora.parameters(model), lora.r) + head),
-        thousands(all - head),
+    format!(
+        "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}",
+        thousands(trained),
+        thousands(frozen),
         lora.r,
         lora.lora_alpha,
         modules.join(", ")
-    ))
+    )
 }

@@ -9,7 +9,7 @@ use crate::{samples, summary};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
-use hps_llama::config::LlamaConfig;
+use hps_llama::companions::Companions;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::reward_model::RewardModel;
@@ -39,7 +39,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (base, config) = (options.model()?, options.config()?);
     let chat = Chat::from_folder(base)?;
     let rows = Rows::read(&options, &chat)?;
-    let plan = Plan::new(&options, &config, &LlamaConfig::from_folder(base)?, &rows)?;
+    let plan = Plan::new(&options, &config, base, &rows)?;
+    if options.lora().is_none() || options.task == Task::Reward {
+        // They are copied beside the trained weights; what cannot be is told before, not after.
+        Companions::read(base)?;
+    }
     if arguments.dry_run {
         say!("{}", plan.to_string().trim_end());
         return samples::print(&rows.examples, &chat);
@@ -210,7 +214,10 @@ fn policy<B: Backend>(backend: &B, options: &TrainOptions, base: &Path) -> Resul
     let adapter = match (lora, &options.adapter_name_or_path) {
         (None, _) => None,
         (Some(lora), None) => Some(Lora::fresh(backend, model.config(), lora, options.seed)?),
-        (Some(_), Some(folder)) => Some(Lora::from_folder(backend, model.config(), folder, options.seed)?),
+        (Some(_), Some(folder)) => {
+            let adapter = Lora::from_folder(backend, model.config(), folder, options.seed)?;
+            Some(adapter.on_base(model.base_digest(), options.allow_other_base)?)
+        }
     };
     Ok(Policy { model, adapter })
 }

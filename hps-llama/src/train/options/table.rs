@@ -122,6 +122,8 @@ options! {
         model_name_or_path: Option<PathBuf> = |_: &Defaults| None;
         /// A PEFT adapter to start from; it has its own `lora_` options.
         adapter_name_or_path: Option<PathBuf> = |_: &Defaults| None;
+        /// Whether an adapter, also `ref_adapter`, may record another base than this model.
+        allow_other_base: bool = |_: &Defaults| false;
         /// A file of rows to train on, or a list of files.
         data: Vec<PathBuf> = |_: &Defaults| Vec::new();
         /// Rows to evaluate on.

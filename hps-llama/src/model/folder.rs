@@ -1,0 +1,79 @@
+//! A model's folder in Hugging Face form, opened.
+
+use crate::Result;
+use crate::base::BaseDigest;
+use crate::config::LlamaConfig;
+use crate::parameter::Parameter;
+use crate::weights::Weights;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What a folder's `config.json` says, and its weights, mapped and not read yet.
+///
+/// `tie_word_embeddings` is what the weights say where the two disagree. transformers keeps a head that is in the files
+/// beside the flag and differs from the embedding, and so does this: such a model is untied.
+#[derive(Debug)]
+pub struct ModelFolder {
+    config: LlamaConfig,
+    weights: Weights,
+    /// Whether the files have a head that is the embedding once more.
+    repeats_head: bool,
+}
+
+impl ModelFolder {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// A file is missing or malformed, or describes another kind of model; a head does not fit the vocabulary.
+    pub fn open(folder: impl AsRef<Path>) -> Result<ModelFolder> {
+        let mut config = LlamaConfig::from_folder(&folder)?;
+        let weights = Weights::from_folder(folder.as_ref())?;
+        let mut repeats_head = false;
+        if config.tie_word_embeddings && weights.has(&Parameter::Head.to_string()) {
+            let stored = |parameter: Parameter| weights.stored(&parameter.to_string(), parameter.shape(&config, 0));
+            let (head, embedding) = (stored(Parameter::Head)?, stored(Parameter::Embedding)?);
+            repeats_head = head.precision == embedding.precision && head.bytes == embedding.bytes;
+            config.tie_word_embeddings = repeats_head;
+        }
+        Ok(ModelFolder { config, weights, repeats_head })
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    /// Which base of adapters it is.
+    ///
+    /// # Errors
+    /// A weight is missing or has another shape.
+    pub fn base_digest(&self) -> Result<BaseDigest> {
+        BaseDigest::of(&self.config, &self.weights)
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The weights of a language model, all that there is in its files.
+    ///
+    /// # Errors
+    /// A tensor is missing, has another shape or number type, or has no place in the model.
+    pub fn of_language_model(&self) -> Result<Vec<Parameter>> {
+        let parameters = Parameter::of_model(&self.config);
+        for parameter in &parameters {
+            self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
+        }
+        let mut read = names(&parameters);
+        if self.repeats_head {
+            read.insert(Parameter::Head.to_string());
+        }
+        self.weights.expect_only(&read)?;
+        Ok(parameters)
+    }
+}
+
+/// Weights' names in files.
+pub(crate) fn names(parameters: &[Parameter]) -> BTreeSet<String> {
+    parameters.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,34 @@
+//! Whether all numbers of a tensor are finite: a NaN or an infinity is all ones in its exponent.
+
+use crate::backend::{Precision, StoredTensor};
+use rayon::prelude::*;
+
+/// Bytes that are looked through at a time, and by one thread.
+const CHUNK: usize = 1 << 20;
+
+/// The place of the first number that is not finite.
+pub(super) fn first_not_finite(tensor: &StoredTensor<'_>) -> Option<usize> {
+    let wrong = |bytes: &[u8]| !all_finite(tensor.precision, bytes);
+    let chunk = match tensor.bytes.len() {
+        0..=CHUNK => wrong(tensor.bytes).then_some(0),
+        _ => tensor.bytes.par_chunks(CHUNK).position_first(wrong),
+    }?;
+    let first = chunk * CHUNK / tensor.precision.bytes();
+    (first..tensor.rows * tensor.columns).find(|index| !tensor.number(*index).is_finite())
+}
+
+fn all_finite(precision: Precision, bytes: &[u8]) -> bool {
+    // The greatest of the numbers without their signs, as whole numbers: a loop without branches.
+    let halves = || {
+        let halves = bytes.as_chunks::<2>().0.iter();
+        halves.fold(0u16, |greatest, half| greatest.max(u16::from_le_bytes(*half) & 0x7fff))
+    };
+    match precision {
+        Precision::F32 => {
+            let singles = bytes.as_chunks::<4>().0.iter();
+            singles.fold(0u32, |greatest, single| greatest.max(u32::from_le_bytes(*single) & 0x7fff_ffff)) < 0x7f80_0000
+        }
+        Precision::BF16 => halves() < 0x7f80,
+        Precision::F16 => halves() < 0x7c00,
+    }
+}

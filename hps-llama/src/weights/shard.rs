@@ -1,0 +1,58 @@
+//! One file of tensors, mapped, its header read once.
+
+use crate::{Error, ErrorKind, Result, json};
+use memmap2::Mmap;
+use safetensors::tensor::{Metadata, SafeTensors, TensorInfo};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Bytes before the header, which hold its length.
+const LENGTH: usize = 8;
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) path: PathBuf,
+    map: Mmap,
+    header: Metadata,
+    /// Where the numbers begin.
+    start: usize,
+}
+
+impl Shard {
+    /// Maps the file. Its header's tensors lie end to end, as safetensors checks; a name that stands twice is an error.
+    pub(super) fn open(path: &Path) -> Result<Shard> {
+        let map = map(path)?;
+        let malformed = |source: Box<dyn std::error::Error + Send + Sync>| {
+            let message = format!("malformed or truncated safetensors ({} bytes)", map.len());
+            Error::new(ErrorKind::Weights, message).at(path.display()).because(source)
+        };
+        let (length, header) = SafeTensors::read_metadata(&map).map_err(|source| malformed(source.into()))?;
+        let start = LENGTH + length;
+        json::parse(&map[LENGTH..start]).map_err(|source| malformed(source.into()))?;
+        Ok(Shard { path: path.to_path_buf(), header, start, map })
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.header.offset_keys()
+    }
+
+    /// A tensor's type and shape, and its bytes.
+    pub(super) fn tensor(&self, name: &str) -> Option<(&TensorInfo, &[u8])> {
+        let info = self.header.info(name)?;
+        let (begin, end) = info.data_offsets;
+        Some((info, self.map.get(self.start + begin..self.start + end)?))
+    }
+
+    /// A text of the header's `__metadata__`.
+    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
+        self.header.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+}
+
+#[allow(unsafe_code)]
+fn map(path: &Path) -> Result<Mmap> {
+    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source);
+    let file = File::open(path).map_err(fail)?;
+    // SAFETY: read-only map of a file that, by this crate's documented contract, nobody truncates while it is open.
+    unsafe { Mmap::map(&file) }.map_err(fail)
+}
