@@ -5,6 +5,8 @@ use crate::progress;
 use crate::terminal::say;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
+use hps_llama::files::Output;
+use hps_llama::resumable::Resumable;
 use hps_llama::reward_model::{ArmoScore, Scorer};
 use hps_llama::score::{ScoreOptions, score};
 use hps_llama::{Digest, Error, Result};
@@ -40,6 +42,8 @@ pub struct Arguments {
 
 /// Rates all rows, and says how many.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let inputs = [arguments.data.as_path(), &arguments.model];
+    Resumable::check(&Output { path: &arguments.output, inputs: &inputs, overwrite: arguments.overwrite })?;
     arguments.backend.choice().run(arguments)
 }
 
