@@ -73,7 +73,9 @@ fn lies_in(path: &Path, folder: &Path) -> bool {
     is_same(beside, folder) || (path.exists() && entries().any(|entry| is_same(path, &entry.path())))
 }
 
-/// Whether two paths lead to one thing, by links of either kind too; where one leads nowhere, they do not.
+/// Whether two paths lead to one file or folder, by links of either kind too; where one leads nowhere, they do not.
 fn is_same(one: &Path, other: &Path) -> bool {
-    same_file::is_same_file(one, other).unwrap_or(false)
+    // They are opened to compare them: a pipe would wait for its other end, and a device may do anything.
+    let opens = |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
+    opens(one) && opens(other) && same_file::is_same_file(one, other).unwrap_or(false)
 }

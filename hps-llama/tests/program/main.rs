@@ -2,6 +2,7 @@
 
 mod backend;
 mod bench;
+mod changing;
 mod data;
 mod dry_run;
 mod endpoint;
@@ -12,6 +13,7 @@ mod log_probs;
 mod merge;
 mod not_a_number;
 mod output;
+mod outputs;
 mod overnight;
 mod program;
 mod refusals;
