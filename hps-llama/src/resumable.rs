@@ -65,13 +65,16 @@ impl Resumable {
     ///
     /// # Errors
     /// The output may not be written (see [`Output::check`]), nor may its two files beside it; lines of a run with another
-    /// fingerprint are there; a line is not JSON; another process writes them; or the files cannot be read or written.
+    /// fingerprint are there, or a file that is no record of a run stands where one is written; a line is not JSON; another
+    /// process writes them; or the files cannot be read or written.
     pub fn open(output: &Output<'_>, fingerprint: &Value) -> Result<Self> {
         Self::check(output)?;
         let (partial, side) = (beside(output.path, ".partial"), beside(output.path, ".partial.json"));
         // From here on no other process changes any of the three.
         let mut side = Side::lock(side, &partial)?;
-        let begun = output.check().and_then(|()| begin(&partial, &mut side, fingerprint, output.overwrite));
+        let record = side.record()?;
+        let begun =
+            output.check().and_then(|()| begin(&partial, &mut side, record.as_ref(), fingerprint, output.overwrite));
         let (file, done) = match begun {
             Ok(begun) => begun,
             Err(error) => {
@@ -182,14 +185,20 @@ impl Side {
         Ok(text)
     }
 
-    /// Refuses a file that is somebody else's; what a run left there names its command.
-    fn expect_own(&mut self) -> Result<()> {
+    /// What it says, if anything; refuses a file that is somebody else's: what a run leaves there names its command.
+    fn record(&mut self) -> Result<Option<Value>> {
         let text = self.read().map_err(|source| failed("cannot be read", &self.path, source))?;
-        if text.is_empty() || json::parse(&text).is_ok_and(|record| record["command"].is_string()) {
-            return Ok(());
+        if text.is_empty() {
+            return Ok(None);
         }
-        let message = "is no record of a run; it stands where one is written, so remove it, or choose another output";
-        Err(Error::new(ErrorKind::Checkpoint, message).at(self.path.display()))
+        match json::parse(&text) {
+            Ok(record) if record["command"].is_string() => Ok(Some(record)),
+            _ => {
+                let message =
+                    "is no record of a run; it stands where one is written, so remove it, or choose another output";
+                Err(Error::new(ErrorKind::Checkpoint, message).at(self.path.display()))
+            }
+        }
     }
 
     fn write(&mut self, fingerprint: &Value) -> Result<()> {
@@ -227,8 +236,14 @@ impl Drop for Side {
     }
 }
 
-/// The file of lines, opened at its end, and how many are there; `side` then has the fingerprint.
-fn begin(partial: &Path, side: &mut Side, fingerprint: &Value, overwrite: bool) -> Result<(File, usize)> {
+/// The file of lines, opened at its end, and how many are there; `side`, which had the `record`, then has the fingerprint.
+fn begin(
+    partial: &Path,
+    side: &mut Side,
+    record: Option<&Value>,
+    fingerprint: &Value,
+    overwrite: bool,
+) -> Result<(File, usize)> {
     let fail = |source| failed("cannot be written", partial, source);
     let fresh = !expect_regular(partial)?;
     let mut file = open_own(partial)?;
@@ -238,7 +253,7 @@ fn begin(partial: &Path, side: &mut Side, fingerprint: &Value, overwrite: bool) 
         return Err(Error::new(ErrorKind::Io, "another process is writing it").at(partial.display()));
     }
     let empty = fresh || file.metadata().map_err(fail)?.len() == 0;
-    if !empty && let Err(error) = same_run(partial, side, fingerprint) {
+    if !empty && let Err(error) = same_run(partial, record, fingerprint, &side.path) {
         if !overwrite {
             return Err(error);
         }
@@ -249,7 +264,6 @@ fn begin(partial: &Path, side: &mut Side, fingerprint: &Value, overwrite: bool) 
     file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(fail)?;
     if done == 0 {
         // What says whose lines they are is there before the first of them.
-        side.expect_own()?;
         side.write(fingerprint)?;
     }
     Ok((file, done))
@@ -262,19 +276,15 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
 }
 
 /// Refuses lines of another run, and says in what it differs.
-fn same_run(partial: &Path, side: &mut Side, fingerprint: &Value) -> Result<()> {
+fn same_run(partial: &Path, record: Option<&Value>, fingerprint: &Value, side: &Path) -> Result<()> {
     let other = |message: String| {
         let message = format!("{message}; remove it, or give `--overwrite`, to start anew");
         Err(Error::new(ErrorKind::Checkpoint, message).at(partial.display()))
     };
-    let text = side.read().map_err(|source| failed("cannot be read", &side.path, source))?;
-    if text.is_empty() {
-        return other(format!("nothing says what run its lines are of: {} is missing", side.path.display()));
-    }
-    let Ok(kept) = json::parse(&text) else {
-        return other(format!("nothing says what run its lines are of: {} is not JSON", side.path.display()));
+    let Some(kept) = record else {
+        return other(format!("nothing says what run its lines are of: {} is missing", side.display()));
     };
-    match difference(&kept, fingerprint, "") {
+    match difference(kept, fingerprint, "") {
         None => Ok(()),
         Some(difference) => other(format!("its lines are of a run with other options: {difference}")),
     }

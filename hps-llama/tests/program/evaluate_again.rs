@@ -188,7 +188,7 @@ fn one_process_at_a_time_evaluates_into_a_folder() {
     let expected = format!("{}: another process is writing it", folder.argument("evaluation"));
     assert_eq!(refused(&folder, &["--data", &data]), expected);
     // Before anything is looked at.
-    assert_eq!(refused(&folder, &["--data", "x=nowhere", "--model_name_or_path", "nowhere"]), expected);
+    assert_eq!(refused(&folder, &["--data", "x=nowhere", "--adapter", "a=nowhere"]), expected);
     drop(lock);
     results(&folder, &["--data", &data]);
     assert!(!folder.path("evaluation/.lock").exists());

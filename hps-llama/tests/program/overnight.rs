@@ -122,7 +122,7 @@ fn a_run_that_is_replaced_leaves_no_checkpoint() {
 /// A line of held-out rows is compared with those before it.
 #[test]
 fn a_run_does_not_go_on_with_other_rows_to_evaluate_on() {
-    let folder = Folder::new("save_steps = 4\neval_steps = 4");
+    let folder = Folder::new("save_steps = 4");
     let rows = |name: &str, skipped: usize| {
         let text = std::fs::read_to_string(crate::program::data("trl-sigmoid/preferences.jsonl")).expect("rows");
         let lines: Vec<&str> = text.lines().skip(skipped).take(3).collect();
