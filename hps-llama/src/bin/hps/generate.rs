@@ -47,7 +47,7 @@ pub struct Arguments {
     /// The server's name of the model.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     model: Option<String>,
-    /// Rows of any shape that `hps train` reads, or with a `prompt` alone.
+    /// Rows of any shape that `hps train` reads, or with a `prompt` alone; a file, which is read twice.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Where the lines go. Killed and called again with the same options, it goes on.

@@ -18,7 +18,7 @@ pub struct Arguments {
     /// A reward model's folder: `LlamaForSequenceClassification`, or ArmoRM's `LlamaForRewardModelWithGating`.
     #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
-    /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not.
+    /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not; a file, which is read twice.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Where the rows go with their `rewards`; a killed command that is called again goes on.
