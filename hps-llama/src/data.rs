@@ -2,20 +2,21 @@
 //!
 //! [`read`] (and [`Rows`], a row at a time) takes JSON objects, one a line or the elements of one list, plain, gzip'd or
 //! zstd'd (told by content, not by name), and with the feature `parquet` Parquet files. The rows are in one of these shapes,
-//! told by the first one or by [`ReadOptions`]:
+//! told by the first one or by [`ReadOptions`]; a row that tells another one is an error:
 //!
 //! | [`Shape`] | fields |
 //! |---|---|
 //! | lists | `prompt` (text or messages), `responses` (a list of texts or of message lists), `rewards` (as many numbers) |
 //! | pairs | `prompt`, `chosen`, `rejected`: texts or lists of messages, as TRL's preference format |
-//! | conversations | `chosen`, `rejected`: lists of messages whose common beginning is the prompt, as TRL takes it; a `prompt` that is text repeats its beginning and is not read. As in UltraFeedback, binarised |
+//! | conversations | `chosen`, `rejected`: lists of messages whose common beginning is the prompt, as TRL takes it; a `prompt` that is text repeats one of its messages. As in UltraFeedback, binarised |
 //! | transcripts | `chosen`, `rejected`: texts of `\n\nHuman: …\n\nAssistant: …` turns, as in HH-RLHF; the prompt is all but the last turn |
 //! | safe-rlhf | `prompt`, `response_0`, `response_1`, and `better_response_id` and `safer_response_id`, of which one has to be chosen: PKU-SafeRLHF |
 //! | ultrafeedback | `instruction`, `completions` with `response` and `fine-grained_score`: UltraFeedback as it was annotated |
 //! | messages | `messages`: a conversation that ends with the assistant's turn, to learn from (SFT) |
 //! | completions | `prompt`, `completion`, to learn from (SFT) |
 //!
-//! Pairs may have `score_chosen` and `score_rejected`, which are then their rewards (a tie is a tie). UltraFeedback's
+//! Pairs may have `score_chosen` and `score_rejected`, all of a file or none, which are then their rewards (a tie is a tie).
+//! UltraFeedback's
 //! `overall_score` is not read: in some rows it is 10 where the annotation says 1.
 //!
 //! A message is `{"role": …, "content": …}`, both texts. Other fields of a row are ignored.
@@ -32,9 +33,11 @@ use crate::{Error, ErrorKind, Result};
 
 mod answered;
 mod array;
+mod contents;
 mod datasets;
 mod dropped;
 mod field;
+mod first;
 mod lines;
 mod options;
 mod prompts;
@@ -48,6 +51,7 @@ mod table;
 mod transcript;
 
 pub use answered::{AnsweredRow, AnsweredRows};
+pub use contents::{Contents, expect_rereadable};
 pub use dropped::{Dropped, Reason};
 pub use options::{Prefer, ReadOptions};
 pub use prompts::{PromptRow, Prompts};
@@ -83,8 +87,13 @@ pub fn read(path: impl AsRef<Path>) -> Result<Dataset> {
 /// # Errors
 /// The file cannot be read, or a row is malformed.
 pub fn read_as(path: impl AsRef<Path>, options: ReadOptions) -> Result<Dataset> {
+    collect(&mut Rows::open_as(path, options)?)
+}
+
+/// All rows of a file.
+pub(crate) fn collect(rows: &mut Rows) -> Result<Dataset> {
     let mut data = Dataset::default();
-    for row in Rows::open_as(path, options)? {
+    for row in rows {
         match row? {
             Ok(row) => {
                 data.dropped.leave_out(row.left_out());

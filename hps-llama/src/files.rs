@@ -9,7 +9,7 @@ mod output;
 mod whole;
 
 pub use lock::Lock;
-pub(crate) use lock::try_lock;
+pub(crate) use lock::{NAME as LOCK, try_lock};
 pub use output::{Output, expect_folder};
 pub use whole::{WholeFile, write_whole};
 

@@ -3,6 +3,8 @@
 //! Weights go from file to file, a shard in memory at a time, and the sums are formed in f64. The written model is read
 //! back and has to say of some token sequences what the base says with the adapter, before it gets its name.
 
+mod filling;
+
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Precision};
 use crate::companions::{Companions, read_own};
@@ -15,9 +17,10 @@ use crate::pack::Group;
 use crate::parameter::Parameter;
 use crate::weights::{ShardedTensor, write_shards};
 use crate::{Error, ErrorKind, Result, json};
+use filling::Filling;
 use hps_core::Philox;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const CONFIG: &str = "config.json";
 /// Counter word that sets the compared tokens apart from other draws.
@@ -66,9 +69,10 @@ pub struct Merged {
 ///
 /// # Errors
 /// A folder is malformed, the adapter does not fit or was trained on another base, a file beside the weights is not one to
-/// copy (see [`companions`](crate::companions)), `output` is there and not empty, a file cannot be written, or the written
-/// model differs from the base with the adapter.
+/// copy (see [`companions`](crate::companions)), `output` is there and not empty, or another process merges into it, a file
+/// cannot be written, or the written model differs from the base with the adapter.
 pub fn merge(base: &Path, adapter: &Path, output: &Path, options: &MergeOptions) -> Result<Merged> {
+    let filling = Filling::begin(output, &[base.to_path_buf(), adapter.to_path_buf()])?;
     let folder = ModelFolder::open(base)?;
     let adapter = Lora::from_folder(&Cpu, folder.config(), adapter, 0)?;
     let adapter = adapter.on_base(Some(folder.base_digest()?), options.allow_other_base)?;
@@ -82,18 +86,10 @@ pub fn merge(base: &Path, adapter: &Path, output: &Path, options: &MergeOptions)
         config: config(base, folder.config(), precision)?,
         folder,
     };
-    let partial = begin(output)?;
-    let written = write(&parts, &adapter, &partial, precision, options.max_shard_size)
-        .and_then(|files| compare(base, adapter, &partial, precision).map(|comparison| (files, comparison)))
-        .and_then(|done| finish(&partial, output).map(|()| done));
-    match written {
-        Ok((files, (compared, difference))) => Ok(Merged { precision, files, compared, difference }),
-        Err(error) => {
-            // The first error is the one to report.
-            let _ = std::fs::remove_dir_all(&partial);
-            Err(error)
-        }
-    }
+    let files = write(&parts, &adapter, filling.path(), precision, options.max_shard_size)?;
+    let (compared, difference) = compare(base, adapter, filling.path(), precision)?;
+    filling.finish()?;
+    Ok(Merged { precision, files, compared, difference })
 }
 
 /// What a merged model is made of.
@@ -112,36 +108,6 @@ fn base_precision(folder: &ModelFolder) -> Result<Precision> {
         Precision::BF16 => Precision::BF16,
         Precision::F16 | Precision::F32 => Precision::F32,
     })
-}
-
-/// Makes the folder that is filled first, beside the one it becomes.
-fn begin(output: &Path) -> Result<PathBuf> {
-    let refused = |message: String| Error::new(ErrorKind::Option, message).at(output.display());
-    let mut name = output.file_name().ok_or_else(|| refused("is no name for a folder".into()))?.to_os_string();
-    if output.exists()
-        && std::fs::read_dir(output).map_err(|source| failed("cannot be read", output, source))?.count() > 0
-    {
-        return Err(refused("is not empty; a merged model is written into a folder of its own".into()));
-    }
-    if let Some(parent) = output.parent() {
-        std::fs::create_dir_all(parent).map_err(|source| failed("cannot be made", parent, source))?;
-    }
-    name.push(".partial");
-    let partial = output.with_file_name(name);
-    if partial.exists() {
-        let message = format!("`{}` is there, left by a merge that was stopped or in use by one", partial.display());
-        return Err(refused(format!("{message}; remove it if it is of no use")));
-    }
-    std::fs::create_dir(&partial).map_err(|source| failed("cannot be made", &partial, source))?;
-    Ok(partial)
-}
-
-/// Gives the filled folder its name.
-fn finish(partial: &Path, output: &Path) -> Result<()> {
-    if output.exists() {
-        std::fs::remove_dir(output).map_err(|source| failed("cannot be replaced", output, source))?;
-    }
-    std::fs::rename(partial, output).map_err(|source| failed("cannot be written", output, source))
 }
 
 /// Writes all of the folder; returns the number of files of weights.
@@ -230,8 +196,4 @@ fn compared(config: &LlamaConfig) -> Group {
     let length = LENGTH.min(config.max_position_embeddings / 2).max(1);
     let tokens = |sequence: usize| (0..length).map(|index| draw(sequence, index)).collect();
     Group { row: 0, prompt: tokens(0), responses: (1..=SEQUENCES).map(tokens).collect() }
-}
-
-fn failed(message: &str, path: &Path, source: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, message).at(path.display()).because(source)
 }

@@ -1,7 +1,7 @@
 //! A file of JSON lines that survives being killed: written in input order, so that its number of lines is the progress.
 //!
 //! Lines go to `OUTPUT.partial`, each in one write; `OUTPUT.partial.json` beside it says what run they are of (its
-//! fingerprint: command, options, digests of model and input), and is locked as long as they are written.
+//! fingerprint: command, options, digests of model and input). Both are locked as long as they are written.
 //! [`Resumable::finish`] gives the file its name. A killed command that is run again with the same fingerprint skips
 //! [`Resumable::done`] rows and goes on.
 //!
@@ -16,6 +16,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// What wrote a file of lines, for fingerprints: lines of two programs do not stand in one file. The number is raised by a
+/// change that gives other lines within one version.
+pub const PROGRAM: &str = concat!("hps ", env!("CARGO_PKG_VERSION"), ", lines 1");
 
 /// How old the last synchronisation with the disk may be when a line is added.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -61,17 +65,17 @@ impl Resumable {
     ///
     /// # Errors
     /// The output may not be written (see [`Output::check`]), nor may its two files beside it; lines of a run with another
-    /// fingerprint are there; a line is not JSON; another process writes them; or the files cannot be read or written.
+    /// fingerprint are there, or a file that is no record of a run stands where one is written; a line is not JSON; another
+    /// process writes them; or the files cannot be read or written.
     pub fn open(output: &Output<'_>, fingerprint: &Value) -> Result<Self> {
         forget_finished(output.path);
-        output.check()?;
+        Self::check(output)?;
         let (partial, side) = (beside(output.path, ".partial"), beside(output.path, ".partial.json"));
-        for path in [&partial, &side] {
-            Output { path, inputs: output.inputs, overwrite: true }.check()?;
-        }
         // From here on no other process changes any of the three.
         let mut side = Side::lock(side, &partial)?;
-        let begun = output.check().and_then(|()| begin(&partial, &mut side, fingerprint, output.overwrite));
+        let record = side.record()?;
+        let begun =
+            output.check().and_then(|()| begin(&partial, &mut side, record.as_ref(), fingerprint, output.overwrite));
         let (file, done) = match begun {
             Ok(begun) => begun,
             Err(error) => {
@@ -82,6 +86,18 @@ impl Resumable {
         let (output, overwrite) = (output.path.to_path_buf(), output.overwrite);
         let (line, synced) = (Vec::new(), Instant::now());
         Ok(Resumable { output, overwrite, partial, file, side, done, resumed: done, line, synced })
+    }
+
+    /// Looks whether an output may be begun or gone on with, before work whose end gives its fingerprint; nothing is changed.
+    ///
+    /// # Errors
+    /// The output may not be written (see [`Output::check`]), nor may its two files beside it.
+    pub fn check(output: &Output<'_>) -> Result<()> {
+        output.check()?;
+        for ending in [".partial", ".partial.json"] {
+            Output { path: &beside(output.path, ending), inputs: output.inputs, overwrite: true }.check()?;
+        }
+        Ok(())
     }
 
     /// Lines that are written: as many rows of the input are done.
@@ -97,7 +113,7 @@ impl Resumable {
     /// Adds a line, after those of all earlier rows. Numbers that are not finite become `null`: refuse them before.
     ///
     /// # Errors
-    /// The row is not JSON, or the file cannot be written.
+    /// The row is not JSON, the file cannot be written, or it was taken away.
     pub fn push(&mut self, row: &impl Serialize) -> Result<()> {
         self.line.clear();
         let fail = |source| failed("cannot be written", &self.partial, source);
@@ -106,6 +122,7 @@ impl Resumable {
         self.file.write_all(&self.line).map_err(fail)?;
         if self.synced.elapsed() >= SYNC_EVERY {
             self.file.sync_data().map_err(fail)?;
+            self.expect_in_place()?;
             self.synced = Instant::now();
         }
         self.done += 1;
@@ -119,12 +136,18 @@ impl Resumable {
     pub fn finish(self) -> Result<()> {
         let fail = |place: &Path, source| failed("cannot be written", place, source);
         self.file.sync_all().map_err(|source| fail(&self.partial, source))?;
-        if !is_at(&self.file, &self.partial)? {
-            let message = "was taken away or replaced while it was written";
-            return Err(Error::new(ErrorKind::Io, message).at(self.partial.display()));
-        }
+        self.expect_in_place()?;
         rename(&self.partial, &Output { path: &self.output, inputs: &[], overwrite: self.overwrite })?;
         std::fs::remove_file(&self.side.path).map_err(|source| fail(&self.side.path, source))
+    }
+
+    /// A file that was removed, alone or with its folder, can be written on: what is written then is lost.
+    fn expect_in_place(&self) -> Result<()> {
+        if is_at(&self.file, &self.partial)? {
+            return Ok(());
+        }
+        let message = "was taken away or replaced while it was written";
+        Err(Error::new(ErrorKind::Io, message).at(self.partial.display()))
     }
 }
 
@@ -132,6 +155,7 @@ impl Drop for Resumable {
     /// Leaves nothing where nothing was written.
     fn drop(&mut self) {
         self.side.forget_if_alone(&self.partial);
+        let _ = self.file.unlock();
     }
 }
 
@@ -161,11 +185,28 @@ impl Side {
         Ok(text)
     }
 
+    /// What it says, if anything; refuses a file that is somebody else's: what a run leaves there names its command.
+    fn record(&mut self) -> Result<Option<Value>> {
+        let text = self.read().map_err(|source| failed("cannot be read", &self.path, source))?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match json::parse(&text) {
+            Ok(record) if record["command"].is_string() => Ok(Some(record)),
+            _ => {
+                let message =
+                    "is no record of a run; it stands where one is written, so remove it, or choose another output";
+                Err(Error::new(ErrorKind::Checkpoint, message).at(self.path.display()))
+            }
+        }
+    }
+
     fn write(&mut self, fingerprint: &Value) -> Result<()> {
         let mut write = || {
             self.file.set_len(0)?;
             self.file.rewind()?;
-            writeln!(self.file, "{fingerprint:#}")?;
+            // At once: a kill leaves all of it or nothing.
+            self.file.write_all(format!("{fingerprint:#}\n").as_bytes())?;
             self.file.sync_all()
         };
         write().map_err(|source| failed("cannot be written", &self.path, source))
@@ -195,17 +236,29 @@ impl Drop for Side {
     }
 }
 
-/// The file of lines, opened at its end, and how many are there; `side` then has the fingerprint.
-fn begin(partial: &Path, side: &mut Side, fingerprint: &Value, overwrite: bool) -> Result<(File, usize)> {
+/// The file of lines, opened at its end, and how many are there; `side`, which had the `record`, then has the fingerprint.
+fn begin(
+    partial: &Path,
+    side: &mut Side,
+    record: Option<&Value>,
+    fingerprint: &Value,
+    overwrite: bool,
+) -> Result<(File, usize)> {
     let fail = |source| failed("cannot be written", partial, source);
     let fresh = !expect_regular(partial)?;
     let mut file = open_own(partial)?;
+    // Who took the other file away did not take the lines.
+    try_lock(&file, partial)?;
+    if !is_at(&file, partial)? {
+        return Err(Error::new(ErrorKind::Io, "another process is writing it").at(partial.display()));
+    }
     let empty = fresh || file.metadata().map_err(fail)?.len() == 0;
-    if !empty && let Err(error) = same_run(partial, side, fingerprint) {
+    if !empty && let Err(error) = same_run(partial, record, fingerprint, &side.path) {
         if !overwrite {
             return Err(error);
         }
-        file.set_len(0).map_err(fail)?;
+        // Gone from the disk before the other file says that they are of this run.
+        file.set_len(0).and_then(|()| file.sync_all()).map_err(fail)?;
     }
     let (done, length) = complete_lines(&mut file, partial)?;
     file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(fail)?;
@@ -238,19 +291,15 @@ pub(crate) fn forget_finished(output: &Path) {
 }
 
 /// Refuses lines of another run, and says in what it differs.
-fn same_run(partial: &Path, side: &mut Side, fingerprint: &Value) -> Result<()> {
+fn same_run(partial: &Path, record: Option<&Value>, fingerprint: &Value, side: &Path) -> Result<()> {
     let other = |message: String| {
         let message = format!("{message}; remove it, or give `--overwrite`, to start anew");
         Err(Error::new(ErrorKind::Checkpoint, message).at(partial.display()))
     };
-    let text = side.read().map_err(|source| failed("cannot be read", &side.path, source))?;
-    if text.is_empty() {
-        return other(format!("nothing says what run its lines are of: {} is missing", side.path.display()));
-    }
-    let Ok(kept) = json::parse(&text) else {
-        return other(format!("nothing says what run its lines are of: {} is not JSON", side.path.display()));
+    let Some(kept) = record else {
+        return other(format!("nothing says what run its lines are of: {} is missing", side.display()));
     };
-    match difference(&kept, fingerprint, "") {
+    match difference(kept, fingerprint, "") {
         None => Ok(()),
         Some(difference) => other(format!("its lines are of a run with other options: {difference}")),
     }

@@ -2,11 +2,11 @@
 //! `reward_model`, which says what rated it. Its other fields stay.
 
 use crate::backend::Backend;
-use crate::data::{AnsweredRow, AnsweredRows};
+use crate::data::{AnsweredRow, AnsweredRows, Contents, expect_rereadable};
 use crate::digest::Digest;
 use crate::files::Output;
 use crate::pack::Group;
-use crate::resumable::Resumable;
+use crate::resumable::{PROGRAM, Resumable};
 use crate::reward_model::Scorer;
 use crate::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -45,26 +45,28 @@ pub struct ScoredRows {
 ///
 /// # Errors
 /// A row is malformed or has rewards that are not to be replaced (all rows are looked at first); the output is there, or
-/// lines of another run are; a response does not fit the model; a reward is not finite; a file cannot be written.
+/// lines of another run are; the data can be read only once, or change while they are read; a response does not fit the model; a reward is not finite; a file cannot be written.
 pub fn score<B: Backend>(
     scorer: &Scorer<B>,
     model: Digest,
     options: &ScoreOptions,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<ScoredRows> {
-    let (total, unanswered) = count(options)?;
+    let output = Output { path: &options.output, inputs: &[&options.data], overwrite: options.overwrite };
+    Resumable::check(&output)?;
+    let (total, unanswered, contents) = count(options)?;
     let fingerprint = json!({
         "command": "score",
+        "program": PROGRAM,
         "reward_model": scorer.label(),
         "model_sha256": model.to_string(),
         "arithmetic": scorer.arithmetic(),
-        "data_sha256": Digest::of_file(&options.data)?.to_string(),
+        "data_sha256": contents.sha256().to_string(),
     });
-    let output = Output { path: &options.output, inputs: &[&options.data], overwrite: options.overwrite };
     let mut output = Resumable::open(&output, &fingerprint)?;
     progress(output.done(), total);
     let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);
-    for row in AnsweredRows::open(&options.data)?.skip(output.done()) {
+    for row in AnsweredRows::open_again(&options.data, &contents)?.skip(output.done()) {
         let row = row?;
         let group = scorer.group(row.id, &row.prompt, &row.responses).map_err(|error| error.at(&row.place))?;
         if tokens + group.tokens() > options.max_num_batched_tokens {
@@ -84,10 +86,12 @@ pub fn score<B: Backend>(
     Ok(ScoredRows { rows: total, resumed, unanswered })
 }
 
-/// How many rows there are, each of them sound, and how many without a response.
-fn count(options: &ScoreOptions) -> Result<(usize, usize)> {
+/// How many rows there are, each of them sound, how many without a response, and what their file holds.
+fn count(options: &ScoreOptions) -> Result<(usize, usize, Contents)> {
+    expect_rereadable(&options.data)?;
     let (mut count, mut unanswered) = (0, 0);
-    for row in AnsweredRows::open(&options.data)? {
+    let mut rows = AnsweredRows::open(&options.data)?;
+    for row in rows.by_ref() {
         let row = row?;
         if row.has_rewards() && !options.overwrite_rewards {
             let message = "has `rewards` already; `--overwrite_rewards` replaces them";
@@ -96,7 +100,7 @@ fn count(options: &ScoreOptions) -> Result<(usize, usize)> {
         count += 1;
         unanswered += usize::from(row.responses.is_empty());
     }
-    Ok((count, unanswered))
+    Ok((count, unanswered, rows.contents()?))
 }
 
 fn write<B: Backend>(

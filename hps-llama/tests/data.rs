@@ -126,7 +126,7 @@ fn implicit_prompts() {
     assert_eq!(longer.len(), 3);
 
     // ultrafeedback_binarized repeats the first question as a text.
-    let line = json!({"prompt": "1?", "chosen": [ask, good], "rejected": [ask, bad], "score_chosen": 8.5}).to_string();
+    let line = json!({"prompt": "1?", "chosen": [ask, good], "rejected": [ask, bad]}).to_string();
     assert_eq!(*one(&line).prompt(), Prompt::Messages(vec![Message::user("1?")]));
 
     assert_eq!(dropped(&row(&[ask.clone(), good.clone()], &[ask.clone(), good.clone()])), Reason::Identical);

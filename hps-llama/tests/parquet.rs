@@ -44,3 +44,20 @@ fn a_damaged_file_is_refused() {
     let message = read(&path).expect_err("damaged").to_string();
     assert!(message.contains("cut.parquet:1: the Parquet file is damaged"), "{message}");
 }
+
+#[test]
+fn a_column_that_stands_twice_has_no_one_meaning() {
+    let (folder, group) = (tempfile::tempdir().expect("a folder"), "optional group note { required int32 a; }");
+    let path = folder.path().join("twice.parquet");
+    for (schema, column) in [
+        ("message rows { required binary prompt (UTF8); required binary prompt (UTF8); }".to_string(), "prompt"),
+        (format!("message rows {{ required int32 b; {} }}", group.replace("a; ", "a; required int32 a; ")), "a"),
+    ] {
+        let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(&schema).expect("a schema"));
+        let file = std::fs::File::create(&path).expect("a file");
+        let writer = parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default());
+        writer.expect("a writer").close().expect("written");
+        let message = read(&path).expect_err("twice").to_string();
+        assert_eq!(message, format!("{}: has no one meaning: the column `{column}` stands twice", path.display()));
+    }
+}

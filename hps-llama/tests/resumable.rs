@@ -213,3 +213,82 @@ fn bytes_are_the_same_after_kills() {
         }
     }
 }
+
+#[test]
+fn lines_that_are_taken_away_are_missed_at_once() {
+    let (_folder, output) = folder();
+    let below = output.with_file_name("below").join("lines.jsonl");
+    std::fs::create_dir(below.parent().expect("a folder")).expect("a folder");
+    let mut lines = Resumable::open(&fresh(&below), &run()).expect("an output");
+    push(&mut lines, 1);
+    std::fs::remove_dir_all(below.parent().expect("a folder")).expect("removed");
+    // Looked at with the disk's synchronisation.
+    std::thread::sleep(Duration::from_millis(1100));
+    let error = lines.push(&json!({"row": 1})).expect_err("the file is gone");
+    let expected = format!("{}.partial: was taken away or replaced while it was written", below.display());
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(lines.finish().expect_err("the file is gone").to_string(), expected);
+}
+
+/// Whoever removes what says whose the lines are leaves them to the process that writes them.
+#[test]
+fn the_lines_are_locked_too() {
+    let (folder, output) = folder();
+    let mut first = Resumable::open(&fresh(&output), &run()).expect("an output");
+    push(&mut first, 2);
+    std::fs::remove_file(folder.path().join("lines.jsonl.partial.json")).expect("removed");
+    let error = Resumable::open(&again(&output), &run()).expect_err("it is being written");
+    assert!(error.to_string().ends_with("lines.jsonl.partial: another process is writing it"), "{error}");
+    push(&mut first, 1);
+    assert_eq!(std::fs::read_to_string(folder.path().join("lines.jsonl.partial")).expect("lines").lines().count(), 3);
+}
+
+#[test]
+fn a_file_of_somebody_elses_is_not_taken_for_a_record() {
+    let (folder, output) = folder();
+    let side = folder.path().join("lines.jsonl.partial.json");
+    for text in ["{\"my\": \"notes\"}", "[1]", "no JSON"] {
+        std::fs::write(&side, text).expect("a file");
+        for output in [fresh(&output), again(&output)] {
+            let error = Resumable::open(&output, &run()).expect_err("not ours");
+            let message =
+                "is no record of a run; it stands where one is written, so remove it, or choose another output";
+            assert_eq!(error.to_string(), format!("{}: {message}", side.display()));
+        }
+        assert_eq!(std::fs::read_to_string(&side).expect("text"), text);
+        assert_eq!(names(folder.path()), ["lines.jsonl.partial.json"]);
+    }
+}
+
+/// Runs of several seeds at one output, each opening while others write or finish: what has the name is of one of them.
+#[test]
+fn runs_that_race_do_not_mix() {
+    const RACERS: u64 = 4;
+    let fingerprint = |seed: u64| json!({"command": "race", "seed": seed});
+    for round in 0..60 {
+        let (folder, output) = folder();
+        let race = |seed: u64| {
+            let output = if round % 2 == 0 { fresh(&output) } else { again(&output) };
+            for _ in 0..200 {
+                let Ok(mut lines) = Resumable::open(&output, &fingerprint(seed)) else {
+                    std::thread::yield_now();
+                    continue;
+                };
+                while lines.done() < 5 {
+                    lines.push(&json!({"seed": seed})).expect("a line");
+                }
+                return lines.finish().expect("its name");
+            }
+        };
+        std::thread::scope(|scope| {
+            for seed in 0..RACERS {
+                let race = &race;
+                scope.spawn(move || race(seed));
+            }
+        });
+        let text = std::fs::read_to_string(&output).expect("one of them finished");
+        let seeds: Vec<&str> = text.lines().collect();
+        assert!(seeds.len() == 5 && seeds.iter().all(|line| *line == seeds[0]), "round {round}: {text}");
+        assert_eq!(names(folder.path()), ["lines.jsonl"], "round {round}");
+    }
+}

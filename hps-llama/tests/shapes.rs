@@ -119,7 +119,14 @@ fn a_pair_may_have_scores() {
                "rejected": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "b"}]})
     };
     assert_eq!(one(pair([json!(8.5), json!(7)]), ReadOptions::default()).rewards(), [8.5, 7.0]);
-    assert_eq!(one(pair([json!(8.5), Value::Null]), ReadOptions::default()).rewards(), [1.0, 0.0]);
+    assert_eq!(one(pair([Value::Null, Value::Null]), ReadOptions::default()).rewards(), [1.0, 0.0]);
+    for (scores, message) in [
+        ([json!(8.5), Value::Null], "`score_chosen` is 8.5 but there is no `score_rejected`"),
+        ([Value::Null, json!(7)], "`score_rejected` is 7 but there is no `score_chosen`"),
+    ] {
+        let refused = refusal(pair(scores).to_string(), ReadOptions::default());
+        assert_eq!(refused, format!("rows.jsonl:1: {message}"));
+    }
     let tied = read_bytes(pair([json!(8), json!(8)]).to_string(), ReadOptions::default()).expect("read");
     assert_eq!(tied.dropped.count(Reason::Tied), 1);
     let message = refusal(pair([json!(7), json!(8)]).to_string(), ReadOptions::default());

@@ -1,5 +1,6 @@
 //! Rows of a prompt and responses, whether or not anyone has rated them.
 
+use super::contents::Contents;
 use super::field::{Read, get, list, prompt, required, response};
 use super::records::{Record, Records};
 use super::{Prompt, Response};
@@ -42,7 +43,23 @@ impl AnsweredRows {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(AnsweredRows { records: Records::open(path.as_ref())? })
+        Ok(AnsweredRows { records: Records::open(path.as_ref(), None)? })
+    }
+
+    /// Opens a file that was read before; reading it is an error as soon as it is found to hold something else now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open_again(path: impl AsRef<Path>, contents: &Contents) -> Result<Self> {
+        Ok(AnsweredRows { records: Records::open(path.as_ref(), Some(contents))? })
+    }
+
+    /// What the file holds, of which these are the rows.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed while it was.
+    pub fn contents(&mut self) -> Result<Contents> {
+        self.records.contents()
     }
 }
 

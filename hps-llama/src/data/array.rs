@@ -40,6 +40,10 @@ impl Array {
         &self.source.file
     }
 
+    pub(super) fn source(&mut self) -> &mut Source {
+        &mut self.source
+    }
+
     /// The next element; `None` after the closing bracket, behind which only white space may stand.
     pub(super) fn next_element(&mut self) -> Result<Option<Element<'_>>> {
         if self.state == State::Before {

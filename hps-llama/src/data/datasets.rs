@@ -56,7 +56,7 @@ pub(super) fn instruction(row: &Map<String, Value>) -> Read<Prompt> {
     Ok(Prompt::Text(text(required(row, "instruction")?, "instruction")?.to_string()))
 }
 
-/// The rewards of a pair: `score_chosen` and `score_rejected` where the row has both.
+/// The rewards of a pair: `score_chosen` and `score_rejected` where the row has them.
 pub(super) fn pair_scores(row: &Map<String, Value>) -> Read<[f64; 2]> {
     let score = |name: &str| get(row, name).map(|value| number(value, name)).transpose();
     match (score("score_chosen")?, score("score_rejected")?) {
@@ -64,7 +64,9 @@ pub(super) fn pair_scores(row: &Map<String, Value>) -> Read<[f64; 2]> {
             Err(format!("`score_chosen` is {chosen} but `score_rejected` is {rejected}"))
         }
         (Some(chosen), Some(rejected)) => Ok([chosen, rejected]),
-        _ => Ok(PAIR),
+        (Some(chosen), None) => Err(format!("`score_chosen` is {chosen} but there is no `score_rejected`")),
+        (None, Some(rejected)) => Err(format!("`score_rejected` is {rejected} but there is no `score_chosen`")),
+        (None, None) => Ok(PAIR),
     }
 }
 

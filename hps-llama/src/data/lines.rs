@@ -26,6 +26,10 @@ impl Lines {
         Lines { source, number: 0, bytes: Vec::new() }
     }
 
+    pub(super) fn source(&mut self) -> &mut Source {
+        &mut self.source
+    }
+
     /// The next line; blank ones are passed over at the end of the file and refused elsewhere.
     pub(super) fn next_line(&mut self) -> Result<Option<Line<'_>>> {
         let mut blank = None;

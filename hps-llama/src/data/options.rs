@@ -7,6 +7,26 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::Shape;
+use crate::{Error, ErrorKind, Result};
+
+/// The fields that are read, in rows of any shape.
+const FIELDS: [&str; 15] = [
+    "prompt",
+    "responses",
+    "rewards",
+    "chosen",
+    "rejected",
+    "score_chosen",
+    "score_rejected",
+    "response_0",
+    "response_1",
+    "better_response_id",
+    "safer_response_id",
+    "instruction",
+    "completions",
+    "messages",
+    "completion",
+];
 
 /// Which of PKU-SafeRLHF's two orders makes a response the preferred one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +56,18 @@ impl ReadOptions {
         ReadOptions { demonstrations, ..ReadOptions::default() }
     }
 
-    /// Gives the row's fields the names used here, or says which column is not there.
+    /// Refuses a name of `columns` that no field has.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.columns.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("`columns` names `{name}`, but no shape has it; {} are read", FIELDS.join(", "));
+                Err(Error::new(ErrorKind::Option, message))
+            }
+        }
+    }
+
+    /// Gives the row's fields the names used here, or says which column is not there, or stands in another's way.
     pub(super) fn rename(&self, row: &mut Map<String, Value>) -> Result<(), String> {
         let mut renamed = Vec::new();
         for (name, column) in &self.columns {
@@ -44,7 +75,14 @@ impl ReadOptions {
                 row.remove(column).ok_or_else(|| format!("has no `{column}`, which `columns` takes for `{name}`"))?;
             renamed.push((name.clone(), value));
         }
-        row.extend(renamed);
+        for (name, value) in renamed {
+            // `null` counts as absent.
+            if row.get(&name).is_some_and(|value| !value.is_null()) {
+                let column = &self.columns[&name];
+                return Err(format!("has a `{name}` besides `{column}`, which `columns` takes for it"));
+            }
+            row.insert(name, value);
+        }
         Ok(())
     }
 }

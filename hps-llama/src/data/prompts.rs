@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::contents::Contents;
 use super::field::{self, Read, get};
 use super::records::{Record, Records};
 use super::shape::Shape;
@@ -49,7 +50,23 @@ impl Prompts {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Prompts { records: Records::open(path.as_ref())?, shape: None })
+        Ok(Prompts { records: Records::open(path.as_ref(), None)?, shape: None })
+    }
+
+    /// Opens a file that was read before; reading it is an error as soon as it is found to hold something else now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open_again(path: impl AsRef<Path>, contents: &Contents) -> Result<Self> {
+        Ok(Prompts { records: Records::open(path.as_ref(), Some(contents))?, shape: None })
+    }
+
+    /// What the file holds, of which these are the prompts.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed while it was.
+    pub fn contents(&mut self) -> Result<Contents> {
+        self.records.contents()
     }
 }
 
@@ -61,11 +78,19 @@ fn read(shape: &mut Option<Option<Shape>>, record: Record) -> Result<Result<Prom
         Some(shape) => shape,
         None => *shape.insert(inside(&object).map_err(refused)?),
     };
+    Shape::expect_one(&object).map_err(refused)?;
     let prompt = match shape {
         Some(shape) => shape.prompt(&object),
         None => field::required(&object, "prompt").and_then(field::prompt).map(Ok),
     };
-    match prompt.map_err(refused)? {
+    let prompt = prompt.map_err(refused)?;
+    let own = inside(&object).map_err(refused)?;
+    if own != shape {
+        let named =
+            |shape: Option<Shape>| shape.map_or("with a `prompt`".into(), |shape| format!("of the shape {shape}"));
+        return Err(refused(format!("is {}, but the first row is {}", named(own), named(shape))));
+    }
+    match prompt {
         Ok(prompt) if prompt.is_empty() => Err(refused("`prompt` is empty".into())),
         Ok(prompt) => Ok(Ok(PromptRow { id: record.number, place, prompt })),
         Err(reason) => Ok(Err(reason)),

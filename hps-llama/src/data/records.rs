@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::array::Array;
+use super::contents::Contents;
 use super::field;
 use super::lines::Lines;
 use super::source::Source;
@@ -19,6 +20,8 @@ pub(super) struct Records {
     /// Whether a row was read.
     begun: bool,
     ended: bool,
+    /// What the file held, once it was read to its end.
+    contents: Option<Contents>,
 }
 
 /// How rows lie in a file.
@@ -41,8 +44,18 @@ pub(super) struct Record {
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 impl Records {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        Ok(Records { path: path.to_path_buf(), form: Form::open(path)?, begun: false, ended: false })
+    /// Opens a file, which has to hold what is `expected` where that is known.
+    pub(super) fn open(path: &Path, expected: Option<&Contents>) -> Result<Self> {
+        let form = Form::open(path, expected)?;
+        Ok(Records { path: path.to_path_buf(), form, begun: false, ended: false, contents: None })
+    }
+
+    /// What the file holds, whether or not all rows were read; an error where it changed while it was read.
+    pub(super) fn contents(&mut self) -> Result<Contents> {
+        match &self.contents {
+            Some(contents) => Ok(contents.clone()),
+            None => Ok(self.contents.insert(self.form.settle()?).clone()),
+        }
     }
 
     /// What `read` makes of the next row; `None` after the last and after an error.
@@ -52,6 +65,8 @@ impl Records {
         }
         let row = match self.form.next_record() {
             Ok(None) if !self.begun => Some(Err(Error::new(ErrorKind::Row, "has no rows").at(self.path.display()))),
+            // The rows that were read are those of one file, or the last of them is an error.
+            Ok(None) => self.contents().err().map(Err),
             record => record.transpose().map(|record| record.and_then(read)),
         };
         self.begun = true;
@@ -67,15 +82,24 @@ impl std::fmt::Debug for Records {
 }
 
 impl Form {
-    fn open(path: &Path) -> Result<Self> {
-        let mut source = Source::open(path)?;
+    fn open(path: &Path, expected: Option<&Contents>) -> Result<Self> {
+        let mut source = Source::open(path, expected)?;
         let begins = source.fill(1)?;
         if begins.starts_with(PARQUET_MAGIC) {
-            return table(path);
+            return table(path, source);
         }
         let text = begins.strip_prefix("\u{feff}".as_bytes()).unwrap_or(begins);
         let listed = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
         Ok(if listed { Form::Array(Array::new(source), 0) } else { Form::Lines(Lines::new(source)) })
+    }
+
+    fn settle(&mut self) -> Result<Contents> {
+        match self {
+            Form::Lines(lines) => lines.source().settle(),
+            Form::Array(array, _) => array.source().settle(),
+            #[cfg(feature = "parquet")]
+            Form::Table(table) => table.settle(),
+        }
     }
 
     /// The next row; `None` after the last.
@@ -119,12 +143,13 @@ impl Form {
 }
 
 #[cfg(feature = "parquet")]
-fn table(path: &Path) -> Result<Form> {
-    Table::open(path).map(Form::Table)
+fn table(path: &Path, source: Source) -> Result<Form> {
+    super::expect_rereadable(path)?;
+    Table::open(source).map(Form::Table)
 }
 
 #[cfg(not(feature = "parquet"))]
-fn table(path: &Path) -> Result<Form> {
+fn table(path: &Path, _source: Source) -> Result<Form> {
     let message = "is a Parquet file; build with `--features parquet` to read it";
     Err(Error::new(ErrorKind::Row, message).at(path.display()))
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::contents::Contents;
+use super::first::First;
 use super::records::{Record, Records};
 use super::shape::Shape;
 use super::{ReadOptions, Reason, Row};
@@ -14,6 +16,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Rows {
     records: Records,
     options: ReadOptions,
+    first: Option<First>,
 }
 
 impl Rows {
@@ -28,32 +31,54 @@ impl Rows {
     /// Opens a file whose rows are read as the options say.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or an option is none.
     pub fn open_as(path: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
-        Ok(Rows { records: Records::open(path.as_ref())?, options })
+        options.check()?;
+        Ok(Rows { records: Records::open(path.as_ref(), None)?, options, first: None })
+    }
+
+    /// Opens a file that was read before; reading it is an error as soon as it is found to hold something else now.
+    ///
+    /// # Errors
+    /// It cannot be read, or an option is none.
+    pub fn open_again(path: impl AsRef<Path>, options: ReadOptions, contents: &Contents) -> Result<Self> {
+        options.check()?;
+        Ok(Rows { records: Records::open(path.as_ref(), Some(contents))?, options, first: None })
     }
 
     /// What the rows look like; `None` before the first was read, unless it was given.
     pub fn shape(&self) -> Option<Shape> {
-        self.options.shape
+        self.first.as_ref().map(First::shape).or(self.options.shape)
+    }
+
+    /// What the file holds, of which these are the rows.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed while it was.
+    pub fn contents(&mut self) -> Result<Contents> {
+        self.records.contents()
     }
 }
 
-/// Reads a row; the first one's shape is all the others'.
-fn read(options: &mut ReadOptions, mut record: Record) -> Result<Result<Row, Reason>> {
-    let refused = |message: String| Error::new(ErrorKind::Row, message).at(&record.place);
-    options.rename(&mut record.object).map_err(refused)?;
-    let shape = match options.shape {
-        Some(shape) => shape,
-        None => *options.shape.insert(Shape::of(&record.object, options.demonstrations).map_err(refused)?),
+/// Reads a row; what the first one says of all others has to hold.
+fn read(first: &mut Option<First>, options: &ReadOptions, mut record: Record) -> Result<Result<Row, Reason>> {
+    let Record { number, place, object } = &mut record;
+    let refused = |message: String| Error::new(ErrorKind::Row, message).at(&place);
+    options.rename(object).map_err(refused)?;
+    let first = match first {
+        Some(first) => first,
+        None => first.insert(First::of(object, options).map_err(refused)?),
     };
-    shape.read(&record.object, options, record.number, &record.place)
+    first.expect_one_shape(object).map_err(refused)?;
+    let row = first.shape().read(object, options, *number, place)?;
+    first.expect_alike(object).map_err(refused)?;
+    Ok(row)
 }
 
 impl Iterator for Rows {
     type Item = Result<Result<Row, Reason>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.records.next_as(|record| read(&mut self.options, record))
+        self.records.next_as(|record| read(&mut self.first, &self.options, record))
     }
 }

@@ -52,12 +52,10 @@ impl Shape {
     /// The shape of a file whose first row this is; rows to learn from where `demonstrations` allows them.
     pub(super) fn of(row: &Map<String, Value>, demonstrations: bool) -> Read<Self> {
         let has = |name: &str| get(row, name).is_some();
-        let (listed, paired) = (has("responses") || has("rewards"), has("chosen") || has("rejected"));
+        Shape::expect_one(row)?;
+        let (listed, paired) = Shape::answers(row);
         match (listed, paired, get(row, "prompt"), get(row, "chosen")) {
-            (true, true, _, _) => {
-                Err("has both `responses` or `rewards` and `chosen` or `rejected`; expected one of the two".into())
-            }
-            (true, false, _, _) => Ok(Shape::Lists),
+            (true, _, _, _) => Ok(Shape::Lists),
             (false, true, None | Some(Value::String(_)), Some(Value::Array(_))) => Ok(Shape::Conversations),
             (false, true, None, Some(Value::String(chosen))) if transcript::is_transcript(chosen) => {
                 Ok(Shape::Transcripts)
@@ -87,13 +85,29 @@ impl Shape {
         }
     }
 
+    /// Refuses a row that is a list and a pair.
+    pub(super) fn expect_one(row: &Map<String, Value>) -> Read<()> {
+        match Shape::answers(row) {
+            (true, true) => {
+                Err("has both `responses` or `rewards` and `chosen` or `rejected`; expected one of the two".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the row has fields of lists, and of pairs.
+    fn answers(row: &Map<String, Value>) -> (bool, bool) {
+        let has = |name: &str| get(row, name).is_some();
+        (has("responses") || has("rewards"), has("chosen") || has("rejected"))
+    }
+
     /// The row's prompt alone.
     pub(super) fn prompt(self, row: &Map<String, Value>) -> Read<Result<Prompt, Reason>> {
         match self {
             Shape::Lists | Shape::Pairs | Shape::SafeRlhf | Shape::Completions => {
                 prompt(required(row, "prompt")?).map(Ok)
             }
-            Shape::Conversations => Ok(conversations(row)?.map(|(prompt, ..)| prompt)),
+            Shape::Conversations => Ok(conversations(row, false)?.map(|(prompt, ..)| prompt)),
             Shape::Transcripts => Ok(transcripts(row)?.map(|(prompt, ..)| prompt)),
             Shape::UltraFeedback => datasets::instruction(row).map(Ok),
             Shape::Messages => Ok(datasets::conversation(row)?.map(|(prompt, _)| prompt)),
@@ -112,7 +126,7 @@ impl Shape {
         let parts = match self {
             Shape::Lists => lists(row),
             Shape::Pairs => pairs(row),
-            Shape::Conversations => conversations(row),
+            Shape::Conversations => conversations(row, options.shape.is_some()),
             Shape::Transcripts => transcripts(row),
             Shape::SafeRlhf => datasets::safe_rlhf(row, options.prefer),
             Shape::UltraFeedback => datasets::ultrafeedback(row),
@@ -191,8 +205,9 @@ fn pairs(row: &Map<String, Value>) -> Read<Parts> {
     pair(prompt, read("chosen")?, read("rejected")?, datasets::pair_scores(row)?)
 }
 
-/// As TRL takes it, the prompt is the longest common beginning that leaves both a message.
-fn conversations(row: &Map<String, Value>) -> Read<Parts> {
+/// As TRL takes it, the prompt is the longest common beginning that leaves both a message. A `prompt` that is text has to
+/// be one of its messages, unless the shape was `given`.
+fn conversations(row: &Map<String, Value>, given: bool) -> Read<Parts> {
     let read = |name| messages(required(row, name)?, name);
     let (mut chosen, mut rejected) = (read("chosen")?, read("rejected")?);
     for (name, messages) in [("chosen", &chosen), ("rejected", &rejected)] {
@@ -206,8 +221,22 @@ fn conversations(row: &Map<String, Value>) -> Read<Parts> {
         let best = chosen.split_off(common);
         (chosen, best, rejected.split_off(common))
     };
+    let repeated = get(row, "prompt").and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     if prompt.is_empty() {
-        return Err("`chosen` and `rejected` have no common beginning to be the prompt".into());
+        let none = "`chosen` and `rejected` have no common beginning to be the prompt";
+        return Err(match repeated {
+            None => none.into(),
+            Some(_) => format!("{none}, and `prompt` is text; beside lists of messages it has to be one, too"),
+        });
+    }
+    if let Some(text) = repeated.filter(|_| !given)
+        && !prompt.iter().any(|message| message.content.trim() == text)
+    {
+        return Err(
+            "`prompt` is text that is no message of what `chosen` and `rejected` begin with, which would be the \
+                    prompt; `hps data --shape conversations --output FILE` leaves it out"
+                .into(),
+        );
     }
     if best[0].role != "assistant" || other[0].role != "assistant" {
         return Ok(Err(Reason::Diverged));
@@ -234,7 +263,7 @@ fn transcripts(row: &Map<String, Value>) -> Read<Parts> {
     if chosen != rejected {
         return Ok(Err(Reason::Diverged));
     }
-    pair(Prompt::Messages(chosen), Response::Messages(best), Response::Messages(other), PAIR)
+    pair(Prompt::Messages(chosen), Response::Messages(best), Response::Messages(other), datasets::pair_scores(row)?)
 }
 
 pub(super) fn pair(prompt: Prompt, chosen: Response, rejected: Response, scores: [f64; 2]) -> Read<Parts> {

@@ -1,13 +1,16 @@
 //! A file's bytes, decompressed as they are read: plain, gzip or zstd, told by content and not by name.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
+use super::contents::{Contents, Meter, changed};
 use crate::{Error, ErrorKind, Result};
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -18,15 +21,23 @@ pub(super) struct Source {
     pub(super) file: String,
     reader: Box<dyn BufRead>,
     failure: &'static str,
+    meter: Rc<RefCell<Meter>>,
 }
 
 impl Source {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens a file, which has to hold what is `expected` where that is known.
+    pub(super) fn open(path: &Path, expected: Option<&Contents>) -> Result<Self> {
+        let file = path.display().to_string();
         let unreadable = |error: io::Error| {
             Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error) //
         };
-        let mut plain = BufReader::new(File::open(path).map_err(unreadable)?);
-        let begins = plain.fill_buf().map_err(unreadable)?;
+        let opened = File::open(path).map_err(unreadable)?;
+        let meter = Rc::new(RefCell::new(Meter::new(opened, expected.cloned()).map_err(unreadable)?));
+        let mut plain = BufReader::new(Raw(meter.clone()));
+        let begins = match plain.fill_buf() {
+            Err(_) if meter.borrow().is_changed() => return Err(changed(file)),
+            begins => begins.map_err(unreadable)?,
+        };
         let (reader, failure): (Box<dyn BufRead>, _) = if begins.starts_with(GZIP_MAGIC) {
             let decoder = MultiGzDecoder::new(plain);
             (Box::new(BufReader::new(decoder)), "the gzip stream is damaged or ends early")
@@ -35,27 +46,52 @@ impl Source {
         } else {
             (Box::new(plain), "cannot be read")
         };
-        Ok(Source { file: path.display().to_string(), reader, failure })
+        Ok(Source { file, reader, failure, meter })
     }
 
     /// What comes next, without taking it; nothing at the end.
     pub(super) fn fill(&mut self, line: u64) -> Result<&[u8]> {
-        let Source { file, reader, failure } = self;
-        reader.fill_buf().map_err(|error| failed(failure, file, line, error))
+        let Source { file, reader, failure, meter } = self;
+        reader.fill_buf().map_err(|error| failed(failure, file, line, meter, error))
     }
 
     /// Takes what comes up to a line's end, with it; how many bytes.
     pub(super) fn line(&mut self, line: u64, bytes: &mut Vec<u8>) -> Result<usize> {
-        let Source { file, reader, failure } = self;
-        reader.read_until(b'\n', bytes).map_err(|error| failed(failure, file, line, error))
+        let Source { file, reader, failure, meter } = self;
+        reader.read_until(b'\n', bytes).map_err(|error| failed(failure, file, line, meter, error))
     }
 
     pub(super) fn consume(&mut self, count: usize) {
         self.reader.consume(count);
     }
+
+    /// What the file holds, read to its end.
+    pub(super) fn settle(&mut self) -> Result<Contents> {
+        let unreadable = |error: io::Error| Error::new(ErrorKind::Io, "cannot be read").at(&self.file).because(error);
+        self.meter.borrow_mut().settle().map_err(unreadable)?.ok_or_else(|| changed(&self.file))
+    }
+
+    /// The file itself, for readers that jump about in it.
+    #[cfg(feature = "parquet")]
+    pub(super) fn handle(&self) -> Result<File> {
+        let unreadable = |error: io::Error| Error::new(ErrorKind::Io, "cannot be read").at(&self.file).because(error);
+        self.meter.borrow().file().try_clone().map_err(unreadable)
+    }
 }
 
-fn failed(failure: &str, file: &str, line: u64, error: io::Error) -> Error {
+/// The bytes as they lie in the file; what is behind the end of what a decoder reads can be read after it.
+struct Raw(Rc<RefCell<Meter>>);
+
+impl Read for Raw {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buffer)
+    }
+}
+
+fn failed(failure: &str, file: &str, line: u64, meter: &RefCell<Meter>, error: io::Error) -> Error {
+    if meter.borrow().is_changed() {
+        return changed(file);
+    }
     Error::new(ErrorKind::Io, failure).at(format_args!("{file}:{line}")).because(error)
 }
 

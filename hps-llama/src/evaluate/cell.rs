@@ -2,7 +2,7 @@
 
 use super::{EvaluateOptions, EvaluatedRow, EvaluationData, Subject, evaluate_rows};
 use crate::backend::Backend;
-use crate::files::Output;
+use crate::files::{Output, expect_regular};
 use crate::resumable::{Resumable, difference, forget_finished};
 use crate::{Error, ErrorKind, Result, json};
 use serde_json::Value;
@@ -12,6 +12,8 @@ use std::path::Path;
 pub(super) struct CellFile<'a> {
     pub(super) path: &'a Path,
     pub(super) fingerprint: &'a Value,
+    /// Files that are read.
+    pub(super) inputs: &'a [&'a Path],
 }
 
 impl CellFile<'_> {
@@ -24,7 +26,7 @@ impl CellFile<'_> {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<EvaluatedRow>> {
         let total = data.rows.len();
-        if self.path.exists() {
+        if expect_regular(self.path)? {
             forget_finished(self.path);
             match self.read(total) {
                 Ok(rows) => {
@@ -35,10 +37,7 @@ impl CellFile<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)
-            .map_err(|source| Error::new(ErrorKind::Io, "cannot be made").at(folder.display()).because(source))?;
-        let output = Output { path: self.path, inputs: &[], overwrite: options.overwrite };
+        let output = Output { path: self.path, inputs: self.inputs, overwrite: options.overwrite };
         let mut file = Resumable::open(&output, self.fingerprint)?;
         if file.done() == 0 {
             file.push(&serde_json::json!({"run": self.fingerprint}))?;

@@ -1,7 +1,7 @@
 //! A dataset to evaluate on, in memory: its rows as text and as tokens.
 
 use crate::chat::Chat;
-use crate::data::{self, Dropped, Reason, Response, Row};
+use crate::data::{self, Dropped, Reason, Response, Row, Rows};
 use crate::digest::Digest;
 use crate::train::Example;
 use crate::{Error, ErrorKind, Result};
@@ -28,7 +28,10 @@ impl EvaluationData {
     /// # Errors
     /// See [`data::read`] and [`Example::new`]; and a file none of whose rows is left.
     pub fn read(name: &str, path: &Path, chat: &Chat, max_length: Option<usize>) -> Result<Self> {
-        let data = data::read(path)?;
+        let mut file = Rows::open(path)?;
+        let data = data::collect(&mut file)?;
+        // Of the bytes that were read: a pipe has no others.
+        let digest = file.contents()?.sha256();
         let mut dropped = data.dropped;
         let (mut rows, mut examples) = (Vec::with_capacity(data.rows.len()), Vec::with_capacity(data.rows.len()));
         for row in data.rows {
@@ -44,7 +47,7 @@ impl EvaluationData {
             let message = format!("no row is left to evaluate on; {dropped}");
             return Err(Error::new(ErrorKind::Row, message).at(path.display()));
         }
-        Ok(EvaluationData { name: name.to_string(), rows, examples, dropped, digest: Digest::of_file(path)? })
+        Ok(EvaluationData { name: name.to_string(), rows, examples, dropped, digest })
     }
 
     /// The preferred response of each row as text: what BLEU compares with. (The paper's script compares with the one of the

@@ -8,6 +8,7 @@ mod bootstrap;
 mod cell;
 mod data;
 mod divergence;
+mod folder;
 mod judged;
 mod margins;
 mod metric;

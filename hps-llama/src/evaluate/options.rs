@@ -56,7 +56,7 @@ pub struct EvaluateOptions {
     pub max_num_batched_tokens: usize,
     /// Folder of the results; made if it does not exist.
     pub output: PathBuf,
-    /// Whether rows of another run are thrown away.
+    /// Whether rows of another run are thrown away, and its tables replaced.
     pub overwrite: bool,
 }
 

@@ -5,6 +5,7 @@
 //! blocks that do not depend on where a call began; so a resumed cell has the bytes of one that was not.
 
 use super::cell::CellFile;
+use super::folder::Folder;
 use super::metric::{Rows, Statistics};
 use super::options::{BASE, check, shown};
 use super::{
@@ -13,12 +14,12 @@ use super::{
 use crate::backend::Backend;
 use crate::chat::Chat;
 use crate::digest::Digest;
-use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
+use crate::resumable::PROGRAM;
 use crate::reward_model::Scorer;
 use crate::{Error, ErrorKind, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Samples of the bootstrap.
@@ -45,6 +46,8 @@ pub struct Evaluation {
     pub(super) confidence: f64,
     pub(super) reward: Option<String>,
     pub(super) options: Vec<(String, String)>,
+    /// What all rows have in common.
+    pub(super) run: Value,
 }
 
 impl Evaluation {
@@ -62,14 +65,15 @@ impl Evaluation {
 /// * `progress` — called with the rows done of all cells, how many there are, and what is evaluated.
 ///
 /// # Errors
-/// An option is out of its range, a name is given twice; a model, an adapter or a file does not fit or cannot be read; rows of
-/// another run are in the folder; what [`evaluate_rows`](super::evaluate_rows) says.
+/// An option is out of its range, a name is given twice; a model, an adapter or a file does not fit or cannot be read; rows or
+/// tables of another run are in the folder, or another process is; what [`evaluate_rows`](super::evaluate_rows) says.
 pub fn evaluate<B: Backend>(
     backend: &B,
     options: &EvaluateOptions,
     mut progress: impl FnMut(usize, usize, &str),
 ) -> Result<Evaluation> {
     check(options)?;
+    let folder = Folder::take(options)?;
     let chat = Chat::from_folder(&options.model)?;
     let read = |(name, path): &(String, PathBuf)| EvaluationData::read(name, path, &chat, options.max_length);
     let datasets = options.data.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -91,6 +95,7 @@ pub fn evaluate<B: Backend>(
     };
     let shared = json!({
         "command": "evaluate",
+        "program": PROGRAM,
         "arithmetic": backend.arithmetic(),
         "model_sha256": Digest::of_folder(&options.model)?.to_string(),
         "reward_model_sha256": options.reward_model.as_ref().map(Digest::of_folder).transpose()?.map(|one| one.to_string()),
@@ -103,6 +108,7 @@ pub fn evaluate<B: Backend>(
         "batch_size": options.batch_size,
         "max_num_batched_tokens": options.max_num_batched_tokens,
     });
+    folder.expect_own(&shared)?;
     let total = datasets.iter().map(|data| data.rows.len()).sum::<usize>() * (options.methods.len() + 1);
     let mut done = 0;
     let all = std::iter::once((BASE, None)).chain(options.methods.iter().map(|(name, one)| (name.as_str(), Some(one))));
@@ -130,19 +136,15 @@ pub fn evaluate<B: Backend>(
             fingerprint["method_sha256"] = json!(digest);
             fingerprint["data_sha256"] = json!(data.digest.to_string());
             let what = format!("{name} on {}", data.name);
-            let path = options.output.join("rows").join(name).join(format!("{}.jsonl", data.name));
-            let file = CellFile { path: &path, fingerprint: &fingerprint };
+            let path = folder.rows(name, &data.name)?;
+            let file = CellFile { path: &path, fingerprint: &fingerprint, inputs: &folder.data() };
             rows.push(file.complete(&subject, data, options, |rows| progress(done + rows, total, &what))?);
             done += data.rows.len();
         }
         cells.push(rows);
     }
-    let evaluation = summary(options, &datasets, cells, scorer.as_ref().map(Scorer::label));
-    let fail = |source| Error::new(ErrorKind::Io, "cannot be serialised").because(source);
-    let json = serde_json::to_string_pretty(&evaluation.to_json()).map_err(|source: serde_json::Error| fail(source))?;
-    write_whole(&options.output.join("results.json"), format!("{json}\n").as_bytes())?;
-    write_whole(&options.output.join("table.md"), evaluation.to_markdown().as_bytes())?;
-    evaluation.write_page(&options.output.join("report.html"))?;
+    let evaluation = summary(options, &datasets, cells, scorer.as_ref().map(Scorer::label), shared);
+    folder.write(&evaluation)?;
     Ok(evaluation)
 }
 
@@ -152,6 +154,7 @@ fn summary(
     datasets: &[EvaluationData],
     cells: Vec<Vec<Vec<EvaluatedRow>>>,
     reward: Option<&str>,
+    run: Value,
 ) -> Evaluation {
     let EvaluateOptions { bleu, beta, confidence, sampling, .. } = options;
     let bootstrap = Bootstrap { resamples: RESAMPLES, seed: sampling.seed, confidence: *confidence };
@@ -177,6 +180,7 @@ fn summary(
         confidence: *confidence,
         reward: reward.map(str::to_string),
         options: shown(options, datasets, reward),
+        run,
     }
 }
 

@@ -95,7 +95,8 @@ impl Evaluation {
         format!("# Evaluation\n\n{tables}{}\n", plain(&self.note()))
     }
 
-    /// All estimates: `columns` has the metrics in the tables' order, `results` each method on each dataset.
+    /// All estimates: `columns` has the metrics in the tables' order, `results` each method on each dataset, `run` what decides
+    /// their rows.
     pub fn to_json(&self) -> Value {
         let mut results = Vec::new();
         for (method, name) in self.methods.iter().enumerate() {
@@ -114,7 +115,7 @@ impl Evaluation {
         let columns: Vec<&str> = Metric::PAPER.into_iter().chain(Metric::MORE).map(Metric::key).collect();
         let options: Map<String, Value> =
             self.options.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        json!({"options": options, "columns": columns, "results": results})
+        json!({"options": options, "run": self.run, "columns": columns, "results": results})
     }
 
     /// What the numbers are.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The locked file in the folder.
-const NAME: &str = ".lock";
+pub(crate) const NAME: &str = ".lock";
 
 /// A folder that this process alone writes into, until the lock is dropped. The file `.lock` in it is the lock; a killed
 /// process leaves the file, not the lock.
@@ -52,6 +52,12 @@ impl Lock {
     /// Whether a process that was killed held it before this one.
     pub(crate) fn was_abandoned(&self) -> bool {
         self.abandoned
+    }
+
+    /// The folder has another name now, and is to stay.
+    pub(crate) fn follow(&mut self, folder: &Path) {
+        self.path = folder.join(NAME);
+        self.made = false;
     }
 
     /// Who holds it, for people who look.

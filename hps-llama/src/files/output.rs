@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf, is_separator};
 pub struct Output<'a> {
     /// Where it is to stand.
     pub path: &'a Path,
-    /// Files that the command reads.
+    /// Files and folders that the command reads.
     pub inputs: &'a [&'a Path],
     /// Whether a regular file that stands there is replaced.
     pub overwrite: bool,
@@ -19,8 +19,8 @@ impl Output<'_> {
     /// Looks whether it may be written; nothing is changed.
     ///
     /// # Errors
-    /// The path names no file; an input, a folder, a link, a device or a pipe stands there, whatever `overwrite` says; a
-    /// regular file stands there and is not to be replaced.
+    /// The path names no file; an input, a folder, a link, a device or a pipe stands there, whatever `overwrite` says; it is
+    /// beside the files of a folder that is an input; a regular file stands there and is not to be replaced.
     pub fn check(&self) -> Result<()> {
         let Output { path, inputs, overwrite } = *self;
         let refused = |message: String| Err(Error::new(ErrorKind::Option, message).at(path.display()));
@@ -31,6 +31,9 @@ impl Output<'_> {
         }
         if let Some(input) = inputs.iter().find(|input| is_same(path, input)) {
             return refused(format!("is what is read, {}; the output needs a name of its own", input.display()));
+        }
+        if let Some(folder) = inputs.iter().find(|input| lies_in(path, input)) {
+            return refused(format!("lies in what is read, {}; the output needs a place of its own", folder.display()));
         }
         match expect_regular(path) {
             Ok(true) if !overwrite => refused("exists already; remove it, or give `--overwrite`".into()),
@@ -57,7 +60,24 @@ pub fn expect_folder(path: &Path, inputs: &[PathBuf]) -> Result<()> {
     }
 }
 
-/// Whether two paths lead to one thing, by links of either kind too; where one leads nowhere, they do not.
+/// Whether a path is one of a folder's own files, there or not, or what a link among them leads to. What is deeper is not
+/// read with the folder.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    if !folder.is_dir() {
+        return false;
+    }
+    let beside = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return false,
+    };
+    let entries = || std::fs::read_dir(folder).into_iter().flatten().flatten();
+    is_same(beside, folder) || (path.exists() && entries().any(|entry| is_same(path, &entry.path())))
+}
+
+/// Whether two paths lead to one file or folder, by links of either kind too; where one leads nowhere, they do not.
 fn is_same(one: &Path, other: &Path) -> bool {
-    same_file::is_same_file(one, other).unwrap_or(false)
+    // They are opened to compare them: a pipe would wait for its other end, and a device may do anything.
+    let opens = |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
+    opens(one) && opens(other) && same_file::is_same_file(one, other).unwrap_or(false)
 }

@@ -16,7 +16,7 @@ impl Fingerprint {
     /// Of a run whose base has the digest `base`, against the reference that `reference` describes.
     pub(super) fn of<B: Backend>(
         policy: &Policy<B>,
-        examples: &[Example],
+        (examples, held_out): (&[Example], &[Example]),
         config: &TrainConfig,
         base: Digest,
         reference: &str,
@@ -68,6 +68,9 @@ impl Fingerprint {
             ("max_tokens_per_batch", format!("{max_tokens_per_batch:?}")),
             ("rows", examples.len().to_string()),
             ("rows_sha256", rows(examples).to_string()),
+            // They decide no step, but the lines of the log and who is taken for the best.
+            ("held_out_rows", held_out.len().to_string()),
+            ("held_out_sha256", rows(held_out).to_string()),
             ("base_sha256", base.to_string()),
             ("reference", reference.to_string()),
             ("arithmetic", policy.model.backend.arithmetic().to_string()),

@@ -1,7 +1,7 @@
 //! `hps evaluate` killed and called again, called with other options, and called wrongly.
 
 use crate::evaluate::{ADAPTER, MODEL, REWARD, ROWS, evaluate, results};
-use crate::program::{Folder, killed_when, read};
+use crate::program::{Folder, killed_when, read, root};
 use serde_json::Value;
 use std::process::Command;
 
@@ -89,7 +89,14 @@ fn rows_of_another_run_are_refused() {
     let data = format!("trl={ROWS}");
     results(&folder, &["--data", &data]);
     let message = refused(&folder, &["--data", &data, "--seed", "7"]);
-    let place = folder.argument("evaluation/rows/base/trl.jsonl");
+    let (place, tables) =
+        (folder.argument("evaluation/rows/base/trl.jsonl"), folder.argument("evaluation/results.json"));
+    let expected = "is of a run with other options: `seed` was 0 and is 7; `--overwrite` replaces it";
+    assert_eq!(message, format!("{tables}: {expected}"));
+    for name in ["results.json", "table.md", "report.html"] {
+        std::fs::remove_file(folder.path(&format!("evaluation/{name}"))).expect("removed");
+    }
+    let message = refused(&folder, &["--data", &data, "--seed", "7"]);
     let expected = "its rows are of a run with other options: `seed` was 0 and is 7; `--overwrite` starts anew";
     assert_eq!(message, format!("{place}: {expected}"));
     let text = String::from_utf8(read(&folder.path("evaluation/rows/base/trl.jsonl"))).expect("text");
@@ -145,4 +152,70 @@ fn what_does_not_fit_is_refused() {
     assert!(message.contains("`lm_head.weight` is missing"), "{message}");
     let message = refused(&folder, &["--data", &data, "--reward_model", MODEL]);
     assert!(message.contains("`architectures` is [\"LlamaForCausalLM\"]"), "{message}");
+}
+
+#[test]
+fn tables_of_another_run_are_replaced_only_when_asked_for() {
+    let folder = Folder::new("");
+    let (one, other) = (format!("one={ROWS}"), format!("other={ROWS}"));
+    let first = results(&folder, &["--data", &one]);
+    // The same run goes on: other data, other statistics.
+    assert_ne!(results(&folder, &["--data", &other, "--bleu", "nltk-char"]), first);
+    assert_eq!(results(&folder, &["--data", &one]), first);
+    // Nobody's rows are in the way, but the tables are.
+    let message = refused(&folder, &["--data", &format!("third={ROWS}"), "--temperature", "0.5"]);
+    let tables = folder.argument("evaluation/results.json");
+    let expected =
+        "is of a run with other options: `temperature` was \"0.9\" and is \"0.5\"; `--overwrite` replaces it";
+    assert_eq!(message, format!("{tables}: {expected}"));
+    assert!(!folder.path("evaluation/rows/base/third.jsonl.partial").exists());
+    std::fs::write(&tables, "{\"mine\": 1}").expect("a file");
+    let expected = format!("{tables}: does not say of what run it is; `--overwrite` replaces it");
+    assert_eq!(refused(&folder, &["--data", &one]), expected);
+    std::fs::remove_file(&tables).expect("removed");
+    let table = folder.argument("evaluation/table.md");
+    let expected =
+        format!("{table}: is there, but no `results.json` says of what run it is; `--overwrite` replaces it");
+    assert_eq!(refused(&folder, &["--data", &one]), expected);
+    assert_eq!(results(&folder, &["--data", &one, "--overwrite"]), first);
+}
+
+#[test]
+fn one_process_at_a_time_evaluates_into_a_folder() {
+    let folder = Folder::new("");
+    let data = format!("trl={ROWS}");
+    let lock = hps_llama::files::Lock::take(&folder.path("evaluation")).expect("a folder of its own");
+    let expected = format!("{}: another process is writing it", folder.argument("evaluation"));
+    assert_eq!(refused(&folder, &["--data", &data]), expected);
+    // Before anything is looked at.
+    assert_eq!(refused(&folder, &["--data", "x=nowhere", "--adapter", "a=nowhere"]), expected);
+    drop(lock);
+    results(&folder, &["--data", &data]);
+    assert!(!folder.path("evaluation/.lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn rows_and_tables_go_through_no_link() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new("");
+    let (data, elsewhere) = (format!("trl={ROWS}"), folder.path("elsewhere"));
+    std::fs::create_dir(&elsewhere).expect("a folder");
+    std::fs::create_dir_all(folder.path("evaluation/rows")).expect("folders");
+    let link = folder.path("evaluation/rows/base");
+    symlink(&elsewhere, &link).expect("a link");
+    let message = refused(&folder, &["--data", &data, "--overwrite"]);
+    assert_eq!(message, format!("{}: is a symbolic link, not a folder", link.display()));
+    assert_eq!(std::fs::read_dir(&elsewhere).expect("a folder").count(), 0);
+    std::fs::remove_file(&link).expect("removed");
+    let table = folder.path("evaluation/table.md");
+    symlink(elsewhere.join("keys"), &table).expect("a link");
+    let message = refused(&folder, &["--data", &data, "--overwrite"]);
+    assert_eq!(message, format!("{}: is a symbolic link, not a regular file", table.display()));
+    // Nor is a file of rows that is read written over.
+    std::fs::remove_file(&table).expect("removed");
+    std::fs::copy(root().join(ROWS), &table).expect("a copy");
+    let rows = table.display().to_string();
+    let message = refused(&folder, &["--data", &format!("x={rows}"), "--overwrite"]);
+    assert_eq!(message, format!("{rows}: is what is read, {rows}; the output needs a name of its own"));
 }

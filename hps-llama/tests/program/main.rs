@@ -4,6 +4,7 @@ mod adapters;
 mod answers;
 mod backend;
 mod bench;
+mod changing;
 mod choices;
 mod data;
 mod dry_run;
@@ -17,6 +18,7 @@ mod log_probs;
 mod merge;
 mod not_a_number;
 mod output;
+mod outputs;
 mod overnight;
 mod program;
 mod refusals;
@@ -25,9 +27,9 @@ mod score;
 mod server;
 mod tasks;
 mod terminal;
-mod trl;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]
 mod tolerance;
+mod trl;
 #[cfg(feature = "wgpu")]
 mod wgpu;

@@ -1,12 +1,13 @@
 //! `hps merge`: the merged model says what the base says with its adapter, in one file or in shards.
 
 use crate::log_probs::log_probs;
-use crate::program::{Folder, data, hps, read};
+use crate::program::{Folder, data, hps, killed_when, read};
 use crate::tolerance::MERGED_LOG_PROB;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::Llama;
 use hps_llama::parameter::{Parameter, Projection};
 use serde_json::Value;
+use std::process::Command;
 
 const ROWS: &str = "tests/data/trl-sigmoid/preferences.jsonl";
 
@@ -150,9 +151,51 @@ fn nothing_is_replaced_and_nothing_left() {
         hps(&["merge", "--model", "tests/data/models/tiny-tied-scaled", "--adapter", adapter, "--output_dir", &out]);
     assert_eq!(ended.code, Some(1), "{}", ended.out);
     assert!(ended.error.contains("adapter_model.safetensors"), "{}", ended.error);
+}
 
-    std::fs::create_dir(folder.path("merged.partial")).expect("a folder");
-    let message = refused(&["--output_dir", &out]);
-    assert!(message.starts_with(&format!("{out}: `{out}.partial` is there, left by a merge")), "{message}");
-    assert!(folder.path("merged.partial").exists());
+/// As a kill leaves it, wherever it strikes; a folder that is not a merge's stays as it is.
+#[test]
+fn what_a_killed_merge_left_goes_and_nothing_else() {
+    let folder = Folder::new("");
+    let (out, partial) = (folder.argument("merged"), folder.path("merged.partial"));
+    let mut kills = 0;
+    for name in [".lock", "model.safetensors", "tokenizer.json", "config.json"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hps"));
+        command.args(["merge", "--model", "tests/data/models/tiny", "--adapter", "tests/data/models/tiny/adapter-11"]);
+        command.args(["--output_dir", &out, "--dtype", "f32"]);
+        kills += u32::from(killed_when(&mut command, || partial.join(name).exists() || folder.path("merged").exists()));
+        let _ = std::fs::remove_dir_all(folder.path("merged"));
+    }
+    println!("{kills} kills");
+    // In the middle of a file of weights.
+    std::fs::create_dir_all(&partial).expect("a folder");
+    for name in [".lock", "model.safetensors", ".config.json.aBc123.partial"] {
+        std::fs::write(partial.join(name), "cut").expect("a file");
+    }
+    let ended = merge("tiny", &["--output_dir", &out]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert!(!partial.exists() && !folder.path("merged/.lock").exists());
+    assert!(!folder.path("merged/.config.json.aBc123.partial").exists());
+
+    let out = folder.argument("other");
+    let partial = folder.path("other.partial");
+    let place = partial.display();
+    let left = "so it is left alone; a merge fills a folder of that name, so remove it first";
+    std::fs::create_dir(&partial).expect("a folder");
+    std::fs::write(partial.join("model.safetensors"), "precious").expect("a file");
+    let message = format!("{place}: holds files but no `.lock`, as what a merge was stopped in does, {left}");
+    assert_eq!(refused(&["--output_dir", &out]), message);
+    for name in [".lock", "train.toml"] {
+        std::fs::write(partial.join(name), "").expect("a file");
+    }
+    assert_eq!(refused(&["--output_dir", &out]), format!("{place}: holds `train.toml`, which no merge writes, {left}"));
+    assert_eq!(read(&partial.join("model.safetensors")), b"precious");
+    std::fs::remove_dir_all(&partial).expect("removed");
+
+    let lock = hps_llama::files::Lock::take(&partial).expect("a folder");
+    assert_eq!(refused(&["--output_dir", &out]), format!("{place}: another process is writing it"));
+    drop(lock);
+    std::fs::write(&partial, "a file").expect("a file");
+    assert_eq!(refused(&["--output_dir", &out]), format!("{place}: is a regular file, not a folder"));
+    assert_eq!(read(&partial), b"a file");
 }

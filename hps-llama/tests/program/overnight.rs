@@ -118,3 +118,23 @@ fn a_run_that_is_replaced_leaves_no_checkpoint() {
     train(&[&folder.argument("options.toml"), "--overwrite_output_dir", "--save_steps", "1000"]);
     assert!(checkpoints(&folder).is_empty());
 }
+
+/// A line of held-out rows is compared with those before it.
+#[test]
+fn a_run_does_not_go_on_with_other_rows_to_evaluate_on() {
+    let folder = Folder::new("save_steps = 4");
+    let rows = |name: &str, skipped: usize| {
+        let text = std::fs::read_to_string(crate::program::data("trl-sigmoid/preferences.jsonl")).expect("rows");
+        let lines: Vec<&str> = text.lines().skip(skipped).take(3).collect();
+        std::fs::write(folder.path(name), lines.join("\n")).expect("a file");
+        folder.argument(name)
+    };
+    let (options, first, other) = (folder.argument("options.toml"), rows("first.jsonl", 0), rows("other.jsonl", 3));
+    train(&[&options, "--eval_data", &first]);
+    let message = refused(&[&options, "--eval_data", &other, "--resume_from_checkpoint"]);
+    assert!(message.contains("`held_out_sha256` is ") && message.contains(" in the checkpoint but "), "{message}");
+    let message = refused(&[&options, "--resume_from_checkpoint"]);
+    assert!(message.contains("`held_out_rows` is 3 in the checkpoint but 0 in this run"), "{message}");
+    // The same rows in another file are the same.
+    train(&[&options, "--eval_data", &rows("moved.jsonl", 0), "--resume_from_checkpoint"]);
+}

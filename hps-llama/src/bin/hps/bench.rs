@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Where the figures go as JSON, besides the terminal.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Replace a file of figures that is there.
+    #[arg(long, requires = "json")]
+    overwrite: bool,
     /// Does what its peak memory is asked for, in this process, and prints the bytes.
     #[arg(long = "peak_of", hide = true)]
     peak_of: Option<String>,
@@ -95,7 +98,7 @@ impl Job for &Arguments {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let mut figures = Figures::new(self.json.clone());
+        let mut figures = Figures::new(self.json.clone(), self.overwrite)?;
         let &Arguments { shape, steps, .. } = self;
         figures.add("shape", shape.to_string())?;
         figures.add("steps", steps)?;

@@ -1,12 +1,13 @@
 //! `hps data`: what a file of rows holds, and the list form of it.
 
+use crate::progress;
 use crate::terminal::say;
 use clap::Args;
 use hps_llama::chat::Chat;
-use hps_llama::data::{Dropped, Message, Prefer, Prompt, ReadOptions, Response, Row, Rows, Shape};
+use hps_llama::data::{Contents, Dropped, Message, Prefer, Prompt, ReadOptions, Response, Row, Rows, Shape};
 use hps_llama::files::Output;
 use hps_llama::hub;
-use hps_llama::resumable::Resumable;
+use hps_llama::resumable::{PROGRAM, Resumable};
 use hps_llama::train::Example;
 use hps_llama::{Error, ErrorKind, Result, visible};
 use serde_json::json;
@@ -59,21 +60,26 @@ fn column(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads the file once, row by row.
+/// Reads the file row by row; where rows are written, all of it before, to know whether they are gone on with.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let file = match &arguments.download {
         Some(dataset) => hub::download(dataset, &arguments.file.display().to_string())?,
         None => arguments.file.clone(),
     };
-    let columns: BTreeMap<String, String> = arguments.columns.iter().cloned().collect();
+    let columns = columns(&arguments.columns)?;
     let options =
         ReadOptions { shape: arguments.shape, columns, prefer: arguments.prefer, demonstrations: arguments.sft };
     let chat = arguments.model_name_or_path.as_ref().map(Chat::from_folder).transpose()?;
-    let mut output = match &arguments.output {
-        Some(output) => Some(open(output, &file, arguments.overwrite, &options)?),
-        None => None,
+    let (mut output, mut rows) = match &arguments.output {
+        Some(output) => {
+            let mut inputs = vec![file.as_path()];
+            inputs.extend(arguments.model_name_or_path.as_deref());
+            let output = Output { path: output, inputs: &inputs, overwrite: arguments.overwrite };
+            let (output, contents) = open(&output, &file, &options)?;
+            (Some(output), Rows::open_again(&file, options, &contents)?)
+        }
+        None => (None, Rows::open_as(&file, options)?),
     };
-    let mut rows = Rows::open_as(&file, options)?;
     let mut counted = Counted::default();
     for row in rows.by_ref() {
         let row = match row? {
@@ -104,20 +110,35 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// The output, gone on with if it is of the same file and options.
-fn open(output: &Path, file: &Path, overwrite: bool, options: &ReadOptions) -> Result<Resumable> {
-    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(file.display()).because(source);
-    let bytes = std::fs::metadata(file).map_err(fail)?.len();
+/// The fields' columns, each of which is given once.
+fn columns(given: &[(String, String)]) -> Result<BTreeMap<String, String>> {
+    let mut columns = BTreeMap::new();
+    for (field, column) in given {
+        if let Some(other) = columns.insert(field.clone(), column.clone()) {
+            let message = format!("`--columns` takes both `{other}` and `{column}` for `{field}`");
+            return Err(Error::new(ErrorKind::Option, message));
+        }
+    }
+    Ok(columns)
+}
+
+/// The output, gone on with if it is of the same rows and options, and what their file holds.
+fn open(output: &Output<'_>, file: &Path, options: &ReadOptions) -> Result<(Resumable, Contents)> {
+    Resumable::check(output)?;
+    let bar = progress::bar("digest of the file, MiB");
+    let mebibytes = |bytes: u64| (bytes >> 20) as usize;
+    let contents = Contents::of_file(file, |read, all| progress::show(&bar, mebibytes(read), mebibytes(all)))?;
+    bar.finish_and_clear();
     let fingerprint = json!({
         "command": "data",
-        "file": file,
-        "bytes": bytes,
+        "program": PROGRAM,
+        "data_sha256": contents.sha256().to_string(),
         "shape": options.shape.map(|shape| shape.to_string()),
         "columns": options.columns,
         "prefer": options.prefer.map(|prefer| prefer.to_string()),
         "sft": options.demonstrations,
     });
-    Resumable::open(&Output { path: output, inputs: &[file], overwrite }, &fingerprint)
+    Ok((Resumable::open(output, &fingerprint)?, contents))
 }
 
 /// Smallest, mean and greatest of some counts.

@@ -70,7 +70,7 @@ pub struct Arguments {
     /// Folder of `table.md`, `results.json`, `report.html` and the rows; a killed command that is called again goes on.
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Throw away rows of another run that are in the folder.
+    /// Throw away rows and replace tables of another run that are in the folder.
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use crate::terminal::{note, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
-use hps_llama::data::{Dropped, PromptRow, Prompts};
+use hps_llama::data::{Contents, Dropped, PromptRow, Prompts, expect_rereadable};
 use hps_llama::endpoint::{
     ApiKey, Endpoint, MaxTokensField, Pause, Progress, Request, Retries, Tally, Unusable, endpoint_rows,
 };
@@ -14,7 +14,7 @@ use hps_llama::files::Output;
 use hps_llama::generate::{SamplingParams, generate_rows};
 use hps_llama::lora::Lora;
 use hps_llama::model::{Llama, Policy};
-use hps_llama::resumable::Resumable;
+use hps_llama::resumable::{PROGRAM, Resumable};
 use hps_llama::{Digest, Error, ErrorKind, Result};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -24,7 +24,14 @@ use std::time::{Duration, Instant};
 /// Where a key is looked for if no other variable is named.
 const KEY: &str = "OPENAI_API_KEY";
 /// What besides the weights decides a prompt's tokens and a response's text.
-const TEXT_FILES: [&str; 3] = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+const TEXT_FILES: [&str; 6] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
 
 /// What `hps generate` is called with.
 #[derive(Debug, Args)]
@@ -45,7 +52,7 @@ pub struct Arguments {
     /// The server's name of the model.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     model: Option<String>,
-    /// Rows of any shape that `hps train` reads, or with a `prompt` alone.
+    /// Rows of any shape that `hps train` reads, or with a `prompt` alone; a file, which is read twice.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Where the lines go. Killed and called again with the same options, it goes on.
@@ -116,11 +123,12 @@ pub struct Arguments {
 
 /// Writes a line for each prompt, in the file's order.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let (total, dropped) = count(&arguments.data)?;
+    Resumable::check(&output(arguments, &inputs(arguments)))?;
+    let Counted { total, dropped, contents } = count(&arguments.data)?;
     let tally = match (&arguments.endpoint, &arguments.model, &arguments.model_name_or_path) {
-        (Some(url), Some(model), _) => served(arguments, url, model, total)?,
+        (Some(url), Some(model), _) => served(arguments, url, model, total, &contents)?,
         (None, _, Some(folder)) => {
-            arguments.backend.choice().run(Local { arguments, folder, total })?;
+            arguments.backend.choice().run(Local { arguments, folder, total, contents: &contents })?;
             Tally::default()
         }
         _ => return Err(Error::new(ErrorKind::Option, "neither `model_name_or_path` nor `endpoint` and `model`")),
@@ -140,21 +148,40 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What is read.
+fn inputs(arguments: &Arguments) -> Vec<&Path> {
+    let folders = [&arguments.model_name_or_path, &arguments.adapter].into_iter().flatten();
+    std::iter::once(&arguments.data).chain(folders).map(PathBuf::as_path).collect()
+}
+
+fn output<'a>(arguments: &'a Arguments, inputs: &'a [&'a Path]) -> Output<'a> {
+    Output { path: &arguments.output, inputs, overwrite: arguments.overwrite }
+}
+
+/// A file of prompts, read once.
+struct Counted {
+    total: usize,
+    dropped: Dropped,
+    contents: Contents,
+}
+
 /// Reads the file once, so that a malformed row is told before hours of work and not after.
-fn count(data: &Path) -> Result<(usize, Dropped)> {
+fn count(data: &Path) -> Result<Counted> {
+    expect_rereadable(data)?;
     let (mut total, mut dropped) = (0, Dropped::default());
-    for row in Prompts::open(data)? {
+    let mut prompts = Prompts::open(data)?;
+    for row in prompts.by_ref() {
         match row? {
             Ok(_) => total += 1,
             Err(reason) => dropped.add(reason),
         }
     }
-    Ok((total, dropped))
+    Ok(Counted { total, dropped, contents: prompts.contents()? })
 }
 
-/// The prompts, without rows that have none.
-fn prompts(data: &Path) -> Result<impl Iterator<Item = Result<PromptRow>>> {
-    Ok(Prompts::open(data)?.filter_map(|row| row.map(std::result::Result::ok).transpose()))
+/// The prompts, without rows that have none, of the file that was counted.
+fn prompts(data: &Path, contents: &Contents) -> Result<impl Iterator<Item = Result<PromptRow>>> {
+    Ok(Prompts::open_again(data, contents)?.filter_map(|row| row.map(std::result::Result::ok).transpose()))
 }
 
 /// A model here.
@@ -162,6 +189,7 @@ struct Local<'a> {
     arguments: &'a Arguments,
     folder: &'a Path,
     total: usize,
+    contents: &'a Contents,
 }
 
 impl Job for Local<'_> {
@@ -169,7 +197,7 @@ impl Job for Local<'_> {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let Local { arguments, folder, total } = self;
+        let Local { arguments, folder, total, contents } = self;
         let chat = Chat::from_folder(folder)?;
         let model = Llama::from_folder(backend.clone(), folder, false)?;
         let adapter = match &arguments.adapter {
@@ -202,19 +230,19 @@ impl Job for Local<'_> {
         }
         let adapter_digest = adapter.as_ref().map(|adapter| adapter.digest(&backend)).transpose()?;
         let fingerprint = json!({
-            "command": "generate", "options": options, "data_sha256": Digest::of_file(&arguments.data)?.to_string(),
+            "command": "generate", "program": PROGRAM, "options": options, "data_sha256": contents.sha256().to_string(),
             "model_sha256": model.digest()?.to_string(), "adapter_sha256": adapter_digest.map(|digest| digest.to_string()),
             "texts_sha256": texts, "arithmetic": backend.arithmetic(),
         });
         let policy = Policy { model, adapter };
         write(arguments, &fingerprint, total, |output, bar| {
             let advance = |lines: usize| bar.set_position(lines as u64);
-            generate_rows(&policy, &chat, prompts(&arguments.data)?, &params, output, advance)
+            generate_rows(&policy, &chat, prompts(&arguments.data, contents)?, &params, output, advance)
         })
     }
 }
 
-fn served(arguments: &Arguments, url: &str, model: &str, total: usize) -> Result<Tally> {
+fn served(arguments: &Arguments, url: &str, model: &str, total: usize, contents: &Contents) -> Result<Tally> {
     let retries = Retries { max_retries: arguments.max_retries, ..Retries::default() };
     let key = key(arguments.api_key_env.as_deref())?;
     let endpoint = Endpoint::new(url, key, Duration::from_secs(arguments.timeout), retries)?;
@@ -235,17 +263,17 @@ fn served(arguments: &Arguments, url: &str, model: &str, total: usize) -> Result
     let mut options = options(arguments);
     options["logprobs"] = json!(arguments.logprobs);
     options["max_tokens_field"] = json!(request.max_tokens_field.name());
+    // The seeds of a prompt's requests depend on how many responses each asks for.
+    options["n_per_request"] = json!(request.n_per_request);
     let fingerprint = json!({
-        "command": "generate", "options": options, "data_sha256": Digest::of_file(&arguments.data)?.to_string(),
+        "command": "generate", "program": PROGRAM, "options": options, "data_sha256": contents.sha256().to_string(),
         "endpoint": endpoint.url(), "model": model,
     });
     write(arguments, &fingerprint, total, |output, bar| {
-        let mut told_until = Instant::now();
-        endpoint_rows(&endpoint, &request, prompts(&arguments.data)?, arguments.concurrency.into(), output, |news| {
-            match news {
-                Progress::Lines(lines) => bar.set_position(lines as u64),
-                Progress::Pause(pause) => tell(bar, &pause, &mut told_until),
-            }
+        let (mut told_until, prompts) = (Instant::now(), prompts(&arguments.data, contents)?);
+        endpoint_rows(&endpoint, &request, prompts, arguments.concurrency.into(), output, |news| match news {
+            Progress::Lines(lines) => bar.set_position(lines as u64),
+            Progress::Pause(pause) => tell(bar, &pause, &mut told_until),
         })
     })?;
     // Of the file, so that what a killed run left out is counted too.
@@ -290,8 +318,7 @@ fn write(
     total: usize,
     fill: impl FnOnce(&mut Resumable, &ProgressBar) -> Result<()>,
 ) -> Result<()> {
-    let output = Output { path: &arguments.output, inputs: &[&arguments.data], overwrite: arguments.overwrite };
-    let mut output = Resumable::open(&output, fingerprint)?;
+    let mut output = Resumable::open(&output(arguments, &inputs(arguments)), fingerprint)?;
     if output.resumed() > 0 {
         note!("{}: goes on after {} of {total} prompts", arguments.output.display(), output.resumed());
     }

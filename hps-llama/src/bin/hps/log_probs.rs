@@ -7,14 +7,14 @@ use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::data::{Dropped, Reason, Rows};
 use hps_llama::evaluate::token_log_probs;
+use hps_llama::files::{Output, WholeFile};
 use hps_llama::lora::Lora;
 use hps_llama::model::{Llama, Policy};
 use hps_llama::train::Example;
 use hps_llama::{Error, ErrorKind, Result};
 use serde::Serialize;
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What `hps log-probs` is called with.
 #[derive(Debug, Args)]
@@ -37,6 +37,9 @@ pub struct Arguments {
     /// Where the lines go, whole or not at all [default: the terminal].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the output if it is there.
+    #[arg(long, requires = "output")]
+    overwrite: bool,
     #[command(flatten)]
     backend: BackendFlags,
 }
@@ -62,7 +65,20 @@ struct Scored<'a> {
 
 /// Writes a line for each row, as it is read.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    arguments.check_output()?;
     arguments.backend.choice().run(arguments)
+}
+
+impl Arguments {
+    /// Refuses an output that may not be written.
+    fn check_output(&self) -> Result<()> {
+        let mut inputs = vec![self.data.as_path(), &self.model];
+        inputs.extend(self.adapter.as_deref());
+        match &self.output {
+            Some(path) => Output { path, inputs: &inputs, overwrite: self.overwrite }.check(),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Job for &Arguments {
@@ -70,6 +86,7 @@ impl Job for &Arguments {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
+        let rows = Rows::open(&self.data)?;
         let chat = Chat::from_folder(&self.model)?;
         let model = Llama::from_folder(backend, &self.model, false)?;
         let adapter = match &self.adapter {
@@ -80,37 +97,19 @@ impl Job for &Arguments {
             None => None,
         };
         let policy = Policy { model, adapter };
-        let rows = Rows::open(&self.data)?;
         let limit = self.max_length.unwrap_or(usize::MAX);
         let Some(output) = &self.output else {
             let written = score(&policy, &chat, rows, limit, &mut BufWriter::new(std::io::stdout().lock()), "output");
             return written.map(|dropped| report(&dropped));
         };
-        let mut name = output.file_name().unwrap_or_default().to_os_string();
-        name.push(".partial");
-        let partial = output.with_file_name(name);
-        let dropped = write_partial(&partial, |file| {
-            score(&policy, &chat, rows, limit, file, &output.display().to_string()) //
-        })?;
-        std::fs::rename(&partial, output).map_err(|source| unwritable(output.display(), source))?;
+        let mut file = WholeFile::create(output)?;
+        let dropped = score(&policy, &chat, rows, limit, &mut file, &output.display().to_string())?;
+        // Something may stand there by now.
+        self.check_output()?;
+        file.finish()?;
         report(&dropped);
         Ok(())
     }
-}
-
-/// Writes a file by `write`, and leaves none where that fails.
-fn write_partial<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
-    let fail = |source| unwritable(path.display(), source);
-    let mut file = BufWriter::new(File::create(path).map_err(fail)?);
-    let written = write(&mut file).and_then(|value| {
-        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(fail)?;
-        Ok(value)
-    });
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = std::fs::remove_file(path);
-    }
-    written
 }
 
 /// The lines of rows of `limit` tokens at most; how many rows were dropped.

@@ -5,6 +5,8 @@ use crate::progress;
 use crate::terminal::say;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
+use hps_llama::files::Output;
+use hps_llama::resumable::Resumable;
 use hps_llama::reward_model::{ArmoScore, Scorer};
 use hps_llama::score::{ScoreOptions, score};
 use hps_llama::{Digest, Error, Result};
@@ -16,7 +18,7 @@ pub struct Arguments {
     /// A reward model's folder: `LlamaForSequenceClassification`, or ArmoRM's `LlamaForRewardModelWithGating`.
     #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
     model: PathBuf,
-    /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not.
+    /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not; a file, which is read twice.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Where the rows go with their `rewards`; a killed command that is called again goes on.
@@ -40,6 +42,8 @@ pub struct Arguments {
 
 /// Rates all rows, and says how many.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let inputs = [arguments.data.as_path(), &arguments.model];
+    Resumable::check(&Output { path: &arguments.output, inputs: &inputs, overwrite: arguments.overwrite })?;
     arguments.backend.choice().run(arguments)
 }
 

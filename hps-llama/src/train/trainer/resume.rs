@@ -137,6 +137,6 @@ impl<B: Backend> Trainer<B> {
             None => *self.base.insert(self.policy.model.digest()?),
         };
         let reference = self.reference.description();
-        Ok(Fingerprint::of(&self.policy, &self.examples, &self.config, base, reference))
+        Ok(Fingerprint::of(&self.policy, (&self.examples, &self.held_out), &self.config, base, reference))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::terminal::say;
 use hps_llama::Result;
-use hps_llama::files::write_whole;
+use hps_llama::files::{Output, write_whole};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -13,9 +13,12 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// None yet; `file` is written anew with each one.
-    pub fn new(file: Option<PathBuf>) -> Self {
-        Figures { file, known: Map::new() }
+    /// None yet; `file` is written anew with each one. A file that is there already is replaced where `overwrite` says so.
+    pub fn new(file: Option<PathBuf>, overwrite: bool) -> Result<Self> {
+        if let Some(path) = &file {
+            Output { path, inputs: &[], overwrite }.check()?;
+        }
+        Ok(Figures { file, known: Map::new() })
     }
 
     /// Prints a figure and keeps it.
