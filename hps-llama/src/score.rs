@@ -51,13 +51,16 @@ pub fn score<B: Backend>(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<ScoredRows> {
     let total = count(options)?;
-    let fingerprint = json!({
+    let mut fingerprint = json!({
         "command": "score",
         "reward_model": scorer.label(),
         "model_sha256": model.to_string(),
         "arithmetic": scorer.arithmetic(),
         "data_sha256": Digest::of_file(&options.data)?.to_string(),
     });
+    if let Some(date) = scorer.chat().date() {
+        fingerprint["template_date"] = json!(date.to_string());
+    }
     let output = Output { path: &options.output, inputs: &[&options.data], overwrite: options.overwrite };
     let mut output = Resumable::open(&output, &fingerprint)?;
     progress(output.done(), total);

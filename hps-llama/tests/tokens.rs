@@ -150,11 +150,6 @@ fn refusals() {
         config["unk_token"] = json!("¶");
     };
     assert_eq!(refusal(short), "special token `¶` is too short to be told from text");
-    let first = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
-    assert_eq!(
-        refusal(|json, _| json["pre_tokenizer"] = first),
-        "the pre-tokenizer's `prepend_scheme` is \"first\", which is not supported"
-    );
     assert!(refusal(|json, _| *json = json!({})).starts_with("not a tokenizer: "));
     assert_eq!(Tokenizer::from_folder("no-such-folder").unwrap_err().kind(), ErrorKind::Io);
 }

@@ -19,6 +19,7 @@ mod run;
 mod score;
 mod server;
 mod tasks;
+mod texts;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]
 mod tolerance;

@@ -1,6 +1,7 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
 use crate::backend::BackendFlags;
+use crate::chat::ChatFlags;
 use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -35,6 +36,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    chat: ChatFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -67,7 +70,7 @@ impl Job for &Arguments {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let chat = Chat::from_folder(&self.model)?;
+        let chat = self.chat.chat(&self.model)?;
         let model = Llama::from_folder(backend, &self.model, false)?;
         let adapter = match &self.adapter {
             Some(folder) => Some(Lora::from_folder(model.backend(), model.config(), folder, 0)?),
@@ -133,6 +136,7 @@ fn score<B: Backend>(
             continue;
         }
         let group = &example.group;
+        chat.expect_positions(group).map_err(|error| error.at(&example.place))?;
         let log_probs = token_log_probs(policy, group).map_err(|error| error.at(&example.place))?;
         let responses = group.responses.iter().zip(log_probs).zip(&example.rewards);
         let responses = responses.map(|((ids, log_probs), reward)| {
