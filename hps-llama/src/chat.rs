@@ -38,7 +38,13 @@ impl Chat {
         let config = read_json(&folder.as_ref().join("config.json"))?;
         let positions = config.and_then(|config| config["max_position_embeddings"].as_u64());
         let positions = positions.map(|positions| usize::try_from(positions).unwrap_or(usize::MAX));
-        Ok(Chat { template, tokenizer: Tokenizer::from_folder(folder)?, allow_special_tokens: false, positions, date: None })
+        Ok(Chat {
+            template,
+            tokenizer: Tokenizer::from_folder(folder)?,
+            allow_special_tokens: false,
+            positions,
+            date: None,
+        })
     }
 
     /// The day that a template's `strftime_now` writes; without it a template that needs one is refused.
@@ -78,7 +84,8 @@ impl Chat {
     pub fn expect_positions(&self, group: &Group) -> Result<()> {
         let Some(positions) = self.positions else { return Ok(()) };
         let tokens = |response: &Vec<u32>| group.prompt.len() + response.len();
-        let Some((index, response)) = group.responses.iter().enumerate().find(|(_, one)| tokens(one) > positions) else {
+        let Some((index, response)) = group.responses.iter().enumerate().find(|(_, one)| tokens(one) > positions)
+        else {
             return Ok(());
         };
         let message = format!(

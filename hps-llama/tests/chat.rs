@@ -135,7 +135,7 @@ fn llama_3_1_template() {
 
     let error = chat.prompt(&[Message::user("a"), Message::new("tool", "b")]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Template);
-    assert!(error.to_string().ends_with("chat_template.jinja:29: unknown role tool"), "{error}");
+    assert!(error.to_string().ends_with("chat_template.jinja:30: unknown role tool"), "{error}");
 }
 
 #[test]

@@ -118,10 +118,7 @@ const CASES: &[Case] = &[
     Case {
         name: "macros and scopes",
         template: "{%- macro turn(role, text='-') -%}\n<{{ role }}>{{ text | trim }}{{ eos_token }}\n{%- endmacro -%}\n{% set n = 0 %}{% for m in messages %}{% set n = n + 1 %}{{ turn(m.role, m.content) }}{{ n }}{% if loop.index == 2 %}{% break %}{% endif %}{% endfor %}{{ n }}{{ turn('x') }}{% with a = 1 %}{{ a }}{% endwith %}{{ a }}{% filter upper %}q{% endfilter %}{% set b %}\n w{% endset %}{{ b }}|\n\n",
-        expected: [
-            "<user>Hi é</s>10<x>-</s>1Q w|\n",
-            "<system>Be kind.</s>1<user>1 < 2?</s>10<x>-</s>1Q w|\n",
-        ],
+        expected: ["<user>Hi é</s>10<x>-</s>1Q w|\n", "<system>Be kind.</s>1<user>1 < 2?</s>10<x>-</s>1Q w|\n"],
     },
 ];
 
@@ -190,17 +187,31 @@ fn the_day_is_given() {
 fn days_as_python_writes_them() {
     let format = "%d %b %Y|%A %a %B %-d %e %j %y %m %F %D %U %W %w %u %H:%M:%S %I %p %%";
     for (day, expected) in [
-        ("2026-11-30", "30 Nov 2026|Monday Mon November 30 30 334 26 11 2026-11-30 11/30/26 48 48 1 1 00:00:00 12 AM %"),
-        ("2000-01-01", "01 Jan 2000|Saturday Sat January 1  1 001 00 01 2000-01-01 01/01/00 00 00 6 6 00:00:00 12 AM %"),
-        ("2024-02-29", "29 Feb 2024|Thursday Thu February 29 29 060 24 02 2024-02-29 02/29/24 08 09 4 4 00:00:00 12 AM %"),
-        ("1999-12-31", "31 Dec 1999|Friday Fri December 31 31 365 99 12 1999-12-31 12/31/99 52 52 5 5 00:00:00 12 AM %"),
+        (
+            "2026-11-30",
+            "30 Nov 2026|Monday Mon November 30 30 334 26 11 2026-11-30 11/30/26 48 48 1 1 00:00:00 12 AM %",
+        ),
+        (
+            "2000-01-01",
+            "01 Jan 2000|Saturday Sat January 1  1 001 00 01 2000-01-01 01/01/00 00 00 6 6 00:00:00 12 AM %",
+        ),
+        (
+            "2024-02-29",
+            "29 Feb 2024|Thursday Thu February 29 29 060 24 02 2024-02-29 02/29/24 08 09 4 4 00:00:00 12 AM %",
+        ),
+        (
+            "1999-12-31",
+            "31 Dec 1999|Friday Fri December 31 31 365 99 12 1999-12-31 12/31/99 52 52 5 5 00:00:00 12 AM %",
+        ),
         ("2026-01-04", "04 Jan 2026|Sunday Sun January 4  4 004 26 01 2026-01-04 01/04/26 01 00 0 7 00:00:00 12 AM %"),
     ] {
         let date: TemplateDate = day.parse().expect(day);
         assert_eq!(date.format(format).as_deref(), Ok(expected));
         assert_eq!(date.to_string(), day);
     }
-    for day in ["", "2026-11", "2026-02-29", "2026-13-01", "2026-00-01", "26-11-30", "2026-1-1", "2026-11-30T00", "0000-01-01"] {
+    for day in
+        ["", "2026-11", "2026-02-29", "2026-13-01", "2026-00-01", "26-11-30", "2026-1-1", "2026-11-30T00", "0000-01-01"]
+    {
         let error = day.parse::<TemplateDate>().expect_err(day).to_string();
         assert_eq!(error, format!("`template_date` is \"{day}\"; it is a day of the form YYYY-MM-DD"));
     }

@@ -46,7 +46,8 @@ impl Folder {
 
         let class = match config["tokenizer_class"].as_str() {
             Some(class) => Some(class.to_owned()),
-            None => read_json(&folder.join("config.json"))?.and_then(|model| model["tokenizer_class"].as_str().map(str::to_owned)),
+            None => read_json(&folder.join("config.json"))?
+                .and_then(|model| model["tokenizer_class"].as_str().map(str::to_owned)),
         };
         let byte_level = bytes.windows(11).any(|window| window == b"\"ByteLevel\"");
         let built = match class.as_deref().map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
@@ -93,7 +94,8 @@ impl Folder {
             Value::Object(tokens) => {
                 for (id, token) in tokens {
                     let number = id.parse::<u32>().ok();
-                    let number = number.ok_or_else(|| in_config(format!("`added_tokens_decoder` has the id \"{id}\"")))?;
+                    let number =
+                        number.ok_or_else(|| in_config(format!("`added_tokens_decoder` has the id \"{id}\"")))?;
                     added.insert(number, added_token(token).map_err(in_config)?);
                 }
             }
@@ -150,7 +152,10 @@ impl Built {
     fn tokenizer(&self, mut file: Value) -> Result<Value, String> {
         let model = &mut file["model"];
         if model["type"] != "BPE" || !model["vocab"].is_object() || !model["merges"].is_array() {
-            return Err(format!("the model is {}, not BPE with merges, which LlamaTokenizer is built of", model["type"]));
+            return Err(format!(
+                "the model is {}, not BPE with merges, which LlamaTokenizer is built of",
+                model["type"]
+            ));
         }
         let model = json!({
             "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
@@ -184,7 +189,9 @@ fn is_built_alike(class: &str, file: &Value) -> bool {
     let model = &file["model"];
     let plain = model["type"] == "BPE"
         && ["fuse_unk", "byte_fallback", "ignore_merges"].iter().all(|flag| model[flag] != json!(true))
-        && ["continuing_subword_prefix", "end_of_word_suffix"].iter().all(|name| model[name].is_null() || model[name] == "");
+        && ["continuing_subword_prefix", "end_of_word_suffix"]
+            .iter()
+            .all(|name| model[name].is_null() || model[name] == "");
     plain && class == "GPT2Tokenizer" && file["normalizer"].is_null() && is_bytes(&file["pre_tokenizer"], true)
 }
 
@@ -195,7 +202,8 @@ fn refuse_options(config: &Value, file: &Value) -> Result<(), String> {
     }
     let forced = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output";
     let cleaned = config["clean_up_tokenization_spaces"] == json!(true);
-    if cleaned && (config[forced] == json!(true) || file["model"]["type"].as_str().is_some_and(|model| model != "BPE")) {
+    if cleaned && (config[forced] == json!(true) || file["model"]["type"].as_str().is_some_and(|model| model != "BPE"))
+    {
         return Err("`clean_up_tokenization_spaces` is true, so that texts would not be those of their tokens".into());
     }
     Ok(())

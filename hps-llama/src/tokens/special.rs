@@ -145,7 +145,9 @@ pub(super) fn special_tokens<S: BuildHasher>(
             return Err(format!("special token `{content}` is too short to be told from text"));
         }
         if token.normalized && has_normalizer {
-            return Err(format!("special token `{content}` is `normalized`, and there is a normalizer, which is not supported"));
+            return Err(format!(
+                "special token `{content}` is `normalized`, and there is a normalizer, which is not supported"
+            ));
         }
         let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let word_at_end = is_word(content.chars().next()) || is_word(content.chars().next_back());
@@ -155,7 +157,11 @@ pub(super) fn special_tokens<S: BuildHasher>(
         }
         // In the whole text, what begins first is found first, whatever it is; but what is normalised comes second.
         let competes = |other: &&AddedToken| {
-            let beside = if other.special { token.normalized != other.normalized } else { token.normalized || !other.normalized };
+            let beside = if other.special {
+                token.normalized != other.normalized
+            } else {
+                token.normalized || !other.normalized
+            };
             beside && overlap(content, &other.content)
         };
         if let Some(other) = others().find(competes) {
@@ -170,7 +176,12 @@ pub(super) fn special_tokens<S: BuildHasher>(
 /// special one does not count: the special one begins first.
 fn overlap(special: &str, other: &str) -> bool {
     let ends_in = |one: &str, next: &str| {
-        next.char_indices().skip(1).map(|(at, _)| &next[..at]).chain([next]).any(|head| one.len() > head.len() && one.ends_with(head))
+        next.char_indices()
+            .skip(1)
+            .map(|(at, _)| &next[..at])
+            .chain([next])
+            .any(|head| one.len() > head.len() && one.ends_with(head))
     };
-    special != other && (other.contains(special) || ends_in(special, other) && !special.contains(other) || ends_in(other, special))
+    special != other
+        && (other.contains(special) || ends_in(special, other) && !special.contains(other) || ends_in(other, special))
 }

@@ -43,9 +43,11 @@ impl Splitting {
         let step = match step {
             PreTokenizerWrapper::Sequence(steps) => return steps.as_ref().iter().try_for_each(|step| self.push(step)),
             PreTokenizerWrapper::Split(split) => match &split.pattern {
-                SplitPattern::Regex(pattern) => {
-                    Step::Pattern { pattern: Box::new(Regex::new(pattern)?), behavior: split.behavior, invert: split.invert }
-                }
+                SplitPattern::Regex(pattern) => Step::Pattern {
+                    pattern: Box::new(Regex::new(pattern)?),
+                    behavior: split.behavior,
+                    invert: split.invert,
+                },
                 SplitPattern::String(_) => Step::Other(Box::new(step.clone())),
             },
             PreTokenizerWrapper::ByteLevel(bytes) if bytes.use_regex => {

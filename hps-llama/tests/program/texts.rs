@@ -48,10 +48,9 @@ fn ids(value: &Value) -> Vec<u64> {
 
 #[test]
 fn sums_are_those_of_transformers() {
-    for (template, expected) in [
-        (TOJSON, [-125.254, -40.929, -36.506, -89.506]),
-        (TOOLS, [-122.144, -43.923, -37.376, -90.648]),
-    ] {
+    for (template, expected) in
+        [(TOJSON, [-125.254, -40.929, -36.506, -89.506]), (TOOLS, [-122.144, -43.923, -37.376, -90.648])]
+    {
         let lines = log_probs(&folder(template, ROWS), &[]).expect("sums");
         for (sum, expected) in sums(&lines).iter().zip(expected) {
             assert!((sum - expected).abs() < ROUNDED, "{sum} for {expected}");
@@ -66,7 +65,10 @@ fn line_ends_of_windows_and_marks_of_the_assistants_text_mean_nothing() {
     let unix = log_probs(&folder(&CRLF.replace("\r\n", "\n"), ROWS), &[]).expect("sums");
     assert_eq!(strip(windows.clone()), strip(unix));
     let prompt = ids(&windows[0]["prompt_ids"]);
-    assert!(CRLF.contains("\r\n") && prompt.windows(3).any(|ids| ids[0] == 1021 && ids[1..] == [198, 198]), "{prompt:?}");
+    assert!(
+        CRLF.contains("\r\n") && prompt.windows(3).any(|ids| ids[0] == 1021 && ids[1..] == [198, 198]),
+        "{prompt:?}"
+    );
 
     let plain = GENERATION.replace("{% generation %}", "").replace("{% endgeneration %}", "");
     assert_ne!(plain, GENERATION);
@@ -97,13 +99,12 @@ fn the_day_is_an_option_of_every_command() {
 
     let generate = |more: &[&str]| {
         let fixed = ["generate", "--model_name_or_path", &model, "--data", &rows, "--output", &out, "--n", "1"];
-        hps(&[&fixed, &["--max_tokens", "2"], more].concat())
+        hps(&[&fixed[..], &["--max_tokens", "2"], more].concat())
     };
     assert!(generate(&[]).error.contains(&expected));
     assert_eq!(generate(&["--template_date", "2026-11-30"]).code, Some(0));
-    let trained = |more: &[&str]| {
-        hps(&[&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows], more].concat())
-    };
+    let trained =
+        |more: &[&str]| hps(&[&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows], more].concat());
     assert!(trained(&[]).error.contains(&expected));
     let ended = trained(&["--template_date", "2026-11-30"]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
@@ -146,21 +147,21 @@ fn rows_beyond_the_models_positions_are_refused_unless_they_are_allowed() {
     );
     assert_eq!(log_probs(&folder, &[]).expect_err("too long"), expected);
     assert_eq!(log_probs(&folder, &["--allow_long_positions"]).expect("allowed"), lines);
-    let train = |more: &[&str]| {
-        hps(&[&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows], more].concat())
-    };
+    let train =
+        |more: &[&str]| hps(&[&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows], more].concat());
     assert_eq!(train(&[]).error.lines().last(), Some(format!("error: {expected}").as_str()));
     assert_eq!(train(&["--allow_long_positions"]).code, Some(0));
     // What is dropped is not refused.
     let shorter = (prompt + response - 1).to_string();
     assert_eq!(train(&["--max_length", &shorter]).code, Some(0));
     let scores = folder.argument("table");
-    let evaluated = hps(&["evaluate", "--model_name_or_path", &model, "--data", &format!("d={rows}"), "--output", &scores]);
+    let evaluated =
+        hps(&["evaluate", "--model_name_or_path", &model, "--data", &format!("d={rows}"), "--output", &scores]);
     assert_eq!(evaluated.error.lines().last(), Some(format!("error: {expected}").as_str()));
 
     let generate = |more: &[&str]| {
         let fixed = ["generate", "--model_name_or_path", &model, "--data", &rows, "--output", &out, "--n", "3"];
-        hps(&[&fixed, &["--max_tokens", "9", "--overwrite"], more].concat())
+        hps(&[&fixed[..], &["--max_tokens", "9", "--overwrite"], more].concat())
     };
     let drawn = || metrics(&std::fs::read(folder.path("lines.jsonl")).expect("lines"));
     assert_eq!(generate(&["--allow_long_positions"]).code, Some(0));

@@ -27,7 +27,9 @@ fn shown(value: &Value) -> String {
     match value.kind() {
         ValueKind::Undefined => "Undefined".into(),
         ValueKind::String => quoted(value.as_str().unwrap_or_default()),
-        ValueKind::Number if !value.is_integer() => f64::try_from(value.clone()).map_or_else(|_| value.to_string(), float),
+        ValueKind::Number if !value.is_integer() => {
+            f64::try_from(value.clone()).map_or_else(|_| value.to_string(), float)
+        }
         ValueKind::Seq => match value.try_iter() {
             Ok(list) => items('[', ']', &mut list.map(|item| shown(&item))),
             Err(_) => value.to_string(),
@@ -194,7 +196,7 @@ impl Json {
                 '\u{c}' => out.push_str("\\f"),
                 c if c < ' ' || self.ensure_ascii && !(' '..='~').contains(&c) => {
                     let mut units = [0; 2];
-                            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+                    c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
                 }
                 c => out.push(c),
             }

@@ -52,8 +52,8 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry
-            .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(folder.display()).because(error))?;
+        let entry =
+            entry.map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(folder.display()).because(error))?;
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == "jinja")
             && let Some(name) = path.file_stem()

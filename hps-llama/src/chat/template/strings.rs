@@ -86,7 +86,11 @@ fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut after_letter = false;
     for c in text.chars() {
-        if after_letter { out.extend(c.to_lowercase()) } else { out.extend(c.to_uppercase()) }
+        if after_letter {
+            out.extend(c.to_lowercase())
+        } else {
+            out.extend(c.to_uppercase())
+        }
         after_letter = c.is_lowercase() || c.is_uppercase();
     }
     out

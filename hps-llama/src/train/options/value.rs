@@ -1,7 +1,7 @@
 //! One option's value: what was given in a file or on the command line, and the types it is read into.
 
-use crate::chat::TemplateDate;
 use crate::backend::BackendName;
+use crate::chat::TemplateDate;
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
 use std::fmt;
 use std::path::PathBuf;
