@@ -11,11 +11,14 @@ use std::borrow::Cow;
 use std::path::Path;
 
 pub use crate::data::{Message, Prompt, Response};
-use crate::tokens::Tokenizer;
+use crate::pack::Group;
+use crate::tokens::{Tokenizer, read_json};
 use crate::{Error, ErrorKind, Result};
 
+mod date;
 mod template;
 
+pub use date::TemplateDate;
 pub use template::ChatTemplate;
 
 /// A chat template, where the model has one, and a tokenizer.
@@ -24,13 +27,91 @@ pub struct Chat {
     template: Option<ChatTemplate>,
     tokenizer: Tokenizer,
     allow_special_tokens: bool,
+    positions: Option<usize>,
+    date: Option<TemplateDate>,
 }
 
 impl Chat {
     /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let template = ChatTemplate::from_folder(&folder)?;
-        Ok(Chat { template, tokenizer: Tokenizer::from_folder(folder)?, allow_special_tokens: false })
+        let config = read_json(&folder.as_ref().join("config.json"))?;
+        let positions = config.and_then(|config| config["max_position_embeddings"].as_u64());
+        let positions = positions.map(|positions| usize::try_from(positions).unwrap_or(usize::MAX));
+        Ok(Chat {
+            template,
+            tokenizer: Tokenizer::from_folder(folder)?,
+            allow_special_tokens: false,
+            positions,
+            date: None,
+        })
+    }
+
+    /// The day that a template's `strftime_now` writes; without it a template that needs one is refused.
+    #[must_use]
+    pub fn template_date(mut self, date: Option<TemplateDate>) -> Self {
+        if let Some(date) = date {
+            self.template = self.template.map(|template| template.with_date(date));
+            self.date = Some(date);
+        }
+        self
+    }
+
+    /// The day that its template writes, if one was given.
+    pub fn date(&self) -> Option<TemplateDate> {
+        self.date
+    }
+
+    /// Whether sequences of more tokens than the model has positions pass [`expect_positions`](Self::expect_positions).
+    #[must_use]
+    pub fn allow_long_positions(mut self, allow: bool) -> Self {
+        if allow {
+            self.positions = None;
+        }
+        self
+    }
+
+    /// Whether they pass; also where the folder's `config.json` says nothing of positions.
+    pub fn allows_long_positions(&self) -> bool {
+        self.positions.is_none()
+    }
+
+    /// Refuses a group with a sequence of more tokens than the model has positions (`max_position_embeddings` of the
+    /// folder's `config.json`): beyond them a model computes numbers that it was never trained to.
+    ///
+    /// # Errors
+    /// There is one; without a place, the row's is the caller's to add.
+    pub fn expect_positions(&self, group: &Group) -> Result<()> {
+        let Some(positions) = self.positions else { return Ok(()) };
+        let tokens = |response: &Vec<u32>| group.prompt.len() + response.len();
+        let Some((index, response)) = group.responses.iter().enumerate().find(|(_, one)| tokens(one) > positions)
+        else {
+            return Ok(());
+        };
+        let message = format!(
+            "response {index} (best first) has {} tokens with its prompt, and the model has {positions} positions; \
+             `allow_long_positions` permits it",
+            tokens(response)
+        );
+        Err(Error::new(ErrorKind::Tokens, message))
+    }
+
+    /// How many tokens a response to a prompt of `tokens` may have.
+    ///
+    /// # Errors
+    /// The prompt leaves no position for one; without a place.
+    pub fn room_after(&self, tokens: usize) -> Result<usize> {
+        match self.positions {
+            None => Ok(usize::MAX),
+            Some(positions) if tokens < positions => Ok(positions - tokens),
+            Some(positions) => {
+                let message = format!(
+                    "the prompt has {tokens} tokens, and the model has {positions} positions, so none is left for a \
+                     response; `allow_long_positions` permits it"
+                );
+                Err(Error::new(ErrorKind::Tokens, message))
+            }
+        }
     }
 
     /// Whether what a message spells like a special token becomes that token. For data whose author you are.
@@ -70,13 +151,13 @@ impl Chat {
                 content: special.break_spellings(&message.content, sentinel),
             });
             let rendered = self.render(&broken.collect::<Vec<_>>(), add_generation_prompt)?;
-            self.tokenizer.encode_pieces(&rendered, |piece| {
+            self.tokenizer.encode_pieces(&rendered, |piece, first| {
                 let whole = if piece.contains(sentinel) {
                     Cow::Owned(piece.replace(sentinel, ""))
                 } else {
                     Cow::Borrowed(piece)
                 };
-                self.tokenizer.encode_plain(&whole)
+                self.tokenizer.encode_piece(&whole, first)
             })?
         };
         match self.tokenizer.bos() {

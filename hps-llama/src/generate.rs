@@ -37,6 +37,8 @@ pub struct SamplingParams {
     pub stop_token_ids: Vec<u32>,
     /// Sequences decoded at once. Memory and speed depend on it, results do not.
     pub max_num_seqs: usize,
+    /// Whether sequences may be longer than the model has positions. Otherwise a response ends at the last of them.
+    pub allow_long_positions: bool,
 }
 
 impl Default for SamplingParams {
@@ -51,6 +53,7 @@ impl Default for SamplingParams {
             seed: 0,
             stop_token_ids: Vec::new(),
             max_num_seqs: 256,
+            allow_long_positions: false,
         }
     }
 }
@@ -93,7 +96,7 @@ pub(crate) fn expect_sampling<N: Into<f64> + fmt::Display + Copy>(temperature: N
 pub enum FinishReason {
     /// An end token was drawn.
     Stop,
-    /// It has `max_tokens`.
+    /// It has `max_tokens`, or reaches the model's last position.
     Length,
 }
 
@@ -131,8 +134,8 @@ impl<B: Backend> Policy<B> {
     /// (three times while the cache grows).
     ///
     /// # Errors
-    /// An option is out of its range, a prompt is empty or has a token outside the vocabulary, logits are NaN, or the
-    /// device failed.
+    /// An option is out of its range, a prompt is empty or has a token outside the vocabulary or no position left after it,
+    /// logits are NaN, or the device failed.
     pub fn generate(
         &self,
         prompts: &[(u32, Vec<u32>)],
@@ -143,6 +146,14 @@ impl<B: Backend> Policy<B> {
         if prompts.is_empty() || params.n == 0 || params.max_tokens == 0 {
             let nothing = Sample { tokens: Vec::new(), log_probs: Vec::new(), finish_reason: FinishReason::Length };
             return Ok(vec![vec![nothing; params.n]; prompts.len()]);
+        }
+        let positions = self.model.config().max_position_embeddings;
+        if !params.allow_long_positions
+            && let Some((id, tokens)) = prompts.iter().find(|(_, tokens)| tokens.len() >= positions)
+        {
+            let tokens = tokens.len();
+            let message = format!("prompt {id} has {tokens} tokens, and the model has {positions} positions");
+            return Err(Error::new(ErrorKind::Tokens, message));
         }
         let mut all = Vec::with_capacity(prompts.len());
         for prompts in prompts.chunks((params.max_num_seqs / params.n).max(1)) {

@@ -55,7 +55,7 @@ pub fn score<B: Backend>(
     let output = Output { path: &options.output, inputs: &[&options.data], overwrite: options.overwrite };
     Resumable::check(&output)?;
     let (total, unanswered, contents) = count(options)?;
-    let fingerprint = json!({
+    let mut fingerprint = json!({
         "command": "score",
         "program": PROGRAM,
         "reward_model": scorer.label(),
@@ -63,6 +63,9 @@ pub fn score<B: Backend>(
         "arithmetic": scorer.arithmetic(),
         "data_sha256": contents.sha256().to_string(),
     });
+    if let Some(date) = scorer.chat().date() {
+        fingerprint["template_date"] = json!(date.to_string());
+    }
     let mut output = Resumable::open(&output, &fingerprint)?;
     progress(output.done(), total);
     let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);

@@ -6,89 +6,108 @@ use std::fmt;
 use std::path::Path;
 
 use serde_json::Value;
-use tokenizers::AddedToken;
+use tokenizers::{AddedToken, Model, OffsetType};
 
 use crate::{Error, ErrorKind, Result, json};
 
+mod folder;
 mod special;
+mod splitting;
 
 pub use special::SpecialToken;
 pub(crate) use special::{Piece, SpecialTokens};
 
-/// A model folder's `tokenizer.json` and the named tokens of its `tokenizer_config.json`.
+use folder::Folder;
+use special::special_tokens;
+use splitting::Splitting;
+
+/// A model folder's tokenizer, and the special tokens that it names.
 pub struct Tokenizer {
     /// Set to read special tokens' spellings as plain text; no truncation, no padding.
     plain: tokenizers::Tokenizer,
+    splitting: Splitting,
     special: SpecialTokens,
     named: Vec<(String, SpecialToken)>,
     front: Vec<u32>,
     back: Vec<u32>,
+    reading: String,
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+    /// Reads `tokenizer.json` and what the folder's other files say of it, as transformers 5 does (`tokenizer_config.json`,
+    /// `special_tokens_map.json`, `added_tokens.json`).
     ///
-    /// Refused are special tokens that take their neighbours' white space (`lstrip`, `rstrip`) or want to be a word
-    /// (`single_word`), and a pre-tokeniser that treats a text's first word apart: text is cut at special tokens here, and
-    /// then the pieces' tokens would not be the whole's.
+    /// Refused is what would give other tokens than transformers: special tokens that take their neighbours' white space
+    /// (`lstrip`, `rstrip`), want to be a word (`single_word`), or are found in normalised text only; added tokens whose
+    /// spelling overlaps with a special one's; dropout; a normalizer that replaces by a regular expression; a
+    /// `tokenizer_class` of which transformers builds another tokenizer.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let path = folder.join("tokenizer.json");
         let place = path.display();
         let refused = |message: String| Error::new(ErrorKind::Tokens, message).at(&place);
-        let bytes = std::fs::read(&path)
-            .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(&place).because(error))?;
-        json::of_file(&bytes, ErrorKind::Tokens, &place)?;
+        let Folder { bytes, reading, added, named: names, extra } = Folder::read(folder)?;
         let mut plain = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|error| refused("not a tokenizer".into()).because(error))?;
         plain.with_truncation(None).map_err(|error| refused("truncation stays".into()).because(error))?;
         plain.with_padding(None);
-
-        let names = read_named(&folder.join("tokenizer_config.json"))?;
-        let mut named = Vec::with_capacity(names.len());
-        for (name, content) in names {
-            let id = plain.token_to_id(&content);
-            let id =
-                id.ok_or_else(|| refused(format!("does not know `{name}` of tokenizer_config.json, `{content}`")))?;
-            // transformers, too, takes the named tokens for special ones even where tokenizer.json does not.
-            if !plain.get_added_vocabulary().is_special_token(&content) {
-                plain
-                    .add_special_tokens([AddedToken::from(content.clone(), true)])
-                    .map_err(|error| refused(format!("`{content}` cannot be made special")).because(error))?;
+        let mut add = |token: AddedToken| {
+            let content = token.content.clone();
+            let added = if token.special { plain.add_special_tokens([token]) } else { plain.add_tokens([token]) };
+            added.map_err(|error| refused(format!("`{content}` cannot be added")).because(error))?;
+            Ok::<_, Error>(plain.token_to_id(&content))
+        };
+        for (id, token) in added {
+            let content = token.content.clone();
+            let given = add(token)?;
+            if given != Some(id) {
+                let given = given.map_or("none".into(), |given| given.to_string());
+                return Err(refused(format!("the added token `{content}` is to have the id {id}, and gets {given}")));
             }
+        }
+        let mut named = Vec::with_capacity(names.len());
+        for (name, content, file) in names {
+            let id = plain.token_to_id(&content);
+            let id = id.ok_or_else(|| refused(format!("does not know `{name}` of {file}, `{content}`")))?;
+            make_special(&mut plain, &content).map_err(|error| refused(error.to_string()))?;
             named.push((name, SpecialToken { content, id }));
         }
-
-        let mut special = Vec::new();
-        for (id, token) in plain.get_added_tokens_decoder() {
-            if !token.special {
-                continue;
-            }
-            let flags = [("lstrip", token.lstrip), ("rstrip", token.rstrip), ("single_word", token.single_word)];
-            if let Some((flag, _)) = flags.iter().find(|(_, set)| *set) {
-                return Err(refused(format!("special token `{}` has `{flag}`, which is not supported", token.content)));
-            }
-            if token.content.chars().count() < 2 {
-                let message = format!("special token `{}` is too short to be told from text", token.content);
-                return Err(refused(message));
-            }
-            special.push(SpecialToken { content: token.content, id });
-        }
-        if treats_first_word_apart(&bytes) {
-            return Err(refused("the pre-tokenizer's `prepend_scheme` is \"first\", which is not supported".into()));
+        for content in extra {
+            make_special(&mut plain, &content).map_err(|error| refused(error.to_string()))?;
         }
 
+        let tokens = plain.get_added_tokens_decoder();
+        let special = special_tokens(&tokens, plain.get_normalizer().is_some()).map_err(refused)?;
+        let splitting = Splitting::new(plain.get_pre_tokenizer())
+            .map_err(|error| refused("the pre-tokenizer cannot be read".into()).because(error))?;
         let (front, back) = added_around(&plain).map_err(|error| refused("cannot encode".into()).because(error))?;
         plain.set_encode_special_tokens(true);
-        Ok(Tokenizer { plain, special: SpecialTokens::new(special), named, front, back })
+        Ok(Tokenizer { plain, splitting, special: SpecialTokens::new(special), named, front, back, reading })
+    }
+
+    /// How the folder is read: `tokenizer.json`, or the class that transformers builds of its vocabulary.
+    pub fn reading(&self) -> &str {
+        &self.reading
     }
 
     /// The text's tokens; special tokens that it spells are plain text, and none is added.
+    ///
+    /// # Errors
+    /// The tokenizer's pattern fails on the text, as on a million white-space characters; a special token comes out.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .plain
-            .encode_fast(text, false)
-            .map_err(|error| Error::new(ErrorKind::Tokens, "the text cannot be tokenised").because(error))?;
+        self.encode_piece(text, true)
+    }
+
+    /// The tokens of a piece between special tokens; `first` is whether the text begins with it.
+    pub(crate) fn encode_piece(&self, text: &str, first: bool) -> Result<Vec<u32>> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            let message = format!("a text of {} characters cannot be tokenised", text.chars().count());
+            Error::new(ErrorKind::Tokens, message).because(error)
+        };
+        let mut parts = self.plain.get_added_vocabulary().extract_and_normalize(self.plain.get_normalizer(), text);
+        self.splitting.apply(&mut parts, first).map_err(failed)?;
+        parts.tokenize(|part| self.plain.get_model().tokenize(part.get())).map_err(failed)?;
+        let encoding = parts.into_encoding(None, 0, OffsetType::None).map_err(failed)?;
         // With a vocabulary that also lists a special token among its words, the spelling could come back as one.
         match encoding.get_ids().iter().find_map(|&id| self.special.with_id(id)) {
             None => Ok(encoding.get_ids().to_vec()),
@@ -101,10 +120,10 @@ impl Tokenizer {
 
     /// The text's tokens; special tokens that it spells are those tokens, and none is added. For text whose author you are.
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_pieces(text, |plain| self.encode_plain(plain))
+        self.encode_pieces(text, |piece, first| self.encode_piece(piece, first))
     }
 
-    /// The tokens' text.
+    /// The tokens' text, as they spell it: `clean_up_tokenization_spaces` is not heeded, as transformers does not for BPE.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
         self.plain
             .decode(ids, skip_special)
@@ -146,14 +165,17 @@ impl Tokenizer {
         (&self.front, &self.back)
     }
 
-    /// Encodes the text between special tokens with `plain`, and puts the tokens between.
-    pub(crate) fn encode_pieces(&self, text: &str, plain: impl Fn(&str) -> Result<Vec<u32>>) -> Result<Vec<u32>> {
+    /// Encodes the text between special tokens with `plain`, which is told whether the text begins with a piece, and puts
+    /// the tokens between.
+    pub(crate) fn encode_pieces(&self, text: &str, plain: impl Fn(&str, bool) -> Result<Vec<u32>>) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
+        let mut first = true;
         for piece in self.special.split(text) {
             match piece {
                 Piece::Special(id) => ids.push(id),
-                Piece::Plain(text) => ids.extend(plain(text)?),
+                Piece::Plain(text) => ids.extend(plain(text, first)?),
             }
+            first = false;
         }
         Ok(ids)
     }
@@ -178,29 +200,9 @@ impl fmt::Debug for Tokenizer {
             .field("vocab_size", &self.vocab_size())
             .field("named", &self.named)
             .field("front", &self.front)
+            .field("reading", &self.reading)
             .finish_non_exhaustive()
     }
-}
-
-/// The names that transformers gives to single special tokens.
-const NAMES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// The named tokens of a `tokenizer_config.json`: each a string, or an object with `content`.
-fn read_named(path: &Path) -> Result<Vec<(String, String)>> {
-    let mut named = Vec::new();
-    let Some(config) = read_json(path)? else { return Ok(named) };
-    for name in NAMES {
-        let value = &config[name];
-        match value.as_str().or_else(|| value["content"].as_str()) {
-            Some(content) => named.push((name.to_owned(), content.to_owned())),
-            None if value.is_null() => {}
-            None => {
-                let message = format!("`{name}` is {value}, neither a string nor an object with `content`");
-                return Err(Error::new(ErrorKind::Tokens, message).at(path.display()));
-            }
-        }
-    }
-    Ok(named)
 }
 
 /// A JSON file's value, or `None` where there is no such file.
@@ -213,18 +215,14 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<Value>> {
     json::of_file(text.as_bytes(), ErrorKind::Tokens, path.display()).map(Some)
 }
 
-/// Whether any part of the pre-tokeniser has `"prepend_scheme": "first"`.
-fn treats_first_word_apart(tokenizer_json: &[u8]) -> bool {
-    fn has_first(value: &Value) -> bool {
-        match value {
-            Value::Object(fields) => {
-                fields.iter().any(|(k, v)| (k == "prepend_scheme" && v == "first") || has_first(v))
-            }
-            Value::Array(list) => list.iter().any(has_first),
-            _ => false,
-        }
+/// Makes a token special, if it is not; a spelling that is no token becomes one.
+fn make_special(plain: &mut tokenizers::Tokenizer, content: &str) -> tokenizers::Result<()> {
+    if plain.get_added_vocabulary().is_special_token(content) {
+        return Ok(());
     }
-    serde_json::from_slice(tokenizer_json).is_ok_and(|json: Value| has_first(&json["pre_tokenizer"]))
+    let known = plain.token_to_id(content).and_then(|id| plain.get_added_tokens_decoder().get(&id).cloned());
+    let token = known.unwrap_or_else(|| AddedToken::from(content, true));
+    plain.add_special_tokens([AddedToken { special: true, ..token }]).map(drop)
 }
 
 /// What the post-processor puts around a text.

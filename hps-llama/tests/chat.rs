@@ -135,7 +135,7 @@ fn llama_3_1_template() {
 
     let error = chat.prompt(&[Message::user("a"), Message::new("tool", "b")]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Template);
-    assert!(error.to_string().contains("chat_template.jinja: unknown role tool (line "), "{error}");
+    assert!(error.to_string().ends_with("chat_template.jinja:30: unknown role tool"), "{error}");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn templates_are_found() {
     assert!(error.ends_with("tokenizer_config.json: `chat_template` is 3, neither text nor a list"), "{error}");
     let error = read(json!({"chat_template": "a\n{% if %}"})).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Template);
-    assert!(error.to_string().ends_with("(line 2 of the template)"), "{error}");
+    assert!(error.to_string().contains("tokenizer_config.json:2: "), "{error}");
 
     let chat = chat_with(None, |_| {});
     let error = chat.prompt(&[Message::user("a")]).unwrap_err();

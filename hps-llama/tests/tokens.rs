@@ -142,18 +142,17 @@ fn refusals() {
         "`eos_token` is 3, neither a string nor an object with `content`"
     );
     assert_eq!(
-        refusal(|json, _| json["added_tokens"][0]["content"] = json!("¶")),
+        refusal(|json, _| json["added_tokens"][0]["content"] = json!("<|text|>")),
         "does not know `bos_token` of tokenizer_config.json, `<|begin_of_text|>`"
     );
     let short = |json: &mut Value, config: &mut Value| {
-        json["added_tokens"][1]["content"] = json!("¶");
+        (json["added_tokens"][1]["content"], json["added_tokens"][1]["id"]) = (json!("¶"), json!(114));
         config["unk_token"] = json!("¶");
     };
     assert_eq!(refusal(short), "special token `¶` is too short to be told from text");
-    let first = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
     assert_eq!(
-        refusal(|json, _| json["pre_tokenizer"] = first),
-        "the pre-tokenizer's `prepend_scheme` is \"first\", which is not supported"
+        refusal(|json, _| json["added_tokens"][0]["content"] = json!("¶")),
+        "the added token `¶` is to have the id 1018, and gets 114"
     );
     assert!(refusal(|json, _| *json = json!({})).starts_with("not a tokenizer: "));
     assert_eq!(Tokenizer::from_folder("no-such-folder").unwrap_err().kind(), ErrorKind::Io);

@@ -1,22 +1,29 @@
 //! A model folder's chat template, rendered as transformers renders it.
 
-use std::path::Path;
+mod python;
+mod rewritten;
+mod source;
+mod strings;
 
-use minijinja::value::{Kwargs, Value};
-use minijinja::{AutoEscape, Environment, ErrorKind as Cause, context};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
-
+use super::TemplateDate;
 use crate::data::Message;
-use crate::tokens::read_json;
 use crate::{Error, ErrorKind, Result};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::{AutoEscape, Environment, ErrorKind as Cause, context};
+use python::Json;
+use std::path::Path;
 
 /// A chat template in Jinja.
 ///
 /// It sees what transformers shows it: `messages`, `add_generation_prompt`, `bos_token` and the tokenizer's other named tokens,
 /// `tools` and `documents` (none), `raise_exception`, `tojson` as Python's `json.dumps`, and the methods of Python's strings,
-/// lists and dicts. `strftime_now` and `date_string` are left undefined, so that a row has the same tokens every day: Llama's
-/// templates then write a fixed date.
+/// lists and dicts. Values are written as Python writes them, and dicts keep their order. `{% generation %}` means nothing.
+///
+/// `strftime_now` is defined where a date was given ([`with_date`](Self::with_date)), so that a row has the same tokens every
+/// day: without one, Llama's templates write a fixed date, and a template that needs `strftime_now` is refused.
+///
+/// Known to differ from Jinja2: `~` writes a list, a dict or a float of many digits otherwise; Jinja2 refuses to loop over
+/// `none`. A tuple is written as a list.
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
@@ -25,31 +32,14 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// Reads `chat_template.jinja`, or else `chat_template` of `tokenizer_config.json` (a text, or a list of which the one named
-    /// "default" is taken); `None` where the folder has neither.
+    /// Reads `chat_template.jinja`, or else `additional_chat_templates/default.jinja`, or else `chat_template` of
+    /// `tokenizer_config.json` (a text, or several of which the one named "default" is taken, as transformers takes it where
+    /// no tools are given); `None` where the folder has none.
+    ///
+    /// `chat_template.json` is a processor's and is not read, as transformers' tokenizers do not read it.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Option<Self>> {
-        let path = folder.as_ref().join("chat_template.jinja");
-        if path.exists() {
-            let source = std::fs::read_to_string(&path)
-                .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))?;
-            return Self::new(source, path.display().to_string()).map(Some);
-        }
-        let path = folder.as_ref().join("tokenizer_config.json");
-        let Some(config) = read_json(&path)? else { return Ok(None) };
-        let refused = |message: String| Error::new(ErrorKind::Template, message).at(path.display());
-        let source = match &config["chat_template"] {
-            serde_json::Value::Null => return Ok(None),
-            serde_json::Value::String(source) => source,
-            serde_json::Value::Array(list) => {
-                let default = list.iter().find(|entry| entry["name"] == "default");
-                default.and_then(|entry| entry["template"].as_str()).ok_or_else(|| {
-                    let names: Vec<_> = list.iter().map(|entry| entry["name"].to_string()).collect();
-                    refused(format!("`chat_template` has no template named \"default\", only {}", names.join(", ")))
-                })?
-            }
-            other => return Err(refused(format!("`chat_template` is {other}, neither text nor a list"))),
-        };
-        Self::new(source, path.display().to_string()).map(Some)
+        let found = source::of_folder(folder.as_ref())?;
+        found.map(|(source, place)| Self::new(source, place)).transpose()
     }
 
     /// A template from its source; `place` is named in errors.
@@ -58,16 +48,29 @@ impl ChatTemplate {
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_formatter(|out, _, value| out.write_str(&python::text(value)).map_err(Into::into));
+        environment.set_unknown_method_callback(strings::method);
         environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
             Err(minijinja::Error::new(Cause::InvalidOperation, message))
         });
-        environment.add_filter("tojson", to_json);
-        let (source, place) = (source.into(), place.into());
-        match environment.add_template_owned(NAME, source.clone()) {
+        add_filters(&mut environment);
+        add_tests(&mut environment);
+        let place = place.into();
+        // As Jinja2: `\r\n` and `\r` end lines, and lines end on `\n`.
+        let source = source.into().replace("\r\n", "\n").replace('\r', "\n");
+        match environment.add_template_owned(NAME, rewritten::rewritten(&source)) {
             Ok(()) => Ok(ChatTemplate { environment, source, place }),
-            Err(error) => Err(Error::new(ErrorKind::Template, describe(&error)).at(place)),
+            Err(error) => Err(described(&error, &place)),
         }
+    }
+
+    /// The day that `strftime_now` writes.
+    #[must_use]
+    pub fn with_date(mut self, date: TemplateDate) -> Self {
+        self.environment.add_function("strftime_now", move |format: &str| {
+            date.format(format).map_err(|message| minijinja::Error::new(Cause::InvalidOperation, message))
+        });
+        self
     }
 
     /// The template's text.
@@ -76,6 +79,10 @@ impl ChatTemplate {
     }
 
     /// Renders the messages; `named` are the tokenizer's named tokens, such as `("bos_token", "<|begin_of_text|>")`.
+    ///
+    /// # Errors
+    /// What the template raises, or what is wrong with it, after its file and line. The error has no place of its own: the
+    /// row's is the caller's to add.
     pub fn render<'a>(
         &self,
         messages: &[Message],
@@ -88,56 +95,120 @@ impl ChatTemplate {
         self.environment
             .get_template(NAME)
             .and_then(|template| template.render(variables))
-            .map_err(|error| Error::new(ErrorKind::Template, describe(&error)).at(&self.place))
+            .map_err(|error| described(&error, &self.place))
     }
 }
 
 /// The template's name in its environment.
 const NAME: &str = "chat";
 
-/// What the template says is wrong, and its line.
-fn describe(error: &minijinja::Error) -> String {
-    let what = match error.detail() {
-        Some(detail) => detail.to_owned(),
-        None => error.kind().to_string(),
+/// What the template says is wrong, after its file and line.
+fn described(error: &minijinja::Error, place: &str) -> Error {
+    let mut message = match error.line() {
+        Some(line) => format!("{place}:{line}: "),
+        None => format!("{place}: "),
     };
-    match error.line() {
-        Some(line) => format!("{what} (line {line} of the template)"),
-        None => what,
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    message.push_str(&what);
+    if error.kind() == Cause::UnknownFunction && what.contains("strftime_now") {
+        message.push_str("; `template_date` gives the day that it writes");
     }
+    Error::new(ErrorKind::Template, message)
 }
 
-/// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`; minijinja's own escapes for HTML.
-fn to_json(value: Value, options: Kwargs) -> Result<String, minijinja::Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    options.assert_all_used()?;
-    let mut bytes = Vec::new();
-    let written = match indent {
-        Some(width) => {
-            let indent = " ".repeat(width);
-            let formatter = PrettyFormatter::with_indent(indent.as_bytes());
-            value.serialize(&mut Serializer::with_formatter(&mut bytes, formatter))
+/// Filters whose results are other ones in minijinja.
+fn add_filters(environment: &mut Environment<'static>) {
+    environment.add_filter("tojson", to_json);
+    environment.add_filter("string", |value: &Value| python::text(value));
+    environment.add_filter("trim", |value: &Value, chars: Option<&str>| {
+        let text = python::text(value);
+        match chars {
+            Some(chars) => text.trim_matches(|c| chars.contains(c)).to_owned(),
+            None => text.trim_matches(python::is_space).to_owned(),
         }
-        None => value.serialize(&mut Serializer::with_formatter(&mut bytes, OneLine)),
-    };
-    let failed = |error: String| minijinja::Error::new(Cause::BadSerialization, error);
-    written.map_err(|error| failed(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
+    });
+    environment.add_filter("title", |value: &Value| strings::titled(&python::text(value)));
+    environment.add_filter("capitalize", |value: &Value| strings::capitalized(&python::text(value)));
+    environment.add_filter("upper", |value: &Value| python::text(value).to_uppercase());
+    environment.add_filter("lower", |value: &Value| python::text(value).to_lowercase());
+    for name in ["length", "count"] {
+        environment.add_filter(name, |value: &Value| match value.kind() {
+            ValueKind::Undefined => Ok(0),
+            _ => minijinja::filters::length(value),
+        });
+    }
+    environment.add_filter("indent", |value: &Value, width: Option<Value>, first: Option<bool>, options: Kwargs| {
+        let (named_width, named_first): (Option<Value>, Option<bool>) = (options.get("width")?, options.get("first")?);
+        let blank: Option<bool> = options.get("blank")?;
+        options.assert_all_used()?;
+        let indentation = match width.or(named_width) {
+            None => " ".repeat(4),
+            Some(width) if width.kind() == ValueKind::String => python::text(&width),
+            Some(width) => " ".repeat(i64::try_from(width)?.clamp(0, 1000) as usize),
+        };
+        let first = first.or(named_first).unwrap_or(false);
+        Ok::<_, minijinja::Error>(strings::indented(&python::text(value), &indentation, first, blank.unwrap_or(false)))
+    });
+    environment.add_filter("round", |value: Value, digits: Option<i32>| match (f64::try_from(value.clone()), digits) {
+        // To the even one of two neighbours that are equally near, and exactly: as the digits are written.
+        (Ok(number), digits) if !value.is_integer() && number.is_finite() && digits.unwrap_or(0) >= 0 => {
+            let written = format!("{number:.*}", digits.unwrap_or(0) as usize);
+            Ok(Value::from(written.parse::<f64>().unwrap_or(number)))
+        }
+        _ => minijinja::filters::round(value, digits),
+    });
+    // Of other results than Jinja2's, and of no use in a chat: no filter is better than another one.
+    for name in ["pprint", "attr"] {
+        environment.remove_filter(name);
+    }
+    for name in ["escape", "e"] {
+        environment.add_filter(name, |value: &Value| {
+            let text = python::text(value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            text.replace('\'', "&#39;").replace('"', "&#34;")
+        });
+    }
 }
 
-/// Python's separators: `", "` and `": "`.
-struct OneLine;
+/// Tests whose results are other ones in minijinja.
+fn add_tests(environment: &mut Environment<'static>) {
+    environment
+        .add_test("iterable", |value: &Value| value.kind() != ValueKind::None && minijinja::tests::is_iterable(value));
+    // What has a length and items: in Python, text and dicts too.
+    environment.add_test("sequence", |value: &Value| {
+        !matches!(value.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number)
+    });
+    environment.add_test("number", |value: &Value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool));
+}
 
-impl Formatter for OneLine {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
+/// transformers' filter: `json.dumps(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+fn to_json(value: &Value, positional: Rest<Value>, options: Kwargs) -> Result<String, minijinja::Error> {
+    let refused = |message: &str| minijinja::Error::new(Cause::InvalidOperation, message.to_owned());
+    if positional.len() > 4 {
+        return Err(refused("`tojson` has four options at most"));
     }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        out.write_all(b": ")
-    }
+    let option = |index: usize, name: &str| -> Result<Value, minijinja::Error> {
+        let named: Option<Value> = options.get(name)?;
+        Ok(positional.get(index).cloned().or(named).unwrap_or_else(|| Value::from(())))
+    };
+    let indent = option(1, "indent")?;
+    let indent = match indent.kind() {
+        ValueKind::None => None,
+        ValueKind::String => Some(indent.as_str().unwrap_or_default().to_owned()),
+        ValueKind::Number => Some(" ".repeat(i64::try_from(indent)?.clamp(0, 1000) as usize)),
+        _ => return Err(refused("`indent` of `tojson` is a number or text")),
+    };
+    let separators = option(2, "separators")?;
+    let [item_separator, key_separator] = match separators.kind() {
+        ValueKind::None => [if indent.is_none() { ", " } else { "," }.to_owned(), ": ".to_owned()],
+        _ => {
+            let parts: Vec<Value> = separators.try_iter()?.collect();
+            match parts.iter().map(Value::as_str).collect::<Option<Vec<&str>>>().as_deref() {
+                Some([item, key]) => [(*item).to_owned(), (*key).to_owned()],
+                _ => return Err(refused("`separators` of `tojson` are two texts")),
+            }
+        }
+    };
+    let (ensure_ascii, sort_keys) = (option(0, "ensure_ascii")?.is_true(), option(3, "sort_keys")?.is_true());
+    options.assert_all_used()?;
+    Json { ensure_ascii, indent, item_separator, key_separator, sort_keys }.dump(value)
 }

@@ -26,7 +26,8 @@ impl EvaluationData {
     /// Reads a file of preference rows, as training does; sequences of more than `max_length` tokens are dropped and counted.
     ///
     /// # Errors
-    /// See [`data::read`] and [`Example::new`]; and a file none of whose rows is left.
+    /// See [`data::read`] and [`Example::new`]; a row with more tokens than the model has positions
+    /// ([`Chat::expect_positions`]); and a file none of whose rows is left.
     pub fn read(name: &str, path: &Path, chat: &Chat, max_length: Option<usize>) -> Result<Self> {
         let mut file = Rows::open(path)?;
         let data = data::collect(&mut file)?;
@@ -40,6 +41,7 @@ impl EvaluationData {
                 dropped.add(Reason::TooLong);
                 continue;
             }
+            chat.expect_positions(&example.group).map_err(|error| error.at(&example.place))?;
             rows.push(row);
             examples.push(example);
         }

@@ -1,6 +1,7 @@
 //! What an evaluation is called with.
 
 use super::{Bleu, EvaluationData, SamplingOptions};
+use crate::chat::TemplateDate;
 use crate::reward_model::ArmoScore;
 use crate::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,10 @@ pub struct EvaluateOptions {
     pub confidence: f64,
     /// Rows with a longer sequence, in tokens, are dropped; `None` for none.
     pub max_length: Option<usize>,
+    /// The day that chat templates write, for those that write one.
+    pub template_date: Option<TemplateDate>,
+    /// Whether sequences may be longer than a model has positions.
+    pub allow_long_positions: bool,
     /// Rows that are evaluated together.
     pub batch_size: usize,
     /// Tokens of a pass at most that computes log-probs or rewards, or one row.
@@ -87,6 +92,10 @@ pub(super) fn shown(
         ("confidence".to_string(), options.confidence.to_string()),
         ("max_length".to_string(), max_length),
     ]);
+    shown.extend(options.template_date.map(|date| ("template_date".to_string(), date.to_string())));
+    if options.allow_long_positions {
+        shown.push(("allow_long_positions".to_string(), "true".to_string()));
+    }
     shown
 }
 

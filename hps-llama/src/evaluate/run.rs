@@ -74,7 +74,8 @@ pub fn evaluate<B: Backend>(
 ) -> Result<Evaluation> {
     check(options)?;
     let folder = Folder::take(options)?;
-    let chat = Chat::from_folder(&options.model)?;
+    let (date, long) = (options.template_date, options.allow_long_positions);
+    let chat = Chat::from_folder(&options.model)?.template_date(date).allow_long_positions(long);
     let read = |(name, path): &(String, PathBuf)| EvaluationData::read(name, path, &chat, options.max_length);
     let datasets = options.data.iter().map(read).collect::<Result<Vec<_>>>()?;
     let mut policy = Policy { model: Llama::from_folder(backend.clone(), &options.model, false)?, adapter: None };
@@ -90,10 +91,13 @@ pub fn evaluate<B: Backend>(
         }
     }
     let scorer = match &options.reward_model {
-        Some(folder) => Some(Scorer::from_folder(backend.clone(), folder, options.score)?),
+        Some(folder) => {
+            let scorer = Scorer::from_folder(backend.clone(), folder, options.score)?;
+            Some(scorer.template_date(date).allow_long_positions(long))
+        }
         None => None,
     };
-    let shared = json!({
+    let mut shared = json!({
         "command": "evaluate",
         "program": PROGRAM,
         "arithmetic": backend.arithmetic(),
@@ -108,6 +112,12 @@ pub fn evaluate<B: Backend>(
         "batch_size": options.batch_size,
         "max_num_batched_tokens": options.max_num_batched_tokens,
     });
+    if let Some(date) = date {
+        shared["template_date"] = json!(date.to_string());
+    }
+    if long {
+        shared["allow_long_positions"] = json!(true);
+    }
     folder.expect_own(&shared)?;
     let total = datasets.iter().map(|data| data.rows.len()).sum::<usize>() * (options.methods.len() + 1);
     let mut done = 0;

@@ -50,7 +50,7 @@ pub(super) fn sampled<B: Backend>(
     let mut drawn = Vec::with_capacity(rows.len());
     let prompts: Vec<(u32, Vec<u32>)> =
         examples.iter().map(|example| (example.group.row, example.group.prompt.clone())).collect();
-    for (row, samples) in rows.iter().zip(draw(policy, &prompts, options)?) {
+    for (row, samples) in rows.iter().zip(draw(policy, &prompts, options, chat.allows_long_positions())?) {
         let texts = samples.iter().map(|sample| chat.tokenizer().decode(&sample.tokens, true));
         drawn.push((row, samples.clone(), texts.collect::<Result<Vec<String>>>()?));
     }
@@ -77,6 +77,7 @@ fn draw<B: Backend>(
     policy: &Policy<B>,
     prompts: &[(u32, Vec<u32>)],
     options: &SamplingOptions,
+    allow_long_positions: bool,
 ) -> Result<Vec<Vec<Sample>>> {
     let params = SamplingParams {
         temperature: options.temperature,
@@ -84,6 +85,7 @@ fn draw<B: Backend>(
         n: options.best_of,
         seed: options.seed,
         stop_token_ids: policy.model.config().eos_token_ids.clone(),
+        allow_long_positions,
         ..SamplingParams::default()
     };
     policy.generate(prompts, &params, true)

@@ -75,6 +75,10 @@ impl<'a, B: Backend> Decoding<'a, B> {
                 self.sequences.iter_mut().enumerate().for_each(|(slot, sequence)| sequence.slot = slot);
             }
             let (tokens, log_probs) = self.step(step)?;
+            let positions = match self.params.allow_long_positions {
+                true => usize::MAX,
+                false => self.policy.model.config().max_position_embeddings,
+            };
             let mut going = Vec::with_capacity(self.sequences.len());
             for ((mut sequence, token), log_prob) in self.sequences.drain(..).zip(tokens).zip(log_probs) {
                 if !log_prob.is_finite() {
@@ -86,12 +90,16 @@ impl<'a, B: Backend> Decoding<'a, B> {
                 }
                 sequence.sample.log_probs.push(log_prob);
                 sequence.last = token;
-                if self.params.stop_token_ids.contains(&token) {
+                let [prompt, place] = sequence.place;
+                let stopped = self.params.stop_token_ids.contains(&token);
+                if stopped {
                     sequence.sample.finish_reason = FinishReason::Stop;
-                    let [prompt, place] = sequence.place;
-                    self.ended[prompt][place] = Some(sequence.sample);
                 } else {
                     sequence.sample.tokens.push(token);
+                }
+                if stopped || self.cache.prompts[prompt].len() + step + 1 == positions {
+                    self.ended[prompt][place] = Some(sequence.sample);
+                } else {
                     going.push(sequence);
                 }
             }

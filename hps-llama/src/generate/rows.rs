@@ -49,6 +49,9 @@ pub fn generate_rows<B: Backend>(
         }
         let encode = |row: &PromptRow| {
             let tokens = chat.prompt_tokens(&row.prompt).map_err(|error| error.at(&row.place))?;
+            if !params.allow_long_positions {
+                chat.room_after(tokens.len()).map_err(|error| error.at(&row.place))?;
+            }
             Ok((row.id, tokens))
         };
         let tokens: Vec<(u32, Vec<u32>)> = rows.iter().map(encode).collect::<Result<_>>()?;

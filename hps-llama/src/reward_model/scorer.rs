@@ -2,7 +2,7 @@
 
 use super::{GatedRewardModel, Objectives, RewardModel, expect_ends};
 use crate::backend::Backend;
-use crate::chat::Chat;
+use crate::chat::{Chat, TemplateDate};
 use crate::config::LlamaConfig;
 use crate::data::{Prompt, Response};
 use crate::pack::{self, Group};
@@ -86,6 +86,25 @@ impl<B: Backend> Scorer<B> {
         Ok(Scorer { form, chat: Chat::from_folder(folder)?, label })
     }
 
+    /// The day that its template writes: see [`Chat::template_date`].
+    #[must_use]
+    pub fn template_date(mut self, date: Option<TemplateDate>) -> Self {
+        self.chat = self.chat.template_date(date);
+        self
+    }
+
+    /// Whether sequences may be longer than it has positions: see [`Chat::allow_long_positions`].
+    #[must_use]
+    pub fn allow_long_positions(mut self, allow: bool) -> Self {
+        self.chat = self.chat.allow_long_positions(allow);
+        self
+    }
+
+    /// How it reads text.
+    pub fn chat(&self) -> &Chat {
+        &self.chat
+    }
+
     /// Its folder, and which of its numbers is the reward where it has several.
     pub fn label(&self) -> &str {
         &self.label
@@ -111,14 +130,7 @@ impl<B: Backend> Scorer<B> {
             Form::Gated(model, _) => model.config(),
         };
         expect_ends(config, &group)?;
-        let length = |response: &Vec<u32>| group.prompt.len() + response.len();
-        let limit = config.max_position_embeddings;
-        if let Some(index) = group.responses.iter().position(|response| length(response) > limit) {
-            let tokens = length(&group.responses[index]);
-            let message =
-                format!("response {index} has {tokens} tokens with its prompt; the reward model has {limit} positions");
-            return Err(Error::new(ErrorKind::Tokens, message));
-        }
+        self.chat.expect_positions(&group)?;
         Ok(group)
     }
 

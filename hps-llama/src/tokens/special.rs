@@ -1,5 +1,9 @@
 //! Special tokens in text: where they are spelled, and how a message's spelling of one is broken.
 
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use tokenizers::AddedToken;
+
 /// A special token: its spelling and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -118,4 +122,66 @@ impl SpecialTokens {
             longest_first.into_iter().find(|token| text[at..].starts_with(&token.content)).map(|token| (at, token))
         })
     }
+}
+
+/// The special ones of the added tokens.
+///
+/// Text is cut at them before anything else is done, and all other added tokens are found in what is left. Refused is what
+/// the tokenizers library would then find otherwise in the whole text.
+pub(super) fn special_tokens<S: BuildHasher>(
+    added: &HashMap<u32, AddedToken, S>,
+    has_normalizer: bool,
+) -> Result<Vec<SpecialToken>, String> {
+    let special: Vec<(&u32, &AddedToken)> = added.iter().filter(|(_, token)| token.special).collect();
+    let others = || added.values();
+    let mut tokens = Vec::with_capacity(special.len());
+    for (id, token) in special {
+        let content = &token.content;
+        let flags = [("lstrip", token.lstrip), ("rstrip", token.rstrip), ("single_word", token.single_word)];
+        if let Some((flag, _)) = flags.iter().find(|(_, set)| *set) {
+            return Err(format!("special token `{content}` has `{flag}`, which is not supported"));
+        }
+        if content.chars().count() < 2 {
+            return Err(format!("special token `{content}` is too short to be told from text"));
+        }
+        if token.normalized && has_normalizer {
+            return Err(format!(
+                "special token `{content}` is `normalized`, and there is a normalizer, which is not supported"
+            ));
+        }
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let word_at_end = is_word(content.chars().next()) || is_word(content.chars().next_back());
+        if word_at_end && let Some(word) = others().find(|other| other.single_word) {
+            let message = "has `single_word`, which is not supported beside special tokens that end on a letter";
+            return Err(format!("added token `{}` {message}, as `{content}`", word.content));
+        }
+        // In the whole text, what begins first is found first, whatever it is; but what is normalised comes second.
+        let competes = |other: &&AddedToken| {
+            let beside = if other.special {
+                token.normalized != other.normalized
+            } else {
+                token.normalized || !other.normalized
+            };
+            beside && overlap(content, &other.content)
+        };
+        if let Some(other) = others().find(competes) {
+            return Err(format!("the spellings of `{content}`, which is special, and `{}` overlap", other.content));
+        }
+        tokens.push(SpecialToken { content: content.clone(), id: *id });
+    }
+    Ok(tokens)
+}
+
+/// Whether a text can have both spellings, neither of them whole without the other's characters. A spelling inside the
+/// special one does not count: the special one begins first.
+fn overlap(special: &str, other: &str) -> bool {
+    let ends_in = |one: &str, next: &str| {
+        next.char_indices()
+            .skip(1)
+            .map(|(at, _)| &next[..at])
+            .chain([next])
+            .any(|head| one.len() > head.len() && one.ends_with(head))
+    };
+    special != other
+        && (other.contains(special) || ends_in(special, other) && !special.contains(other) || ends_in(other, special))
 }

@@ -80,7 +80,8 @@ pub struct Tokenized {
 /// Tokenises the rows of a data set; those with a sequence longer than `max_length` are dropped and counted.
 ///
 /// # Errors
-/// See [`Example::new`]; and a data set none of whose rows is left.
+/// See [`Example::new`]; a row that is left and has more tokens than the model has positions
+/// ([`Chat::expect_positions`]); and a data set none of whose rows is left.
 pub fn tokenize(data: &Dataset, chat: &Chat, max_length: usize) -> Result<(Vec<Example>, Dropped)> {
     let truncation = Truncation { max_length, mode: TruncationMode::Drop };
     tokenize_truncated(data, chat, truncation).map(|tokenized| (tokenized.examples, tokenized.dropped))
@@ -100,6 +101,7 @@ pub fn tokenize_truncated(data: &Dataset, chat: &Chat, truncation: Truncation) -
             Fit::Empty => tokenized.dropped.add(Reason::EmptyAfterTruncation),
             Fit::Identical => tokenized.dropped.add(Reason::Identical),
             fit => {
+                chat.expect_positions(&example.group).map_err(|error| error.at(&example.place))?;
                 tokenized.truncated += usize::from(fit == Fit::Cut);
                 tokenized.examples.push(example);
             }

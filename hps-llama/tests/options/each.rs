@@ -26,6 +26,8 @@ const CASES: &[(&str, &str, &str, &str, Shows)] = &[
     ("eval_share", "0.1", "0.1", "", Program),
     ("max_length", "1_024", "1024", "", Program),
     ("truncation_mode", "'keep_end'", "keep_end", "", Program),
+    ("allow_long_positions", "true", "true", "", Program),
+    ("template_date", "'2026-11-30'", "2026-11-30", "", Program),
     ("shuffle", "false", "false", "", Run),
     ("seed", "18446744073709551615", "18446744073709551615", "", Run),
     ("loss_type", "'exo-pl'", "exo-pl", "", Run),

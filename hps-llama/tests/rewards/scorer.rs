@@ -64,7 +64,8 @@ fn what_does_not_fit_is_refused() {
     let long = "onion ".repeat(3000);
     let message = scorer().group(0, &asked("water?"), &answers(&["no", &long])).expect_err("too long").to_string();
     assert!(
-        message.starts_with("response 1 has ") && message.ends_with("the reward model has 2048 positions"),
+        message.starts_with("response 1 (best first) has ")
+            && message.ends_with("and the model has 2048 positions; `allow_long_positions` permits it"),
         "{message}"
     );
 }

@@ -100,6 +100,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     counted.report(rows.shape(), chat.is_some());
+    if let Some(chat) = &chat {
+        say!("tokenizer               {}", chat.tokenizer().reading());
+    }
     match (output, &arguments.output) {
         (Some(file), Some(path)) => {
             file.finish()?;

@@ -1,6 +1,7 @@
 //! `hps evaluate`: adapters → a table against their base.
 
 use crate::backend::BackendFlags;
+use crate::chat::ChatFlags;
 use crate::progress;
 use crate::terminal::say;
 use clap::Args;
@@ -74,6 +75,8 @@ pub struct Arguments {
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
+    chat: ChatFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -107,6 +110,8 @@ impl Job for &Arguments {
             beta: self.beta,
             confidence: self.confidence,
             max_length: self.max_length,
+            template_date: self.chat.template_date,
+            allow_long_positions: self.chat.allow_long_positions,
             batch_size: self.batch_size,
             max_num_batched_tokens: self.max_num_batched_tokens,
             output: self.output.clone(),

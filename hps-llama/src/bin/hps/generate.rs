@@ -1,11 +1,11 @@
 //! `hps generate`: prompts → a JSON line each, with n responses, from a model here or from a server.
 
 use crate::backend::BackendFlags;
+use crate::chat::ChatFlags;
 use crate::progress;
 use crate::terminal::{note, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
-use hps_llama::chat::Chat;
 use hps_llama::data::{Contents, Dropped, PromptRow, Prompts, expect_rereadable};
 use hps_llama::endpoint::{
     ApiKey, Endpoint, MaxTokensField, Pause, Progress, Request, Retries, Tally, Unusable, endpoint_rows,
@@ -24,13 +24,15 @@ use std::time::{Duration, Instant};
 /// Where a key is looked for if no other variable is named.
 const KEY: &str = "OPENAI_API_KEY";
 /// What besides the weights decides a prompt's tokens and a response's text.
-const TEXT_FILES: [&str; 6] = [
+const TEXT_FILES: [&str; 8] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "config.json",
     "chat_template.jinja",
     "chat_template.json",
+    "additional_chat_templates/default.jinja",
 ];
 
 /// What `hps generate` is called with.
@@ -118,6 +120,8 @@ pub struct Arguments {
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
     #[command(flatten)]
+    chat: ChatFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -198,7 +202,7 @@ impl Job for Local<'_> {
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
         let Local { arguments, folder, total, contents } = self;
-        let chat = Chat::from_folder(folder)?;
+        let chat = arguments.chat.chat(folder)?;
         let model = Llama::from_folder(backend.clone(), folder, false)?;
         let adapter = match &arguments.adapter {
             Some(folder) => {
@@ -220,10 +224,12 @@ impl Job for Local<'_> {
             seed: arguments.seed,
             stop_token_ids,
             max_num_seqs: arguments.max_num_seqs as usize,
+            allow_long_positions: arguments.chat.allow_long_positions,
         };
         params.check()?;
         let mut options = options(arguments);
         options["stop_token_ids"] = json!(params.stop_token_ids);
+        arguments.chat.note_in(&mut options);
         let mut texts = json!({});
         for name in TEXT_FILES.into_iter().filter(|name| folder.join(name).exists()) {
             texts[name] = json!(Digest::of_file(folder.join(name))?.to_string());
@@ -243,6 +249,10 @@ impl Job for Local<'_> {
 }
 
 fn served(arguments: &Arguments, url: &str, model: &str, total: usize, contents: &Contents) -> Result<Tally> {
+    if arguments.chat.template_date.is_some() || arguments.chat.allow_long_positions {
+        let message = "`template_date` and `allow_long_positions` are for a model here; a server has its own template";
+        return Err(Error::new(ErrorKind::Option, message));
+    }
     let retries = Retries { max_retries: arguments.max_retries, ..Retries::default() };
     let key = key(arguments.api_key_env.as_deref())?;
     let endpoint = Endpoint::new(url, key, Duration::from_secs(arguments.timeout), retries)?;

@@ -1,6 +1,7 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
 use crate::backend::BackendFlags;
+use crate::chat::ChatFlags;
 use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -40,6 +41,8 @@ pub struct Arguments {
     /// Replace the output if it is there.
     #[arg(long, requires = "output")]
     overwrite: bool,
+    #[command(flatten)]
+    chat: ChatFlags,
     #[command(flatten)]
     backend: BackendFlags,
 }
@@ -87,7 +90,7 @@ impl Job for &Arguments {
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
         let rows = Rows::open(&self.data)?;
-        let chat = Chat::from_folder(&self.model)?;
+        let chat = self.chat.chat(&self.model)?;
         let model = Llama::from_folder(backend, &self.model, false)?;
         let adapter = match &self.adapter {
             Some(folder) => {
@@ -138,6 +141,7 @@ fn score<B: Backend>(
             continue;
         }
         let group = &example.group;
+        chat.expect_positions(group).map_err(|error| error.at(&example.place))?;
         let log_probs = token_log_probs(policy, group).map_err(|error| error.at(&example.place))?;
         let responses = group.responses.iter().zip(log_probs).zip(&example.rewards);
         let responses = responses.map(|((ids, log_probs), reward)| {

@@ -4,6 +4,7 @@
 
 mod backend;
 mod bench;
+mod chat;
 mod data;
 mod devices;
 mod evaluate;

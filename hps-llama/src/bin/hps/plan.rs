@@ -27,6 +27,7 @@ impl Plan {
         lines.extend([
             ("rows", counts(options, rows)),
             ("tokens", tokens(options, rows)),
+            ("tokenizer", rows.tokenizer.clone()),
             ("updates", updates(config, rows.examples.len())),
         ]);
         trained(options, base, &mut lines)?;
@@ -69,7 +70,7 @@ fn gamma(config: &TrainConfig, examples: usize) -> Option<String> {
 }
 
 fn counts(options: &TrainOptions, rows: &Rows) -> String {
-    let Rows { examples, held_out, read, dropped, truncated } = rows;
+    let Rows { examples, held_out, read, dropped, truncated, .. } = rows;
     let mut line = format!("{} to train on, of {}; {dropped}", thousands(examples.len()), thousands(*read));
     if options.truncation_mode != TruncationMode::Drop {
         line += &format!("; truncated ({}): {}", options.truncation_mode, thousands(*truncated));

@@ -19,6 +19,8 @@ pub struct Rows {
     pub dropped: Dropped,
     /// Rows of `data` that were cut.
     pub truncated: usize,
+    /// How the tokenizer is read.
+    pub tokenizer: String,
 }
 
 impl Rows {
@@ -36,7 +38,7 @@ impl Rows {
             None if options.eval_data.is_empty() => Vec::new(),
             None => tokens(&options.eval_data)?.1.examples,
         };
-        Ok(Rows { examples, held_out, read, dropped, truncated })
+        Ok(Rows { examples, held_out, read, dropped, truncated, tokenizer: chat.tokenizer().reading().to_owned() })
     }
 }
 

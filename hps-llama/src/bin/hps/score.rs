@@ -1,6 +1,7 @@
 //! `hps score`: responses → the same rows with rewards.
 
 use crate::backend::BackendFlags;
+use crate::chat::ChatFlags;
 use crate::progress;
 use crate::terminal::say;
 use clap::Args;
@@ -37,6 +38,8 @@ pub struct Arguments {
     #[arg(long = "overwrite_rewards", alias = "overwrite-rewards")]
     overwrite_rewards: bool,
     #[command(flatten)]
+    chat: ChatFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -53,6 +56,7 @@ impl Job for &Arguments {
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
         let scorer = Scorer::from_folder(backend, &self.model, self.score)?;
+        let scorer = scorer.template_date(self.chat.template_date).allow_long_positions(self.chat.allow_long_positions);
         let options = ScoreOptions {
             data: self.data.clone(),
             output: self.output.clone(),

@@ -38,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = TrainOptions::read(arguments.config.as_deref(), &arguments.flags.0)?;
     let (base, config) = (options.model()?, options.config()?);
     let chat = Chat::from_folder(base)?;
+    let chat = chat.template_date(options.template_date).allow_long_positions(options.allow_long_positions);
     let rows = Rows::read(&options, &chat)?;
     let plan = Plan::new(&options, &config, base, &rows)?;
     if options.lora().is_none() || options.task == Task::Reward {

@@ -4,6 +4,7 @@ use super::choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, Tr
 use super::limit::{Limit, Number};
 use super::value::{Given, Setting};
 use crate::backend::{BackendName, Dtype};
+use crate::chat::TemplateDate;
 use crate::lora::LoraConfig;
 use crate::train::{ActivationPolicy, AdamWConfig, Bytes, ReferencePolicy, Route, SchedulerType, TrainConfig};
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
@@ -134,6 +135,10 @@ options! {
         max_length: usize = |_: &Defaults| 2048, AT_LEAST_1;
         /// What is done with longer rows: `drop`; `keep_end` cuts the prompt's beginning, `keep_start` the responses' ends.
         truncation_mode: TruncationMode = |_: &Defaults| TruncationMode::Drop;
+        /// Whether sequences may be longer than the model has positions.
+        allow_long_positions: bool = |_: &Defaults| false;
+        /// The day that a chat template writes, for those that write one: `2026-11-30`; unset, they are refused.
+        template_date: Option<TemplateDate> = |_: &Defaults| None;
         /// Whether each epoch has its own order of rows; `false` keeps the files'.
         shuffle: bool = |defaults: &Defaults| defaults.train.shuffle;
         /// Keys the order of rows, the negatives drawn, a fresh adapter and its dropout.

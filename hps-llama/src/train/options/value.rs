@@ -1,6 +1,7 @@
 //! One option's value: what was given in a file or on the command line, and the types it is read into.
 
 use crate::backend::BackendName;
+use crate::chat::TemplateDate;
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
 use std::fmt;
 use std::path::PathBuf;
@@ -323,5 +324,19 @@ impl Setting for TiePolicy {
 
     fn written(&self) -> Option<String> {
         Some(quoted(if *self == TiePolicy::Keep { "keep" } else { "mask-max" }))
+    }
+}
+
+impl Setting for TemplateDate {
+    fn takes() -> String {
+        "a day of the form YYYY-MM-DD".into()
+    }
+
+    fn read(given: &Given) -> Option<TemplateDate> {
+        given.text()?.parse().ok()
+    }
+
+    fn written(&self) -> Option<String> {
+        Some(quoted(&self.to_string()))
     }
 }

@@ -1,0 +1,36 @@
+//! How the commands that read a model folder's template and tokenizer are told to read them.
+
+use clap::Args;
+use hps_llama::Result;
+use hps_llama::chat::{Chat, TemplateDate};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Flags about rows as tokens.
+#[derive(Debug, Args)]
+pub struct ChatFlags {
+    /// The day that a chat template writes, for those that write one: 2026-11-30 [default: none; then they are refused].
+    #[arg(long = "template_date", alias = "template-date", value_name = "YYYY-MM-DD")]
+    pub template_date: Option<TemplateDate>,
+    /// Let sequences be longer than the model has positions.
+    #[arg(long = "allow_long_positions", alias = "allow-long-positions")]
+    pub allow_long_positions: bool,
+}
+
+impl ChatFlags {
+    /// A folder's.
+    pub fn chat(&self, folder: &Path) -> Result<Chat> {
+        let chat = Chat::from_folder(folder)?;
+        Ok(chat.template_date(self.template_date).allow_long_positions(self.allow_long_positions))
+    }
+
+    /// Notes in a fingerprint what is given of them.
+    pub fn note_in(&self, options: &mut Value) {
+        if let Some(date) = self.template_date {
+            options["template_date"] = json!(date.to_string());
+        }
+        if self.allow_long_positions {
+            options["allow_long_positions"] = json!(true);
+        }
+    }
+}
