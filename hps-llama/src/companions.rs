@@ -5,7 +5,7 @@ use crate::{Error, ErrorKind, Result};
 use std::path::Path;
 
 /// Files that the folder's readers look for.
-const COMPANIONS: [&str; 8] = [
+pub const COMPANIONS: [&str; 8] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",

@@ -75,7 +75,7 @@ pub(crate) fn create_anew(path: &Path) -> Result<File> {
     if expect_regular(path)? {
         std::fs::remove_file(path).map_err(fail)?;
     }
-    File::options().write(true).create_new(true).open(path).map_err(fail)
+    File::options().read(true).write(true).create_new(true).open(path).map_err(fail)
 }
 
 /// Makes a folder in one that is there; what stands there already has to be a folder, and no link to one.

@@ -162,6 +162,13 @@ pub struct OwnedTensor {
 /// The file cannot be written, or f16 was asked for.
 pub fn write_safetensors(path: &Path, tensors: &[OwnedTensor], precision: Precision) -> Result<()> {
     let fail = |message: &str| Error::new(ErrorKind::Weights, message).at(path.display());
+    for OwnedTensor { name, data, .. } in tensors {
+        let largest = if precision == Precision::F32 { f32::MAX } else { bf16::MAX.to_f32() };
+        if let Some(number) = data.iter().find(|number| !number.is_finite() || number.abs() > largest) {
+            let message = format!("`{name}` holds {number}, which is not to be written as a weight in {precision:?}");
+            return Err(Error::new(ErrorKind::NonFinite, message).at(path.display()));
+        }
+    }
     let encoded: Vec<Vec<u8>> = tensors
         .iter()
         .map(|tensor| match precision {

@@ -1,9 +1,8 @@
 //! What has to be equal for a resumed run to take the same steps, to the bit.
 
 use super::{Example, TrainConfig};
-use crate::backend::Backend;
 use crate::digest::{Digest, Hasher};
-use crate::model::Policy;
+use crate::lora::LoraConfig;
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,13 +12,14 @@ use std::path::Path;
 pub(super) struct Fingerprint(Vec<(&'static str, String)>);
 
 impl Fingerprint {
-    /// Of a run whose base has the digest `base`, against the reference that `reference` describes.
-    pub(super) fn of<B: Backend>(
-        policy: &Policy<B>,
-        examples: &[Example],
+    /// What is known of a run before its model is read.
+    ///
+    /// * rows — to train on, and held out.
+    /// * lora — of the adapter to be trained, with the seed of its dropout.
+    pub(super) fn planned(
+        [examples, held_out]: [&[Example]; 2],
         config: &TrainConfig,
-        base: Digest,
-        reference: &str,
+        lora: Option<(&LoraConfig, u64)>,
     ) -> Fingerprint {
         // Without `..`: who adds an option decides here whether it changes the numbers.
         let TrainConfig {
@@ -68,14 +68,13 @@ impl Fingerprint {
             ("max_tokens_per_batch", format!("{max_tokens_per_batch:?}")),
             ("rows", examples.len().to_string()),
             ("rows_sha256", rows(examples).to_string()),
-            ("base_sha256", base.to_string()),
-            ("reference", reference.to_string()),
-            ("arithmetic", policy.model.backend.arithmetic().to_string()),
+            // They change no weight, but a log with figures of two sets of rows in it is no log of either.
+            ("held_out_rows", held_out.len().to_string()),
+            ("held_out_rows_sha256", rows(held_out).to_string()),
         ];
-        match &policy.adapter {
+        match lora {
             None => fields.push(("trained", "model".into())),
-            Some(adapter) => {
-                let options = adapter.config();
+            Some((options, seed)) => {
                 let modules: Vec<&str> = options.target_modules.iter().map(|module| module.name()).collect();
                 fields.extend([
                     ("trained", "adapter".into()),
@@ -84,11 +83,21 @@ impl Fingerprint {
                     ("lora_dropout", format!("{:?}", options.lora_dropout)),
                     ("use_rslora", options.use_rslora.to_string()),
                     ("lora_target_modules", modules.join(" ")),
-                    ("lora_seed", adapter.seed().to_string()),
+                    ("lora_seed", seed.to_string()),
                 ]);
             }
         }
         Fingerprint(fields)
+    }
+
+    /// The whole of a run whose base has the digest `base`, against the reference that `reference` describes.
+    pub(super) fn on(mut self, base: Digest, reference: &str, arithmetic: &str) -> Fingerprint {
+        self.0.extend([
+            ("base_sha256", base.to_string()),
+            ("reference", reference.to_string()),
+            ("arithmetic", arithmetic.to_string()),
+        ]);
+        self
     }
 
     /// By name, as a checkpoint keeps it.

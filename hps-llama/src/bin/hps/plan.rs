@@ -1,39 +1,72 @@
 //! What a run is going to do, before it does it.
 
+use crate::output::Output;
 use crate::rows::Rows;
 use hps_llama::Result;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::parameter::Parameter;
-use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
-use hps_llama::train::{TrainConfig, thousands};
+use hps_llama::train::options::{Resume, Task, TrainOptions, TruncationMode};
+use hps_llama::train::{Checkpoint, Outline, Split, TrainConfig, thousands};
 use std::fmt;
 
-/// The plan's lines, each a subject and what there is to say of it.
+/// What a run is going to do.
 #[derive(Debug)]
-pub struct Plan(Vec<(&'static str, String)>);
+pub struct Plan {
+    /// Each a subject and what there is to say of it.
+    lines: Vec<(&'static str, String)>,
+    /// The adapter to be trained.
+    lora: Option<LoraConfig>,
+}
 
 impl Plan {
-    /// Of these options on these rows.
+    /// Of these options on these rows; what the run would refuse later is refused here.
     pub fn new(options: &TrainOptions, config: &TrainConfig, model: &LlamaConfig, rows: &Rows) -> Result<Plan> {
+        let adapter = match &options.adapter_name_or_path {
+            Some(folder) => Some(Lora::from_folder(&Cpu, model, folder, options.seed)?),
+            None => None,
+        };
+        options.reference().adapter(options.task, &Cpu, model, adapter.as_ref())?;
+        let lora = adapter.map(|adapter| adapter.config().clone()).or_else(|| options.lora());
+        let footprint = options.choice().footprint().unwrap_or_default();
+        Outline { model, lora: lora.as_ref(), footprint }.check(config, &rows.split)?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
-        if let Some(gamma) = gamma(config, rows.examples.len()) {
+        if let Some(gamma) = gamma(config, rows.split.train.len()) {
             lines.push(("gamma", gamma));
         }
         lines.extend([
             ("rows", counts(options, rows)),
             ("tokens", tokens(options, rows)),
-            ("updates", updates(config, rows.examples.len())),
-            ("trained", trained(options, model)?),
+            ("updates", updates(config, rows.split.train.len())),
+            ("trained", trained(options, model, lora.as_ref())),
         ]);
-        Ok(Plan(lines))
+        Ok(Plan { lines, lora })
+    }
+
+    /// The checkpoint that the run would go on from, if it does; nothing is changed.
+    pub fn checkpoint(
+        &self,
+        options: &TrainOptions,
+        output: &Output,
+        config: &TrainConfig,
+        rows: &Rows,
+    ) -> Result<Option<Checkpoint>> {
+        let checkpoint = match &options.resume_from_checkpoint {
+            Resume::Never => None,
+            Resume::From(folder) => Some(Checkpoint::open(folder)?),
+            Resume::Newest => Checkpoint::newest(output.folder())?.map(|(checkpoint, _)| checkpoint),
+        };
+        if let Some(checkpoint) = &checkpoint {
+            checkpoint.expect_run(config, &rows.split, self.lora.as_ref().map(|lora| (lora, options.seed)))?;
+        }
+        Ok(checkpoint)
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:8} {line}"))
+        self.lines.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:8} {line}"))
     }
 }
 
@@ -66,7 +99,7 @@ fn gamma(config: &TrainConfig, examples: usize) -> Option<String> {
 }
 
 fn counts(options: &TrainOptions, rows: &Rows) -> String {
-    let Rows { examples, held_out, read, dropped, truncated } = rows;
+    let Rows { split: Split { train: examples, held_out }, read, dropped, truncated } = rows;
     let mut line = format!("{} to train on, of {}; {dropped}", thousands(examples.len()), thousands(*read));
     if options.truncation_mode != TruncationMode::Drop {
         line += &format!("; truncated ({}): {}", options.truncation_mode, thousands(*truncated));
@@ -78,9 +111,10 @@ fn counts(options: &TrainOptions, rows: &Rows) -> String {
 }
 
 fn tokens(options: &TrainOptions, rows: &Rows) -> String {
-    let prompt: usize = rows.examples.iter().map(|example| example.group.prompt.len()).sum();
-    let responses: usize = rows.examples.iter().flat_map(|example| &example.group.responses).map(Vec::len).sum();
-    let longest = rows.examples.iter().map(|example| example.longest()).max().unwrap_or(0);
+    let examples = &rows.split.train;
+    let prompt: usize = examples.iter().map(|example| example.group.prompt.len()).sum();
+    let responses: usize = examples.iter().flat_map(|example| &example.group.responses).map(Vec::len).sum();
+    let longest = examples.iter().map(|example| example.longest()).max().unwrap_or(0);
     format!(
         "{} in prompts, each once, and {} in responses: {}; the longest sequence has {} of {}",
         thousands(prompt),
@@ -101,7 +135,7 @@ fn updates(config: &TrainConfig, examples: usize) -> String {
     )
 }
 
-fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
+fn trained(options: &TrainOptions, model: &LlamaConfig, lora: Option<&LoraConfig>) -> String {
     let size = |parameters: &[Parameter], r: usize| -> usize {
         let shapes = parameters.iter().map(|parameter| parameter.shape(model, r));
         shapes.map(|(rows, columns)| rows * columns).sum()
@@ -109,11 +143,7 @@ fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
     let reward = options.task == Task::Reward;
     let of_model = if reward { Parameter::of_reward_model } else { Parameter::of_model };
     let all = size(&of_model(model), 0);
-    let lora: Option<LoraConfig> = match &options.adapter_name_or_path {
-        Some(folder) => Some(Lora::from_folder(&Cpu, model, folder, options.seed)?.config().clone()),
-        None => options.lora(),
-    };
-    let Some(lora) = lora else { return Ok(format!("all {} parameters", thousands(all))) };
+    let Some(lora) = lora else { return format!("all {} parameters", thousands(all)) };
     let modules: Vec<&str> = lora.target_modules.iter().map(|module| module.name()).collect();
     let start = match &options.adapter_name_or_path {
         Some(folder) => format!(", from {}", folder.display()),
@@ -121,12 +151,12 @@ fn trained(options: &TrainOptions, model: &LlamaConfig) -> Result<String> {
     };
     // A score head is trained beside its adapter.
     let (head, start) = if reward { (model.hidden_size, format!("{start}, and the score head")) } else { (0, start) };
-    Ok(format!(
+    format!(
         "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}{start}",
         thousands(size(&lora.parameters(model), lora.r) + head),
         thousands(all - head),
         lora.r,
         lora.lora_alpha,
         modules.join(", ")
-    ))
+    )
 }
