@@ -36,8 +36,10 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a policy on ranked responses. A run that SIGINT, SIGTERM or SIGHUP ends saves a checkpoint first, and exits with
-    /// 128 and the signal's number: 130, 143 or 129.
+    /// Train a policy on ranked responses.
+    ///
+    /// A run that SIGINT, SIGTERM or SIGHUP ends saves a checkpoint first and exits with 128 and the signal's number: 130,
+    /// 143 or 129. A second signal ends it at once.
     Train(train::Arguments),
     /// Print the log-probs of every response's tokens, a JSON line a row.
     LogProbs(log_probs::Arguments),

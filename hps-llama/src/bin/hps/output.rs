@@ -40,9 +40,8 @@ impl Output {
             }
             _ => {}
         }
-        if output.replaces(options) {
-            remains::of_run(folder)?;
-        }
+        // Also where nothing is removed: what is in the way of a file of the run is named now, not when that is due.
+        remains::of_run(folder)?;
         Ok(output)
     }
 
