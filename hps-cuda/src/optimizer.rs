@@ -86,6 +86,15 @@ impl Device {
         Ok(norm)
     }
 
+    /// [`Device::global_norm`] of weights in training.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Array> {
+        let arrays: Vec<&Array> = weights.iter().map(|weight| weight.array()).collect();
+        self.global_norm(&arrays)
+    }
+
     /// One AdamW update in place; `norm` is [`Device::global_norm`] of all gradients, read on the device. Where it is
     /// not finite nothing changes.
     ///

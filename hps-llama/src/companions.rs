@@ -34,6 +34,11 @@ const COMPANIONS: [(&str, Content); 8] = [
 /// Bytes of a template at most; the longest of known models have some 20 thousand.
 const LONGEST_TEMPLATE: usize = 1 << 20;
 
+/// Names of the files that may be copied.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    COMPANIONS.iter().map(|(name, _)| *name)
+}
+
 /// The tokenizer's files, the chat template and `generation_config.json`, those that a folder has.
 #[derive(Debug)]
 pub struct Companions(Vec<(&'static str, Vec<u8>)>);

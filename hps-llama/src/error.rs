@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Endpoint,
     /// The reference policy is not named, or its log-probs on disk are not those that it has.
     Reference,
+    /// A signal asked for the end.
+    Interrupted,
 }
 
 /// An error with its place.

@@ -31,7 +31,7 @@ pub(crate) fn failed(message: &str, path: &Path, source: io::Error) -> Error {
 pub(crate) fn standing(path: &Path) -> Result<Option<Metadata>> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(source) => Err(failed("cannot be looked at", path, source)),
     }
 }
@@ -99,7 +99,7 @@ pub(crate) fn create_anew(path: &Path) -> Result<File> {
     if expect_regular(path)? {
         std::fs::remove_file(path).map_err(fail)?;
     }
-    File::options().write(true).create_new(true).open(path).map_err(fail)
+    File::options().read(true).write(true).create_new(true).open(path).map_err(fail)
 }
 
 /// Makes a folder in one that is there; what stands there already has to be a folder, and no link to one.
@@ -123,7 +123,7 @@ pub(crate) fn is_at(file: &File, path: &Path) -> Result<bool> {
         Ok(same_file::Handle::from_file(file.try_clone()?)? == same_file::Handle::from_path(path)?)
     };
     match looked() {
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         looked => looked.map_err(|source| failed("cannot be looked at", path, source)),
     }
 }

@@ -7,6 +7,30 @@ use crate::device::{Device, grid};
 use crate::elementwise::same_shape;
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::kernel::Kernel;
+use std::ops::Range;
+
+/// What a norm is over.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    Of(&'a Array),
+    Trained(&'a Weight),
+}
+
+impl Numbers<'_> {
+    fn len(self) -> usize {
+        match self {
+            Numbers::Of(array) => array.len(),
+            Numbers::Trained(weight) => weight.rows() * weight.columns(),
+        }
+    }
+
+    fn numbers(&self, range: &Range<usize>) -> wgpu::BufferBinding<'_> {
+        match self {
+            Numbers::Of(array) => array.numbers(range),
+            Numbers::Trained(weight) => weight.numbers(range),
+        }
+    }
+}
 
 const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("optimizer.wgsl"));
 const MAGNITUDES: Kernel = Kernel::new(SOURCE, "magnitudes");
@@ -45,6 +69,20 @@ impl Device {
     /// `sqrt(Σ g²)` over all arrays: `[1, 1]`. In two sweeps, the first for the largest number: f32 has no room for the
     /// squares of very large or small ones.
     pub fn global_norm(&self, arrays: &[&Array]) -> Result<Array> {
+        let arrays: Vec<Numbers<'_>> = arrays.iter().map(|array| Numbers::Of(array)).collect();
+        self.norm(&arrays)
+    }
+
+    /// [`Device::global_norm`] of weights in training, which are in f32.
+    pub fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Array> {
+        if weights.iter().any(|weight| weight.format() != Format::F32) {
+            return Err(Error::new(ErrorKind::Shape, "norm_of_weights: a weight is not in f32"));
+        }
+        let arrays: Vec<Numbers<'_>> = weights.iter().map(|weight| Numbers::Trained(weight)).collect();
+        self.norm(&arrays)
+    }
+
+    fn norm(&self, arrays: &[Numbers<'_>]) -> Result<Array> {
         let count: usize = arrays.iter().map(|array| array.len().div_ceil(PART)).sum();
         let partials = Array::undefined(self, count.max(1), 1)?;
         let norm = self.zeros(1, 1)?;
@@ -99,7 +137,7 @@ impl Device {
     }
 
     /// A partial result of each [`PART`] numbers of each array.
-    fn parts(&self, kernel: &Kernel, arrays: &[&Array], partials: &Array, size: Option<&Array>) -> Result<()> {
+    fn parts(&self, kernel: &Kernel, arrays: &[Numbers<'_>], partials: &Array, size: Option<&Array>) -> Result<()> {
         let mut start = 0;
         for array in arrays {
             // A window is cut into parts from its own start.

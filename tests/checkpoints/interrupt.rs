@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first is a request, the second is the end.
+//! SIGINT, SIGTERM and SIGHUP: the first is a request, the second is the end.
 
 use crate::run::{Kind, advance, config, start};
 use hps_llama::train::{Checkpoint, Interrupt, TrainConfig};
@@ -63,7 +63,7 @@ fn signals_end_a_run() {
         println!("not shown: this system has no signals to send");
         return;
     }
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let folder = tempfile::tempdir().expect("a folder");
         let (status, last) = signalled(child(folder.path(), false), &[signal]);
         assert!(status.success(), "{signal}: {status}");

@@ -108,6 +108,72 @@ fn the_file_holds_the_bases_log_probs() {
     assert_eq!(found, expected);
 }
 
+/// Runs that share a file and end together: each adds its own, and none takes away the others'.
+#[test]
+fn four_runs_share_a_file() {
+    let [apart, shared] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+    let config = || TrainConfig { loss: "dpo-pl".parse().expect("a loss"), num_train_epochs: 1, ..config() };
+    let parts: Vec<Vec<Example>> = (0..4).map(|part| examples().into_iter().skip(part).step_by(4).collect()).collect();
+    let start = std::sync::Barrier::new(parts.len());
+    std::thread::scope(|scope| {
+        for part in &parts {
+            scope.spawn(|| {
+                let (policy, reference) = (Kind::Lora.policy(), cached(shared.path()));
+                let mut trainer =
+                    Trainer::with_reference(policy, part.clone(), config(), &reference).expect("a trainer");
+                start.wait();
+                while trainer.step().expect("a step").is_some() {
+                    trainer.reference_mut().save().expect("saved");
+                }
+            });
+        }
+    });
+    run(Kind::Lora.policy(), examples(), config(), &cached(apart.path()));
+    let [apart, together] = [&apart, &shared].map(|folder| std::fs::read(file(folder.path())).expect("a file"));
+    let entries = |bytes: &[u8]| {
+        let tensors = SafeTensors::deserialize(bytes).expect("tensors");
+        ["keys", "lengths", "log_probs"].map(|name| tensors.tensor(name).expect("a tensor").data().to_vec())
+    };
+    assert!(entries(&apart) == entries(&together), "all of each run, once");
+}
+
+/// What another run has added meanwhile is not replaced by other numbers for the same tokens.
+#[test]
+fn other_numbers_are_not_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let reference = cached(folder.path());
+    let mut early = Trainer::with_reference(Kind::Lora.policy(), examples(), config(), &reference).expect("a trainer");
+    early.step().expect("a step").expect("not the last");
+    let [ours, theirs] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+    run(Kind::Lora.policy(), examples(), config(), &cached(ours.path()));
+    let mut other = Kind::Lora.policy();
+    other.model = hps_llama::model::Llama::random(Cpu, other.model.config().clone(), 0.05, 1).expect("a model");
+    run(other, examples(), config(), &cached(theirs.path()));
+    let [ours, theirs] = [&ours, &theirs].map(|folder| file(folder.path()));
+    let mixed = under_the_name_of(&ours, &theirs);
+    let path = folder.path().join("reference").join(ours.file_name().expect("a name"));
+    std::fs::create_dir(folder.path().join("reference")).expect("a folder");
+    std::fs::write(&path, &mixed).expect("a mixed file");
+
+    let error = early.reference_mut().save().expect_err("other numbers");
+    assert_eq!((error.kind(), error.place()), (ErrorKind::Reference, path.to_str()), "{error}");
+    assert!(error.to_string().contains(": another run has added other log-probs for the same tokens, ["), "{error}");
+    assert!(std::fs::read(&path).ok() == Some(mixed), "it is as it was");
+    assert_eq!(crate::run::names(&folder.path().join("reference")).len(), 1, "and nothing is beside it");
+}
+
+/// The numbers of `theirs` with the identity of `ours`, which stands in the header, as long as any other.
+fn under_the_name_of(ours: &Path, theirs: &Path) -> Vec<u8> {
+    let [mut mixed, own] = [theirs, ours].map(|path| std::fs::read(path).expect("a file"));
+    let identity = |bytes: &[u8]| {
+        let start = bytes.windows(5).position(|window| window == b"base ").expect("an identity");
+        start..start + 69
+    };
+    let (to, from) = (identity(&mixed), identity(&own));
+    mixed[to].copy_from_slice(&own[from]);
+    mixed
+}
+
 #[test]
 fn another_models_numbers_are_another_file() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -136,15 +202,7 @@ fn other_numbers_are_refused_with_the_row_and_both() {
         run(other, examples(), config(), &cached(theirs.path()));
         let folder = ours;
         let [ours, theirs] = [&folder, &theirs].map(|folder| file(folder.path()));
-        // The identity stands in the header, as long as any other: ours goes over theirs.
-        let [mut mixed, own] = [&theirs, &ours].map(|path| std::fs::read(path).expect("a file"));
-        let identity = |bytes: &[u8]| {
-            let start = bytes.windows(5).position(|window| window == b"base ").expect("an identity");
-            start..start + 69
-        };
-        let (to, from) = (identity(&mixed), identity(&own));
-        mixed[to].copy_from_slice(&own[from]);
-        std::fs::write(&ours, mixed).expect("a mixed file");
+        std::fs::write(&ours, under_the_name_of(&ours, &theirs)).expect("a mixed file");
         let error = Trainer::with_reference(kind.policy(), examples(), config(), &cached(folder.path()));
         let error = error.expect_err("not this model's");
         let said = error.to_string();

@@ -168,3 +168,76 @@ fn another_backend_is_refused() {
     let said = refusal(&checkpoint, Kind::Lora.policy(), examples(), config(), None);
     assert!(said.contains("`arithmetic` is wgpu float32 in the checkpoint but cpu float32 in this run"), "{said}");
 }
+
+/// A checkpoint from somebody else: it names nothing outside its folder, and nothing that does not end.
+#[test]
+fn only_files_of_the_folder_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    saved(folder.path());
+    let checkpoint = crate::run::checkpoint(folder.path(), 1);
+    let sums = checkpoint.join("SHA256SUMS");
+    let kept = std::fs::read_to_string(&sums).expect("text");
+    let digest = &kept[..64];
+    for name in ["../metrics.jsonl", "/dev/zero", "..", "a/b", "."] {
+        let mut lines: Vec<String> = kept.lines().map(String::from).collect();
+        lines.insert(0, format!("{digest}  {name}"));
+        std::fs::write(&sums, lines.join("\n") + "\n").expect("written");
+        let error = Checkpoint::open(&checkpoint).expect_err(name);
+        let message = format!("line 1 names {name:?}, which is no file's name");
+        assert!(error.kind() == ErrorKind::Checkpoint && error.to_string().contains(&message), "{name}: {error}");
+    }
+    std::fs::write(&sums, &kept).expect("written");
+    Checkpoint::open(&checkpoint).expect("as it was");
+    #[cfg(unix)]
+    {
+        let state = checkpoint.join("trainer_state.json");
+        std::fs::rename(&state, folder.path().join("elsewhere")).expect("moved");
+        std::os::unix::fs::symlink("../elsewhere", &state).expect("a link");
+        let error = Checkpoint::open(&checkpoint).expect_err("a link").to_string();
+        assert!(error.ends_with("trainer_state.json: is a symbolic link, not a regular file"), "{error}");
+    }
+}
+
+/// What is called as a checkpoint is, and is none, is left alone, and nothing is written through it.
+#[test]
+#[cfg(unix)]
+fn links_in_a_checkpoints_place_are_not_followed() {
+    use hps_llama::train::SaveOptions;
+    let [folder, elsewhere] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+    std::fs::write(elsewhere.path().join("keys"), "secret").expect("a file");
+    let (mut trainer, mut report) = start(Kind::Lora, config(), folder.path()).expect("a run begins");
+    for name in ["checkpoint-0", "checkpoint-1", "checkpoint-7.partial", "checkpoint-8.deleted"] {
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join(name)).expect("a link");
+    }
+    let log = trainer.step().expect("a step").expect("not the last");
+    report.log(&log).expect("a line");
+    let metrics = crate::run::metrics(folder.path());
+    let mut save = SaveOptions { save_total_limit: Some(1), ..crate::run::save(folder.path(), &metrics) };
+    let error = trainer.save_checkpoint(&save).expect_err("a link").to_string();
+    assert!(error.ends_with("checkpoint-1: is a symbolic link, not a checkpoint's folder"), "{error}");
+    std::fs::remove_file(folder.path().join("checkpoint-1")).expect("the link");
+    save.metrics = None;
+    trainer.save_checkpoint(&save).expect("saved, and others pruned");
+    let (checkpoint, skipped) = Checkpoint::latest(folder.path()).expect("intact").expect("one");
+    assert_eq!((checkpoint.step(), skipped.len()), (1, 0));
+    assert_eq!(crate::run::names(elsewhere.path()), ["keys"]);
+    assert_eq!(crate::run::names(folder.path()).len(), 5, "the links stay");
+
+    // It was saved without a log: the lines up to its step stay.
+    let line = std::fs::read_to_string(&metrics).expect("a log");
+    std::fs::write(&metrics, format!("{line}{}", line.replace("\"step\":1,", "\"step\":2,"))).expect("written");
+    checkpoint.restore_metrics(&metrics).expect("restored");
+    assert_eq!(std::fs::read_to_string(&metrics).ok(), Some(line));
+}
+
+/// Held-out rows decide figures of the log.
+#[test]
+fn other_held_out_rows_are_another_run() {
+    use hps_llama::train::Split;
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = saved(folder.path());
+    let rows = Split { train: examples(), held_out: examples().split_off(5) };
+    let error = Trainer::resume(Kind::Lora.policy(), rows, config(), &ReferenceOptions::default(), &checkpoint);
+    let error = error.expect_err("it held none out").to_string();
+    assert!(error.ends_with("`held_out_rows` is 0 in the checkpoint but 2 in this run"), "{error}");
+}

@@ -3,12 +3,12 @@
 //! Programs are written for any [`Backend`]; which one it is is known when they run. So what a program does stands in a
 //! [`Job`], and [`Choice::run`] opens the device and does it there.
 
-use super::Backend;
 use super::cpu::Cpu;
 #[cfg(feature = "cuda")]
 use super::cuda::Cuda;
 #[cfg(feature = "wgpu")]
 use super::wgpu::Wgpu;
+use super::{Backend, Footprint};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -64,6 +64,24 @@ pub trait Job {
 }
 
 impl Choice {
+    /// What numbers will take on the device, of a model whose file is in bfloat16 where the number type is `auto`; `None`
+    /// where this build does not have the backend.
+    pub fn footprint(&self) -> Option<Footprint> {
+        match (self.backend, self.dtype) {
+            (BackendName::Cpu, _) => Some(Footprint::default()),
+            (BackendName::Wgpu, dtype) => {
+                Some(Footprint { weight: if dtype == Dtype::BFloat16 { 2 } else { 4 }, ..Footprint::default() })
+            }
+            #[cfg(feature = "cuda")]
+            (BackendName::Cuda, dtype) => Some(super::cuda::footprint(match dtype {
+                Dtype::Float32 => hps_cuda::Format::F32,
+                Dtype::Auto | Dtype::BFloat16 => hps_cuda::Format::BF16,
+            })),
+            #[cfg(not(feature = "cuda"))]
+            (BackendName::Cuda, _) => None,
+        }
+    }
+
     /// Opens the device and does the job on it.
     ///
     /// ```

@@ -66,6 +66,16 @@ fn update_there(update: &AdamWUpdate) -> hps_cuda::AdamWUpdate {
     hps_cuda::AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm }
 }
 
+/// What numbers take where frozen weights are of a format.
+pub(super) fn footprint(format: Format) -> Footprint {
+    let [size, logit] = match format {
+        Format::F32 => [4, 4],
+        // Probabilities are rounded to another array.
+        Format::BF16 => [2, 6],
+    };
+    Footprint { weight: size, activation: size, logits: logit * hps_cuda::LOGITS as u64 }
+}
+
 impl Backend for Cuda {
     type Array = Array;
     type Indices = Indices;
@@ -79,12 +89,7 @@ impl Backend for Cuda {
         }
     }
     fn footprint(&self) -> Footprint {
-        let [size, logit] = match self.format() {
-            Format::F32 => [4, 4],
-            // Probabilities are rounded to another array.
-            Format::BF16 => [2, 6],
-        };
-        Footprint { weight: size, activation: size, logits: logit * hps_cuda::LOGITS as u64 }
+        footprint(self.format())
     }
     fn peak_memory(&self) -> Option<u64> {
         Some(self.device.peak() as u64)
@@ -273,6 +278,9 @@ impl Backend for Cuda {
 
     fn global_norm(&self, arrays: &[&Array]) -> Result<Array> {
         Ok(self.device.global_norm(arrays)?)
+    }
+    fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Array> {
+        Ok(self.device.norm_of_weights(weights)?)
     }
     fn adamw(
         &self,

@@ -277,6 +277,8 @@ pub trait Backend: Debug + Clone + Send + Sync {
 
     /// `sqrt(Σ g²)` over all arrays: `[1, 1]`.
     fn global_norm(&self, arrays: &[&Self::Array]) -> Result<Self::Array>;
+    /// The same over trained weights.
+    fn norm_of_weights(&self, weights: &[&Self::Weight]) -> Result<Self::Array>;
     /// One AdamW update in place; `norm` is [`Backend::global_norm`] of all gradients, read on the device. Where it is
     /// not finite nothing changes.
     fn adamw(

@@ -184,6 +184,9 @@ impl Backend for Wgpu {
     fn global_norm(&self, arrays: &[&Array]) -> Result<Array> {
         Ok(self.device.global_norm(arrays)?)
     }
+    fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Array> {
+        Ok(self.device.norm_of_weights(weights)?)
+    }
     fn adamw(
         &self,
         weight: &mut Weight,

@@ -15,8 +15,8 @@ pub(crate) const NAME: &str = ".lock";
 pub struct Lock {
     file: File,
     path: PathBuf,
-    /// Whether the folder was made for it: dropped with nothing in it, it goes.
-    made: bool,
+    /// Folders that were made for it, the inner one first: dropped with nothing in them, they go.
+    made: Vec<PathBuf>,
     /// Whether a process that was killed held it before.
     abandoned: bool,
 }
@@ -27,7 +27,19 @@ impl Lock {
     /// # Errors
     /// Another process has it; the folder cannot be made, or the file not be written or locked.
     pub fn take(folder: &Path) -> Result<Lock> {
-        let made = !folder.is_dir();
+        let missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+        let made: Vec<PathBuf> = folder.ancestors().take_while(missing).map(Path::to_path_buf).collect();
+        match Self::locked(folder) {
+            Ok((file, path, abandoned)) => Ok(Lock { file, path, made, abandoned }),
+            Err(error) => {
+                remove_empty(&made);
+                Err(error)
+            }
+        }
+    }
+
+    /// The locked and signed file, its path, and whether it was there.
+    fn locked(folder: &Path) -> Result<(File, PathBuf, bool)> {
         let path = folder.join(NAME);
         let mut tries = 0;
         loop {
@@ -42,11 +54,18 @@ impl Lock {
             try_lock(&file, folder)?;
             // Its last holder may have taken the file away between the opening and the locking.
             if is_at(&file, &path)? {
-                let mut lock = Lock { file, path, made, abandoned };
-                lock.sign().map_err(|source| failed("cannot be written", &lock.path, source))?;
-                return Ok(lock);
+                sign(&file).map_err(|source| failed("cannot be written", &path, source))?;
+                return Ok((file, path, abandoned));
             }
         }
+    }
+
+    /// Whether the folder is still the one that was locked: not deleted, moved, or made anew.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn stands(&self) -> Result<bool> {
+        is_at(&self.file, &self.path)
     }
 
     /// Whether a process that was killed held it before this one.
@@ -57,26 +76,34 @@ impl Lock {
     /// The folder has another name now, and is to stay.
     pub(crate) fn follow(&mut self, folder: &Path) {
         self.path = folder.join(NAME);
-        self.made = false;
-    }
-
-    /// Who holds it, for people who look.
-    fn sign(&mut self) -> std::io::Result<()> {
-        self.file.set_len(0)?;
-        writeln!(self.file, "process {}", std::process::id())
+        self.made.clear();
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // In this order: who opens the file before it is gone finds that it is not at its path any more.
-        let _ = std::fs::remove_file(&self.path);
+        // In this order: who opens the file before it is gone finds that it is not at its path any more. One that stands
+        // there in its place is another's.
+        let stands = self.stands().unwrap_or(false);
+        if stands {
+            let _ = std::fs::remove_file(&self.path);
+        }
         let _ = self.file.unlock();
-        if let (true, Some(folder)) = (self.made, self.path.parent()) {
-            // Fails where something was written, as it should.
-            let _ = std::fs::remove_dir(folder);
+        if stands {
+            remove_empty(&self.made);
         }
     }
+}
+
+/// Who holds it, for people who look.
+fn sign(mut file: &File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    writeln!(file, "process {}", std::process::id())
+}
+
+/// Removes folders in which nothing was written; fails at the first that holds something, as it should.
+fn remove_empty(folders: &[PathBuf]) {
+    let _ = folders.iter().try_for_each(std::fs::remove_dir);
 }
 
 /// Locks a file that is open; `what` is being written by whoever has the lock.

@@ -44,6 +44,14 @@ impl<B: Backend> Gradients<B> {
         self.arrays.iter()
     }
 
+    /// The norm of all of them together, on the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn norm(&self, backend: &B) -> Result<B::Array> {
+        backend.global_norm(&self.arrays.values().collect::<Vec<_>>())
+    }
+
     /// Adds `scale · gradient` to that of a trained weight.
     pub(super) fn add(&mut self, backend: &B, parameter: Parameter, gradient: B::Array, scale: f32) -> Result<()> {
         if let Some(total) = self.arrays.remove(&parameter) {

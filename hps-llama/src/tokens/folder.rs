@@ -2,7 +2,10 @@
 //!
 //! It takes `tokenizer.json` as it is, or builds the tokenizer anew of that file's vocabulary: for the class `LlamaTokenizer`
 //! it does, unless the file is byte-level. Then the file's normalizer, pre-tokenizer and dropout mean nothing, and a text's
-//! first word, not each piece's, has a space put before it (with `legacy` true each piece's). Tokens and flags of
+//! first word, not each piece's, has a space put before it (with `legacy` true each piece's). For classes of other models
+//! (`GPT2Tokenizer`, as SmolLM2 has it) transformers 5 does so too, and drops what the file says beyond them, as SmolLM2's
+//! step that splits digits; here the file counts, on whose tokens the model was trained. What was taken stands in
+//! [`Tokenizer::reading`](super::Tokenizer::reading). Tokens and flags of
 //! `added_tokens_decoder` in `tokenizer_config.json` come on top of the file's; names are there too, or, where it has no
 //! `added_tokens_decoder`, in `special_tokens_map.json`. `add_bos_token` and `add_eos_token` are not read beside a
 //! `tokenizer.json`: its post-processor counts.
@@ -50,15 +53,15 @@ impl Folder {
                 .and_then(|model| model["tokenizer_class"].as_str().map(str::to_owned)),
         };
         let byte_level = bytes.windows(11).any(|window| window == b"\"ByteLevel\"");
-        let built = match class.as_deref().map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
-            Some("LlamaTokenizer") if !byte_level => Some(Built::of(&config)),
-            None | Some("LlamaTokenizer" | "TokenizersBackend" | "PreTrainedTokenizer") => None,
-            Some(other) if is_built_alike(other, &file) => None,
+        let (built, reading) = match class.as_deref().map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
+            Some("LlamaTokenizer") if !byte_level => (Some(Built::of(&config)), String::new()),
+            None | Some("LlamaTokenizer" | "TokenizersBackend" | "PreTrainedTokenizer") => {
+                (None, "tokenizer.json".to_string())
+            }
+            Some(other) if is_built_alike(other, &file) => (None, "tokenizer.json".to_string()),
+            // The model was trained on the tokens of the file, and other programs than transformers 5 read it so.
             Some(other) => {
-                return Err(in_config(format!(
-                    "`tokenizer_class` is \"{other}\", of which transformers builds another tokenizer than tokenizer.json \
-                     describes; \"TokenizersBackend\" would be the one of tokenizer.json"
-                )));
+                (None, format!("tokenizer.json as it is; transformers 5 builds another one for its class {other:?}"))
             }
         };
 
@@ -108,7 +111,7 @@ impl Folder {
                     "the model's `dropout` is {dropout}: a text would have other tokens each time; null has one answer"
                 )));
             }
-            return Ok(Folder { bytes, reading: "tokenizer.json".into(), added, named, extra });
+            return Ok(Folder { bytes, reading, added, named, extra });
         };
         for (name, content) in [("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")] {
             // A null in the file leaves the token unnamed; the class's own name is for a file that does not speak of it.

@@ -14,12 +14,16 @@
 
 mod folder;
 
+use super::fingerprint::{Fingerprint, TrainedAdapter};
+use super::report::whole_lines;
+use super::{Split, TrainConfig};
 use crate::digest::Digest;
-use crate::files::write_whole;
+use crate::files::{expect_regular, standing, write_whole};
 use crate::{Error, ErrorKind, Result, json};
-use folder::{PARTIAL, REPLACED, entries, flush, io, remove};
+use folder::{PARTIAL, REPLACED, entries, expect_own, flush, io, remove};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -82,6 +86,8 @@ pub(super) struct State {
 pub struct Checkpoint {
     folder: PathBuf,
     pub(super) state: State,
+    /// Whether a log was saved with it.
+    logged: bool,
 }
 
 /// A checkpoint that is not intact, and why.
@@ -108,12 +114,18 @@ impl Checkpoint {
         let folder = folder.as_ref();
         let place = folder.join(SUMS);
         let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message).at(place.display());
+        expect_regular(&place)?;
         let text = std::fs::read_to_string(&place).map_err(|source| io("cannot be read", &place, source))?;
         let mut sums = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
             let (digest, name) = line
                 .split_once("  ")
                 .ok_or_else(|| wrong(format!("line {} is not a digest and a name", number + 1)))?;
+            // Nothing is read that is not in the folder itself, and no device or pipe, which might not end.
+            if Path::new(name).file_name() != Some(OsStr::new(name)) {
+                return Err(wrong(format!("line {} names {name:?}, which is no file's name", number + 1)));
+            }
+            expect_regular(&folder.join(name))?;
             sums.insert(name, digest);
         }
         // Line ends and doubled lines too: what is not exactly as written was changed by somebody.
@@ -139,7 +151,8 @@ impl Checkpoint {
         if let Some(name) = needed.iter().find(|name| !sums.contains_key(**name)) {
             return Err(wrong(format!("it does not list {name}")));
         }
-        Ok(Checkpoint { folder: folder.to_path_buf(), state })
+        let logged = sums.contains_key(METRICS);
+        Ok(Checkpoint { folder: folder.to_path_buf(), state, logged })
     }
 
     /// The newest intact checkpoint of a run, with the newer ones that are not; `None` where there is none at all.
@@ -149,8 +162,16 @@ impl Checkpoint {
     /// # Errors
     /// There are checkpoints and none is intact (all are named), or the folder cannot be read.
     pub fn latest(output_dir: impl AsRef<Path>) -> Result<Option<(Checkpoint, Vec<Skipped>)>> {
+        folder::clean(output_dir.as_ref())?;
+        Self::newest(output_dir)
+    }
+
+    /// [`latest`](Self::latest) without clearing anything away.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn newest(output_dir: impl AsRef<Path>) -> Result<Option<(Checkpoint, Vec<Skipped>)>> {
         let output_dir = output_dir.as_ref();
-        folder::clean(output_dir)?;
         let mut skipped = Vec::new();
         for (_, folder) in entries(output_dir)?.into_iter().rev() {
             match Checkpoint::open(&folder) {
@@ -166,6 +187,23 @@ impl Checkpoint {
         Err(Error::new(ErrorKind::Checkpoint, message).at(output_dir.display()))
     }
 
+    /// Whether a folder of this name is a checkpoint, or one that is being written or deleted.
+    pub fn is_named(name: &str) -> bool {
+        folder::is_named(name)
+    }
+
+    /// Refuses a checkpoint of another run, as far as that is known before the model is read.
+    ///
+    /// * lora — of the adapter to be trained, with the seed of its dropout.
+    ///
+    /// # Errors
+    /// A field differs; both values are named.
+    pub fn expect_run(&self, config: &TrainConfig, rows: &Split, adapter: Option<TrainedAdapter<'_>>) -> Result<()> {
+        let config = TrainConfig { loss: config.scored_loss()?, ..config.clone() };
+        let planned = Fingerprint::planned([&rows.train, &rows.held_out], &config, adapter);
+        planned.check(&self.state.run, &self.state_file())
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -177,13 +215,24 @@ impl Checkpoint {
     }
 
     /// Puts the log at `path` back to what it was when the checkpoint was saved: lines of later steps go, lost ones return.
+    /// Where a checkpoint was saved without a log, because that could not be read, lines up to its step stay.
     ///
     /// # Errors
-    /// The checkpoint was saved without a log, or the log cannot be written.
+    /// The log cannot be read or written.
     pub fn restore_metrics(&self, path: impl AsRef<Path>) -> Result<()> {
-        let kept = self.folder.join(METRICS);
+        let (path, kept) = (path.as_ref(), self.folder.join(METRICS));
+        if !self.logged {
+            let there = if expect_regular(path)? { std::fs::read(path) } else { Ok(Vec::new()) };
+            let there = there.map_err(|source| io("cannot be read", path, source))?;
+            let past = |line: &&[u8]| {
+                let step = json::parse(line).ok().and_then(|line| line.get("step")?.as_u64());
+                step.is_some_and(|step| step <= self.step())
+            };
+            let lines: Vec<&[u8]> = whole_lines(&there).split_inclusive(|byte| *byte == b'\n').filter(past).collect();
+            return write_whole(path, &lines.concat());
+        }
         let bytes = std::fs::read(&kept).map_err(|source| io("cannot be read", &kept, source))?;
-        write_whole(path.as_ref(), &bytes)
+        write_whole(path, &bytes)
     }
 
     pub(super) fn state_file(&self) -> PathBuf {
@@ -202,7 +251,10 @@ impl Checkpoint {
         let output_dir = save.output_dir;
         std::fs::create_dir_all(output_dir).map_err(|source| io("cannot be made", output_dir, source))?;
         let folder = output_dir.join(format!("checkpoint-{}", state.global_step));
-        let partial = folder.with_extension(PARTIAL);
+        let [partial, replaced] = [PARTIAL, REPLACED].map(|extension| folder.with_extension(extension));
+        for path in [&folder, &partial, &replaced] {
+            expect_own(path)?;
+        }
         remove(&partial)?;
         let written = std::fs::create_dir(&partial)
             .map_err(|source| io("cannot be made", &partial, source))
@@ -214,8 +266,8 @@ impl Checkpoint {
             return Err(error);
         }
         // Between these two the older one of the name is put back at the next start.
-        let replaced = folder.with_extension(REPLACED);
-        if folder.exists() {
+        if standing(&folder)?.is_some() {
+            remove(&replaced)?;
             rename(&folder, &replaced)?;
         }
         rename(&partial, &folder)?;
@@ -235,8 +287,9 @@ fn complete(folder: &Path, state: &State, metrics: Option<&Path>) -> Result<()> 
         .map_err(|source| Error::new(ErrorKind::Io, "cannot be written").at(path.display()).because(source))?;
     write_whole(&path, format!("{text}\n").as_bytes())?;
     if let Some(metrics) = metrics {
+        expect_regular(metrics)?;
         let bytes = std::fs::read(metrics).map_err(|source| io("cannot be read", metrics, source))?;
-        write_whole(&folder.join(METRICS), &bytes)?;
+        write_whole(&folder.join(METRICS), whole_lines(&bytes))?;
     }
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|source| io("cannot be read", folder, source))? {
@@ -258,7 +311,10 @@ fn prune(output_dir: &Path, written: u64, limit: usize) -> Result<()> {
     let mut intact = 1;
     for (_, folder) in entries(output_dir)?.into_iter().rev().filter(|(step, _)| *step < written) {
         if intact >= limit {
-            folder::delete(&folder)?;
+            // Without its digests it is no checkpoint that was written here.
+            if expect_regular(&folder.join(SUMS)).unwrap_or(false) {
+                folder::delete(&folder)?;
+            }
         } else if Checkpoint::open(folder).is_ok() {
             intact += 1;
         }

@@ -91,6 +91,7 @@ impl TrainConfig {
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return wrong(format!("`{name}` is 0; it is at least 1"));
         }
+        self.adamw.check()?;
         self.check_loss()
     }
 

@@ -48,7 +48,8 @@ impl<B: Backend> Trainer<B> {
     /// Evaluates the policy as it is on the held-out rows; `None` if there are none.
     ///
     /// # Errors
-    /// The loss refuses a row or its log-probs are not finite, with the row's place; the device failed.
+    /// The loss refuses a row or its log-probs are not finite, with the row's place; the device failed; a signal asks for
+    /// the end.
     pub fn evaluate(&mut self) -> Result<Option<Evaluation>> {
         if self.held_out.is_empty() {
             return Ok(None);
@@ -56,7 +57,9 @@ impl<B: Backend> Trainer<B> {
         let share = self.config.task.share(self.held_out.iter());
         let mut log = StepLog { step: self.step, ..StepLog::default() };
         for number in 0..self.held_out.len() {
-            self.evaluate_row(number, share, &mut log).map_err(|error| error.at(&self.held_out[number].place))?;
+            self.interrupt.check()?;
+            let evaluated = self.evaluate_row(number, share, &mut log);
+            evaluated.map_err(|error| self.blame(error.at(&self.held_out[number].place)))?;
         }
         log.keep(self.config.task);
         Ok(Some(Evaluation {

@@ -1,25 +1,36 @@
 //! What has to be equal for a resumed run to take the same steps, to the bit.
 
 use super::{Example, TrainConfig};
-use crate::backend::Backend;
 use crate::digest::{Digest, Hasher};
-use crate::model::Policy;
+use crate::lora::LoraConfig;
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What a run's adapter has besides its matrices.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainedAdapter<'a> {
+    /// Its options.
+    pub options: &'a LoraConfig,
+    /// What its dropout is keyed by.
+    pub seed: u64,
+    /// What it is on, as [`Lora::target_modules`](crate::lora::Lora::target_modules) says it.
+    pub modules: &'a [String],
+}
 
 /// Fields by name, each as text that two equal values share and no two others.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fingerprint(Vec<(&'static str, String)>);
 
 impl Fingerprint {
-    /// Of a run whose base has the digest `base`, against the reference that `reference` describes.
-    pub(super) fn of<B: Backend>(
-        policy: &Policy<B>,
-        (examples, held_out): (&[Example], &[Example]),
+    /// What is known of a run before its model is read.
+    ///
+    /// * rows — to train on, and held out.
+    /// * adapter — the one to be trained.
+    pub(super) fn planned(
+        [examples, held_out]: [&[Example]; 2],
         config: &TrainConfig,
-        base: Digest,
-        reference: &str,
+        adapter: Option<TrainedAdapter<'_>>,
     ) -> Fingerprint {
         // Without `..`: who adds an option decides here whether it changes the numbers.
         let TrainConfig {
@@ -68,29 +79,35 @@ impl Fingerprint {
             ("max_tokens_per_batch", format!("{max_tokens_per_batch:?}")),
             ("rows", examples.len().to_string()),
             ("rows_sha256", rows(examples).to_string()),
-            // They decide no step, but the lines of the log and who is taken for the best.
+            // They change no weight, but a log with figures of two sets of rows in it is no log of either.
             ("held_out_rows", held_out.len().to_string()),
-            ("held_out_sha256", rows(held_out).to_string()),
-            ("base_sha256", base.to_string()),
-            ("reference", reference.to_string()),
-            ("arithmetic", policy.model.backend.arithmetic().to_string()),
+            ("held_out_rows_sha256", rows(held_out).to_string()),
         ];
-        match &policy.adapter {
+        match adapter {
             None => fields.push(("trained", "model".into())),
-            Some(adapter) => {
-                let options = adapter.config();
+            Some(TrainedAdapter { options, seed, modules }) => {
                 fields.extend([
                     ("trained", "adapter".into()),
                     ("lora_r", options.r.to_string()),
                     ("lora_alpha", format!("{:?}", options.lora_alpha)),
                     ("lora_dropout", format!("{:?}", options.lora_dropout)),
                     ("use_rslora", options.use_rslora.to_string()),
-                    ("lora_target_modules", adapter.target_modules(policy.model.config()).join(" ")),
-                    ("lora_seed", adapter.seed().to_string()),
+                    ("lora_target_modules", modules.join(" ")),
+                    ("lora_seed", seed.to_string()),
                 ]);
             }
         }
         Fingerprint(fields)
+    }
+
+    /// The whole of a run whose base has the digest `base`, against the reference that `reference` describes.
+    pub(super) fn on(mut self, base: Digest, reference: &str, arithmetic: &str) -> Fingerprint {
+        self.0.extend([
+            ("base_sha256", base.to_string()),
+            ("reference", reference.to_string()),
+            ("arithmetic", arithmetic.to_string()),
+        ]);
+        self
     }
 
     /// By name, as a checkpoint keeps it.

@@ -17,10 +17,10 @@
 //! 498 MiB where 489 are estimated, and 68 where 58 are, of which the idle program is some 10.
 
 use super::bytes::thousands;
-use super::{ActivationPolicy, Bytes, Example, Route, TrainConfig};
-use crate::backend::{Backend, Footprint};
+use super::{ActivationPolicy, Bytes, Example, Outline, Route, TrainConfig};
+use crate::backend::Footprint;
 use crate::config::LlamaConfig;
-use crate::model::{Activations, Policy};
+use crate::model::Activations;
 use crate::pack::Group;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
@@ -102,19 +102,15 @@ pub struct Plan {
 }
 
 impl Memory {
-    /// That of training a policy.
-    pub fn of<B: Backend>(policy: &Policy<B>, config: &TrainConfig) -> Memory {
-        let model = policy.model.config();
-        let count = |(rows, columns): (usize, usize)| rows as u64 * columns as u64;
-        let trained = || policy.trained().keys().map(|parameter| count(policy.shape(*parameter)));
-        let base: u64 = policy.model.weights.keys().map(|parameter| count(parameter.shape(model, 0))).sum();
-        let footprint = policy.model.backend.footprint();
-        let (base, adapter) = match policy.adapter {
-            Some(_) => (footprint.weight * base, trained().sum()),
-            None => (SINGLE * base, 0),
-        };
-        let state = base + SINGLE * (adapter + 3 * trained().sum::<u64>() + trained().max().unwrap_or(0));
-        let dropped = policy.adapter.as_ref().is_some_and(|adapter| adapter.config().lora_dropout > 0.0);
+    /// That of training what is outlined.
+    pub fn of(outline: &Outline<'_>, config: &TrainConfig) -> Memory {
+        let Outline { model, lora, footprint } = *outline;
+        let (base, trained) = outline.numbers(config.task);
+        let [base, all, largest] =
+            [base.iter().sum::<u64>(), trained.iter().sum(), trained.iter().copied().max().unwrap_or(0)];
+        let (base, adapter) = if lora.is_some() { (footprint.weight * base, all) } else { (SINGLE * base, 0) };
+        let state = base + SINGLE * (adapter + 3 * all + largest);
+        let dropped = lora.is_some_and(|lora| lora.lora_dropout > 0.0);
         Memory { footprint, ..Memory::new(model, state, dropped, config) }
     }
 

@@ -1,5 +1,7 @@
 //! AdamW over the trained weights of a policy, with clipping by the global norm.
 
+mod state;
+
 use crate::backend::{AdamWUpdate, Backend, Trained};
 use crate::model::{Gradients, Policy};
 use crate::parameter::Parameter;
@@ -32,6 +34,32 @@ impl Default for AdamWConfig {
     }
 }
 
+impl AdamWConfig {
+    /// Refuses constants out of their range.
+    pub(super) fn check(&self) -> Result<()> {
+        let range = |name: &str, value: f64, fits: bool, rule: &str| {
+            let message = || format!("`{name}` is {value}; it {rule}");
+            if fits { Ok(()) } else { Err(Error::new(ErrorKind::Option, message())) }
+        };
+        range("adam_beta1", self.adam_beta1, (0.0..1.0).contains(&self.adam_beta1), "lies in [0, 1)")?;
+        range("adam_beta2", self.adam_beta2, (0.0..1.0).contains(&self.adam_beta2), "lies in [0, 1)")?;
+        range(
+            "adam_epsilon",
+            self.adam_epsilon,
+            (f64::from(f32::MIN_POSITIVE)..f64::from(f32::MAX)).contains(&self.adam_epsilon),
+            // Smaller ones are 0 in the arithmetic of the update, and 0 / 0 is NaN.
+            "is a normal float32 number greater than 0",
+        )?;
+        range(
+            "weight_decay",
+            self.weight_decay,
+            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+            "is at least 0",
+        )?;
+        range("max_grad_norm", self.max_grad_norm, self.max_grad_norm > 0.0, "is greater than 0")
+    }
+}
+
 /// The optimiser and its state.
 #[derive(Debug)]
 pub struct AdamW<B: Backend> {
@@ -46,25 +74,7 @@ impl<B: Backend> AdamW<B> {
     /// # Errors
     /// A constant is out of its range, or the device is out of memory.
     pub fn new(policy: &Policy<B>, config: AdamWConfig) -> Result<Self> {
-        let range = |name: &str, value: f64, fits: bool, rule: &str| {
-            let message = || format!("`{name}` is {value}; it {rule}");
-            if fits { Ok(()) } else { Err(Error::new(ErrorKind::Option, message())) }
-        };
-        range("adam_beta1", config.adam_beta1, (0.0..1.0).contains(&config.adam_beta1), "lies in [0, 1)")?;
-        range("adam_beta2", config.adam_beta2, (0.0..1.0).contains(&config.adam_beta2), "lies in [0, 1)")?;
-        range(
-            "adam_epsilon",
-            config.adam_epsilon,
-            config.adam_epsilon > 0.0 && config.adam_epsilon.is_finite(),
-            "is greater than 0",
-        )?;
-        range(
-            "weight_decay",
-            config.weight_decay,
-            config.weight_decay >= 0.0 && config.weight_decay.is_finite(),
-            "is at least 0",
-        )?;
-        range("max_grad_norm", config.max_grad_norm, config.max_grad_norm > 0.0, "is greater than 0")?;
+        config.check()?;
         let backend = &policy.model.backend;
         let mut moments = BTreeMap::new();
         for parameter in policy.trained().keys() {
@@ -79,9 +89,20 @@ impl<B: Backend> AdamW<B> {
     /// # Errors
     /// The device failed.
     pub fn update(&mut self, policy: &mut Policy<B>, gradients: &Gradients<B>, learning_rate: f64) -> Result<B::Array> {
+        let norm = gradients.norm(&policy.model.backend)?;
+        self.apply(policy, gradients, &norm, learning_rate)?;
+        Ok(norm)
+    }
+
+    /// [`update`](Self::update) by a gradient whose norm is known.
+    pub(super) fn apply(
+        &mut self,
+        policy: &mut Policy<B>,
+        gradients: &Gradients<B>,
+        norm: &B::Array,
+        learning_rate: f64,
+    ) -> Result<()> {
         self.step += 1;
-        let arrays: Vec<&B::Array> = gradients.iter().map(|(_, gradient)| gradient).collect();
-        let norm = policy.model.backend.global_norm(&arrays)?;
         let backend = policy.model.backend.clone();
         let (mut decayed, mut gains) = (Vec::new(), Vec::new());
         let mut of_all: BTreeMap<_, _> = self.moments.iter_mut().collect();
@@ -103,9 +124,9 @@ impl<B: Backend> AdamW<B> {
                 step: self.step,
                 max_norm: self.config.max_grad_norm,
             };
-            backend.adamw_all(trained, &norm, &update)?;
+            backend.adamw_all(trained, norm, &update)?;
         }
-        Ok(norm)
+        Ok(())
     }
 
     /// The moments as a checkpoint keeps them, `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`.

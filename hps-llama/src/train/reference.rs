@@ -7,8 +7,11 @@
 mod cache;
 
 use super::Example;
+use super::options::Task;
 use crate::backend::Backend;
+use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
+use crate::files::expect_folder;
 use crate::lora::Lora;
 use crate::model::Policy;
 use crate::pack::Group;
@@ -38,6 +41,43 @@ pub struct ReferenceOptions {
     pub cache_dir: Option<PathBuf>,
 }
 
+impl ReferenceOptions {
+    /// The frozen adapter that is named, if one is, for a policy over a model of that shape.
+    ///
+    /// # Errors
+    /// A reference is named that the task does not read; none is, and the adapter to be trained is not fresh; the
+    /// reference's adapter does not fit the model; something stands in the place of the cache's folder.
+    pub fn adapter<B: Backend>(
+        &self,
+        task: Task,
+        backend: &B,
+        model: &LlamaConfig,
+        trained: Option<&Lora<B>>,
+    ) -> Result<Option<Lora<B>>> {
+        if !task.reads_reference() {
+            if *self != ReferenceOptions::default() {
+                let message = format!("a reference is named, but `task` {task} has none");
+                return Err(Error::new(ErrorKind::Option, message));
+            }
+            return Ok(None);
+        }
+        if let (None, Some(adapter)) = (&self.policy, trained)
+            && !adapter.is_fresh(backend)?
+        {
+            let message = "the adapter to be trained is not fresh, so its base is another policy, and no reference is \
+                           named; name the base or an adapter's folder";
+            return Err(Error::new(ErrorKind::Reference, message));
+        }
+        if let Some(folder) = &self.cache_dir {
+            expect_folder(folder, &[])?;
+        }
+        match &self.policy {
+            Some(ReferencePolicy::Adapter(folder)) => Lora::from_folder(backend, model, folder, 0).map(Some),
+            Some(ReferencePolicy::Base) | None => Ok(None),
+        }
+    }
+}
+
 /// Where reference log-probs come from.
 #[derive(Debug)]
 pub struct Reference<B: Backend> {
@@ -53,7 +93,7 @@ pub struct Reference<B: Backend> {
 
 impl<B: Backend> Reference<B> {
     /// None, for a task that is not measured against one.
-    pub(super) fn none() -> Self {
+    fn none() -> Self {
         let (description, kept) = ("none".to_string(), BTreeMap::new());
         Reference { description, absent: true, adapter: None, kept, cache: None, computed: 0, reused: 0 }
     }
@@ -64,26 +104,20 @@ impl<B: Backend> Reference<B> {
     /// The adapter to be trained is not fresh and no reference is named; the reference's adapter does not fit; the cache
     /// is malformed or a number in it is not what is computed here.
     pub(super) fn open(
+        task: Task,
         policy: &Policy<B>,
         examples: &[Example],
         options: &ReferenceOptions,
         base: Option<Digest>,
     ) -> Result<Self> {
         let backend = policy.model.backend();
-        if let (None, Some(adapter)) = (&options.policy, &policy.adapter)
-            && !adapter.is_fresh(backend)?
-        {
-            let message = "the adapter to be trained is not fresh, so its base is another policy, and no reference is \
-                           named; name the base or an adapter's folder";
-            return Err(Error::new(ErrorKind::Reference, message));
+        let adapter = options.adapter(task, backend, policy.model.config(), policy.adapter.as_ref())?;
+        if !task.reads_reference() {
+            return Ok(Self::none());
         }
-        let (adapter, description) = match &options.policy {
-            Some(ReferencePolicy::Adapter(folder)) => {
-                let adapter = Lora::from_folder(backend, policy.model.config(), folder, 0)?;
-                let digest = adapter.digest(backend)?;
-                (Some(adapter), format!("adapter {digest}"))
-            }
-            Some(ReferencePolicy::Base) | None => (None, "base".to_string()),
+        let description = match &adapter {
+            Some(adapter) => format!("adapter {}", adapter.digest(backend)?),
+            None => "base".to_string(),
         };
         let mut reference = Reference {
             description,
@@ -105,6 +139,11 @@ impl<B: Backend> Reference<B> {
     /// What it is, for logs: `base`, or `adapter` and its digest; `none` for a task that reads none.
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// The frozen adapter, if it is one.
+    pub(super) fn adapter(&self) -> Option<&Lora<B>> {
+        self.adapter.as_ref()
     }
 
     /// Responses computed so far, those computed again for verification aside.
@@ -146,10 +185,10 @@ impl<B: Backend> Reference<B> {
         Ok(log_probs)
     }
 
-    /// Writes what is new into the cache's file, if there is one.
+    /// Adds what is new to the cache's file, if there is one; what other runs have added to it meanwhile stays.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, or it holds other numbers for a response that was computed here.
     pub fn save(&mut self) -> Result<()> {
         match &mut self.cache {
             Some(cache) => cache.save(&self.kept),

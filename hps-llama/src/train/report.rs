@@ -7,12 +7,13 @@ pub use page::write_page;
 pub use tensorboard::EventFile;
 
 use super::{Evaluation, StepLog};
+use crate::files::{create_anew, is_at, open_own, write_whole};
 use crate::{Error, ErrorKind, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes what [`Trainer::step`](super::Trainer::step) and [`Trainer::evaluate`](super::Trainer::evaluate) return.
@@ -27,6 +28,13 @@ pub struct Report {
     /// Steps since the last line.
     pending: Vec<StepLog>,
     events: Option<EventFile>,
+    evaluated: Option<u64>,
+}
+
+/// What of a log ends with a line's end: a write that failed may have left a part of a line.
+pub(super) fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    &bytes[..end]
 }
 
 impl Report {
@@ -36,8 +44,7 @@ impl Report {
     /// The file cannot be made.
     pub fn new(path: impl AsRef<Path>, total_steps: u64, label: &str) -> Result<Report> {
         let path = path.as_ref();
-        let file = File::create(path).map_err(|source| failed(path, source))?;
-        Ok(Self::over(file, path, total_steps, label))
+        Ok(Self::over(create_anew(path)?, path, total_steps, label))
     }
 
     /// The same for a resumed run that has done `step` updates: the file is continued, as
@@ -47,8 +54,13 @@ impl Report {
     /// The file cannot be written.
     pub fn resume(path: impl AsRef<Path>, step: u64, total_steps: u64, label: &str) -> Result<Report> {
         let path = path.as_ref();
-        let file = File::options().append(true).create(true).open(path).map_err(|source| failed(path, source))?;
-        let report = Self::over(file, path, total_steps, label);
+        let mut file = open_own(path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|source| failed(path, source))?;
+        let mut report = Self::over(file, path, total_steps, label);
+        let lines = text.lines().filter_map(|line| crate::json::parse(line.as_bytes()).ok());
+        let evaluations = lines.filter(|line| line.get("eval_loss").is_some());
+        report.evaluated = evaluations.filter_map(|line| line.get("step")?.as_u64()).last();
         report.bar.set_position(step);
         report.bar.reset_eta();
         Ok(report)
@@ -61,7 +73,30 @@ impl Report {
         bar.set_style(style);
         bar.set_prefix(label.to_string());
         let path = path.to_path_buf();
-        Report { bar, file, path, tokens: 0, logging_steps: 1, pending: Vec::new(), events: None }
+        Report { bar, file, path, tokens: 0, logging_steps: 1, pending: Vec::new(), events: None, evaluated: None }
+    }
+
+    /// The step of the last evaluation in the log.
+    pub fn evaluated(&self) -> Option<u64> {
+        self.evaluated
+    }
+
+    /// Whether the log's file is still what stands at its path.
+    pub fn stands(&self) -> bool {
+        is_at(&self.file, &self.path).unwrap_or(false)
+    }
+
+    /// Writes the log as it is so far to another place, its whole lines: where the file has been taken away.
+    ///
+    /// # Errors
+    /// It cannot be read, or the other file not be written.
+    pub fn copy_to(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let mut bytes = Vec::new();
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.read_to_end(&mut bytes))
+            .map_err(|source| failed(&self.path, source))?;
+        write_whole(path.as_ref(), whole_lines(&bytes))
     }
 
     /// A line every so many updates, their average; at least 1.
@@ -109,7 +144,9 @@ impl Report {
     /// A file cannot be written.
     pub fn evaluation(&mut self, evaluation: &Evaluation) -> Result<()> {
         self.flush()?;
-        self.write(evaluation.step, evaluation)
+        self.write(evaluation.step, evaluation)?;
+        self.evaluated = Some(evaluation.step);
+        Ok(())
     }
 
     /// Leaves the finished bar on the terminal.

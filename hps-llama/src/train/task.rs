@@ -7,12 +7,11 @@
 //! | reward | what the loss reads | mean loss a prompt, of `s_i = r_i` | `∂L/∂r_i` |
 
 use super::options::Task;
-use super::{Example, ReferenceOptions, StepLog};
+use super::{Example, StepLog};
 use crate::backend::Backend;
 use crate::model::Policy;
 use crate::pack::Group;
 use crate::parameter::Parameter;
-use crate::reward_model::expect_ends;
 use crate::{Error, ErrorKind, Result};
 
 impl Task {
@@ -21,39 +20,19 @@ impl Task {
         self == Task::Preference
     }
 
-    /// Refuses a policy with another head than the task trains, a reference it does not read, and rows it cannot score.
-    pub(super) fn check<B: Backend>(
-        self,
-        policy: &Policy<B>,
-        examples: &[Example],
-        reference: &ReferenceOptions,
-    ) -> Result<()> {
+    /// Refuses a policy with another head than the task trains.
+    pub(super) fn check<B: Backend>(self, policy: &Policy<B>) -> Result<()> {
         let refused = |message: String| Err(Error::new(ErrorKind::Option, message));
         match (self, policy.score_head()) {
             (Task::Reward, None) => {
-                return refused(format!("`task` is reward, but the model has no `{}`", Parameter::Score));
+                refused(format!("`task` is reward, but the model has no `{}`", Parameter::Score)) //
             }
             (Task::Preference | Task::Sft, Some(score)) => {
                 let head = Parameter::Head;
-                return refused(format!("`task` is {self}, but the model has `{score}` in the place of `{head}`"));
+                refused(format!("`task` is {self}, but the model has `{score}` in the place of `{head}`"))
             }
-            _ => {}
+            _ => Ok(()),
         }
-        if !self.reads_reference() && *reference != ReferenceOptions::default() {
-            return refused(format!("a reference is named, but `task` {self} has none"));
-        }
-        if self != Task::Sft
-            && let Some(example) = examples.iter().find(|example| example.group.responses.len() < 2)
-        {
-            let message = format!("a preference needs 2 responses, there are {}", example.group.responses.len());
-            return Err(Error::new(ErrorKind::Row, message).at(&example.place));
-        }
-        if self == Task::Reward {
-            let config = policy.model.config();
-            let check = |example: &Example| expect_ends(config, &example.group).map_err(|e| e.at(&example.place));
-            examples.iter().try_for_each(check)?;
-        }
-        Ok(())
     }
 
     /// What a prompt of an update weighs in its loss; in SFT, a token.

@@ -2,17 +2,22 @@
 
 mod draws;
 mod resume;
+mod sound;
 
 use super::options::Task;
 use super::passes::{List, Passes};
 use super::task::{expect_finite, supervised};
-use super::{AdamW, Example, Memory, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog, TrainConfig};
+use super::{
+    AdamW, Example, Interrupt, Memory, Outline, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog,
+    TrainConfig,
+};
 use crate::Digest;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
 use crate::{Error, ErrorKind, Result};
-use draws::widest_read;
-use hps_core::{Loss, Preference, Responses};
+pub(super) use draws::widest_read;
+use hps_core::{Hps, Loss, Preference, Responses};
+use std::path::PathBuf;
 
 /// A run in progress: [`Trainer::step`] until it returns `None`.
 #[derive(Debug)]
@@ -33,6 +38,11 @@ pub struct Trainer<B: Backend> {
     pub(super) step: u64,
     num_tokens: u64,
     order: Vec<usize>,
+    /// At least every trained weight and moment; not finite where the state is not sound.
+    state_norm: f64,
+    pub(super) interrupt: Interrupt,
+    /// The checkpoint saved last, or the one the run goes on from, by its step.
+    checkpoint: Option<(u64, PathBuf)>,
 }
 
 impl<B: Backend> Trainer<B> {
@@ -48,22 +58,22 @@ impl<B: Backend> Trainer<B> {
     /// Everything but the reference's numbers.
     fn assemble(
         policy: Policy<B>,
-        Split { train: examples, held_out }: Split,
+        rows: Split,
         config: TrainConfig,
         reference: &ReferenceOptions,
+        interrupt: &Interrupt,
     ) -> Result<Self> {
-        config.check()?;
         let Policy { model, adapter } = policy;
         // What is saved of it records this base.
         let adapter = adapter.map(|adapter| adapter.on_base(model.base_digest(), false)).transpose()?;
         let policy = Policy { model, adapter };
+        config.task.check(&policy)?;
+        let lora = policy.adapter.as_ref().map(|adapter| adapter.config());
+        let outline = Outline { model: policy.model.config(), lora, footprint: policy.model.backend.footprint() };
+        let plan = outline.check(&config, &rows)?;
         let config = TrainConfig { loss: config.scored_loss()?, ..config };
-        if examples.is_empty() {
-            return Err(Error::new(ErrorKind::Row, "there are no examples to train on"));
-        }
-        let vocabulary = policy.model.config().vocab_size;
-        examples.iter().chain(&held_out).try_for_each(|example| example.check(vocabulary))?;
-        config.task.check(&policy, &examples, reference)?;
+        let memory = Memory::of(&outline, &config);
+        let Split { train: examples, held_out } = rows;
         let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
         let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
         let schedule = Schedule {
@@ -72,16 +82,11 @@ impl<B: Backend> Trainer<B> {
             warmup_steps: (config.warmup_ratio * total_steps as f64).ceil() as u64,
             total_steps,
         };
-        let memory = Memory::of(&policy, &config);
-        let plan = memory.largest(examples.iter().map(|example| (example, widest_read(example, &config))))?;
         let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
         let base = if needed { Some(policy.model.digest()?) } else { None };
-        let reference = match config.task.reads_reference() {
-            true => Reference::open(&policy, &examples, reference, base)?,
-            false => Reference::none(),
-        };
+        let reference = Reference::open(config.task, &policy, &examples, reference, base)?;
         let optimizer = AdamW::new(&policy, config.adamw)?;
-        Ok(Trainer {
+        let mut trainer = Trainer {
             policy,
             examples,
             held_out,
@@ -95,7 +100,12 @@ impl<B: Backend> Trainer<B> {
             step: 0,
             num_tokens: 0,
             order: Vec::new(),
-        })
+            state_norm: f64::NAN,
+            interrupt: interrupt.clone(),
+            checkpoint: None,
+        };
+        trainer.state_norm = trainer.first_norm()?;
+        Ok(trainer)
     }
 
     /// The policy as trained so far.
@@ -121,7 +131,8 @@ impl<B: Backend> Trainer<B> {
     /// One update; `None` after the last.
     ///
     /// # Errors
-    /// The loss refuses a row, a loss or the gradient is not finite (the weights are then as before), the device failed.
+    /// The loss refuses a row; a loss, the gradient, or what the update would make of the weights is not finite (they are
+    /// then as before); the device failed.
     pub fn step(&mut self) -> Result<Option<StepLog>> {
         let num_tokens = self.num_tokens;
         let log = self.update();
@@ -159,16 +170,26 @@ impl<B: Backend> Trainer<B> {
         let mut gradients = Gradients::zeros(&self.policy)?;
         let share = self.config.task.share(prompts.iter().map(|prompt| &self.examples[*prompt]));
         for micro in prompts.chunks(self.config.per_device_train_batch_size) {
-            self.micro_batch(micro, epoch, &loss, share, &mut gradients, &mut log)?;
+            self.micro_batch(micro, epoch, &loss, share, &mut gradients, &mut log)
+                .map_err(|error| self.blame(error))?;
         }
         log.weight = (1.0 / share).round() as usize;
         log.keep(self.config.task);
-        let norm = self.optimizer.update(&mut self.policy, &gradients, learning_rate)?;
+        let norm = gradients.norm(self.policy.model.backend())?;
         log.grad_norm = f64::from(self.policy.model.backend().download(&norm)?[0]);
         log.num_tokens = self.num_tokens;
         if !log.grad_norm.is_finite() {
             let places = self.places(&prompts);
             let message = format!("the gradient's norm is {} at step {}, on {places}", log.grad_norm, log.step);
+            return Err(self.blame(Error::new(ErrorKind::NonFinite, message)));
+        }
+        if !self.apply(&gradients, &norm, log.grad_norm, learning_rate)? {
+            let places = self.places(&prompts);
+            let message = format!(
+                "the update of step {}, on {places}, would leave a weight or a moment that is not finite; the learning rate \
+                 is {learning_rate}, the gradient's norm {}",
+                log.step, log.grad_norm
+            );
             return Err(Error::new(ErrorKind::NonFinite, message));
         }
         self.step += 1;
@@ -274,11 +295,16 @@ fn lengths_and_rewards(example: &Example, drawn: &[usize]) -> (Vec<u32>, Vec<f64
 /// How many negatives the one drawn stands for.
 fn negatives(loss: &Loss, rewards: &[f64]) -> usize {
     match loss.preference() {
-        Preference::Hps(hps) => (1..rewards.len()).filter(|index| hps.ties.retains(rewards, *index)).count(),
+        Preference::Hps(hps) => retained(&hps, rewards).count(),
         _ => rewards.len() - 1,
     }
 }
 
-fn refused(source: hps_core::Error) -> Error {
+/// The negatives that the tie policy leaves.
+pub(super) fn retained(hps: &Hps, rewards: &[f64]) -> impl Iterator<Item = usize> {
+    (1..rewards.len()).filter(|index| hps.ties.retains(rewards, *index))
+}
+
+pub(super) fn refused(source: hps_core::Error) -> Error {
     Error::new(ErrorKind::Loss, "the loss refuses this row").because(source)
 }

@@ -26,7 +26,7 @@ const FORMAT: &str = r#""format":"pt""#;
 /// Writes tensors as `precision` (f32 or bf16), whole or not at all, with `{"format": "pt"}` as PyTorch's readers expect.
 ///
 /// # Errors
-/// The file cannot be written, or f16 was asked for.
+/// The file cannot be written, f16 was asked for, or a number is not finite in the number type.
 pub fn write_safetensors(path: &Path, tensors: &[OwnedTensor], precision: Precision) -> Result<()> {
     write_with_metadata(path, tensors, precision, None)
 }
@@ -39,6 +39,13 @@ pub(crate) fn write_with_metadata(
     metadata: Option<(&str, &str)>,
 ) -> Result<()> {
     let fail = |message: &str| Error::new(ErrorKind::Weights, message).at(path.display());
+    for OwnedTensor { name, data, .. } in tensors {
+        let largest = if precision == Precision::F32 { f32::MAX } else { bf16::MAX.to_f32() };
+        if let Some(number) = data.iter().find(|number| !number.is_finite() || number.abs() > largest) {
+            let message = format!("`{name}` holds {number}, which is not to be written as a weight in {precision:?}");
+            return Err(Error::new(ErrorKind::NonFinite, message).at(path.display()));
+        }
+    }
     let encoded: Vec<Vec<u8>> = tensors
         .iter()
         .map(|tensor| match precision {

@@ -6,7 +6,8 @@ const TRL: &str = "tests/data/trl-sigmoid/train.toml";
 
 #[test]
 fn the_plan_says_what_would_be_done() {
-    let out = train(&[TRL, "--dry_run"]);
+    let folder = Folder::new("");
+    let out = train(&[TRL, "--dry_run", "--output_dir", &folder.argument("out")]);
     let plan = "\
 task     preference
 loss     dpo-bt: beta 0.1
@@ -22,7 +23,8 @@ sample 1 of 3: tests/data/trl-sigmoid/preferences.jsonl:1
     assert!(out.starts_with(plan), "{out}");
     let sample = "  best, reward 1, 14 tokens\n    The résumé neighbour router again; again;.<|eot_id|>\n  response, reward 0, 11 tokens\n    Passport router a again; neighbour of.<|eot_id|>\n";
     assert!(out.contains(sample), "{out}");
-    assert_eq!(out, train(&[TRL, "--dry-run"]));
+    assert_eq!(out, train(&[TRL, "--dry-run", "--output_dir", &folder.argument("out")]));
+    assert!(!folder.path("out").exists());
     // No colours where there is no terminal.
     assert!(!out.contains('\u{1b}'));
 }
@@ -30,9 +32,13 @@ sample 1 of 3: tests/data/trl-sigmoid/preferences.jsonl:1
 /// Prompt and response are told apart by colour where colours are shown.
 #[test]
 fn samples_have_colours_on_a_terminal() {
+    let folder = Folder::new("");
     let forced = |no_color: bool| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hps"));
-        command.args(["train", TRL, "--dry_run"]).current_dir(crate::program::root()).env("CLICOLOR_FORCE", "1");
+        command
+            .args(["train", TRL, "--dry_run", "--output_dir", &folder.argument("out")])
+            .current_dir(crate::program::root())
+            .env("CLICOLOR_FORCE", "1");
         if no_color {
             command.env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
         }

@@ -14,6 +14,8 @@ mod evaluate;
 mod evaluate_again;
 mod generate;
 mod heads;
+#[cfg(unix)]
+mod locked;
 mod log_probs;
 mod merge;
 mod not_a_number;
@@ -23,8 +25,12 @@ mod overnight;
 mod program;
 mod refusals;
 mod run;
+#[cfg(unix)]
+mod saved_first;
 mod score;
 mod server;
+#[cfg(unix)]
+mod signals;
 mod tasks;
 mod terminal;
 mod texts;

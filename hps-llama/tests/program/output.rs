@@ -37,7 +37,7 @@ fn models_are_not_replaced() {
         format!("{model}: holds `model.safetensors` but no `train.toml`, so no run of `hps train` to replace");
     assert_eq!(message, expected);
     let message = refused(&[&path, "--output_dir", &model, "--model_name_or_path", &model, "--overwrite_output_dir"]);
-    assert_eq!(message, format!("{model}: `output_dir` is what is trained from, {model}"));
+    assert_eq!(message, format!("{model}: is what is read, {model}; the output needs a folder of its own"));
 }
 
 #[test]

@@ -29,7 +29,10 @@ fn updates() {
                 let update = AdamWUpdate { step, ..update };
                 device.adamw(&mut weight, &gradient, &mut moments, &norm, &update)?;
             }
+            let norm_of_weights = device.norm_of_weights(&[&weight])?;
             let weight = device.upload(&device.download_weight(&weight)?, columns)?;
+            let as_array = device.global_norm(&[&weight])?;
+            assert_eq!(device.download(&norm_of_weights)?, device.download(&as_array)?, "{name}");
             let [first, second] = moments;
             Ok(vec![norm, weight, first, second])
         });

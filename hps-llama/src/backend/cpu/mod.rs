@@ -211,6 +211,9 @@ impl Backend for Cpu {
         head::weight_gradient(hidden, head, targets, c)
     }
 
+    fn norm_of_weights(&self, weights: &[&Matrix]) -> Result<Matrix> {
+        self.global_norm(weights)
+    }
     fn global_norm(&self, arrays: &[&Matrix]) -> Result<Matrix> {
         Ok(optimizer::global_norm(arrays))
     }

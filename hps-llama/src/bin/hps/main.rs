@@ -5,6 +5,7 @@
 mod backend;
 mod bench;
 mod chat;
+mod course;
 mod data;
 mod devices;
 mod evaluate;
@@ -15,6 +16,7 @@ mod merge;
 mod output;
 mod plan;
 mod progress;
+mod remains;
 mod rows;
 mod samples;
 mod score;
@@ -36,6 +38,9 @@ struct Program {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a policy on ranked responses.
+    ///
+    /// A run that SIGINT, SIGTERM or SIGHUP ends saves a checkpoint first and exits with 128 and the signal's number: 130,
+    /// 143 or 129. A second signal ends it at once.
     Train(train::Arguments),
     /// Print the log-probs of every response's tokens, a JSON line a row.
     LogProbs(log_probs::Arguments),
@@ -58,7 +63,12 @@ enum Command {
 fn main() -> ExitCode {
     let Program { command } = Program::parse();
     let done = match command {
-        Command::Train(arguments) => train::run(&arguments),
+        Command::Train(arguments) => match train::run(&arguments) {
+            // As shells say that a signal ended a command.
+            Ok(Some(signal)) => return ExitCode::from(128 + signal),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        },
         Command::LogProbs(arguments) => log_probs::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),

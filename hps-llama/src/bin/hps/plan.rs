@@ -1,5 +1,6 @@
 //! What a run is going to do, before it does it.
 
+use crate::output::Output;
 use crate::rows::Rows;
 use hps_llama::Result;
 use hps_llama::backend::cpu::Cpu;
@@ -8,36 +9,80 @@ use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::ModelFolder;
 use hps_llama::parameter::Parameter;
 use hps_llama::reward_model::RewardModel;
-use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
-use hps_llama::train::{ReferencePolicy, TrainConfig, thousands};
+use hps_llama::train::options::{Resume, Task, TrainOptions, TruncationMode};
+use hps_llama::train::{
+    Checkpoint, Outline, ReferencePolicy, Split, TrainConfig, TrainedAdapter, thousands, //
+};
 use std::fmt;
 use std::path::Path;
 
-/// The plan's lines, each a subject and what there is to say of it.
+/// What a run is going to do.
 #[derive(Debug)]
-pub struct Plan(Vec<(&'static str, String)>);
+pub struct Plan {
+    /// Each a subject and what there is to say of it.
+    lines: Vec<(&'static str, String)>,
+    /// The adapter to be trained, and what it is on.
+    adapter: Option<(LoraConfig, Vec<String>)>,
+}
 
 impl Plan {
-    /// Of these options on these rows.
+    /// Of these options on these rows; what the run would refuse later is refused here.
     pub fn new(options: &TrainOptions, config: &TrainConfig, base: &Path, rows: &Rows) -> Result<Plan> {
+        let folder = ModelFolder::open(base)?;
+        let model = folder.config();
+        let started = Started::read(options, base, &folder)?;
+        let started = started.as_ref();
+        options.reference().adapter(options.task, &Cpu, model, started.map(|started| &started.adapter))?;
+        let adapter = match started {
+            Some(Started { adapter, .. }) => Some((adapter.config().clone(), adapter.target_modules(model))),
+            None => options.lora().map(|lora| {
+                let modules = lora.target_modules.iter().map(|module| module.name().to_string()).collect();
+                (lora, modules)
+            }),
+        };
+        let lora = adapter.as_ref().map(|(lora, _)| lora);
+        let footprint = options.choice().footprint().unwrap_or_default();
+        Outline { model, lora, footprint }.check(config, &rows.split)?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
-        if let Some(gamma) = gamma(config, rows.examples.len()) {
+        if let Some(gamma) = gamma(config, rows.split.train.len()) {
             lines.push(("gamma", gamma));
         }
         lines.extend([
             ("rows", counts(options, rows)),
             ("tokens", tokens(options, rows)),
             ("tokenizer", rows.tokenizer.clone()),
-            ("updates", updates(config, rows.examples.len())),
+            ("updates", updates(config, rows.split.train.len())),
+            ("trained", trained(options, model, lora, started)),
         ]);
-        trained(options, base, &mut lines)?;
-        Ok(Plan(lines))
+        lines.extend(started.and_then(|started| Some(("base", started.base.clone()?))));
+        Ok(Plan { lines, adapter })
+    }
+
+    /// The checkpoint that the run would go on from, if it does; nothing is changed.
+    pub fn checkpoint(
+        &self,
+        options: &TrainOptions,
+        output: &Output,
+        config: &TrainConfig,
+        rows: &Rows,
+    ) -> Result<Option<Checkpoint>> {
+        let checkpoint = match &options.resume_from_checkpoint {
+            Resume::Never => None,
+            Resume::From(folder) => Some(Checkpoint::open(folder)?),
+            Resume::Newest => Checkpoint::newest(output.folder())?.map(|(checkpoint, _)| checkpoint),
+        };
+        let adapter = self.adapter.as_ref();
+        let adapter = adapter.map(|(lora, modules)| TrainedAdapter { options: lora, seed: options.seed, modules });
+        if let Some(checkpoint) = &checkpoint {
+            checkpoint.expect_run(config, &rows.split, adapter)?;
+        }
+        Ok(checkpoint)
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:8} {line}"))
+        self.lines.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:8} {line}"))
     }
 }
 
@@ -70,7 +115,7 @@ fn gamma(config: &TrainConfig, examples: usize) -> Option<String> {
 }
 
 fn counts(options: &TrainOptions, rows: &Rows) -> String {
-    let Rows { examples, held_out, read, dropped, truncated, .. } = rows;
+    let Rows { split: Split { train: examples, held_out }, read, dropped, truncated, .. } = rows;
     let mut line = format!("{} to train on, of {}; {dropped}", thousands(examples.len()), thousands(*read));
     if options.truncation_mode != TruncationMode::Drop {
         line += &format!("; truncated ({}): {}", options.truncation_mode, thousands(*truncated));
@@ -82,9 +127,10 @@ fn counts(options: &TrainOptions, rows: &Rows) -> String {
 }
 
 fn tokens(options: &TrainOptions, rows: &Rows) -> String {
-    let prompt: usize = rows.examples.iter().map(|example| example.group.prompt.len()).sum();
-    let responses: usize = rows.examples.iter().flat_map(|example| &example.group.responses).map(Vec::len).sum();
-    let longest = rows.examples.iter().map(|example| example.longest()).max().unwrap_or(0);
+    let examples = &rows.split.train;
+    let prompt: usize = examples.iter().map(|example| example.group.prompt.len()).sum();
+    let responses: usize = examples.iter().flat_map(|example| &example.group.responses).map(Vec::len).sum();
+    let longest = examples.iter().map(|example| example.longest()).max().unwrap_or(0);
     format!(
         "{} in prompts, each once, and {} in responses: {}; the longest sequence has {} of {}",
         thousands(prompt),
@@ -105,10 +151,46 @@ fn updates(config: &TrainConfig, examples: usize) -> String {
     )
 }
 
-/// What of the model is trained, and what an adapter that is started from says of its base.
-fn trained(options: &TrainOptions, base: &Path, lines: &mut Vec<(&'static str, String)>) -> Result<()> {
-    let folder = ModelFolder::open(base)?;
-    let model = folder.config();
+/// An adapter that training starts from.
+struct Started {
+    adapter: Lora<Cpu>,
+    /// What it says of its base, where it does not prove it.
+    base: Option<String>,
+}
+
+impl Started {
+    /// Reads it, if one is named; what of the base's folder and of the reference's adapter the run would refuse is refused.
+    fn read(options: &TrainOptions, base: &Path, folder: &ModelFolder) -> Result<Option<Started>> {
+        if options.task == Task::Reward && RewardModel::<Cpu>::is_in(base) {
+            return Ok(None);
+        }
+        folder.of_language_model()?;
+        let digest = folder.base_digest()?;
+        let read = |path: &Path| {
+            let adapter = Lora::from_folder(&Cpu, folder.config(), path, options.seed)?;
+            let base = match adapter.base_in_file() {
+                (name, false) => {
+                    let name = name.unwrap_or("");
+                    Some(format!("the adapter records no digest of its base, which it calls {name:?}"))
+                }
+                (_, true) => None,
+            };
+            Ok(Started { adapter: adapter.on_base(Some(digest), options.allow_other_base)?, base })
+        };
+        if let Some(ReferencePolicy::Adapter(path)) = &options.ref_adapter {
+            read(path)?;
+        }
+        options.adapter_name_or_path.as_deref().map(read).transpose()
+    }
+}
+
+/// What of the model is trained.
+fn trained(
+    options: &TrainOptions,
+    model: &LlamaConfig,
+    lora: Option<&LoraConfig>,
+    started: Option<&Started>,
+) -> String {
     let size = |parameters: &[Parameter], r: usize| -> usize {
         let shapes = parameters.iter().map(|parameter| parameter.shape(model, r));
         shapes.map(|(rows, columns)| rows * columns).sum()
@@ -116,65 +198,24 @@ fn trained(options: &TrainOptions, base: &Path, lines: &mut Vec<(&'static str, S
     let reward = options.task == Task::Reward;
     let of_model = if reward { Parameter::of_reward_model } else { Parameter::of_model };
     let all = size(&of_model(model), 0);
-    if reward && RewardModel::<Cpu>::is_in(base) {
-        lines.push(("trained", of_lora(options.lora(), all, model, &size, reward)));
-        return Ok(());
-    }
-    folder.of_language_model()?;
-    let digest = folder.base_digest()?;
-    let read = |path: &Path| Lora::from_folder(&Cpu, model, path, options.seed);
-    let on_base = |adapter: Lora<Cpu>| adapter.on_base(Some(digest), options.allow_other_base);
-    if let Some(ReferencePolicy::Adapter(path)) = &options.ref_adapter {
-        on_base(read(path)?)?;
-    }
-    let Some(path) = &options.adapter_name_or_path else {
-        lines.push(("trained", of_lora(options.lora(), all, model, &size, reward)));
-        return Ok(());
-    };
-    let adapter = read(path)?;
-    let said = match adapter.base_in_file() {
-        (name, false) => {
-            Some(format!("the adapter records no digest of its base, which it calls {:?}", name.unwrap_or("")))
-        }
-        (_, true) => None,
-    };
-    let adapter = on_base(adapter)?;
-    let (lora, parameters) = (adapter.config(), adapter.parameters().collect::<Vec<_>>());
-    let (there, complete) = (parameters.len(), lora.parameters(model).len());
-    let part =
-        if there < complete { format!(" ({} of their {} modules)", there / 2, complete / 2) } else { String::new() };
-    let trained = of_adapter(lora, size(&parameters, lora.r), all);
-    lines.push(("trained", format!("{trained}{part}, from {}", path.display())));
-    lines.extend(said.map(|said| ("base", said)));
-    Ok(())
-}
-
-/// Of what is trained where no adapter is started from.
-fn of_lora(
-    lora: Option<LoraConfig>,
-    all: usize,
-    model: &LlamaConfig,
-    size: &dyn Fn(&[Parameter], usize) -> usize,
-    reward: bool,
-) -> String {
     let Some(lora) = lora else { return format!("all {} parameters", thousands(all)) };
-    let trained = size(&lora.parameters(model), lora.r);
-    match reward {
-        false => of_adapter(&lora, trained, all),
-        // A score head is trained beside its adapter.
-        true => {
-            let head = model.hidden_size;
-            format!("{}, and the score head", of_adapter(&lora, trained + head, all - head))
-        }
-    }
-}
-
-fn of_adapter(lora: &LoraConfig, trained: usize, frozen: usize) -> String {
     let modules: Vec<&str> = lora.target_modules.iter().map(|module| module.name()).collect();
+    let complete = lora.parameters(model);
+    let parameters = started.map_or_else(|| complete.clone(), |started| started.adapter.parameters().collect());
+    let part = match parameters.len() < complete.len() {
+        true => format!(" ({} of their {} modules)", parameters.len() / 2, complete.len() / 2),
+        false => String::new(),
+    };
+    let start = match &options.adapter_name_or_path {
+        Some(folder) => format!("{part}, from {}", folder.display()),
+        None => part,
+    };
+    // A score head is trained beside its adapter.
+    let (head, start) = if reward { (model.hidden_size, format!("{start}, and the score head")) } else { (0, start) };
     format!(
-        "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}",
-        thousands(trained),
-        thousands(frozen),
+        "{} parameters beside {} frozen ones: LoRA, r {}, alpha {}, on {}{start}",
+        thousands(size(&parameters, lora.r) + head),
+        thousands(all - head),
         lora.r,
         lora.lora_alpha,
         modules.join(", ")

@@ -3,16 +3,14 @@
 use hps_llama::chat::Chat;
 use hps_llama::data::{self, Dropped, ReadOptions};
 use hps_llama::train::options::{Task, TrainOptions};
-use hps_llama::train::{Example, Tokenized, Truncation, tokenize_truncated};
+use hps_llama::train::{Example, Split, Tokenized, Truncation, tokenize_truncated};
 use hps_llama::{Error, ErrorKind, Result};
 
 /// Rows to train on and to evaluate on.
 #[derive(Debug)]
 pub struct Rows {
-    /// To train on.
-    pub examples: Vec<Example>,
-    /// To evaluate on.
-    pub held_out: Vec<Example>,
+    /// To train on and to evaluate on.
+    pub split: Split,
     /// Rows of `data`, whatever became of them.
     pub read: usize,
     /// Rows of `data` that were dropped.
@@ -38,7 +36,8 @@ impl Rows {
             None if options.eval_data.is_empty() => Vec::new(),
             None => tokens(&options.eval_data)?.1.examples,
         };
-        Ok(Rows { examples, held_out, read, dropped, truncated, tokenizer: chat.tokenizer().reading().to_owned() })
+        let (split, tokenizer) = (Split { train: examples, held_out }, chat.tokenizer().reading().to_owned());
+        Ok(Rows { split, read, dropped, truncated, tokenizer })
     }
 }
 

@@ -1,11 +1,12 @@
 //! `hps train`: options → rows → tokens → updates → files.
 
+use crate::course::Course;
 use crate::flags::Flags;
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::rows::Rows;
+use crate::samples;
 use crate::terminal::{note, say};
-use crate::{samples, summary};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
@@ -14,10 +15,9 @@ use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
 use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{ReportTo, Resume, Task, TrainOptions};
-use hps_llama::train::{
-    Checkpoint, EventFile, Interrupt, Report, SaveOptions, Split, TrainConfig, Trainer, write_page,
-};
+use hps_llama::train::{Checkpoint, EventFile, Interrupt, Report, TrainConfig, Trainer};
 use hps_llama::{Error, ErrorKind, Result};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// What `hps train` is called with.
@@ -33,10 +33,13 @@ pub struct Arguments {
     flags: Flags,
 }
 
-/// Runs to the end, or prints the plan.
-pub fn run(arguments: &Arguments) -> Result<()> {
+/// Runs to the end, or prints the plan; the signal that ended it, if one did.
+pub fn run(arguments: &Arguments) -> Result<Option<u8>> {
     let options = TrainOptions::read(arguments.config.as_deref(), &arguments.flags.0)?;
     let (base, config) = (options.model()?, options.config()?);
+    options.files()?;
+    // Before anything is looked at that another process may be changing.
+    let output = Output::open(&options)?;
     let chat = Chat::from_folder(base)?;
     let chat = chat.template_date(options.template_date).allow_long_positions(options.allow_long_positions);
     let rows = Rows::read(&options, &chat)?;
@@ -46,10 +49,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Companions::read(base)?;
     }
     if arguments.dry_run {
+        if let Some(checkpoint) = plan.checkpoint(&options, &output, &config, &rows)? {
+            say!("going on from {}", checkpoint.folder().display());
+        }
         say!("{}", plan.to_string().trim_end());
-        return samples::print(&rows.examples, &chat);
+        return samples::print(&rows.split.train, &chat).map(|()| None);
     }
-    options.choice().run(Training { options: &options, base, config, rows, plan })
+    options.choice().run(Training { options: &options, base, config, rows, plan, output })
 }
 
 /// A run that is planned.
@@ -59,51 +65,36 @@ struct Training<'a> {
     config: TrainConfig,
     rows: Rows,
     plan: Plan,
+    output: Output,
 }
 
 impl Job for Training<'_> {
-    type Output = ();
+    type Output = Option<u8>;
     type Error = Error;
 
-    fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let Training { options, base, config, rows, plan } = self;
+    fn run<B: Backend>(self, backend: B) -> Result<Option<u8>> {
+        let Training { options, base, config, rows, plan, output } = self;
         let policy = policy(&backend, options, base)?;
-        let output = Output::open(options)?;
         let checkpoint = checkpoint(options, &output)?;
         say!("{plan}\n{}", options.to_toml());
 
-        let rows = Split { train: rows.examples, held_out: rows.held_out };
-        let reference = options.reference();
-        let mut trainer = match &checkpoint {
-            Some(checkpoint) => Trainer::resume(policy, rows, config, &reference, checkpoint)?,
-            None => Trainer::with_reference(policy, rows, config, &reference)?,
+        // From here on a signal is a request; until now it ended the process, which had nothing to save.
+        let interrupt = Interrupt::install()?;
+        let begun = Trainer::begin(policy, rows.split, config, &options.reference(), checkpoint.as_ref(), &interrupt);
+        let mut trainer = match (begun, interrupt.signal()) {
+            (Err(error), Some(signal)) if error.kind() == ErrorKind::Interrupted => {
+                say!("stopped before the first update, with nothing to save");
+                return Ok(Some(signal));
+            }
+            (begun, _) => begun?,
         };
         say!("{}\nreference {}", trainer.plan(), trainer.reference().description());
         say!("arithmetic {}", backend.arithmetic());
-        // Only now: a folder is made for a run that can begin.
+        // Only now: files are made for a run that can begin.
         output.begin(options)?;
         let mut report = report(options, &output, &trainer, checkpoint.as_ref())?;
-        let ended = Run { options, output: &output, base }.go(&mut trainer, &mut report, &Interrupt::install()?)?;
-        report.finish();
-        trainer.reference_mut().save()?;
-        if let Some(saved) = ended {
-            say!(
-                "stopped after {} of {} updates, {} is saved; `--resume_from_checkpoint` goes on",
-                trainer.steps_done(),
-                trainer.total_steps(),
-                saved.display()
-            );
-            return Ok(());
-        }
-        output.save(trainer.policy(), base)?;
-        if options.reports_to(ReportTo::Html) {
-            let table = TrainOptions::table().into_iter();
-            let shown: Vec<(String, String)> =
-                table.filter_map(|option| Some((option.name.to_string(), options.value(option.name)?))).collect();
-            let title = format!("{}: {}", options.task, options.output()?.display());
-            write_page(&output.page(), &title, &output.metrics(), &shown)?;
-        }
-        summary::print(&output)
+        let course = Course { options, output: &output, base, interrupt: &interrupt, finished: Cell::new(false) };
+        course.run(&mut trainer, &mut report)
     }
 }
 
@@ -113,8 +104,7 @@ fn checkpoint(options: &TrainOptions, output: &Output) -> Result<Option<Checkpoi
         Resume::Never => Ok(None),
         Resume::From(folder) => Checkpoint::open(folder).map(Some),
         Resume::Newest => {
-            let found = if output.folder().exists() { Checkpoint::latest(output.folder())? } else { None };
-            let Some((checkpoint, skipped)) = found else {
+            let Some((checkpoint, skipped)) = Checkpoint::latest(output.folder())? else {
                 say!("no checkpoint in {}: the run starts at its beginning", output.folder().display());
                 return Ok(None);
             };
@@ -144,65 +134,6 @@ fn report<B: Backend>(
         return Ok(report);
     }
     Ok(report.with_events(EventFile::create(&output.events(), trainer.steps_done() + 1)?))
-}
-
-/// What the loop needs beside the trainer.
-struct Run<'a> {
-    options: &'a TrainOptions,
-    output: &'a Output,
-    base: &'a Path,
-}
-
-impl Run<'_> {
-    /// To the end, or until it is interrupted: then the checkpoint that was saved.
-    fn go<B: Backend>(
-        &self,
-        trainer: &mut Trainer<B>,
-        report: &mut Report,
-        interrupt: &Interrupt,
-    ) -> Result<Option<PathBuf>> {
-        let due = |steps: Option<u64>, step: u64| steps.is_some_and(|steps| step.is_multiple_of(steps));
-        loop {
-            let log = match trainer.step() {
-                Ok(Some(log)) => log,
-                Ok(None) => return Ok(None),
-                Err(error) if error.kind() == ErrorKind::NonFinite && trainer.steps_done() > 0 => {
-                    // The last state that was sound, to look into what came next.
-                    let saved = self.save(trainer, report)?;
-                    note!("the state after step {} is kept: {}", trainer.steps_done(), saved.display());
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
-            };
-            report.log(&log)?;
-            let last = log.step == log.total_steps;
-            if (last || due(self.options.eval_steps, log.step))
-                && let Some(evaluation) = trainer.evaluate()?
-            {
-                report.evaluation(&evaluation)?;
-            }
-            if last {
-                report.flush()?;
-            }
-            let interrupted = interrupt.requested() && !last;
-            if interrupted || due(self.options.save_steps, log.step) {
-                let saved = self.save(trainer, report)?;
-                if interrupted {
-                    return Ok(Some(saved));
-                }
-            }
-        }
-    }
-
-    fn save<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<PathBuf> {
-        report.flush()?;
-        trainer.save_checkpoint(&SaveOptions {
-            output_dir: self.output.folder(),
-            base_model_name_or_path: &self.base.display().to_string(),
-            metrics: Some(&self.output.metrics()),
-            save_total_limit: self.options.save_total_limit.map(|limit| limit as usize),
-        })
-    }
 }
 
 /// The base with a fresh adapter, with one to start from, or with none and all its weights to train.

@@ -1,5 +1,6 @@
 //! The folders of a run, and what a killed one leaves of them.
 
+use crate::files::{kind, standing};
 use crate::{Error, ErrorKind, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,25 @@ pub(super) const PARTIAL: &str = "partial";
 pub(super) const REPLACED: &str = "replaced";
 /// … and while it is deleted: a checkpoint leaves as it came, all at once.
 const DELETED: &str = "deleted";
+
+/// Whether a folder of this name is a checkpoint, or one that is being written or deleted.
+pub(super) fn is_named(name: &str) -> bool {
+    match name.split_once('.') {
+        None => step(name).is_some(),
+        Some((stem, extension)) => step(stem).is_some() && [PARTIAL, REPLACED, DELETED].contains(&extension),
+    }
+}
+
+/// Refuses a path at which something else than a folder stands, a link to one included.
+pub(super) fn expect_own(path: &Path) -> Result<()> {
+    match standing(path)? {
+        Some(metadata) if !metadata.is_dir() => {
+            let message = format!("is {}, not a checkpoint's folder", kind(&metadata));
+            Err(Error::new(ErrorKind::Checkpoint, message).at(path.display()))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Checkpoints by step, oldest first.
 pub(super) fn entries(output_dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
@@ -28,7 +48,7 @@ pub(super) fn clean(output_dir: &Path) -> Result<()> {
             continue;
         }
         let whole = path.with_file_name(stem);
-        if extension == REPLACED && !whole.exists() {
+        if extension == REPLACED && standing(&whole)?.is_none() {
             std::fs::rename(&path, &whole).map_err(|source| io("cannot be put back", &path, source))?;
         } else if [PARTIAL, REPLACED, DELETED].contains(&extension) {
             remove(&path)?;
@@ -66,12 +86,21 @@ pub(super) fn io(message: &str, path: &Path, source: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, message).at(path.display()).because(source)
 }
 
+/// Folders in it.
 fn children(output_dir: &Path) -> Result<Vec<PathBuf>> {
     let fail = |source| io("cannot be read", output_dir, source);
     match std::fs::read_dir(output_dir) {
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(fail(source)),
-        Ok(children) => children.map(|child| Ok(child.map_err(fail)?.path())).collect(),
+        Ok(children) => {
+            // Of folders only: a link to one is somebody else's.
+            let folders = children.map(|child| {
+                let child = child.map_err(fail)?;
+                let kind = child.file_type().map_err(fail)?;
+                Ok(kind.is_dir().then(|| child.path()))
+            });
+            folders.filter_map(Result::transpose).collect()
+        }
     }
 }
 

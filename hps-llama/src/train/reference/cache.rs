@@ -5,10 +5,11 @@
 //! row).
 
 use crate::digest::{Digest, Hasher};
-use crate::files::write_whole;
+use crate::files::{expect_regular, failed, is_at, open_own, write_whole};
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// A file of reference log-probs.
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Cache {
     path: PathBuf,
     identity: String,
-    /// Entries in the file.
+    /// Entries of this run that the file is known to hold.
     saved: usize,
 }
 
@@ -33,27 +34,49 @@ impl Cache {
         hasher.text(&identity);
         let name = format!("reference-{:.16}.safetensors", hasher.finish().to_string());
         let mut cache = Cache { path: folder.join(name), identity, saved: 0 };
-        let bytes = match std::fs::read(&cache.path) {
-            Ok(bytes) => bytes,
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok((cache, BTreeMap::new())),
-            Err(source) => {
-                return Err(Error::new(ErrorKind::Io, "cannot be read").at(cache.path.display()).because(source));
-            }
-        };
-        let entries = cache.parse(&bytes)?;
+        let entries = cache.read()?;
         cache.saved = entries.len();
         Ok((cache, entries))
+    }
+
+    fn read(&self) -> Result<BTreeMap<Digest, Vec<f32>>> {
+        if !expect_regular(&self.path)? {
+            return Ok(BTreeMap::new());
+        }
+        self.parse(&std::fs::read(&self.path).map_err(|source| failed("cannot be read", &self.path, source))?)
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes all entries if some are new.
+    /// Adds entries to the file's if some are new. Runs that share it wait for one another.
     pub(super) fn save(&mut self, entries: &BTreeMap<Digest, Vec<f32>>) -> Result<()> {
         if entries.len() == self.saved {
             return Ok(());
         }
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| failed("cannot be made", folder, source))?;
+        }
+        let _turn = Turn::wait(&self.path)?;
+        let mut all = self.read()?;
+        for (key, numbers) in entries {
+            if let Some(theirs) = all.insert(*key, numbers.clone())
+                && !theirs.iter().map(|number| number.to_bits()).eq(numbers.iter().map(|number| number.to_bits()))
+            {
+                let message = format!(
+                    "another run has added other log-probs for the same tokens, {theirs:?} where {numbers:?} were computed \
+                     here; it is left as it is"
+                );
+                return Err(Error::new(ErrorKind::Reference, message).at(self.path.display()));
+            }
+        }
+        self.write(&all)?;
+        self.saved = entries.len();
+        Ok(())
+    }
+
+    fn write(&self, entries: &BTreeMap<Digest, Vec<f32>>) -> Result<()> {
         let keys: Vec<u8> = entries.keys().flat_map(|key| key.0).collect();
         let lengths: Vec<u8> = entries.values().flat_map(|numbers| (numbers.len() as u32).to_le_bytes()).collect();
         let numbers: Vec<u8> = entries.values().flatten().flat_map(|number| number.to_le_bytes()).collect();
@@ -74,13 +97,7 @@ impl Cache {
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(fail)?;
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(fail)?;
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| Error::new(ErrorKind::Io, "cannot be made").at(folder.display()).because(source))?;
-        }
-        write_whole(&self.path, &bytes)?;
-        self.saved = entries.len();
-        Ok(())
+        write_whole(&self.path, &bytes)
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<BTreeMap<Digest, Vec<f32>>> {
@@ -104,6 +121,35 @@ impl Cache {
         let lengths = lengths.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize);
         let keys = keys.as_chunks::<32>().0.iter().map(|bytes| Digest(*bytes));
         Ok(keys.zip(lengths).map(|(key, length)| (key, numbers.by_ref().take(length).collect())).collect())
+    }
+}
+
+/// The right to change a file, of one process at a time: a locked file beside it, `.<name>.lock`, until it is dropped.
+#[derive(Debug)]
+struct Turn {
+    file: File,
+    path: PathBuf,
+}
+
+impl Turn {
+    fn wait(of: &Path) -> Result<Turn> {
+        let name = of.file_name().unwrap_or_default().to_string_lossy();
+        let path = of.with_file_name(format!(".{name}.lock"));
+        loop {
+            let file = open_own(&path)?;
+            file.lock().map_err(|source| failed("cannot be locked", &path, source))?;
+            // Who had it before may have taken the file away between the opening and the locking.
+            if is_at(&file, &path)? {
+                return Ok(Turn { file, path });
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        let _ = self.file.unlock();
     }
 }
 

@@ -11,12 +11,17 @@
 //! | `summary` | 5 | message: `value` 1 of `tag` 1, a string, and `simple_value` 2, a float |
 //! | `session_log` | 7 | message: `status` 1, a varint; 1 (start) drops what other files say from this step on |
 
+use crate::files::{create_anew, make_folder_inside};
 use crate::{Error, ErrorKind, Result};
 use crc::{CRC_32_ISCSI, Crc};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A file's name, but for the second of its making and the process.
+const FRONT: &str = "events.out.tfevents.";
+const BACK: &str = ".hps";
 
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
@@ -34,15 +39,11 @@ impl EventFile {
     /// # Errors
     /// The file cannot be written.
     pub fn create(folder: &Path, first_step: u64) -> Result<EventFile> {
-        let failed = |path: &Path, source: std::io::Error| {
-            Error::new(ErrorKind::Io, "cannot be written").at(path.display()).because(source)
-        };
-        std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+        make_folder_inside(folder)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // TensorBoard knows its files by this beginning and orders them by the second.
-        let name = format!("events.out.tfevents.{}.{}.hps", since.as_secs(), std::process::id());
-        let path = folder.join(name);
-        let file = File::create(&path).map_err(|source| failed(&path, source))?;
+        let path = folder.join(format!("{FRONT}{}.{}{BACK}", since.as_secs(), std::process::id()));
+        let file = create_anew(&path)?;
         let mut events = EventFile { path, file };
         let mut version = Message::event(0);
         version.bytes(3, b"brain.Event:2");
@@ -69,6 +70,12 @@ impl EventFile {
         let mut event = Message::event(step);
         event.bytes(5, &summary.0);
         self.write(&event)
+    }
+
+    /// Whether a file of this name is one of those that are written here.
+    pub fn is_named(name: &str) -> bool {
+        let middle = name.strip_prefix(FRONT).and_then(|rest| rest.strip_suffix(BACK));
+        middle.is_some_and(|middle| middle.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
     }
 
     /// Where it is.

@@ -65,24 +65,34 @@ impl<B: Backend> Trainer<B> {
     /// the draws of all epochs by the routes of their steps, and all responses of the held-out rows.
     ///
     /// # Errors
-    /// As [`step`](Self::step) before its update; and the cache's file cannot be written.
+    /// As [`step`](Self::step) before its update; the cache's file cannot be written; a signal asks for the end.
     pub fn score_reference(&mut self) -> Result<()> {
         for epoch in 0..self.config.num_train_epochs {
             let order = self.order_of(epoch);
             for (number, prompts) in order.chunks(self.config.prompts_per_step()).enumerate() {
                 let (_, loss) = self.loss_at(epoch, number * self.config.prompts_per_step())?;
                 for micro in prompts.chunks(self.config.per_device_train_batch_size) {
+                    self.expect_time()?;
                     self.score_drawn(&self.lists(micro, epoch, &loss)?)?;
                 }
             }
         }
         for number in 0..self.held_out.len() {
+            self.expect_time()?;
             let example = &self.held_out[number];
             let all: Vec<(usize, usize)> = (0..example.rewards.len()).map(|response| (number, response)).collect();
             let chunk_tokens = self.memory.chunk_tokens(&ListShape::from(&example.group));
             self.reference.score(&self.policy, &self.held_out, &all, chunk_tokens)?;
         }
         self.reference.save()
+    }
+
+    /// Refuses to go on once somebody wants the run to end; what has been scored is saved for the next one.
+    fn expect_time(&mut self) -> Result<()> {
+        self.interrupt.check().inspect_err(|_| {
+            // That the run is to end is what there is to report.
+            let _ = self.reference.save();
+        })
     }
 
     fn score_drawn(&mut self, lists: &[List]) -> Result<()> {
@@ -113,7 +123,7 @@ impl<B: Backend> Trainer<B> {
 }
 
 /// The widest list that the loss may read of an example.
-pub(super) fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
+pub(in crate::train) fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
     let mut shape = ListShape::from(&example.group);
     match loss.preference() {
         _ if *task == Task::Sft => shape.responses.truncate(1),

@@ -4,11 +4,11 @@ use super::Trainer;
 use crate::backend::{Backend, Precision};
 use crate::model::Policy;
 use crate::train::checkpoint::{Checkpoint, MOMENTS, SaveOptions, State, Trained};
-use crate::train::fingerprint::Fingerprint;
-use crate::train::{Reference, ReferenceOptions, Split, TrainConfig};
+use crate::train::fingerprint::{Fingerprint, TrainedAdapter};
+use crate::train::{Interrupt, Reference, ReferenceOptions, Split, TrainConfig};
 use crate::weights::{Weights, write_safetensors};
 use crate::{Error, ErrorKind, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl<B: Backend> Trainer<B> {
     /// Prepares a run of the policy on the examples, against the reference named.
@@ -22,9 +22,7 @@ impl<B: Backend> Trainer<B> {
         config: TrainConfig,
         reference: &ReferenceOptions,
     ) -> Result<Self> {
-        let mut trainer = Self::assemble(policy, rows.into(), config, reference)?;
-        trainer.prepare()?;
-        Ok(trainer)
+        Self::begin(policy, rows, config, reference, None, &Interrupt::default())
     }
 
     /// Prepares the rest of a run: everything as it was given to [`with_reference`](Self::with_reference) when the run
@@ -40,7 +38,28 @@ impl<B: Backend> Trainer<B> {
         reference: &ReferenceOptions,
         checkpoint: &Checkpoint,
     ) -> Result<Self> {
-        let mut trainer = Self::assemble(policy, rows.into(), config, reference)?;
+        Self::begin(policy, rows, config, reference, Some(checkpoint), &Interrupt::default())
+    }
+
+    /// [`with_reference`](Self::with_reference), or [`resume`](Self::resume) from a checkpoint, until somebody wants it to
+    /// end: the reference's pass and evaluations look between rows.
+    ///
+    /// # Errors
+    /// As there; and of the kind [`ErrorKind::Interrupted`].
+    pub fn begin(
+        policy: Policy<B>,
+        rows: impl Into<Split>,
+        config: TrainConfig,
+        reference: &ReferenceOptions,
+        checkpoint: Option<&Checkpoint>,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let mut trainer = Self::assemble(policy, rows.into(), config, reference, interrupt)?;
+        interrupt.check()?;
+        let Some(checkpoint) = checkpoint else {
+            trainer.prepare()?;
+            return Ok(trainer);
+        };
         let (state, place) = (&checkpoint.state, checkpoint.state_file());
         trainer.fingerprint()?.check(&state.run, &place)?;
         let total = trainer.total_steps();
@@ -53,12 +72,14 @@ impl<B: Backend> Trainer<B> {
         Ok(trainer)
     }
 
-    /// Saves `output_dir/checkpoint-<step>`, whole or not at all, deletes checkpoints beyond `save_total_limit` (never the
-    /// one just written), and saves new reference log-probs into their cache.
+    /// Saves `output_dir/checkpoint-<step>`, whole or not at all, and deletes checkpoints beyond `save_total_limit` (never
+    /// the one just written).
     ///
     /// # Errors
-    /// A file cannot be written; it is named, and earlier checkpoints are as they were.
+    /// A file cannot be written; it is named, and earlier checkpoints are as they were. The state is not
+    /// [sound](Self::expect_sound).
     pub fn save_checkpoint(&mut self, save: &SaveOptions<'_>) -> Result<PathBuf> {
+        self.expect_sound()?;
         let trained = if self.policy.adapter.is_some() { Trained::Adapter } else { Trained::Model };
         let state = State {
             global_step: self.step,
@@ -78,8 +99,13 @@ impl<B: Backend> Trainer<B> {
             }
             write_safetensors(&folder.join(MOMENTS), &self.optimizer.tensors(&self.policy)?, Precision::F32)
         })?;
-        self.reference.save()?;
+        self.checkpoint = Some((self.step, folder.clone()));
         Ok(folder)
+    }
+
+    /// The checkpoint that was saved last, or that the run goes on from: its step and its folder.
+    pub fn last_checkpoint(&self) -> Option<(u64, &Path)> {
+        self.checkpoint.as_ref().map(|(step, folder)| (*step, folder.as_path()))
     }
 
     /// Updates done.
@@ -124,6 +150,8 @@ impl<B: Backend> Trainer<B> {
         self.optimizer.restore(&self.policy, &open(MOMENTS)?, global_step)?;
         (self.step, self.num_tokens) = (global_step, num_input_tokens_seen);
         self.order = self.order_of((global_step / self.steps_per_epoch()) as u32);
+        self.checkpoint = Some((global_step, checkpoint.folder().to_path_buf()));
+        self.state_norm = self.first_norm().map_err(|error| error.at(checkpoint.folder().display()))?;
         Ok(())
     }
 
@@ -137,6 +165,13 @@ impl<B: Backend> Trainer<B> {
             None => *self.base.insert(self.policy.model.digest()?),
         };
         let reference = self.reference.description();
-        Ok(Fingerprint::of(&self.policy, (&self.examples, &self.held_out), &self.config, base, reference))
+        let (model, rows) = (&self.policy.model, [&self.examples[..], &self.held_out]);
+        let modules = self.policy.adapter.as_ref().map(|adapter| adapter.target_modules(model.config()));
+        let adapter = self.policy.adapter.as_ref().zip(modules.as_deref());
+        let adapter = adapter.map(|(adapter, modules)| {
+            let (options, seed) = (adapter.config(), adapter.seed());
+            TrainedAdapter { options, seed, modules }
+        });
+        Ok(Fingerprint::planned(rows, &self.config, adapter).on(base, reference, model.backend().arithmetic()))
     }
 }

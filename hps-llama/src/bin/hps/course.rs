@@ -1,0 +1,175 @@
+//! The course of a run: updates, evaluations and checkpoints, and what is saved whatever ends it.
+
+use crate::output::Output;
+use crate::summary;
+use crate::terminal::{note, say};
+use hps_llama::backend::Backend;
+use hps_llama::train::options::{ReportTo, TrainOptions};
+use hps_llama::train::{Interrupt, Report, SaveOptions, Trainer, write_page};
+use hps_llama::{ErrorKind, Result};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+/// What a run needs beside the trainer.
+#[derive(Debug)]
+pub struct Course<'a> {
+    pub options: &'a TrainOptions,
+    pub output: &'a Output,
+    pub base: &'a Path,
+    pub interrupt: &'a Interrupt,
+    /// Whether the trained adapter or model is written.
+    pub finished: Cell<bool>,
+}
+
+impl Course<'_> {
+    /// To the end, or until it is interrupted: then the signal. Whatever ends it after an update, the state after the last
+    /// one is saved first, and the first error is the one that is returned.
+    pub fn run<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<Option<u8>> {
+        let ended = self.updates(trainer, report);
+        report.finish();
+        let Err(error) = ended.and_then(|()| self.results(trainer)) else { return Ok(None) };
+        let (step, total) = (trainer.steps_done(), trainer.total_steps());
+        let kept = self.keep(trainer, report);
+        if let Err(second) = trainer.reference_mut().save()
+            && second.to_string() != error.to_string()
+        {
+            note!("the reference's log-probs are not saved: {second}");
+        }
+        let signal = self.interrupt.signal().filter(|_| error.kind() == ErrorKind::Interrupted);
+        match (signal, kept) {
+            (Some(signal), Ok(None)) => {
+                say!("stopped before the first of {total} updates, with nothing to save");
+                Ok(Some(signal))
+            }
+            (Some(signal), Ok(Some(saved))) if self.finished.get() => {
+                say!("stopped after the last update, before its evaluation was done; {} is saved", saved.display());
+                Ok(Some(signal))
+            }
+            (Some(signal), Ok(Some(saved))) => {
+                say!(
+                    "stopped after {step} of {total} updates, {} is saved; `--resume_from_checkpoint` goes on",
+                    saved.display()
+                );
+                Ok(Some(signal))
+            }
+            (Some(_), Err(second)) => Err(second),
+            (None, kept) => {
+                match kept {
+                    Ok(Some(saved)) => note!("the state after step {step} is kept: {}", saved.display()),
+                    Ok(None) => {}
+                    Err(second) => note!("the state after step {step} is not kept: {second}"),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn updates<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<()> {
+        loop {
+            if trainer.steps_done() > 0 {
+                self.settle(trainer, report)?;
+            }
+            if trainer.steps_done() < trainer.total_steps() {
+                self.interrupt.check()?;
+                self.output.expect_there()?;
+            }
+            match trainer.step()? {
+                Some(log) => report.log(&log)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// What is due after an update. A resumed run comes here first: the evaluation of its last update may be missing.
+    fn settle<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<()> {
+        let step = trainer.steps_done();
+        let last = step == trainer.total_steps();
+        let due = |steps: Option<u64>| steps.is_some_and(|steps| step.is_multiple_of(steps));
+        if last {
+            // Before anything else that may fail.
+            self.output.expect_there()?;
+            self.output.save(trainer, self.base)?;
+            self.finished.set(true);
+        }
+        if (last || due(self.options.eval_steps))
+            && report.evaluated() != Some(step)
+            && let Some(evaluation) = trainer.evaluate()?
+        {
+            report.evaluation(&evaluation)?;
+        }
+        if last {
+            report.flush()?;
+        }
+        if due(self.options.save_steps) && trainer.last_checkpoint().is_none_or(|(saved, _)| saved != step) {
+            self.save(self.output, trainer, report)?;
+            trainer.reference_mut().save()?;
+        }
+        Ok(())
+    }
+
+    /// What is made of a run that came to its end.
+    fn results<B: Backend>(&self, trainer: &mut Trainer<B>) -> Result<()> {
+        trainer.reference_mut().save()?;
+        if self.options.reports_to(ReportTo::Html) {
+            let table = TrainOptions::table().into_iter();
+            let shown: Vec<(String, String)> =
+                table.filter_map(|option| Some((option.name.to_string(), self.options.value(option.name)?))).collect();
+            let title = format!("{}: {}", self.options.task, self.options.output()?.display());
+            write_page(&self.output.page(), &title, &self.output.metrics(), &shown)?;
+        }
+        summary::print(self.output)
+    }
+
+    fn save<B: Backend>(&self, output: &Output, trainer: &mut Trainer<B>, report: &mut Report) -> Result<PathBuf> {
+        report.flush()?;
+        self.save_with(output, trainer, Some(&output.metrics()))
+    }
+
+    fn save_with<B: Backend>(
+        &self,
+        output: &Output,
+        trainer: &mut Trainer<B>,
+        metrics: Option<&Path>,
+    ) -> Result<PathBuf> {
+        trainer.save_checkpoint(&SaveOptions {
+            output_dir: output.folder(),
+            base_model_name_or_path: &self.base.display().to_string(),
+            metrics,
+            save_total_limit: self.options.save_total_limit.map(|limit| limit as usize),
+        })
+    }
+
+    /// Saves the state after the last update if it is not saved yet, with as much of the log as there is; where it is then.
+    /// `None` before the first update.
+    fn keep<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<Option<PathBuf>> {
+        let step = trainer.steps_done();
+        if step == 0 {
+            return Ok(None);
+        }
+        let stands = self.output.expect_there().is_ok();
+        if self.finished.get() && stands {
+            return Ok(Some(self.output.folder().to_path_buf()));
+        }
+        if let Some((saved, folder)) = trainer.last_checkpoint()
+            && saved == step
+            && folder.is_dir()
+        {
+            return Ok(Some(folder.to_path_buf()));
+        }
+        let made;
+        let output = match stands {
+            true => self.output,
+            false => {
+                made = Output::instead_of(self.output, self.options, report.stands())?;
+                &made
+            }
+        };
+        // The log may be what failed.
+        let flushed = report.flush().is_ok() && stands && report.stands();
+        let metrics = match flushed || report.copy_to(output.metrics()).is_ok() {
+            true => Some(output.metrics()),
+            false => None,
+        };
+        self.save_with(output, trainer, metrics.as_deref()).map(Some)
+    }
+}
