@@ -5,7 +5,7 @@
 //! row).
 
 use crate::digest::{Digest, Hasher};
-use crate::files::write_whole;
+use crate::files::{clear, write_whole};
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +33,8 @@ impl Cache {
         hasher.text(&identity);
         let name = format!("reference-{:.16}.safetensors", hasher.finish().to_string());
         let mut cache = Cache { path: folder.join(name), identity, saved: 0 };
+        // A run that finds all it needs does not write the file again.
+        clear(&cache.path);
         let bytes = match std::fs::read(&cache.path) {
             Ok(bytes) => bytes,
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok((cache, BTreeMap::new())),
