@@ -32,7 +32,7 @@ part "a shared cache of reference log-probs" reference:: || outcome=
 race_seconds=$((race_seconds + seconds))
 
 if [ -z "$outcome" ]; then
-    outcome="$(grep -c '^violation: \|\.\.\. violation: ' "$said" || true) violations"
+    outcome="$(grep -c 'violation: [a-z_]*, case ' "$said" || true) violations"
 fi
 # Kills are counted while a file is written, so there are a few more of them than were asked for.
 sum() { { grep -o "[0-9]* $1" "$said" || true; } | awk '{ all += $1 } END { print all + 0 }'; }

@@ -320,14 +320,19 @@ fn what_would_have_other_tokens_is_refused() {
         config(|config| config["split_special_tokens"] = json!(true)),
         "tokenizer_config.json: `split_special_tokens` is true, so that a template's special tokens would be spelt out"
     );
-    assert_eq!(
-        config(|config| config["tokenizer_class"] = json!("GemmaTokenizerFast")),
-        "tokenizer_config.json: `tokenizer_class` is \"GemmaTokenizer\", of which transformers builds another tokenizer \
-         than tokenizer.json describes; \"TokenizersBackend\" would be the one of tokenizer.json"
-    );
     // transformers takes a byte-level file as it is.
     let class = |config: &mut Value| config["tokenizer_class"] = json!("LlamaTokenizerFast");
     assert_eq!(Folder::of("tiny").change("tokenizer_config.json", class).read().reading(), "tokenizer.json");
+    // Of another model's class it would build another one, without SmolLM2's split of digits; the file counts.
+    let class = |config: &mut Value| config["tokenizer_class"] = json!("GPT2Tokenizer");
+    let digits = |file: &mut Value| {
+        let steps = [json!({"type": "Digits", "individual_digits": true}), file["pre_tokenizer"].clone()];
+        file["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": steps});
+    };
+    let tokenizer = Folder::of("tiny").change("tokenizer_config.json", class).change("tokenizer.json", digits).read();
+    let expected = "tokenizer.json as it is; transformers 5 builds another one for its class \"GPT2Tokenizer\"";
+    assert_eq!(tokenizer.reading(), expected);
+    assert_eq!(tokenizer.encode_plain("12").unwrap().len(), 2);
     let doubled = Folder::of("tiny");
     fs::write(doubled.path("tokenizer_config.json"), "{\"bos_token\": \"<|eot_id|>\", \"bos_token\": null}").unwrap();
     assert!(doubled.refusal().contains("`bos_token` stands twice"));

@@ -39,17 +39,10 @@ impl WholeFile {
     /// Something else stands there, or nothing can be written beside it.
     pub fn create(path: &Path) -> Result<WholeFile> {
         expect_regular(path)?;
-        let Some(name) = path.file_name() else {
+        let Some((folder, front)) = beside(path) else {
             return Err(Error::new(ErrorKind::Option, "is no name for a file").at(path.display()));
         };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut front = OsString::from(".");
-        front.push(name);
-        front.push(".");
-        clear(folder, &front);
+        clear(path);
         let fail = |source| failed("cannot be written", path, source);
         loop {
             let mut builder = tempfile::Builder::new();
@@ -101,8 +94,20 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     file.finish()
 }
 
-/// Takes away what killed processes left of a file of that name.
-fn clear(folder: &Path, front: &std::ffi::OsStr) {
+/// A file's folder, and how the names begin that it has while it is written.
+fn beside(path: &Path) -> Option<(&Path, OsString)> {
+    let mut front = OsString::from(".");
+    front.push(path.file_name()?);
+    front.push(".");
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => Some((folder, front)),
+        _ => Some((Path::new("."), front)),
+    }
+}
+
+/// Takes away what killed processes left of a file; needed only where it is perhaps not written again.
+pub(crate) fn clear(path: &Path) {
+    let Some((folder, front)) = beside(path) else { return };
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

@@ -176,7 +176,7 @@ fn train(draw: &mut Draw, inputs: &Inputs) -> Vec<(&'static str, String)> {
         ("--num_train_epochs", draw.one(&["1", "2", "3"]).to_string()),
         ("--per_device_train_batch_size", draw.one(&["2", "3", "4"]).to_string()),
         ("--gradient_accumulation_steps", draw.one(&["1", "2"]).to_string()),
-        ("--save_steps", draw.one(&["1", "2", "3"]).to_string()),
+        ("--save_steps", draw.one(&["1", "2", "3", "500"]).to_string()),
         ("--report_to", draw.one(&["none", "html", "tensorboard", "all"]).to_string()),
         ("--logging_steps", draw.one(&["1", "1", "3"]).to_string()),
     ];

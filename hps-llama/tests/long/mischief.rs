@@ -31,7 +31,11 @@ pub fn strike(call: &Call, inputs: &Inputs, folder: &Path, draw: &mut Draw, coun
 fn has_something_to_lose(command: Command, folder: &Path) -> bool {
     let lines = |bytes: &[u8]| bytes.contains(&b'\n');
     tree::read(folder).iter().any(|(name, bytes)| match command {
-        Command::Train => name.ends_with("/SHA256SUMS") && !tree::is_temporary(name),
+        // A checkpoint, or what a run that came to its end without one has trained.
+        Command::Train => {
+            let trained = ["out/adapter_model.safetensors", "out/model.safetensors"].contains(&name.as_str());
+            trained || name.ends_with("/SHA256SUMS") && !tree::is_temporary(name)
+        }
         // Only the first cell's: a call ends before it comes to a later one.
         Command::Evaluate => {
             name == "out/rows/base/one.jsonl" || name == "out/rows/base/one.jsonl.partial" && lines(bytes)

@@ -78,3 +78,20 @@ fn truncated_rows_are_trained_on() {
     train(&[&folder.argument("options.toml"), "--max_length", "2048", "--overwrite_output_dir"]);
     assert!(cut < tokens(&folder.out("metrics.jsonl")) && cut <= 24 * 2 * 50);
 }
+
+/// A run that computes nothing new does not write its cache; what a kill left of it goes nevertheless.
+#[test]
+fn what_a_kill_left_of_a_cache_goes() {
+    let folder = Folder::new("num_train_epochs = 1");
+    let cache = folder.argument("cache");
+    let options = folder.argument("options.toml");
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(folder.path("cache")).expect("the cache");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    };
+    train(&[&options, "--reference_cache_dir", &cache]);
+    let written = names();
+    std::fs::write(folder.path(&format!("cache/.{}.aB3dE6.partial", written[0])), "half").expect("a file");
+    train(&[&options, "--reference_cache_dir", &cache, "--overwrite_output_dir"]);
+    assert_eq!(names(), written);
+}

@@ -5,7 +5,7 @@
 //! row).
 
 use crate::digest::{Digest, Hasher};
-use crate::files::{expect_regular, failed, is_at, open_own, write_whole};
+use crate::files::{clear, expect_regular, failed, is_at, open_own, write_whole};
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -34,6 +34,8 @@ impl Cache {
         hasher.text(&identity);
         let name = format!("reference-{:.16}.safetensors", hasher.finish().to_string());
         let mut cache = Cache { path: folder.join(name), identity, saved: 0 };
+        // A run that finds all it needs does not write the file again.
+        clear(&cache.path);
         let entries = cache.read()?;
         cache.saved = entries.len();
         Ok((cache, entries))
