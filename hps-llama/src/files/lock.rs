@@ -63,10 +63,14 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // Where the folder was taken away meanwhile, another process may have its own there.
+        let own = is_at(&self.file, &self.path).unwrap_or(false);
         // In this order: who opens the file before it is gone finds that it is not at its path any more.
-        let _ = std::fs::remove_file(&self.path);
+        if own {
+            let _ = std::fs::remove_file(&self.path);
+        }
         let _ = self.file.unlock();
-        if let (true, Some(folder)) = (self.made, self.path.parent()) {
+        if let (true, Some(folder)) = (self.made && own, self.path.parent()) {
             // Fails where something was written, as it should.
             let _ = std::fs::remove_dir(folder);
         }
