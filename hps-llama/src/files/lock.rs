@@ -17,8 +17,6 @@ pub struct Lock {
     path: PathBuf,
     /// Folders that were made for it, the inner one first: dropped with nothing in them, they go.
     made: Vec<PathBuf>,
-    /// Whether a process that was killed held it before.
-    abandoned: bool,
 }
 
 impl Lock {
@@ -30,7 +28,7 @@ impl Lock {
         let missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
         let made: Vec<PathBuf> = folder.ancestors().take_while(missing).map(Path::to_path_buf).collect();
         match Self::locked(folder) {
-            Ok((file, path, abandoned)) => Ok(Lock { file, path, made, abandoned }),
+            Ok((file, path)) => Ok(Lock { file, path, made }),
             Err(error) => {
                 remove_empty(&made);
                 Err(error)
@@ -38,13 +36,12 @@ impl Lock {
         }
     }
 
-    /// The locked and signed file, its path, and whether it was there.
-    fn locked(folder: &Path) -> Result<(File, PathBuf, bool)> {
+    /// The locked and signed file, and its path.
+    fn locked(folder: &Path) -> Result<(File, PathBuf)> {
         let path = folder.join(NAME);
         let mut tries = 0;
         loop {
             std::fs::create_dir_all(folder).map_err(|source| failed("cannot be made", folder, source))?;
-            let abandoned = path.is_file();
             tries += 1;
             let file = match open_own(&path) {
                 // Its last holder may have taken the folder away too.
@@ -55,7 +52,7 @@ impl Lock {
             // Its last holder may have taken the file away between the opening and the locking.
             if is_at(&file, &path)? {
                 sign(&file).map_err(|source| failed("cannot be written", &path, source))?;
-                return Ok((file, path, abandoned));
+                return Ok((file, path));
             }
         }
     }
@@ -66,11 +63,6 @@ impl Lock {
     /// The system does not say.
     pub fn stands(&self) -> Result<bool> {
         is_at(&self.file, &self.path)
-    }
-
-    /// Whether a process that was killed held it before this one.
-    pub(crate) fn was_abandoned(&self) -> bool {
-        self.abandoned
     }
 
     /// The folder has another name now, and is to stay.

@@ -34,9 +34,9 @@ mod signals;
 mod tasks;
 mod terminal;
 mod texts;
-mod trl;
 #[allow(dead_code)] // One table for all that is compared with TRL.
 #[path = "../../../tests/support/tolerance.rs"]
 mod tolerance;
+mod trl;
 #[cfg(feature = "wgpu")]
 mod wgpu;

@@ -68,19 +68,18 @@ struct Scored<'a> {
 
 /// Writes a line for each row, as it is read.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    arguments.check_output()?;
+    arguments.with_output(|output| output.check())?;
     arguments.backend.choice().run(arguments)
 }
 
 impl Arguments {
     /// Refuses an output that may not be written.
-    fn check_output(&self) -> Result<()> {
+    /// What `wanted` makes of the output, if there is one.
+    fn with_output<T>(&self, wanted: impl FnOnce(&Output<'_>) -> Result<T>) -> Result<Option<T>> {
         let mut inputs = vec![self.data.as_path(), &self.model];
         inputs.extend(self.adapter.as_deref());
-        match &self.output {
-            Some(path) => Output { path, inputs: &inputs, overwrite: self.overwrite }.check(),
-            None => Ok(()),
-        }
+        let output = self.output.as_deref().map(|path| Output { path, inputs: &inputs, overwrite: self.overwrite });
+        output.as_ref().map(wanted).transpose()
     }
 }
 
@@ -101,14 +100,12 @@ impl Job for &Arguments {
         };
         let policy = Policy { model, adapter };
         let limit = self.max_length.unwrap_or(usize::MAX);
-        let Some(output) = &self.output else {
+        let (Some(output), Some(mut file)) = (&self.output, self.with_output(|output| WholeFile::begin(output))?)
+        else {
             let written = score(&policy, &chat, rows, limit, &mut BufWriter::new(std::io::stdout().lock()), "output");
             return written.map(|dropped| report(&dropped));
         };
-        let mut file = WholeFile::create(output)?;
         let dropped = score(&policy, &chat, rows, limit, &mut file, &output.display().to_string())?;
-        // Something may stand there by now.
-        self.check_output()?;
         file.finish()?;
         report(&dropped);
         Ok(())

@@ -11,7 +11,13 @@ use hps_llama::parameter::Parameter;
 use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{Resume, Task, TrainOptions, TruncationMode};
 use hps_llama::train::{
-    Checkpoint, Outline, ReferencePolicy, Split, TrainConfig, TrainedAdapter, thousands, //
+    Checkpoint,
+    Outline,
+    ReferencePolicy,
+    Split,
+    TrainConfig,
+    TrainedAdapter,
+    thousands, //
 };
 use std::fmt;
 use std::path::Path;

@@ -96,7 +96,10 @@ fn entries(folder: &Path) -> Result<Vec<(String, FileType)>> {
 
 /// * whole — whether the folder holds a whole model.
 fn is_written(name: &str, whole: bool) -> bool {
-    HELD.contains(&name) || name == PAGE || is_shard(name) || whole && companions::names().any(|companion| companion == name)
+    HELD.contains(&name)
+        || name == PAGE
+        || is_shard(name)
+        || whole && companions::names().any(|companion| companion == name)
 }
 
 fn is_weights(name: &str) -> bool {
