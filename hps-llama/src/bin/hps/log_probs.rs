@@ -100,8 +100,7 @@ impl Job for &Arguments {
         };
         let policy = Policy { model, adapter };
         let limit = self.max_length.unwrap_or(usize::MAX);
-        let (Some(output), Some(mut file)) = (&self.output, self.with_output(|output| WholeFile::begin(output))?)
-        else {
+        let (Some(output), Some(mut file)) = (&self.output, self.with_output(WholeFile::begin)?) else {
             let written = score(&policy, &chat, rows, limit, &mut BufWriter::new(std::io::stdout().lock()), "output");
             return written.map(|dropped| report(&dropped));
         };
