@@ -146,8 +146,8 @@ fn refusals() {
         "does not know `bos_token` of tokenizer_config.json, `<|begin_of_text|>`"
     );
     let short = |json: &mut Value, config: &mut Value| {
-        (json["added_tokens"][1]["content"], json["added_tokens"][1]["id"]) = (json!("¶"), json!(114));
-        config["unk_token"] = json!("¶");
+        (json["added_tokens"][5]["content"], json["added_tokens"][5]["id"]) = (json!("¶"), json!(114));
+        config["pad_token"] = json!("¶");
     };
     assert_eq!(refusal(short), "special token `¶` is too short to be told from text");
     assert_eq!(
