@@ -93,10 +93,9 @@ fn an_update_that_leaves_the_numbers_is_not_made() {
         message.starts_with("error: the update of step 2, on tests/data/trl-sigmoid/preferences.jsonl:"),
         "{message}"
     );
-    assert!(
-        message.contains("would take the weights or their moments out of float32's range and is not made; the learning rate is 1e300, "),
-        "{message}"
-    );
+    let expected =
+        "would take the weights or their moments out of float32's range and is not made; the learning rate is 1e300, ";
+    assert!(message.contains(expected), "{message}");
     let kept = folder.path("out/checkpoint-1");
     assert!(ended.error.contains(&format!("the state after step 1 is kept: {}\n", kept.display())), "{}", ended.error);
     assert_eq!(Checkpoint::open(&kept).expect("intact").step(), 1);
