@@ -60,7 +60,7 @@ impl Report {
         let mut report = Self::over(file, path, total_steps, label);
         let lines = text.lines().filter_map(|line| crate::json::parse(line.as_bytes()).ok());
         let evaluations = lines.filter(|line| line.get("eval_loss").is_some());
-        report.evaluated = evaluations.filter_map(|line| line.get("step")?.as_u64()).last();
+        report.evaluated = evaluations.filter_map(|line| line.get("step")?.as_u64()).next_back();
         report.bar.set_position(step);
         report.bar.reset_eta();
         Ok(report)
