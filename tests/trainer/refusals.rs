@@ -73,11 +73,8 @@ fn poisoned_refusals() -> Vec<(String, Error, usize, bool)> {
     for loss in LOSSES {
         let config = TrainConfig { per_device_train_batch_size: 2, ..config(loss) };
         let adapted = Policy { model: poisoned(false), ..fresh(0.0) };
-        let whole = Policy { model: poisoned(true), adapter: None };
-        for (what, policy) in [("adapter", adapted), ("all weights", whole)] {
-            let (error, steps, unchanged) = refusal(trainer(policy, &planted(), config.clone()));
-            refusals.push((format!("{loss}, {what}"), error, steps, unchanged));
-        }
+        let (error, steps, unchanged) = refusal(trainer(adapted, &planted(), config));
+        refusals.push((loss.to_string(), error, steps, unchanged));
     }
     refusals
 }
@@ -85,8 +82,10 @@ fn poisoned_refusals() -> Vec<(String, Error, usize, bool)> {
 #[test]
 fn a_product_that_overflows_stops_the_run_before_the_update() {
     for (what, error, steps, unchanged) in poisoned_refusals() {
-        assert!(matches!(error.kind(), ErrorKind::NonFinite | ErrorKind::Loss), "{what}: {error}");
-        assert_eq!((error.place(), steps), (Some("lists.jsonl:4"), 1), "{what}: {error}");
+        assert_eq!((error.kind(), steps), (ErrorKind::NonFinite, 1), "{what}: {error}");
+        // The model is at fault; the row is where it shows.
+        let expected = "`model.embed_tokens.weight` of the model holds NaN, and not a row is at fault: lists.jsonl:4: ";
+        assert!(error.to_string().starts_with(expected), "{what}: {error}");
         assert!(unchanged, "{what}: the weights have changed");
     }
 }
@@ -96,6 +95,15 @@ fn the_refusal_of_a_product_that_overflows_names_the_step() {
     for (what, error, ..) in poisoned_refusals() {
         assert!(error.to_string().contains("step 2"), "{what}: {error}");
     }
+}
+
+/// One that is to be trained is not trained at all.
+#[test]
+fn a_trained_weight_that_is_no_number_is_refused() {
+    let whole = Policy { model: poisoned(true), adapter: None };
+    let error = Trainer::new(whole, planted(), config("dpo-bt")).expect_err("NaN");
+    assert_eq!(error.kind(), ErrorKind::NonFinite, "{error}");
+    assert_eq!(error.to_string(), "`model.embed_tokens.weight` of the model holds NaN; such weights cannot be trained");
 }
 
 /// A scale near f32's greatest number: log-probs are finite, as B is 0, and B's gradient is not.

@@ -186,8 +186,8 @@ impl<B: Backend> Trainer<B> {
         if !self.apply(&gradients, &norm, log.grad_norm, learning_rate)? {
             let places = self.places(&prompts);
             let message = format!(
-                "the update of step {}, on {places}, would leave a weight or a moment that is not finite; the learning rate \
-                 is {learning_rate}, the gradient's norm {}",
+                "the update of step {}, on {places}, would take the weights or their moments out of float32's range and is \
+                 not made; the learning rate is {learning_rate:e}, the gradient's norm {}",
                 log.step, log.grad_norm
             );
             return Err(Error::new(ErrorKind::NonFinite, message));
