@@ -284,8 +284,9 @@ pub(crate) fn forget_finished(output: &Path) {
     }
     // Locked, it is in use; and what names no command is somebody else's.
     let Ok(mut side) = Side::lock(side, &partial) else { return };
-    let record = side.read().ok().and_then(|text| json::parse(&text).ok());
-    if is_file(output) && record.is_some_and(|record| record["command"].is_string()) {
+    // Empty, it was made by the locking: its last holder took it away just before.
+    let ours = |text: Vec<u8>| text.is_empty() || json::parse(&text).is_ok_and(|record| record["command"].is_string());
+    if is_file(output) && side.read().is_ok_and(ours) {
         side.forget_if_alone(&partial);
     }
 }

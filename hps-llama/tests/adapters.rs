@@ -7,13 +7,14 @@ mod modules;
 #[path = "adapters/options.rs"]
 mod options;
 
-use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
-use hps_llama::weights::{OwnedTensor, write_safetensors};
+use hps_llama::weights::OwnedTensor;
 use hps_llama::{Error, ErrorKind, Result};
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -46,8 +47,19 @@ fn edited(edit: impl FnOnce(&mut Value, &mut Vec<OwnedTensor>)) -> TempDir {
         .collect();
     edit(&mut config, &mut tensors);
     std::fs::write(path, config.to_string()).expect("written");
-    write_safetensors(&folder.path().join("adapter_model.safetensors"), &tensors, Precision::F32).expect("written");
+    write_as_is(&folder.path().join("adapter_model.safetensors"), &tensors);
     folder
+}
+
+/// As another program writes it, which may write what is not finite.
+fn write_as_is(path: &Path, tensors: &[OwnedTensor]) {
+    let bytes = |tensor: &OwnedTensor| tensor.data.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(bytes).collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        (tensor.name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).expect("a tensor"))
+    });
+    let format = HashMap::from([("format".to_string(), "pt".to_string())]);
+    safetensors::serialize_to_file(views, Some(format), path).expect("written");
 }
 
 fn read(folder: &TempDir) -> Result<Lora<Cpu>> {

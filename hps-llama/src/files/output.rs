@@ -19,7 +19,7 @@ impl Output<'_> {
     /// Looks whether it may be written; nothing is changed.
     ///
     /// # Errors
-    /// The path names no file; an input, a folder, a link, a device or a pipe stands there, whatever `overwrite` says; it is
+    /// The path names no file, or one in a folder that is not there; an input, a folder, a link, a device or a pipe stands there, whatever `overwrite` says; it is
     /// beside the files of a folder that is an input; a regular file stands there and is not to be replaced.
     pub fn check(&self) -> Result<()> {
         let Output { path, inputs, overwrite } = *self;
@@ -34,6 +34,11 @@ impl Output<'_> {
         }
         if let Some(folder) = inputs.iter().find(|input| lies_in(path, input)) {
             return refused(format!("lies in what is read, {}; the output needs a place of its own", folder.display()));
+        }
+        let above = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = above.filter(|folder| !folder.is_dir()) {
+            let message = format!("its folder, {}, is not there", folder.display());
+            return Err(Error::new(ErrorKind::Io, message).at(path.display()));
         }
         match expect_regular(path) {
             Ok(true) if !overwrite => refused("exists already; remove it, or give `--overwrite`".into()),

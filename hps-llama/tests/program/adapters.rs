@@ -229,6 +229,7 @@ fn an_adapter_of_another_base_needs_a_word() {
     let ended =
         hps(&["merge", "--model", TINY, "--adapter", "tests/data/models/tiny/adapter-11", "--output_dir", &copy]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
-    let message = refused(&[&options, "--model_name_or_path", &copy, "--adapter_name_or_path", &adapter, "--dry_run"]);
+    let start = ["--model_name_or_path", &copy, "--adapter_name_or_path", &adapter, "--output_dir", &out];
+    let message = refused(&[&[options.as_str()], &start[..], &["--dry_run"]].concat());
     assert!(message.contains("was trained on another base"), "{message}");
 }

@@ -132,7 +132,7 @@ fn a_run_does_not_go_on_with_other_rows_to_evaluate_on() {
     let (options, first, other) = (folder.argument("options.toml"), rows("first.jsonl", 0), rows("other.jsonl", 3));
     train(&[&options, "--eval_data", &first]);
     let message = refused(&[&options, "--eval_data", &other, "--resume_from_checkpoint"]);
-    assert!(message.contains("`held_out_sha256` is ") && message.contains(" in the checkpoint but "), "{message}");
+    assert!(message.contains("`held_out_rows_sha256` is ") && message.contains(" in the checkpoint but "), "{message}");
     let message = refused(&[&options, "--resume_from_checkpoint"]);
     assert!(message.contains("`held_out_rows` is 3 in the checkpoint but 0 in this run"), "{message}");
     // The same rows in another file are the same.

@@ -103,8 +103,11 @@ fn the_day_is_an_option_of_every_command() {
     };
     assert!(generate(&[]).error.contains(&expected));
     assert_eq!(generate(&["--template_date", "2026-11-30"]).code, Some(0));
-    let trained =
-        |more: &[&str]| hps(&[&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows], more].concat());
+    let folder_of_run = folder.argument("run");
+    let trained = |more: &[&str]| {
+        let fixed = ["train", "--dry_run", "--output_dir", &folder_of_run, "--model_name_or_path", &model];
+        hps(&[&fixed[..], &["--data", &rows], more].concat())
+    };
     assert!(trained(&[]).error.contains(&expected));
     let ended = trained(&["--template_date", "2026-11-30"]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
@@ -116,10 +119,10 @@ fn the_day_is_an_option_of_every_command() {
 #[test]
 fn a_template_that_refuses_names_the_row() {
     let folder = folder(RAISES, SYSTEM);
-    let (model, rows) = (folder.argument("model"), folder.argument("rows.jsonl"));
+    let (model, rows, out) = (folder.argument("model"), folder.argument("rows.jsonl"), folder.argument("out"));
     let expected = format!("{rows}:3: {model}/chat_template.jinja:1: This model takes no system message");
     assert_eq!(log_probs(&folder, &[]).expect_err("it refuses"), expected);
-    let ended = hps(&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows]);
+    let ended = hps(&["train", "--dry_run", "--output_dir", &out, "--model_name_or_path", &model, "--data", &rows]);
     assert_eq!(ended.error.lines().last(), Some(format!("error: {expected}").as_str()));
 }
 
@@ -147,8 +150,11 @@ fn rows_beyond_the_models_positions_are_refused_unless_they_are_allowed() {
     );
     assert_eq!(log_probs(&folder, &[]).expect_err("too long"), expected);
     assert_eq!(log_probs(&folder, &["--allow_long_positions"]).expect("allowed"), lines);
-    let train =
-        |more: &[&str]| hps(&[&["train", "--dry_run", "--model_name_or_path", &model, "--data", &rows], more].concat());
+    let folder_of_run = folder.argument("run");
+    let train = |more: &[&str]| {
+        let fixed = ["train", "--dry_run", "--output_dir", &folder_of_run, "--model_name_or_path", &model];
+        hps(&[&fixed[..], &["--data", &rows], more].concat())
+    };
     assert_eq!(train(&[]).error.lines().last(), Some(format!("error: {expected}").as_str()));
     assert_eq!(train(&["--allow_long_positions"]).code, Some(0));
     // What is dropped is not refused.
