@@ -12,6 +12,8 @@ mod echoes;
 mod endpoint;
 mod evaluate;
 mod evaluate_again;
+#[cfg(unix)]
+mod full_disk;
 mod generate;
 mod heads;
 #[cfg(unix)]
