@@ -124,9 +124,9 @@ fn half_precision_is_read() {
                 (tensor.name.clone(), tensor.shape.clone(), bytes)
             })
             .collect();
-        let dtype = if precision == Precision::BF16 { safetensors::Dtype::BF16 } else { safetensors::Dtype::F16 };
+        let dtype = if precision == Precision::BF16 { Dtype::BF16 } else { Dtype::F16 };
         let views = bytes.iter().map(|(name, shape, bytes)| {
-            let view = safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes);
+            let view = TensorView::new(dtype, shape.clone(), bytes);
             (name.clone(), view.expect("a view"))
         });
         let file = safetensors::serialize(views, None).expect("serialised");
@@ -330,8 +330,8 @@ fn another_number_type_is_refused() {
         tensors.iter().map(|tensor| tensor.data.iter().flat_map(|number| number.to_le_bytes()).collect()).collect();
     let views = tensors.iter().zip(&encoded).map(|(tensor, encoded)| {
         let view = match tensor.name.as_str() {
-            "model.norm.weight" => safetensors::tensor::TensorView::new(safetensors::Dtype::F64, vec![64], &bytes),
-            _ => safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), encoded),
+            "model.norm.weight" => TensorView::new(Dtype::F64, vec![64], &bytes),
+            _ => TensorView::new(Dtype::F32, tensor.shape.clone(), encoded),
         };
         (tensor.name.as_str(), view.expect("a view"))
     });
