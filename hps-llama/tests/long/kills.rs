@@ -171,8 +171,6 @@ fn asked_to_end(signal: &str, mut process: Process, folder: &Path, fresh: bool) 
         (Some(by), _) if by == number && !trains => Ok(Stopped::Early),
         (Some(by), _) => Err(format!("SIG{signal} ends a run that trains by signal {by}")),
         (None, Some(code)) if code == 128 + number && saved() => Ok(Stopped::Early),
-        // Not yet: 0 is for runs that came to their end. To go when `hps train` ends with 128 + the signal.
-        (None, Some(0)) if ended.out.contains("stopped after") && saved() => Ok(Stopped::Early),
         (None, Some(0)) if !ended.out.contains("stopped after") => Ok(Stopped::Done),
         _ => Err(format!("after SIG{signal} it ends with {}: {}", ended.status, ended.error)),
     }

@@ -137,7 +137,7 @@ options! {
         truncation_mode: TruncationMode = |_: &Defaults| TruncationMode::Drop;
         /// Whether sequences may be longer than the model has positions.
         allow_long_positions: bool = |_: &Defaults| false;
-        /// The day that a chat template writes, for those that write one: `2026-11-30`; unset, they are refused.
+        /// The day that a chat template may write: `2026-11-30`; unset, a template that needs one is refused.
         template_date: Option<TemplateDate> = |_: &Defaults| None;
         /// Whether each epoch has its own order of rows; `false` keeps the files'.
         shuffle: bool = |defaults: &Defaults| defaults.train.shuffle;
