@@ -1,5 +1,8 @@
 //! Weights and adapters from files: shards, number types, and every way a file can be wrong.
 
+#[path = "weights/finite.rs"]
+mod finite;
+
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::backend::{Backend, Precision};
 use hps_llama::config::LlamaConfig;
@@ -25,20 +28,6 @@ fn copy() -> TempDir {
         std::fs::copy(tiny().join(file), folder.path().join(file)).expect("copied");
     }
     folder
-}
-
-/// As another program writes it, which may write what is not finite.
-fn write_as_is(path: &Path, tensors: &[OwnedTensor], precision: Precision) {
-    let (dtype, encode): (_, fn(f32) -> Vec<u8>) = match precision {
-        Precision::F32 => (Dtype::F32, |number| number.to_le_bytes().into()),
-        _ => (Dtype::BF16, |number| half::bf16::from_f32(number).to_le_bytes().into()),
-    };
-    let bytes = |tensor: &OwnedTensor| tensor.data.iter().flat_map(|number| encode(*number)).collect::<Vec<u8>>();
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(bytes).collect();
-    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
-        (tensor.name.as_str(), TensorView::new(dtype, tensor.shape.clone(), bytes).expect("a tensor"))
-    });
-    safetensors::serialize_to_file(views, None, path).expect("written");
 }
 
 fn tensors() -> Vec<OwnedTensor> {
@@ -210,44 +199,6 @@ fn a_tensor_without_a_place_is_refused() {
     }
     let derived = with("model.layers.0.self_attn.rotary_emb.inv_freq", &[4]);
     assert_eq!(log_probs(derived.path()), log_probs(&tiny()));
-}
-
-#[test]
-fn numbers_that_are_not_finite_are_blamed_on_their_tensor() {
-    for precision in [Precision::F32, Precision::BF16] {
-        for (number, what) in [(f32::NAN, "a NaN"), (-f32::NAN, "a NaN"), (f32::INFINITY, "an infinite number (inf)")] {
-            let folder = copy();
-            let mut tensors = tensors();
-            let tensor = tensors.iter_mut().find(|tensor| tensor.name == "lm_head.weight").expect("one");
-            tensor.data[64 * 1000 + 7] = number;
-            tensor.data[64 * 1001] = f32::NAN;
-            let file = folder.path().join("model.safetensors");
-            write_as_is(&file, &tensors, precision);
-            let error = refusal(folder.path());
-            assert_eq!(error.kind(), ErrorKind::NonFinite);
-            let expected = format!("{}: `lm_head.weight` has {what} at [1000, 7]", file.display());
-            assert_eq!(error.to_string(), expected);
-        }
-    }
-}
-
-/// Beyond what one thread looks through, and in a half.
-#[test]
-fn a_large_tensor_is_looked_through() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (file, rows) = (folder.path().join("large.safetensors"), 3000);
-    for (precision, place) in [(Precision::F32, 2999), (Precision::BF16, 1500), (Precision::F32, 0)] {
-        let mut data = vec![f32::MAX; rows * 256];
-        data[place * 256 + 255] = f32::NAN;
-        if precision == Precision::BF16 {
-            data.iter_mut().filter(|number| !number.is_nan()).for_each(|number| *number = 1.0);
-        }
-        let tensor = OwnedTensor { name: "large".into(), shape: vec![rows, 256], data };
-        write_as_is(&file, &[tensor], precision);
-        let weights = Weights::from_files(std::slice::from_ref(&file)).expect("a file");
-        let error = weights.read("large", (rows, 256), |_| Ok(())).expect_err("it is refused");
-        assert!(error.to_string().ends_with(&format!("`large` has a NaN at [{place}, 255]")), "{error}");
-    }
 }
 
 /// The header's text is edited; its length stays.
