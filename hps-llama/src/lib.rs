@@ -51,7 +51,7 @@ pub mod weights;
 
 pub use digest::Digest;
 pub use error::{Error, ErrorKind, Result};
-pub use visible::{visible, visible_lines};
+pub use visible::{visible, visible_json, visible_lines};
 
 /// The README's programs, compiled as tests.
 #[cfg(doctest)]

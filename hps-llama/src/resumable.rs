@@ -110,6 +110,18 @@ impl Resumable {
         self.resumed
     }
 
+    /// Refuses lines of more rows than there are: somebody has changed the file.
+    ///
+    /// # Errors
+    /// More lines are there than `rows`.
+    pub fn expect_at_most(&self, rows: usize) -> Result<()> {
+        if self.done <= rows {
+            return Ok(());
+        }
+        let message = format!("has {} lines of {rows} rows; remove it to start anew", self.done);
+        Err(Error::new(ErrorKind::Checkpoint, message).at(self.partial.display()))
+    }
+
     /// Adds a line, after those of all earlier rows. Numbers that are not finite become `null`: refuse them before.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ pub fn score<B: Backend>(
         fingerprint["template_date"] = json!(date.to_string());
     }
     let mut output = Resumable::open(&output, &fingerprint)?;
+    output.expect_at_most(total)?;
     progress(output.done(), total);
     let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);
     for row in AnsweredRows::open_again(&options.data, &contents)?.skip(output.done()) {

@@ -24,6 +24,25 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     escape(text, |letter| letter == '\n')
 }
 
+/// The same JSON, with what is not seen in its texts as JSON's own escapes.
+///
+/// ```
+/// assert_eq!(hps_llama::visible_json("\"a\u{202e}b\u{e0041}\""), r#""a\u202eb\udb40\udc41""#);
+/// ```
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for letter in json.chars() {
+        match is_hidden(letter) {
+            true => letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped += &format!("\\u{unit:04x}")),
+            false => escaped.push(letter),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 fn escape(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     let hidden = |letter: char| is_hidden(letter) && !kept(letter);
     if !text.contains(hidden) {

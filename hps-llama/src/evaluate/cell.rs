@@ -42,6 +42,7 @@ impl CellFile<'_> {
         if file.done() == 0 {
             file.push(&serde_json::json!({"run": self.fingerprint}))?;
         }
+        file.expect_at_most(total + 1)?;
         let mut done = file.done() - 1;
         while done < total {
             progress(done);

@@ -28,14 +28,14 @@ impl Text {
 impl Evaluation {
     /// The paper's columns for all datasets, then for each dataset the others.
     pub(super) fn texts(&self) -> Vec<Text> {
-        let names = |column: &(usize, Metric)| format!("{}: {}", self.datasets[column.0].0, column.1.title());
+        let names = |column: &(usize, Metric)| format!("{}: {}", visible(&self.datasets[column.0].0), column.1.title());
         let paper: Vec<(usize, Metric)> =
             (0..self.datasets.len()).flat_map(|dataset| Metric::PAPER.map(|metric| (dataset, metric))).collect();
         let mut texts = vec![self.text("The paper's columns".into(), &paper, names)];
         for (dataset, (name, rows)) in self.datasets.iter().enumerate() {
             let shown = Metric::MORE.into_iter().filter(|metric| self.has(dataset, *metric));
             let columns: Vec<(usize, Metric)> = shown.map(|metric| (dataset, metric)).collect();
-            let title = format!("{name}, {rows} rows");
+            let title = format!("{}, {rows} rows", visible(name));
             texts.push(self.text(title, &columns, |column| column.1.title().to_string()));
         }
         texts
@@ -52,7 +52,7 @@ impl Evaluation {
                 Some(interval) => shown(&interval, metric.decimals(self.bleu)),
                 None => "-".to_string(),
             });
-            std::iter::once(name.clone()).chain(cells).collect()
+            std::iter::once(visible(name).into_owned()).chain(cells).collect()
         };
         Text { title, header, rows: self.methods.iter().enumerate().map(row).collect() }
     }

@@ -2,7 +2,7 @@
 
 use super::{expect_regular, kind, standing};
 use crate::{Error, ErrorKind, Result};
-use std::path::{Path, PathBuf, is_separator};
+use std::path::{Component, Path, PathBuf, is_separator};
 
 /// A file that a command is to write.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +58,27 @@ pub fn expect_folder(path: &Path, inputs: &[PathBuf]) -> Result<()> {
     if let Some(input) = inputs.iter().find(|input| is_same(path, input)) {
         return refused(format!("is what is read, {}; the output needs a folder of its own", input.display()));
     }
+    // What it would lead to once that folder is made was not compared with the inputs.
+    if let Some(missing) = goes_up_from_nothing(path) {
+        return refused(format!("goes up (`..`) from {}, which is not there", missing.display()));
+    }
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_dir() => refused(format!("is {}, not a folder", kind(&metadata))),
         Err(_) if standing(path)?.is_some() => refused("is a symbolic link that leads nowhere".into()),
         _ => Ok(()),
     }
+}
+
+/// What a path goes up from that is not there.
+fn goes_up_from_nothing(path: &Path) -> Option<PathBuf> {
+    let mut before = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir && !before.as_os_str().is_empty() && !before.exists() {
+            return Some(before);
+        }
+        before.push(part);
+    }
+    None
 }
 
 /// Whether a path is one of a folder's own files, there or not, or what a link among them leads to. What is deeper is not

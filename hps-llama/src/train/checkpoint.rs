@@ -147,6 +147,12 @@ impl Checkpoint {
         let state: State = json::parse_as(text.as_bytes()).map_err(|source| {
             Error::new(ErrorKind::Checkpoint, "is not a trainer's state").at(path.display()).because(source)
         })?;
+        if let Some(step) = folder.file_name().and_then(|name| folder::step(name.to_str()?))
+            && step != state.global_step
+        {
+            let message = format!("`global_step` is {}, in the folder of step {step}", state.global_step);
+            return Err(Error::new(ErrorKind::Checkpoint, message).at(path.display()));
+        }
         let needed = [STATE, MOMENTS, state.trained.weights_file(), state.trained.config_file()];
         if let Some(name) = needed.iter().find(|name| !sums.contains_key(**name)) {
             return Err(wrong(format!("it does not list {name}")));
@@ -190,6 +196,13 @@ impl Checkpoint {
     /// Whether a folder of this name is a checkpoint, or one that is being written or deleted.
     pub fn is_named(name: &str) -> bool {
         folder::is_named(name)
+    }
+
+    /// Whether a checkpoint has a file of this name.
+    pub fn writes(name: &str) -> bool {
+        let trained = [Trained::Adapter, Trained::Model];
+        [MOMENTS, STATE, METRICS, SUMS].contains(&name)
+            || trained.iter().any(|trained| [trained.weights_file(), trained.config_file()].contains(&name))
     }
 
     /// Refuses a checkpoint of another run, as far as that is known before the model is read.

@@ -86,6 +86,11 @@ impl Report {
         is_at(&self.file, &self.path).unwrap_or(false)
     }
 
+    /// Where the log is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes the log as it is so far to another place, its whole lines: where the file has been taken away.
     ///
     /// # Errors

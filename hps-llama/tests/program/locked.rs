@@ -147,10 +147,10 @@ fn all_that_a_run_writes_is_replaced_and_nothing_else() {
         ".model.safetensors.abc123.partial",
         "model-00001-of-00002.safetensors",
         "model.safetensors.index.json",
-        "checkpoint-9.partial/file",
-        "checkpoint-9.replaced/file",
-        "checkpoint-9.deleted/file",
-        "checkpoint-77/file",
+        "checkpoint-9.partial/.model.safetensors.abc123.partial",
+        "checkpoint-9.replaced/model.safetensors",
+        "checkpoint-9.deleted/SHA256SUMS",
+        "checkpoint-77/trainer_state.json",
         "adapter_config.json",
     ];
     for name in users.iter().chain(&written) {

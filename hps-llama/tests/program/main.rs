@@ -24,6 +24,8 @@ mod not_a_number;
 mod output;
 mod outputs;
 mod overnight;
+#[cfg(unix)]
+mod past_runs;
 mod program;
 mod refusals;
 mod run;

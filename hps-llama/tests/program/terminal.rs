@@ -123,6 +123,41 @@ fn nothing_in_rows_or_options_steers_the_terminal() {
     }
 }
 
+/// Names come from downloads and other people's folders, too: one may hold any character but NUL and `/`.
+#[cfg(unix)]
+#[test]
+fn nothing_in_an_argument_steers_the_terminal() {
+    const NAME: &str = "a\nerror: forged\u{1b}[2J\u{202e}owned";
+    let folder = Folder::new("");
+    let row = r#"{"prompt": "a", "responses": ["b", "c"], "rewards": [1, 0]}"#;
+    let (rows, named) = (folder.argument("rows.jsonl"), folder.argument(NAME));
+    [&rows, &named].into_iter().for_each(|path| std::fs::write(path, row).expect("a file"));
+    let model = data("models/tiny").display().to_string();
+    let output = folder.argument(&format!("{NAME}.out"));
+    let options = folder.argument("options.toml");
+    let out = folder.argument(&format!("out {NAME}"));
+    let calls: [(&[&str], i32); 7] = [
+        (&[NAME], 2),
+        (&["data", "--shape", NAME], 2),
+        (&["train", &format!("--{NAME}")], 2),
+        (&["data", &rows, &named], 2),
+        (&["data", &rows, "--output", &output], 0),
+        (&["log-probs", "--model", &model, "--data", &named], 0),
+        (&["train", &options, "--output_dir", &out, "--num_train_epochs", "1"], 0),
+    ];
+    for (arguments, code) in calls {
+        let ended = hps(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.error);
+        for text in [&ended.out, &ended.error] {
+            let hidden = |letter: char| letter != '\n' && hps_llama::visible(&letter.to_string()) != letter.to_string();
+            assert!(!text.contains(hidden), "{arguments:?}: {text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("error: forged")), "{arguments:?}: {text}");
+        }
+        let seen = |text: &str| text.contains("\\u{202e}owned") || text.contains("\\u202eowned");
+        assert!(seen(&ended.out) || seen(&ended.error), "{arguments:?}: {ended:?}");
+    }
+}
+
 #[test]
 fn nothing_that_a_server_says_steers_the_terminal() {
     let folder = Folder::new("");

@@ -2,11 +2,11 @@
 
 use crate::output::Output;
 use crate::summary;
-use crate::terminal::{note, say};
+use crate::terminal::{note, path_text, say};
 use hps_llama::backend::Backend;
 use hps_llama::train::options::{ReportTo, TrainOptions};
 use hps_llama::train::{Interrupt, Report, SaveOptions, Trainer, write_page};
-use hps_llama::{ErrorKind, Result};
+use hps_llama::{Error, ErrorKind, Result};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,15 @@ pub struct Course<'a> {
     pub interrupt: &'a Interrupt,
     /// Whether the trained adapter or model is written.
     pub finished: Cell<bool>,
+}
+
+/// Refuses to go on where the log's file was deleted or replaced: what is written to it would be lost.
+fn expect_log(report: &Report) -> Result<()> {
+    if report.stands() {
+        return Ok(());
+    }
+    let message = "was deleted or replaced while the run went on";
+    Err(Error::new(ErrorKind::Io, message).at(report.path().display()))
 }
 
 impl Course<'_> {
@@ -42,20 +51,20 @@ impl Course<'_> {
                 Ok(Some(signal))
             }
             (Some(signal), Ok(Some(saved))) if self.finished.get() => {
-                say!("stopped after the last update, before its evaluation was done; {} is saved", saved.display());
+                say!("stopped after the last update, before its evaluation was done; {} is saved", path_text(&saved));
                 Ok(Some(signal))
             }
             (Some(signal), Ok(Some(saved))) => {
                 say!(
                     "stopped after {step} of {total} updates, {} is saved; `--resume_from_checkpoint` goes on",
-                    saved.display()
+                    path_text(&saved)
                 );
                 Ok(Some(signal))
             }
             (Some(_), Err(second)) => Err(second),
             (None, kept) => {
                 match kept {
-                    Ok(Some(saved)) => note!("the state after step {step} is kept: {}", saved.display()),
+                    Ok(Some(saved)) => note!("the state after step {step} is kept: {}", path_text(&saved)),
                     Ok(None) => {}
                     Err(second) => note!("the state after step {step} is not kept: {second}"),
                 }
@@ -72,6 +81,7 @@ impl Course<'_> {
             if trainer.steps_done() < trainer.total_steps() {
                 self.interrupt.check()?;
                 self.output.expect_there()?;
+                expect_log(report)?;
             }
             match trainer.step()? {
                 Some(log) => report.log(&log)?,

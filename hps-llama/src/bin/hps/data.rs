@@ -1,7 +1,7 @@
 //! `hps data`: what a file of rows holds, and the list form of it.
 
 use crate::progress;
-use crate::terminal::say;
+use crate::terminal::{path_text, say};
 use clap::Args;
 use hps_llama::chat::Chat;
 use hps_llama::data::{Contents, Dropped, Message, Prefer, Prompt, ReadOptions, Response, Row, Rows, Shape};
@@ -99,6 +99,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             output.push(&row)?;
         }
     }
+    if let Some(output) = &output {
+        output.expect_at_most(counted.usable)?;
+    }
     counted.report(rows.shape(), chat.is_some());
     if let Some(chat) = &chat {
         say!("tokenizer               {}", chat.tokenizer().reading());
@@ -106,7 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match (output, &arguments.output) {
         (Some(file), Some(path)) => {
             file.finish()?;
-            say!("written: {}", path.display());
+            say!("written: {}", path_text(path));
             Ok(())
         }
         _ => Ok(()),

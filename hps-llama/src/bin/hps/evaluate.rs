@@ -3,7 +3,7 @@
 use crate::backend::BackendFlags;
 use crate::chat::ChatFlags;
 use crate::progress;
-use crate::terminal::say;
+use crate::terminal::{path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::evaluate::{Bleu, EvaluateOptions, Method, SamplingOptions, evaluate};
@@ -124,7 +124,7 @@ impl Job for &Arguments {
         })?;
         bar.finish_and_clear();
         say!("{}", evaluation.to_terminal().trim_end());
-        say!("written: {}", options.output.display());
+        say!("written: {}", path_text(&options.output));
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::backend::BackendFlags;
 use crate::chat::ChatFlags;
 use crate::progress;
-use crate::terminal::{note, say};
+use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::data::{Contents, Dropped, PromptRow, Prompts, expect_rereadable};
@@ -137,7 +137,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         _ => return Err(Error::new(ErrorKind::Option, "neither `model_name_or_path` nor `endpoint` and `model`")),
     };
-    let (output, n) = (arguments.output.display(), arguments.n);
+    let (output, n) = (path_text(&arguments.output), arguments.n);
     match tally.left_out.is_empty() {
         true => say!("{output}: {total} prompts, {n} responses each"),
         false => say!("{output}: {total} prompts, {} of {} responses", tally.responses, total * n as usize),
@@ -329,8 +329,9 @@ fn write(
     fill: impl FnOnce(&mut Resumable, &ProgressBar) -> Result<()>,
 ) -> Result<()> {
     let mut output = Resumable::open(&output(arguments, &inputs(arguments)), fingerprint)?;
+    output.expect_at_most(total)?;
     if output.resumed() > 0 {
-        note!("{}: goes on after {} of {total} prompts", arguments.output.display(), output.resumed());
+        note!("{}: goes on after {} of {total} prompts", path_text(&arguments.output), output.resumed());
     }
     let bar = progress::bar("generate");
     progress::show(&bar, output.resumed(), total);

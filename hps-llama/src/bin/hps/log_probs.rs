@@ -12,7 +12,7 @@ use hps_llama::files::{Output, WholeFile};
 use hps_llama::lora::Lora;
 use hps_llama::model::{Llama, Policy};
 use hps_llama::train::Example;
-use hps_llama::{Error, ErrorKind, Result};
+use hps_llama::{Error, ErrorKind, Result, visible_json};
 use serde::Serialize;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -73,7 +73,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    /// Refuses an output that may not be written.
     /// What `wanted` makes of the output, if there is one.
     fn with_output<T>(&self, wanted: impl FnOnce(&Output<'_>) -> Result<T>) -> Result<Option<T>> {
         let mut inputs = vec![self.data.as_path(), &self.model];
@@ -151,8 +150,10 @@ fn score<B: Backend>(
                 format!("response {response} (best first) has a log-prob of {}", line.responses[response].sum);
             return Err(Error::new(ErrorKind::NonFinite, message).at(&example.place));
         }
-        serde_json::to_writer(&mut *out, &line).map_err(|source| unwritable(place, source.into()))?;
-        out.write_all(b"\n").and_then(|()| out.flush()).map_err(|source| unwritable(place, source))?;
+        let line = serde_json::to_string(&line).map_err(|source| unwritable(place, source.into()))?;
+        // The standard output may be a terminal, and the name of the data's file is in the line.
+        let written = writeln!(out, "{}", visible_json(&line)).and_then(|()| out.flush());
+        written.map_err(|source| unwritable(place, source))?;
     }
     Ok(dropped)
 }

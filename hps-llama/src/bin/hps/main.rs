@@ -61,7 +61,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Program { command } = Program::parse();
+    let Program { command } = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) => {
+            let again = |arguments: Vec<String>| Program::try_parse_from(arguments).map(|_| ());
+            return ExitCode::from(terminal::usage(error, again));
+        }
+    };
     let done = match command {
         Command::Train(arguments) => match train::run(&arguments) {
             // As shells say that a signal ended a command.

@@ -1,6 +1,6 @@
 //! `hps merge`: an adapter into the weights of its base.
 
-use crate::terminal::say;
+use crate::terminal::{path_text, say};
 use clap::{Args, ValueEnum};
 use hps_llama::Result;
 use hps_llama::backend::Precision;
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     say!(
         "{}: {} file{} of {dtype}; log-probs of {} tokens differ by {:.1e} nats at most from those with the adapter ({checked})",
-        arguments.output_dir.display(),
+        path_text(&arguments.output_dir),
         merged.files,
         if merged.files == 1 { "" } else { "s" },
         merged.compared,

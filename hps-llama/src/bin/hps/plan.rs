@@ -2,6 +2,7 @@
 
 use crate::output::Output;
 use crate::rows::Rows;
+use crate::terminal::path_text;
 use hps_llama::Result;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
@@ -213,7 +214,7 @@ fn trained(
         false => String::new(),
     };
     let start = match &options.adapter_name_or_path {
-        Some(folder) => format!("{part}, from {}", folder.display()),
+        Some(folder) => format!("{part}, from {}", path_text(folder)),
         None => part,
     };
     // A score head is trained beside its adapter.

@@ -1,6 +1,6 @@
 //! What a run leaves in its folder, so that the next one replaces it: all of that, and nothing else.
 
-use crate::output::OPTIONS;
+use crate::output::{METRICS, OPTIONS};
 use hps_llama::companions;
 use hps_llama::train::{Checkpoint, EventFile};
 use hps_llama::{Error, ErrorKind, Result};
@@ -14,7 +14,7 @@ const HELD: [&str; 7] = [
     "model.safetensors.index.json",
     "adapter_config.json",
     "config.json",
-    "metrics.jsonl",
+    METRICS,
     OPTIONS,
 ];
 
@@ -62,6 +62,26 @@ pub fn of_run(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(remains)
+}
+
+/// Refuses to remove a checkpoint's folder with something in it that no run writes.
+pub fn expect_own(remains: &[PathBuf]) -> Result<()> {
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_string();
+    for folder in remains.iter().filter(|path| Checkpoint::is_named(&name(path))) {
+        let failed = |source| Error::new(ErrorKind::Io, "cannot be read").at(folder.display()).because(source);
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let written = name
+                .to_str()
+                .is_some_and(|name| Checkpoint::writes(name) || leftover_of(name).is_some_and(Checkpoint::writes));
+            if !written || !entry.file_type().map_err(failed)?.is_file() {
+                let message = "is in a folder named as a run's checkpoint, but no run writes it; move it away";
+                return Err(Error::new(ErrorKind::Option, message).at(entry.path().display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a past run has left, but for its options: until they are replaced they say whose the rest was.

@@ -3,14 +3,14 @@
 use crate::backend::BackendFlags;
 use crate::chat::ChatFlags;
 use crate::progress;
-use crate::terminal::say;
+use crate::terminal::{path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::files::Output;
 use hps_llama::resumable::Resumable;
 use hps_llama::reward_model::{ArmoScore, Scorer};
 use hps_llama::score::{ScoreOptions, score};
-use hps_llama::{Digest, Error, Result};
+use hps_llama::{Digest, Error, Result, visible};
 use std::path::PathBuf;
 
 /// What `hps score` is called with.
@@ -76,7 +76,12 @@ impl Job for &Arguments {
             0 => String::new(),
             rows => format!(", {rows} of them without responses"),
         };
-        say!("{}: {} rows rated by {}{resumed}{unanswered}", options.output.display(), scored.rows, scorer.label());
+        say!(
+            "{}: {} rows rated by {}{resumed}{unanswered}",
+            path_text(&options.output),
+            scored.rows,
+            visible(scorer.label())
+        );
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What a run came to, in the terminal: its first and its last lines, side by side.
 
 use crate::output::Output;
-use crate::terminal::say;
+use crate::terminal::{path_text, say};
 use hps_llama::{Error, ErrorKind, Result};
 use serde_json::Value;
 use std::fs;
@@ -32,6 +32,6 @@ pub fn print(output: &Output) -> Result<()> {
             say!("{name:32} {first:>10.4} {:>10.4}", numbers.next_back().unwrap_or(first));
         }
     }
-    say!("written: {}", output.folder().display());
+    say!("written: {}", path_text(output.folder()));
     Ok(())
 }

@@ -3,9 +3,10 @@
 //! A terminal that goes away (`| head`) does not end a run: what cannot be shown is not shown.
 
 use anstyle::{AnsiColor, Style};
-use hps_llama::visible_lines;
+use hps_llama::{visible, visible_lines};
 use std::fmt::Arguments;
 use std::io::Write;
+use std::path::Path;
 
 /// The word `error`.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -35,6 +36,20 @@ pub fn err(text: Arguments<'_>) {
 /// A line on standard output, indented and in a style.
 pub fn styled(style: Style, text: &str) {
     let _ = writeln!(anstream::stdout(), "    {style}{}{style:#}", visible_lines(text));
+}
+
+/// A path in one line, as part of what is printed.
+pub fn path_text(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
+}
+
+/// What was said of the arguments, with nothing in it that is not seen; the exit code that goes with it.
+pub fn usage(error: clap::Error, parsed: impl FnOnce(Vec<String>) -> Result<(), clap::Error>) -> u8 {
+    // Said again of what can be seen of the arguments, which are texts within its lines.
+    let arguments = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()).into_owned()).collect();
+    let said = parsed(arguments).err().filter(|said| said.kind() == error.kind()).unwrap_or(error);
+    let _ = said.print();
+    said.exit_code() as u8
 }
 
 /// What ended the program.

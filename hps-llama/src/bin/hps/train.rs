@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::samples;
-use crate::terminal::{note, say};
+use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<Option<u8>> {
     let (base, config) = (options.model()?, options.config()?);
     options.files()?;
     // Before anything is looked at that another process may be changing.
-    let output = Output::open(&options)?;
+    let output = Output::open(&options, arguments.config.as_deref())?;
     let chat = Chat::from_folder(base)?;
     let chat = chat.template_date(options.template_date).allow_long_positions(options.allow_long_positions);
     let rows = Rows::read(&options, &chat)?;
@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<Option<u8>> {
     }
     if arguments.dry_run {
         if let Some(checkpoint) = plan.checkpoint(&options, &output, &config, &rows)? {
-            say!("going on from {}", checkpoint.folder().display());
+            say!("going on from {}", path_text(checkpoint.folder()));
         }
         say!("{}", plan.to_string().trim_end());
         return samples::print(&rows.split.train, &chat).map(|()| None);
@@ -105,11 +105,11 @@ fn checkpoint(options: &TrainOptions, output: &Output) -> Result<Option<Checkpoi
         Resume::From(folder) => Checkpoint::open(folder).map(Some),
         Resume::Newest => {
             let Some((checkpoint, skipped)) = Checkpoint::latest(output.folder())? else {
-                say!("no checkpoint in {}: the run starts at its beginning", output.folder().display());
+                say!("no checkpoint in {}: the run starts at its beginning", path_text(output.folder()));
                 return Ok(None);
             };
             skipped.iter().for_each(|skipped| note!("{skipped}"));
-            say!("going on from {}", checkpoint.folder().display());
+            say!("going on from {}", path_text(checkpoint.folder()));
             Ok(Some(checkpoint))
         }
     }

@@ -104,7 +104,8 @@ fn children(output_dir: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-fn step(name: &str) -> Option<u64> {
+/// Of `checkpoint-<step>`.
+pub(super) fn step(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("checkpoint-")?;
     digits.parse().ok().filter(|step: &u64| step.to_string() == digits)
 }

@@ -104,7 +104,19 @@ pub(super) trait Setting: Sized {
 
 /// A text as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.into()).to_string()
+    // In one line: a text of several would stand in the plan as if it were options.
+    match text.contains(char::is_control) {
+        true => format!("\"{}\"", text.chars().map(escaped).collect::<String>()),
+        false => toml::Value::String(text.into()).to_string(),
+    }
+}
+
+fn escaped(letter: char) -> String {
+    match letter {
+        '"' | '\\' => format!("\\{letter}"),
+        letter if letter.is_control() => format!("\\u{:04x}", u32::from(letter)),
+        letter => letter.to_string(),
+    }
 }
 
 impl Setting for bool {
