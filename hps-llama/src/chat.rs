@@ -37,8 +37,15 @@ impl Chat {
     /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let template = ChatTemplate::from_folder(&folder)?;
-        let config = read_json(&folder.as_ref().join("config.json"))?;
-        let positions = config.and_then(|config| config["max_position_embeddings"].as_u64());
+        let path = folder.as_ref().join("config.json");
+        let config = read_json(&path)?.unwrap_or_default();
+        let positions = match &config["max_position_embeddings"] {
+            serde_json::Value::Null => None,
+            other => Some(other.as_u64().ok_or_else(|| {
+                let message = format!("`max_position_embeddings` is {other}, not a number of positions");
+                Error::new(ErrorKind::Config, message).at(path.display())
+            })?),
+        };
         let positions = positions.map(|positions| usize::try_from(positions).unwrap_or(usize::MAX));
         Ok(Chat {
             template,
