@@ -236,7 +236,8 @@ fn added_around(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u3
     let start = full.windows(bare.len().max(1)).position(|window| window == bare);
     let start = start.ok_or_else(|| {
         format!(
-            "the text \"a\" has the tokens {bare:?}, and with the post-processor {full:?}, in which they are not found"
+            "the text \"a\" has the tokens {bare:?}, and with the post-processor {full:?}: this does not show what it puts \
+             around a text"
         )
     })?;
     Ok((full[..start].to_vec(), full[start + bare.len()..].to_vec()))

@@ -129,6 +129,10 @@ fn steps_on_which_the_library_stops_are_refused() {
     assert!(prefixed.starts_with("tokenizer.json: merge 0 is "), "{prefixed}");
     let end = "whose second part does not begin with `continuing_subword_prefix`, \"##\"";
     assert!(prefixed.ends_with(end), "{prefixed}");
+    // The smallest table, which replaces nothing.
+    let table = format!("AAQA{}", "A".repeat(1368));
+    let (_folder, tokenizer) = changed("tiny", "tokenizer.json", |file| file["normalizer"] = trie(&table));
+    assert_eq!(tokenizer.expect("read").encode_plain("a").expect("ids"), [64]);
     // A class of characters that only looks like one of POSIX.
     let (_folder, tokenizer) =
         changed("tiny", "tokenizer.json", |file| file["pre_tokenizer"] = split(json!({"Regex": "[!-/:-~]+|[:x]"})));
@@ -142,7 +146,7 @@ fn a_tokenizer_that_takes_the_text_away_is_blamed_for_that() {
             {"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Removed", "invert": false}, {"type": "ByteLevel",
             "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]});
     });
-    let expected = "cannot encode: the text \"a\" has the tokens [], and with the post-processor [1018], in which they are not \
-        found";
+    let expected = "cannot encode: the text \"a\" has the tokens [], and with the post-processor [1018]: this does not show \
+        what it puts around a text";
     assert_eq!(said, format!("tokenizer.json: {expected}"));
 }
