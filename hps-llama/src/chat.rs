@@ -1,13 +1,14 @@
 //! Conversations to tokens: the model's chat template, then its tokenizer.
 //!
-//! A template writes special tokens; a message cannot. What a message spells like a special token is broken by a sentinel
-//! character before rendering, the rendered text is cut at the special tokens that are left (the template's own), and the
-//! pieces between, without the sentinel, are plain text. [`Chat::allow_special_tokens`] turns this off. A template may still
-//! spell a token *around* a role, as `<|user|>` of `<|`, the role, `|>`.
+//! A template writes special tokens; a message cannot. The template is rendered with the messages as they are, and this is the
+//! text. It is rendered again with a character inserted in what a message spells like a special token: where this gives the same
+//! text but for that character, the special tokens that are still whole are the template's, and the rest is plain text. Where
+//! the template looks into the message so that it gives another text, the first one counts, and a row is refused if a special
+//! token in it may be the message's. [`Chat::allow_special_tokens`] turns this off. A template may still spell a token *around*
+//! a role, as `<|user|>` of `<|`, the role, `|>`.
 //!
 //! No token is added that the template does not write, BOS among them, as with transformers' `apply_chat_template`.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 pub use crate::data::{Message, Prompt, Response};
@@ -16,6 +17,7 @@ use crate::tokens::{Tokenizer, read_json};
 use crate::{Error, ErrorKind, Result};
 
 mod date;
+mod spelt;
 mod template;
 
 pub use date::TemplateDate;
@@ -35,8 +37,15 @@ impl Chat {
     /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let template = ChatTemplate::from_folder(&folder)?;
-        let config = read_json(&folder.as_ref().join("config.json"))?;
-        let positions = config.and_then(|config| config["max_position_embeddings"].as_u64());
+        let path = folder.as_ref().join("config.json");
+        let config = read_json(&path)?.unwrap_or_default();
+        let positions = match &config["max_position_embeddings"] {
+            serde_json::Value::Null => None,
+            other => Some(other.as_u64().ok_or_else(|| {
+                let message = format!("`max_position_embeddings` is {other}, not a number of positions");
+                Error::new(ErrorKind::Config, message).at(path.display())
+            })?),
+        };
         let positions = positions.map(|positions| usize::try_from(positions).unwrap_or(usize::MAX));
         Ok(Chat {
             template,
@@ -141,24 +150,11 @@ impl Chat {
 
     /// The conversation's tokens, with the opening of the assistant's next turn if so asked.
     pub fn encode(&self, messages: &[Message], add_generation_prompt: bool) -> Result<Vec<u32>> {
+        let text = self.render(messages, add_generation_prompt)?;
         let ids = if self.allow_special_tokens {
-            self.tokenizer.encode_with_special(&self.render(messages, add_generation_prompt)?)?
+            self.tokenizer.encode_with_special(&text)?
         } else {
-            let sentinel = self.unused_char(messages)?;
-            let special = self.tokenizer.special();
-            let broken = messages.iter().map(|message| Message {
-                role: special.break_spellings(&message.role, sentinel),
-                content: special.break_spellings(&message.content, sentinel),
-            });
-            let rendered = self.render(&broken.collect::<Vec<_>>(), add_generation_prompt)?;
-            self.tokenizer.encode_pieces(&rendered, |piece, first| {
-                let whole = if piece.contains(sentinel) {
-                    Cow::Owned(piece.replace(sentinel, ""))
-                } else {
-                    Cow::Borrowed(piece)
-                };
-                self.tokenizer.encode_piece(&whole, first)
-            })?
+            self.encode_apart(messages, add_generation_prompt, &text)?
         };
         match self.tokenizer.bos() {
             Some(bos) if ids.starts_with(&[bos.id, bos.id]) => {
@@ -261,23 +257,5 @@ impl Chat {
             whole.len()
         );
         Error::new(ErrorKind::Tokens, message)
-    }
-
-    /// A character that neither the messages nor the template nor a special token uses: a noncharacter if one is left, else one
-    /// for private use.
-    fn unused_char(&self, messages: &[Message]) -> Result<char> {
-        let template = self.template.as_ref().map_or("", ChatTemplate::source);
-        let special = self.tokenizer.special_tokens();
-        let used = |candidate: char| {
-            template.contains(candidate)
-                || special.iter().any(|token| token.content.contains(candidate))
-                || messages.iter().any(|turn| turn.content.contains(candidate) || turn.role.contains(candidate))
-        };
-        ('\u{fdd0}'..='\u{fdef}').chain('\u{e000}'..='\u{f8ff}').find(|&candidate| !used(candidate)).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Tokens,
-                "the messages use every private-use character, so none can mark special tokens",
-            )
-        })
     }
 }

@@ -11,8 +11,10 @@ use tokenizers::{AddedToken, Model, OffsetType};
 use crate::{Error, ErrorKind, Result, json};
 
 mod folder;
+mod options;
 mod special;
 mod splitting;
+mod steps;
 
 pub use special::SpecialToken;
 pub(crate) use special::{Piece, SpecialTokens};
@@ -49,7 +51,9 @@ impl Tokenizer {
         let Folder { bytes, reading, added, named: names, extra } = Folder::read(folder)?;
         let mut plain = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|error| refused("not a tokenizer".into()).because(error))?;
-        plain.with_truncation(None).map_err(|error| refused("truncation stays".into()).because(error))?;
+        plain
+            .with_truncation(None)
+            .map_err(|error| refused("`truncation` cannot be turned off".into()).because(error))?;
         plain.with_padding(None);
         let mut add = |token: AddedToken| {
             let content = token.content.clone();
@@ -230,6 +234,11 @@ fn added_around(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u3
     let (bare, full) = (tokenizer.encode_fast("a", false)?, tokenizer.encode_fast("a", true)?);
     let (bare, full) = (bare.get_ids(), full.get_ids());
     let start = full.windows(bare.len().max(1)).position(|window| window == bare);
-    let start = start.ok_or("the post-processor changes the text's own tokens")?;
+    let start = start.ok_or_else(|| {
+        format!(
+            "the text \"a\" has the tokens {bare:?}, and with the post-processor {full:?}: this does not show what it puts \
+             around a text"
+        )
+    })?;
     Ok((full[..start].to_vec(), full[start + bare.len()..].to_vec()))
 }

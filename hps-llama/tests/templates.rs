@@ -109,10 +109,10 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "strings",
-        template: "{{ 'é<x'.find('<') }}{{ ''.isdigit() }}{{ '12'.isdigit() }}{{ \"it's a-dog\" | title }}{{ \"it's a-dog\".title() }}{{ 'hELLO' | capitalize }}{{ '\\x1ca\\x1f'.strip() }}{{ '\\x1cb\\x1f' | trim }}{{ 'a\\x1cb c'.split() }}{{ 'a\\nb\\r\\nc'.splitlines() }}{{ 'a\\/b' }}{{ '\\U0001F600\\v' }}{{ 'ab1'.islower() }}{{ ['\\n\\u200b', \"'\"] }}",
+        template: "{{ 'é<x'.find('<') }}{{ ''.isdigit() }}{{ '12'.isdigit() }}{{ \"it's a-dog\" | title }}{{ \"it's a-dog\".title() }}{{ 'hELLO' | capitalize }}{{ '\\x1ca\\x1f'.strip() }}{{ '\\x1cb\\x1f' | trim }}{{ 'a\\x1cb c'.split() }}{{ 'a\\nb\\r\\nc'.splitlines() }}{{ 'a\\/b' }}{{ '\\U0001F600\\v' }}{{ 'ab1'.islower() }}{{ ['\\n\\u200b', \"'\"] }}{{ 'a b' is lower }}{{ '1' is lower }}{{ 'A B' is upper }}{{ 'aB' is upper }}",
         expected: [
-            "1FalseTrueIt's A-DogIt'S A-DogHelloab['a', 'b', 'c']['a', 'b', 'c']a\\/b😀\u{b}True['\\n\\u200b', \"'\"]",
-            "1FalseTrueIt's A-DogIt'S A-DogHelloab['a', 'b', 'c']['a', 'b', 'c']a\\/b😀\u{b}True['\\n\\u200b', \"'\"]",
+            "1FalseTrueIt's A-DogIt'S A-DogHelloab['a', 'b', 'c']['a', 'b', 'c']a\\/b😀\u{b}True['\\n\\u200b', \"'\"]TrueFalseTrueFalse",
+            "1FalseTrueIt's A-DogIt'S A-DogHelloab['a', 'b', 'c']['a', 'b', 'c']a\\/b😀\u{b}True['\\n\\u200b', \"'\"]TrueFalseTrueFalse",
         ],
     },
     Case {

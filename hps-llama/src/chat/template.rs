@@ -23,7 +23,8 @@ use std::path::Path;
 /// day: without one, Llama's templates write a fixed date, and a template that needs `strftime_now` is refused.
 ///
 /// Known to differ from Jinja2: `~` writes a list, a dict or a float of many digits otherwise; Jinja2 refuses to loop over
-/// `none`. A tuple is written as a list.
+/// `none`. A tuple, `range(3)`, and the `items()` and `keys()` of a dict are written as lists. Of a letter
+/// such as `ǆ` or `ﬁ`, `title()` and `capitalize` make capitals where Python makes a title letter.
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
@@ -177,6 +178,8 @@ fn add_tests(environment: &mut Environment<'static>) {
     environment.add_test("sequence", |value: &Value| {
         !matches!(value.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number)
     });
+    environment.add_test("lower", |value: &Value| strings::is_lower(&python::text(value)));
+    environment.add_test("upper", |value: &Value| strings::is_upper(&python::text(value)));
     environment.add_test("number", |value: &Value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool));
 }
 

@@ -10,7 +10,9 @@
 //! `added_tokens_decoder`, in `special_tokens_map.json`. `add_bos_token` and `add_eos_token` are not read beside a
 //! `tokenizer.json`: its post-processor counts.
 
+use super::options::{class_of, refuse_options};
 use super::read_json;
+use super::steps::refuse_steps;
 use crate::{Error, ErrorKind, Result, json};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -39,19 +41,20 @@ impl Folder {
         let path = folder.join("tokenizer.json");
         let bytes = std::fs::read(&path)
             .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))?;
-        let file = json::of_file(&bytes, ErrorKind::Tokens, path.display())?;
+        let mut file = json::of_file(&bytes, ErrorKind::Tokens, path.display())?;
         let config_path = folder.join("tokenizer_config.json");
-        let config = read_json(&config_path)?.unwrap_or_default();
+        let config = read_object(&config_path)?.unwrap_or_default();
         let in_config = |message: String| Error::new(ErrorKind::Tokens, message).at(config_path.display());
         let in_file = |message: String| Error::new(ErrorKind::Tokens, message).at(path.display());
         refuse_options(&config, &file).map_err(in_config)?;
         refuse_steps(&file).map_err(in_file)?;
 
-        let class = match config["tokenizer_class"].as_str() {
-            Some(class) => Some(class.to_owned()),
-            None => read_json(&folder.join("config.json"))?
-                .and_then(|model| model["tokenizer_class"].as_str().map(str::to_owned)),
-        };
+        let mut class = class_of(&config).map_err(in_config)?;
+        if class.is_none() {
+            let model_path = folder.join("config.json");
+            let in_model = |message: String| Error::new(ErrorKind::Tokens, message).at(model_path.display());
+            class = class_of(&read_json(&model_path)?.unwrap_or_default()).map_err(in_model)?;
+        }
         let byte_level = bytes.windows(11).any(|window| window == b"\"ByteLevel\"");
         let (built, reading) = match class.as_deref().map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
             Some("LlamaTokenizer") if !byte_level => (Some(Built::of(&config)), String::new()),
@@ -71,7 +74,7 @@ impl Folder {
         match &config["added_tokens_decoder"] {
             Value::Null => {
                 let map_path = folder.join("special_tokens_map.json");
-                if let Some(map) = read_json(&map_path)? {
+                if let Some(map) = read_object(&map_path)? {
                     let at = |message: String| Error::new(ErrorKind::Tokens, message).at(map_path.display());
                     for name in names_of(&map, "special_tokens_map.json").map_err(at)? {
                         named.retain(|(known, ..)| *known != name.0);
@@ -80,7 +83,7 @@ impl Folder {
                     extra.extend(extra_of(&map).map_err(at)?);
                 }
                 let more = folder.join("added_tokens.json");
-                if let Some(Value::Object(tokens)) = read_json(&more)? {
+                if let Some(Value::Object(tokens)) = read_object(&more)? {
                     for (content, id) in tokens {
                         let at = || Error::new(ErrorKind::Tokens, format!("`{content}` has {id}, not an id"));
                         let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
@@ -104,6 +107,7 @@ impl Folder {
             }
             other => return Err(in_config(format!("`added_tokens_decoder` is {other}, not an object"))),
         }
+        let bytes = if take_flags(&mut file, &added) { file.to_string().into_bytes() } else { bytes };
         let Some(built) = built else {
             let dropout = &file["model"]["dropout"];
             if dropout.as_f64().is_none_or(|dropout| dropout != 0.0) && !dropout.is_null() {
@@ -198,31 +202,27 @@ fn is_built_alike(class: &str, file: &Value) -> bool {
     plain && class == "GPT2Tokenizer" && file["normalizer"].is_null() && is_bytes(&file["pre_tokenizer"], true)
 }
 
-/// Refuses options that change tokens or texts in a way that is not computed here.
-fn refuse_options(config: &Value, file: &Value) -> Result<(), String> {
-    if config["split_special_tokens"] == json!(true) {
-        return Err("`split_special_tokens` is true, so that a template's special tokens would be spelt out".into());
+/// A JSON file's object, or `None` where there is no such file.
+fn read_object(path: &Path) -> Result<Option<Value>> {
+    match read_json(path)? {
+        Some(other) if !other.is_object() => Err(Error::new(ErrorKind::Tokens, "not a JSON object").at(path.display())),
+        value => Ok(value),
     }
-    let forced = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output";
-    let cleaned = config["clean_up_tokenization_spaces"] == json!(true);
-    if cleaned && (config[forced] == json!(true) || file["model"]["type"].as_str().is_some_and(|model| model != "BPE"))
-    {
-        return Err("`clean_up_tokenization_spaces` is true, so that texts would not be those of their tokens".into());
-    }
-    Ok(())
 }
 
-/// Refuses steps of `tokenizer.json` whose failures the library passes over.
-fn refuse_steps(file: &Value) -> Result<(), String> {
-    let normalizer = &file["normalizer"];
-    let listed = normalizer["normalizers"].as_array().map_or(std::slice::from_ref(normalizer), Vec::as_slice);
-    match listed.iter().find(|step| step["type"] == "Replace" && step["pattern"].get("Regex").is_some()) {
-        None => Ok(()),
-        Some(step) => Err(format!(
-            "the normalizer replaces by the regular expression {}; only plain text is replaced here",
-            step["pattern"]["Regex"]
-        )),
+/// Makes those of the file's added tokens special, or not, that `added` has with other flags; whether there are any. The
+/// library does not forget that a token was special.
+fn take_flags(file: &mut Value, added: &BTreeMap<u32, AddedToken>) -> bool {
+    let mut changed = false;
+    for token in file["added_tokens"].as_array_mut().into_iter().flatten() {
+        let id = token["id"].as_u64().and_then(|id| u32::try_from(id).ok());
+        let Some(given) = id.and_then(|id| added.get(&id)) else { continue };
+        if token["content"] == given.content && token["special"] != given.special {
+            token["special"] = given.special.into();
+            changed = true;
+        }
     }
+    changed
 }
 
 /// The named tokens: each a string, or an object with `content`.

@@ -14,6 +14,28 @@ pub struct SpecialToken {
     pub id: u32,
 }
 
+impl SpecialToken {
+    /// Whether the message's text could be one end of the spelling.
+    pub(crate) fn may_be_completed(&self, text: &str) -> bool {
+        let core = trimmed(text);
+        self.parts().any(|(head, tail)| core.ends_with(head) || core.starts_with(tail))
+    }
+
+    /// The spelling in two parts, in every way.
+    fn parts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.content.char_indices().skip(1).map(|(at, _)| self.content.split_at(at))
+    }
+}
+
+/// What templates trim: Python's white space.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
 /// A part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
@@ -78,20 +100,37 @@ impl SpecialTokens {
         })
     }
 
+    /// Whether the message's text spells a special token, or could be one end of a spelling.
+    pub(crate) fn spells(&self, text: &str) -> bool {
+        !self.cuts(text).is_empty()
+    }
+
     /// The message's text with `sentinel` inside everything that spells a special token, or that could be one end of a
     /// spelling which the template's own text completes. The sentinel is neither white space nor in any spelling.
     ///
     /// White space at the ends stays outermost, for templates that trim.
     pub(crate) fn break_spellings(&self, text: &str, sentinel: char) -> String {
+        let cuts = self.cuts(text);
+        let mut broken = String::with_capacity(text.len() + cuts.len() * sentinel.len_utf8());
+        let mut done = 0;
+        for cut in cuts {
+            broken.push_str(&text[done..cut]);
+            broken.push(sentinel);
+            done = cut;
+        }
+        broken.push_str(&text[done..]);
+        broken
+    }
+
+    /// Where the spellings are broken, in order.
+    fn cuts(&self, text: &str) -> Vec<usize> {
         let after_first_char = |start: usize| start + text[start..].chars().next().map_or(0, char::len_utf8);
         let mut cuts: Vec<usize> = self.spellings(text).map(|(start, _)| after_first_char(start)).collect();
-        let core = text.trim();
-        let core_start = text.len() - text.trim_start().len();
+        let core = trimmed(text);
+        let core_start = text.len() - text.trim_start_matches(is_space).len();
         let core_end = core_start + core.len();
         for token in &self.tokens {
-            let spelling = token.content.as_str();
-            for (at, _) in spelling.char_indices().skip(1) {
-                let (head, tail) = spelling.split_at(at);
+            for (head, tail) in token.parts() {
                 if core.ends_with(head) {
                     cuts.push(after_first_char(core_end - head.len()));
                 }
@@ -102,15 +141,7 @@ impl SpecialTokens {
         }
         cuts.sort_unstable();
         cuts.dedup();
-        let mut broken = String::with_capacity(text.len() + cuts.len() * sentinel.len_utf8());
-        let mut done = 0;
-        for cut in cuts {
-            broken.push_str(&text[done..cut]);
-            broken.push(sentinel);
-            done = cut;
-        }
-        broken.push_str(&text[done..]);
-        broken
+        cuts
     }
 
     /// Every place where a special token is spelled, overlapping ones too, with the longest token there.

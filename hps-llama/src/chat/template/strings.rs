@@ -6,6 +6,16 @@ use minijinja::value::{Value, from_args};
 use minijinja::{Error, State};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
+/// Whether there are cased letters, and none of them is a capital.
+pub(super) fn is_lower(text: &str) -> bool {
+    text.contains(char::is_lowercase) && !text.contains(char::is_uppercase)
+}
+
+/// Whether there are cased letters, and all of them are capitals.
+pub(super) fn is_upper(text: &str) -> bool {
+    text.contains(char::is_uppercase) && !text.contains(char::is_lowercase)
+}
+
 /// The method's result.
 ///
 /// # Errors
@@ -18,10 +28,9 @@ pub(super) fn method(state: &State<'_, '_>, value: &Value, name: &str, args: &[V
         let () = from_args(args)?;
         Ok(Value::from(!text.is_empty() && text.chars().all(of)))
     };
-    // Cased letters there are, and none of them is of the other case.
-    let cased = |wanted: fn(char) -> bool, other: fn(char) -> bool| {
+    let cased = |of: fn(&str) -> bool| {
         let () = from_args(args)?;
-        Ok(Value::from(text.chars().any(wanted) && !text.chars().any(other)))
+        Ok(Value::from(of(text)))
     };
     let place = |found: Option<usize>| match found {
         Some(at) => Value::from(text[..at].chars().count()),
@@ -37,8 +46,8 @@ pub(super) fn method(state: &State<'_, '_>, value: &Value, name: &str, args: &[V
         ("rfind", _) => from_args(args).map(|(what,): (&str,)| place(text.rfind(what))),
         ("title", []) => Ok(title(text).into()),
         ("capitalize", []) => Ok(capitalized(text).into()),
-        ("islower", _) => cased(char::is_lowercase, char::is_uppercase),
-        ("isupper", _) => cased(char::is_uppercase, char::is_lowercase),
+        ("islower", _) => cased(is_lower),
+        ("isupper", _) => cased(is_upper),
         ("isspace", _) => all(is_space),
         ("isdigit", _) => all(|c| c.general_category() == GeneralCategory::DecimalNumber || is_raised_digit(c)),
         ("isnumeric", _) => all(char::is_numeric),
