@@ -63,6 +63,9 @@ impl Weights {
             .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(index.display()).because(source))?;
         let parsed: Index = json::parse_as(text.as_bytes())
             .map_err(|source| Error::new(ErrorKind::Weights, "malformed index").at(index.display()).because(source))?;
+        if parsed.weight_map.is_empty() {
+            return Err(Error::new(ErrorKind::Weights, "`weight_map` names no tensor").at(index.display()));
+        }
         let mut files: Vec<&String> = parsed.weight_map.values().collect();
         files.sort();
         files.dedup();
