@@ -1,5 +1,6 @@
 //! Adapters in PEFT's form: `adapter_config.json` and `adapter_model.safetensors`.
 
+mod expression;
 mod modules;
 mod options;
 
@@ -23,7 +24,7 @@ const PICKLED: &str = "adapter_model.bin";
 impl<B: Backend> Lora<B> {
     /// Reads a PEFT adapter folder for a model; `seed` keys dropout if it is trained further.
     ///
-    /// Which projections it is on follows from its matrices, and has to agree with the configuration. Whichever base it was
+    /// The projections that the configuration's rules select have to be those of which there are matrices. Whichever base it was
     /// trained on: [`on_base`](Self::on_base) looks at that.
     ///
     /// # Errors
@@ -34,7 +35,8 @@ impl<B: Backend> Lora<B> {
         let folder = folder.as_ref();
         let path = folder.join(CONFIG);
         let AdapterOptions { mut lora, modules, base } = AdapterOptions::read(&path)?;
-        modules.check(model).map_err(|message| Error::new(ErrorKind::Adapter, message).at(path.display()))?;
+        let selected = modules.selected(model);
+        let selected = selected.map_err(|message| Error::new(ErrorKind::Adapter, message).at(path.display()))?;
         let file = folder.join(MATRICES);
         let place = file.display().to_string();
         if !file.exists() && folder.join(PICKLED).exists() {
@@ -43,7 +45,7 @@ impl<B: Backend> Lora<B> {
             return Err(Error::new(ErrorKind::Adapter, message).at(place));
         }
         let stored = Weights::from_files(std::slice::from_ref(&file))?;
-        let modules = modules.of_matrices(model, &stored.names());
+        let modules = modules::of_matrices(model, &selected, &stored.names());
         let modules = modules.map_err(|message| Error::new(ErrorKind::Adapter, message).at(&place))?;
         let mut projections: Vec<Projection> = modules.iter().map(|(_, projection)| *projection).collect();
         projections.sort_unstable();

@@ -2,7 +2,7 @@
 //!
 //! Messages go to `URL/chat/completions`, texts to `URL/completions`. Requests run side by side; lines are written in
 //! the order of the prompts, so a killed command goes on at the row. What may pass (429, 408, 5xx, a timeout, a cut
-//! connection, an answer that is none) is asked for again, after a pause that doubles; what will not (another 4xx) ends
+//! connection, an answer that cannot be used) is asked for again, after a pause that doubles; what will not (another 4xx) ends
 //! the run with the server's words.
 //!
 //! A choice that is no response of the model (a refusal, a tool call, an empty text: see [`LeftOut`]) is left out of its

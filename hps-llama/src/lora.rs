@@ -54,18 +54,26 @@ impl LoraConfig {
     }
 
     fn check(&self) -> Result<()> {
-        let fail = |message: String| Err(Error::new(ErrorKind::Option, message));
-        if self.r == 0 {
-            return fail("`r` is 0; an adapter needs a rank of at least 1".into());
+        self.check_numbers().map_err(|message| Error::new(ErrorKind::Option, message))?;
+        match self.target_modules.is_empty() {
+            true => Err(Error::new(ErrorKind::Option, "`target_modules` is empty")),
+            false => Ok(()),
         }
-        if !self.lora_alpha.is_finite() {
-            return fail(format!("`lora_alpha` is {}", self.lora_alpha));
+    }
+
+    /// Refuses numbers that are out of their range.
+    pub(crate) fn check_numbers(&self) -> std::result::Result<(), String> {
+        let LoraConfig { r, lora_alpha, lora_dropout, .. } = self;
+        if *r == 0 {
+            return Err("`r` is 0; an adapter needs a rank of at least 1".into());
         }
-        if !(0.0..1.0).contains(&self.lora_dropout) {
-            return fail(format!("`lora_dropout` is {}; it lies in [0, 1)", self.lora_dropout));
+        if !self.scale().is_finite() {
+            return Err(format!(
+                "`lora_alpha` is {lora_alpha:e} with `r` {r}; their scale is no finite number of 32 bits"
+            ));
         }
-        if self.target_modules.is_empty() {
-            return fail("`target_modules` is empty".into());
+        if !(0.0..1.0).contains(lora_dropout) {
+            return Err(format!("`lora_dropout` is {lora_dropout}; it lies in [0, 1)"));
         }
         Ok(())
     }

@@ -69,8 +69,17 @@ impl Group {
 pub enum Scored {
     /// Each token, from the one before it: a language model's.
     Tokens,
-    /// The whole, from its last token: a reward model's.
-    End,
+    /// The whole, from its last token that is not `padding`: a reward model's. Where all of its tokens are, from the prompt's
+    /// last token.
+    End {
+        /// The model's `pad_token_id`; `None` for the last token whatever it is.
+        padding: Option<u32>,
+    },
+}
+
+/// How many tokens of a response there are up to the last that is not `padding`.
+pub(crate) fn unpadded(response: &[u32], padding: Option<u32>) -> usize {
+    response.iter().rposition(|token| Some(*token) != padding).map_or(0, |last| last + 1)
 }
 
 /// A packed sequence and what is asked of it.
@@ -104,9 +113,11 @@ impl Packed {
     /// ```
     /// use hps_llama::pack::{Group, Packed, Scored};
     /// let group = Group { row: 0, prompt: vec![1, 2], responses: vec![vec![7, 8], vec![9]] };
-    /// let packed = Packed::scored(&[group], Scored::End);
+    /// let packed = Packed::scored(std::slice::from_ref(&group), Scored::End { padding: None });
     /// assert_eq!((packed.tokens, packed.sources), (vec![1, 2, 7, 8, 9], vec![3, 4]));
     /// assert_eq!(packed.responses, [[0..1, 1..2]]);
+    /// assert_eq!(Packed::scored(std::slice::from_ref(&group), Scored::End { padding: Some(8) }).sources, [2, 4]);
+    /// assert_eq!(Packed::scored(&[group], Scored::End { padding: Some(9) }).sources, [3, 1]);
     /// ```
     pub fn scored(groups: &[Group], scored: Scored) -> Packed {
         let mut packed = Packed::default();
@@ -205,10 +216,16 @@ impl Packed {
     ) -> Range<usize> {
         let (start, first) = (self.tokens.len(), self.sources.len());
         let [kept @ .., _] = response else { return first..first };
-        let computed = if scored == Scored::End { response } else { kept };
+        let computed = if scored == Scored::Tokens { kept } else { response };
         self.segment(computed, prompt.1 - prompt.0, prompt, identity);
         match scored {
-            Scored::End => self.sources.push(self.tokens.len() as u32 - 1),
+            Scored::End { padding } => {
+                let before = match unpadded(response, padding) {
+                    0 => prompt.1,
+                    tokens => start + tokens,
+                };
+                self.sources.push(before as u32 - 1);
+            }
             Scored::Tokens => {
                 self.sources.push(prompt.1 as u32 - 1);
                 self.sources.extend((start..start + kept.len()).map(|token| token as u32));

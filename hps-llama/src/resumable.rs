@@ -68,7 +68,6 @@ impl Resumable {
     /// fingerprint are there, or a file that is no record of a run stands where one is written; a line is not JSON; another
     /// process writes them; or the files cannot be read or written.
     pub fn open(output: &Output<'_>, fingerprint: &Value) -> Result<Self> {
-        forget_finished(output.path);
         Self::check(output)?;
         let (partial, side) = (beside(output.path, ".partial"), beside(output.path, ".partial.json"));
         // From here on no other process changes any of the three.
@@ -88,11 +87,13 @@ impl Resumable {
         Ok(Resumable { output, overwrite, partial, file, side, done, resumed: done, line, synced })
     }
 
-    /// Looks whether an output may be begun or gone on with, before work whose end gives its fingerprint; nothing is changed.
+    /// Looks whether an output may be begun or gone on with, before work whose end gives its fingerprint. Nothing is changed,
+    /// but that what a kill in [`finish`](Resumable::finish) left beside a finished output goes.
     ///
     /// # Errors
     /// The output may not be written (see [`Output::check`]), nor may its two files beside it.
     pub fn check(output: &Output<'_>) -> Result<()> {
+        forget_finished(output.path);
         output.check()?;
         for ending in [".partial", ".partial.json"] {
             Output { path: &beside(output.path, ending), inputs: output.inputs, overwrite: true }.check()?;

@@ -1,9 +1,9 @@
-//! Reward models: `r = w · h`, `h` the normed last hidden state of a response's last token, in units of log odds.
+//! Reward models: `r = w · h`, `h` the normed last hidden state of a response's end, in units of log odds.
 //!
 //! In files a reward model is transformers' `LlamaForSequenceClassification` with one label: a Llama whose `lm_head.weight`
-//! has given way to `score.weight`, `[1, hidden]`. transformers reads the last token that is not `pad_token_id`; a response
-//! that ends with that token is therefore refused here. [`GatedRewardModel`] is ArmoRM, and [`Scorer`] either of the two with
-//! its chat template.
+//! has given way to `score.weight`, `[1, hidden]`. Its end is transformers' too: the last token of prompt and response that
+//! is not `pad_token_id`, so of a model whose padding is its end of turn, the token before that; without a `pad_token_id`,
+//! the last token. [`GatedRewardModel`] is ArmoRM, and [`Scorer`] either of the two with its chat template.
 
 mod gated;
 mod gating;
@@ -17,7 +17,7 @@ use crate::config::LlamaConfig;
 use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::model::{Llama, ModelFolder, Policy, names};
-use crate::pack::{Group, Packed};
+use crate::pack::{Group, Packed, unpadded};
 use crate::parameter::Parameter;
 use crate::weights::{OwnedTensor, write_safetensors};
 use crate::{Error, ErrorKind, Result};
@@ -111,7 +111,7 @@ impl<B: Backend> RewardModel<B> {
     /// The rewards of each group's responses, its prompt computed once; they do not depend on what else is asked for.
     ///
     /// # Errors
-    /// There is no response, a token lies outside the vocabulary, a response ends with the padding token, or the device
+    /// There is no response, a token lies outside the vocabulary, a response and its prompt's end are padding, or the device
     /// failed.
     pub fn rewards(&self, groups: &[Group]) -> Result<Vec<Vec<f64>>> {
         groups.iter().try_for_each(|group| expect_ends(self.policy.model.config(), group))?;
@@ -159,12 +159,17 @@ pub fn save<B: Backend>(policy: &Policy<B>, folder: &Path, precision: Precision)
     write_whole(&folder.join("config.json"), format!("{json:#}\n").as_bytes())
 }
 
-/// Refuses a response whose end transformers would take for padding.
+/// Refuses a response without an end: it and its prompt's last token are padding.
 pub(crate) fn expect_ends(config: &LlamaConfig, group: &Group) -> Result<()> {
     let Some(padding) = config.pad_token_id else { return Ok(()) };
-    match group.responses.iter().position(|response| response.last() == Some(&padding)) {
+    let padded = group.prompt.last().is_none_or(|last| *last == padding);
+    let without = |response: &Vec<u32>| padded && unpadded(response, Some(padding)) == 0;
+    match group.responses.iter().position(without) {
         Some(index) => {
-            let message = format!("response {index} ends with token {padding}, the model's `pad_token_id`");
+            let message = format!(
+                "response {index} and the end of its prompt are nothing but token {padding}, the model's `pad_token_id`; no \
+                 reward can be read there"
+            );
             Err(Error::new(ErrorKind::Tokens, message))
         }
         None => Ok(()),

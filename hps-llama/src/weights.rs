@@ -63,6 +63,9 @@ impl Weights {
             .map_err(|source| Error::new(ErrorKind::Io, "cannot be read").at(index.display()).because(source))?;
         let parsed: Index = json::parse_as(text.as_bytes())
             .map_err(|source| Error::new(ErrorKind::Weights, "malformed index").at(index.display()).because(source))?;
+        if parsed.weight_map.is_empty() {
+            return Err(Error::new(ErrorKind::Weights, "`weight_map` names no tensor").at(index.display()));
+        }
         let mut files: Vec<&String> = parsed.weight_map.values().collect();
         files.sort();
         files.dedup();
@@ -120,12 +123,16 @@ impl Weights {
         self.shards.iter().find_map(|shard| shard.metadata(key))
     }
 
-    /// Refuses files with a tensor that is none of `read`: nothing of a model passes unread. The one exception follows from
-    /// `config.json`: `….rotary_emb.inv_freq`.
+    /// Refuses files without a tensor of `read`, or with one that is none of them: nothing of a model passes unread. The one
+    /// exception follows from `config.json`: `….rotary_emb.inv_freq`.
     ///
     /// # Errors
-    /// There is such a tensor; the first by name is told, with its file.
+    /// There is such a tensor; the first by name is told, with its file. One that is missing is told before one that is
+    /// unread, because it says better which model is expected.
     pub(crate) fn expect_only(&self, read: &BTreeSet<String>) -> Result<()> {
+        if let Some(name) = read.iter().find(|name| !self.has(name)) {
+            return Err(self.missing(name));
+        }
         let unread = |name: &&str| !read.contains(*name) && !name.ends_with(DERIVED);
         let Some(name) = self.names().into_iter().find(unread) else { return Ok(()) };
         let message =
@@ -157,8 +164,7 @@ impl Weights {
     pub(crate) fn stored(&self, name: &str, (rows, columns): (usize, usize)) -> Result<StoredTensor<'_>> {
         let fail = |message: String| Error::new(ErrorKind::Weights, message).at(self.file(name));
         let shard = self.places.get(name).map(|shard| &self.shards[*shard]);
-        let (info, bytes) =
-            shard.and_then(|shard| shard.tensor(name)).ok_or_else(|| fail(format!("`{name}` is missing")))?;
+        let (info, bytes) = shard.and_then(|shard| shard.tensor(name)).ok_or_else(|| self.missing(name))?;
         if info.shape != [rows, columns] && !(rows == 1 && info.shape == [columns]) {
             let expected = if rows == 1 { format!("[{columns}]") } else { format!("[{rows}, {columns}]") };
             return Err(fail(format!("`{name}` has shape {:?} but the model needs {expected}", info.shape)));
@@ -175,6 +181,10 @@ impl Weights {
     /// Whether there is a tensor of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        Error::new(ErrorKind::Weights, format!("`{name}` is missing")).at(self.file(name))
     }
 
     /// The file that holds a name, or all there are.

@@ -90,6 +90,9 @@ fn shards_hold_the_same_model() {
     assert_says(&refusal(folder.path()), ErrorKind::Weights, &["index.json", "../model.safetensors"]);
     std::fs::write(&index, json!({"weight_map": missing}).to_string()).expect("written");
     assert_says(&refusal(folder.path()), ErrorKind::Weights, &["index.json", "`model.norm.bias`"]);
+    std::fs::write(&index, json!({"weight_map": {}}).to_string()).expect("written");
+    let message = format!("{}: `weight_map` names no tensor", index.display());
+    assert_eq!(refusal(folder.path()).to_string(), message);
 }
 
 #[test]
@@ -341,7 +344,7 @@ fn adapters_that_do_not_fit_are_refused() {
     let error = adapter(|_, tensors| drop(tensors.pop()));
     assert_says(&error, ErrorKind::Adapter, &["lora_B.weight` is missing"]);
     let error = adapter(|config, _| config["target_modules"] = json!(["q_proj"]));
-    assert_says(&error, ErrorKind::Adapter, &["v_proj.lora_A.weight", "target_modules"]);
+    assert_says(&error, ErrorKind::Adapter, &["v_proj.lora_A.weight", "do not select"]);
     let error = adapter(|config, _| config["target_modules"] = json!(["q_proj", "embed_tokens"]));
     assert_says(&error, ErrorKind::Adapter, &["adapter_config.json", "embed_tokens", "down_proj"]);
     let error = adapter(|config, _| config["use_dora"] = true.into());
@@ -351,7 +354,7 @@ fn adapters_that_do_not_fit_are_refused() {
     let error = adapter(|config, _| config["peft_type"] = "IA3".into());
     assert_says(&error, ErrorKind::Adapter, &["\"IA3\""]);
     let error = adapter(|config, _| config["r"] = 0.into());
-    assert_says(&error, ErrorKind::Option, &["`r` is 0"]);
+    assert_says(&error, ErrorKind::Adapter, &["adapter_config.json", "`r` is 0"]);
 }
 
 #[test]

@@ -13,13 +13,18 @@ use hps_llama::weights::{OwnedTensor, Weights, write_safetensors};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const COEFFICIENTS: [f32; 3] = [1.0, -0.75, 0.5];
+const COEFFICIENTS: [f32; 4] = [1.0, -0.75, 0.5, 0.25];
+/// The model's `pad_token_id`, which no reward is read at.
+const PADDING: u32 = 1023;
 
+/// Of its last two responses one ends with padding and one is nothing else.
 fn group() -> Group {
     let reference = json("hf.json");
     let case = |index: usize| ids(&reference["models"]["tiny-reward"]["cases"][index]["ids"]);
     let response = |index: usize, length: usize| case(index)[30..30 + length].to_vec();
-    Group { row: 4, prompt: case(0)[..24].to_vec(), responses: vec![response(0, 9), response(1, 1), response(2, 14)] }
+    let padded = [response(2, 14), vec![PADDING; 2]].concat();
+    let responses = vec![response(0, 9), response(1, 1), padded, vec![PADDING]];
+    Group { row: 4, prompt: case(0)[..24].to_vec(), responses }
 }
 
 fn full(folder: &Path) -> Policy<Cpu> {

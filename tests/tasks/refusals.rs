@@ -51,7 +51,7 @@ fn reward() -> Policy<Cpu> {
 }
 
 fn example(last: u32) -> Example {
-    let group = Group { row: 0, prompt: vec![1018, 5], responses: vec![vec![7, 9], vec![8, last]] };
+    let group = Group { row: 0, prompt: vec![1018, last], responses: vec![vec![7, 9], vec![last; 2]] };
     Example { place: "rows.jsonl:1".into(), group, rewards: vec![1.0, 0.0] }
 }
 
@@ -80,7 +80,8 @@ fn heads_losses_and_rows_that_do_not_go_with_the_task_are_refused() {
     );
     assert_eq!(
         refused(reward(), Task::Reward, "dpo-bt", 1023, &none),
-        "rows.jsonl:1: response 1 ends with token 1023, the model's `pad_token_id`"
+        "rows.jsonl:1: response 1 and the end of its prompt are nothing but token 1023, the model's `pad_token_id`; no \
+         reward can be read there"
     );
     for (loss, reason) in [("orpo-pl", "a reward model has no likelihood"), ("ipo-bt", "")] {
         let message = refused(reward(), Task::Reward, loss, 9, &none);

@@ -1,8 +1,9 @@
 //! Which projections of which blocks an adapter is on: its configuration's rules, and the matrices there are.
 //!
-//! PEFT writes the matrices of exactly those modules that it adapts. So a rule that is not computed here, a regular
-//! expression, follows from the matrices; one that is, lists of names and layers, has to agree with them.
+//! PEFT adapts the modules that the rules select, and then reads those modules' matrices only. So the modules that are
+//! selected and those whose matrices are stored have to be the same.
 
+use super::expression::Expression;
 use crate::config::LlamaConfig;
 use crate::parameter::{Parameter, Projection};
 use serde_json::{Map, Value};
@@ -27,17 +28,16 @@ enum Names {
     All,
     /// A list: a module's path, or its end after a dot.
     List(Vec<String>),
-    /// A regular expression of Python's on the whole path.
-    Expression,
+    /// A regular expression on the whole path.
+    Expression(Expression),
 }
 
 impl Names {
-    /// Whether they name a module; `None` where that is not computed here.
-    fn have(&self, path: &str) -> Option<bool> {
+    fn have(&self, path: &str) -> Result<bool, String> {
         match self {
-            Names::All => Some(true),
-            Names::List(names) => Some(names.iter().any(|name| is_of(path, name))),
-            Names::Expression => None,
+            Names::All => Ok(true),
+            Names::List(names) => Ok(names.iter().any(|name| is_of(path, name))),
+            Names::Expression(expression) => expression.matches(path),
         }
     }
 }
@@ -55,14 +55,15 @@ fn list(name: &str, value: &Value) -> Result<Vec<String>, String> {
 impl Modules {
     pub(super) fn read(options: &Map<String, Value>) -> Result<Modules, String> {
         let get = |name: &str| options.get(name).unwrap_or(&Value::Null);
-        let target = match get("target_modules") {
+        let target = match options.get("target_modules").ok_or("`target_modules` is missing")? {
             Value::String(text) if text == "all-linear" => Names::All,
-            Value::String(_) => Names::Expression,
+            Value::String(text) => Names::Expression(Expression::new("target_modules", text)?),
             value => Names::List(list("target_modules", value)?),
         };
         let exclude = match get("exclude_modules") {
             Value::Null => None,
-            Value::String(text) => (!text.is_empty()).then_some(Names::Expression),
+            Value::String(text) if text.is_empty() => None,
+            Value::String(text) => Some(Names::Expression(Expression::new("exclude_modules", text)?)),
             value => Some(Names::List(list("exclude_modules", value)?)),
         };
         let layers = match get("layers_to_transform") {
@@ -78,63 +79,99 @@ impl Modules {
         };
         let pattern = get("layers_pattern");
         let usual = ["null", "\"\"", "[]", "\"layers\"", "[\"layers\"]"];
-        match usual.contains(&pattern.to_string().as_str()) {
-            true => Ok(Modules { target, exclude, layers }),
-            false => Err(format!("`layers_pattern` is {pattern}; the blocks of a Llama are in `layers`")),
+        if !usual.contains(&pattern.to_string().as_str()) {
+            return Err(format!("`layers_pattern` is {pattern}; the blocks of a Llama are in `layers`"));
         }
+        if layers.is_some() && !matches!(target, Names::List(_)) {
+            let message = "`layers_to_transform` goes with a list of `target_modules`, and that is a string";
+            return Err(message.into());
+        }
+        Ok(Modules { target, exclude, layers })
     }
 
-    /// Refuses a list with a name of no projection of the model.
-    pub(super) fn check(&self, model: &LlamaConfig) -> Result<(), String> {
-        let Names::List(names) = &self.target else { return Ok(()) };
-        let named = |name: &&String| !all(model).any(|(block, projection)| is_of(&projection.path(block), name));
-        match names.iter().find(named) {
-            None => Ok(()),
-            Some(name) => {
+    /// The modules of a model that the rules select.
+    ///
+    /// # Errors
+    /// A list names no projection of the model; or they select what is no projection, which is not adapted here.
+    pub(super) fn selected(&self, model: &LlamaConfig) -> Result<BTreeSet<Module>, String> {
+        if let Names::List(names) = &self.target {
+            let named = |name: &&String| !all(model).any(|(block, projection)| is_of(&projection.path(block), name));
+            if let Some(name) = names.iter().find(named) {
                 let known = Projection::ALL.map(Projection::name).join(", ");
-                Err(format!("`target_modules` names {name:?}; the projections are {known}"))
+                return Err(format!("`target_modules` names {name:?}; the projections are {known}"));
             }
         }
-    }
-
-    /// The modules whose matrices have these names, in order.
-    pub(super) fn of_matrices(&self, model: &LlamaConfig, names: &[&str]) -> Result<Vec<Module>, String> {
-        let known: HashMap<String, Module> =
-            all(model).flat_map(|module| matrices(module).map(|matrix| (matrix.to_string(), module))).collect();
-        let mut found = BTreeSet::new();
-        for name in names {
-            match known.get(*name) {
-                Some(module) if self.have(*module) != Some(false) => found.insert(*module),
-                _ => {
-                    let rules = "`target_modules` and what goes with them";
-                    return Err(format!("`{name}` has no place in this model and {rules}"));
+        if let Names::Expression(_) = &self.target {
+            for path in others(model) {
+                if self.select(&path, None)? {
+                    return Err(format!("`target_modules` selects `{path}`, which has no adapter here"));
                 }
-            };
-        }
-        let expected = all(model).filter(|module| self.have(*module) == Some(true));
-        for module in expected.chain(found.iter().copied()) {
-            if let Some(missing) = matrices(module).iter().find(|matrix| !names.contains(&&*matrix.to_string())) {
-                return Err(format!("`{missing}` is missing"));
             }
         }
-        match found.is_empty() {
-            false => Ok(found.into_iter().collect()),
-            true => Err("holds no matrices of an adapter".into()),
+        let mut selected = BTreeSet::new();
+        for (block, projection) in all(model) {
+            if self.select(&projection.path(block), Some(block as u64))? {
+                selected.insert((block, projection));
+            }
         }
+        Ok(selected)
     }
 
-    /// Whether the rules have a module; `None` where that is not computed here.
-    fn have(&self, (block, projection): Module) -> Option<bool> {
-        let path = projection.path(block);
-        let target = self.target.have(&path);
-        let kept = self.exclude.as_ref().map_or(Some(true), |exclude| exclude.have(&path).map(|excluded| !excluded));
-        let layer = self.layers.as_ref().is_none_or(|layers| layers.contains(&(block as u64)));
-        match (target, kept, layer) {
-            (Some(false), _, _) | (_, Some(false), _) | (_, _, false) => Some(false),
-            (Some(true), Some(true), true) => Some(true),
-            _ => None,
+    /// PEFT's rules in their order: what is excluded, then what is named by its whole path, then ends of paths in the blocks
+    /// that are listed.
+    fn select(&self, path: &str, block: Option<u64>) -> Result<bool, String> {
+        if let Some(exclude) = &self.exclude
+            && exclude.have(path)?
+        {
+            return Ok(false);
+        }
+        if let Names::List(names) = &self.target
+            && names.iter().any(|name| name == path)
+        {
+            return Ok(true);
+        }
+        let layer = match (&self.layers, block) {
+            (Some(layers), Some(block)) => layers.contains(&block),
+            _ => true,
+        };
+        Ok(layer && self.target.have(path)?)
+    }
+}
+
+/// The modules whose matrices have these names, in order: those that are selected.
+pub(super) fn of_matrices(
+    model: &LlamaConfig,
+    selected: &BTreeSet<Module>,
+    names: &[&str],
+) -> Result<Vec<Module>, String> {
+    let known: HashMap<String, Module> =
+        all(model).flat_map(|module| matrices(module).map(|matrix| (matrix.to_string(), module))).collect();
+    for name in names {
+        match known.get(*name) {
+            None => return Err(format!("`{name}` has no place in this model, and would be left unread")),
+            Some(module) if !selected.contains(module) => {
+                let path = module.1.path(module.0);
+                return Err(format!("`{name}` is there, but the rules of adapter_config.json do not select `{path}`"));
+            }
+            Some(_) => {}
         }
     }
+    if names.is_empty() {
+        return Err("holds no matrices of an adapter".into());
+    }
+    match selected.iter().flat_map(|module| matrices(*module)).find(|matrix| !names.contains(&&*matrix.to_string())) {
+        Some(missing) => Err(format!("`{missing}` is missing")),
+        None => Ok(selected.iter().copied().collect()),
+    }
+}
+
+/// The modules of a model that are no projections of a block.
+fn others(model: &LlamaConfig) -> impl Iterator<Item = String> {
+    let whole = ["lm_head", "model.embed_tokens", "model", "model.layers", "model.norm", "model.rotary_emb"];
+    let of_block = ["", ".self_attn", ".mlp", ".mlp.act_fn", ".input_layernorm", ".post_attention_layernorm"];
+    let blocks = 0..model.num_hidden_layers;
+    let of_blocks = blocks.flat_map(move |block| of_block.map(|name| format!("model.layers.{block}{name}")));
+    whole.into_iter().map(String::from).chain(of_blocks)
 }
 
 fn all(model: &LlamaConfig) -> impl Iterator<Item = Module> {

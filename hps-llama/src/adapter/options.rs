@@ -92,16 +92,17 @@ impl AdapterOptions {
 
     fn of(options: &Map<String, Value>) -> Result<Self, String> {
         let get = |name: &str| options.get(name).unwrap_or(&Value::Null);
-        if get("peft_type") != "LORA" {
+        let required = |name: &str| options.get(name).ok_or_else(|| format!("`{name}` is missing"));
+        if required("peft_type")? != "LORA" {
             return Err(format!("`peft_type` is {}; LORA is computed here", get("peft_type")));
         }
         options.iter().try_for_each(|(name, value)| expect_known(name, value))?;
         expect_base_unchanged(get("init_lora_weights"))?;
         let number = |name: &str| {
-            let value = get(name);
+            let value = required(name)?;
             value.as_f64().ok_or_else(|| format!("`{name}` is {value}, not a number"))
         };
-        let r = get("r").as_u64().and_then(|r| u32::try_from(r).ok());
+        let r = required("r")?.as_u64().and_then(|r| u32::try_from(r).ok());
         let lora = LoraConfig {
             r: r.ok_or_else(|| format!("`r` is {}, not a positive whole number", get("r")))? as usize,
             lora_alpha: number("lora_alpha")?,
@@ -113,6 +114,7 @@ impl AdapterOptions {
             },
             target_modules: Vec::new(),
         };
+        lora.check_numbers()?;
         let base = match get("base_model_name_or_path") {
             Value::Null => None,
             Value::String(name) => Some(name.clone()),

@@ -5,6 +5,8 @@ use super::left_out::LeftOut;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// How far above 0, nats, a log-prob may be rounded.
+const ROUNDING: f64 = 1e-5;
 /// What vLLM writes in place of a log-prob that is not finite.
 const NOT_FINITE: f64 = -9999.0;
 
@@ -30,7 +32,7 @@ pub(super) type Given = Result<Choice, NoResponse>;
 /// Why there are no choices.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum NoAnswer {
-    /// It is none, for this reason; its text may say more.
+    /// It is JSON that cannot be used, for this reason; its text may say more.
     Malformed(String),
     /// It is not even JSON.
     NotJson(String),
@@ -69,17 +71,15 @@ struct Message {
 pub(super) fn choices(bytes: &[u8], request: &Request, count: usize) -> Result<Vec<Given>, NoAnswer> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let value = crate::json::parse(bytes).map_err(|error| match error.is_data() {
-        true => NoAnswer::Malformed(format!("the answer is none: {error}")),
+        true => NoAnswer::Malformed(error.to_string()),
         false => NoAnswer::NotJson(error.to_string()),
     })?;
     if let Some(words) = error(&value) {
         return Err(NoAnswer::Error(status(&value), words));
     }
-    let malformed = |error: serde_json::Error| NoAnswer::Malformed(format!("the answer is none: {error}"));
+    expect_form(&value).map_err(NoAnswer::Malformed)?;
+    let malformed = |error: serde_json::Error| NoAnswer::Malformed(error.to_string());
     let answer: Answer = serde_json::from_value(value).map_err(malformed)?;
-    if answer.choices.is_empty() {
-        return Err(NoAnswer::Malformed("the answer has no choices".into()));
-    }
     let answered = in_order(answer.choices, count).map_err(NoAnswer::Malformed)?;
     answered
         .into_iter()
@@ -88,10 +88,52 @@ pub(super) fn choices(bytes: &[u8], request: &Request, count: usize) -> Result<V
         .map_err(NoAnswer::Malformed)
 }
 
+/// Refuses what has not the form of [`Answer`], in the words of JSON.
+fn expect_form(value: &Value) -> Result<(), String> {
+    type Is = fn(&Value) -> bool;
+    let expect = |object: &Value, of: &str, fields: &[(&str, Is, &str)]| {
+        let other = fields.iter().find(|(name, is, _)| !object[name].is_null() && !is(&object[name]));
+        other.map_or(Ok(()), |(name, _, kind)| Err(format!("the `{name}` of {of} is not {kind}")))
+    };
+    if !value.is_object() {
+        return Err("it is not an object".into());
+    }
+    let choices = match &value["choices"] {
+        Value::Null => return Err("it has no `choices`".into()),
+        Value::Array(choices) if choices.is_empty() => return Err("`choices` is empty".into()),
+        Value::Array(choices) => choices,
+        _ => return Err("`choices` is not a list".into()),
+    };
+    for choice in choices {
+        if !choice.is_object() {
+            return Err("a choice is not an object".into());
+        }
+        let fields: [(&str, Is, &str); 4] = [
+            ("index", Value::is_u64, "a whole number"),
+            ("text", Value::is_string, "text"),
+            ("message", Value::is_object, "an object"),
+            ("finish_reason", Value::is_string, "text"),
+        ];
+        expect(choice, "a choice", &fields)?;
+        expect(&choice["message"], "a choice's message", &[("refusal", Value::is_string, "text")])?;
+    }
+    Ok(())
+}
+
+/// Whether a field that tells of an error tells of one.
+fn is_told(error: &Value) -> bool {
+    !matches!(error, Value::Null | Value::Bool(false))
+}
+
 /// What an answer says of an error, if it is one.
 fn error(value: &Value) -> Option<String> {
-    let is_error = !value["error"].is_null() || value["object"] == "error";
-    let says = value.get("choices").is_none() && (value["message"].is_string() || value["detail"].is_string());
+    let is_error = is_told(&value["error"]) || value["object"] == "error";
+    let has_choices = match &value["choices"] {
+        Value::Null => false,
+        Value::Array(choices) => !choices.is_empty(),
+        _ => true,
+    };
+    let says = !has_choices && (value["message"].is_string() || value["detail"].is_string());
     (is_error || says).then(|| message(value).unwrap_or_else(|| value.to_string()))
 }
 
@@ -134,7 +176,7 @@ fn in_order(mut answered: Vec<Answered>, count: usize) -> Result<Vec<Answered>, 
 }
 
 fn choice(answered: Answered, logprobs: bool) -> Result<Given, String> {
-    if answered.text.is_none() && answered.message.is_none() && answered.error.is_none() {
+    if answered.text.is_none() && answered.message.is_none() && !answered.error.as_ref().is_some_and(is_told) {
         return Err("a choice has neither `text` nor `message`".into());
     }
     if let Some(none) = said_otherwise(&answered) {
@@ -172,7 +214,7 @@ fn said_otherwise(answered: &Answered) -> Option<NoResponse> {
         Some(Value::Array(calls)) => !calls.is_empty(),
         Some(_) => true,
     };
-    let error = answered.error.as_ref();
+    let error = answered.error.as_ref().filter(|error| is_told(error));
     if error.is_some() || matches!(finish, "error" | "abort") {
         return reason(LeftOut::Error, error.and_then(|error| error["message"].as_str().or_else(|| error.as_str())));
     }
@@ -216,7 +258,8 @@ fn text_of(content: Value) -> Result<Result<String, NoResponse>, String> {
     Ok(Ok(all))
 }
 
-/// The sum of the tokens' log-probs and how many they are; `None` where one of them is not finite.
+/// The sum of the tokens' log-probs and how many they are; `None` where one of them is not finite. One above 0 is no
+/// log-prob.
 fn sum(logprobs: Option<&Value>) -> Result<Option<(f64, usize)>, String> {
     let none = || "`logprobs` were asked for and a choice has none".to_string();
     let given = logprobs.ok_or_else(none)?;
@@ -227,6 +270,9 @@ fn sum(logprobs: Option<&Value>) -> Result<Option<(f64, usize)>, String> {
     };
     if numbers.is_empty() {
         return Err(none());
+    }
+    if let Some(above) = numbers.iter().flatten().find(|number| **number > ROUNDING) {
+        return Err(format!("a token's log-prob is {above:?}, and none is above 0"));
     }
     let sum: Option<f64> = numbers.iter().map(|number| number.filter(|number| *number > NOT_FINITE)).sum();
     Ok(sum.filter(|sum| sum.is_finite()).map(|sum| (sum, numbers.len())))

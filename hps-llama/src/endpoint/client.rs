@@ -72,7 +72,7 @@ impl Endpoint {
         if rest.is_empty() || rest.starts_with('/') || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return refused("the URL names no host");
         }
-        if key.as_ref().is_some_and(|key| key.hide_parts(rest) != rest) {
+        if key.as_ref().is_some_and(|key| key.is_in(rest)) {
             return refused("the URL holds the key, or a part of it");
         }
         if timeout.is_zero() || timeout > LONGEST_TIMEOUT {
@@ -134,7 +134,7 @@ impl Endpoint {
                 return Err(self.failed(row, url, &format!("was asked {times}; {why}")));
             }
             let length = self.retries.pause(failures, [row.id, first as u32], asked_for);
-            let why = self.hide_parts(&format!("{url} {why}"));
+            let why = format!("{url} {}", self.hide_parts(&why));
             let pause = Pause { place: row.place.clone(), length, asked_for, why };
             if pause.is_long() {
                 (asking.pauses)(pause);
@@ -165,7 +165,7 @@ impl Endpoint {
     }
 
     fn failed(&self, row: &PromptRow, url: &str, why: &str) -> Error {
-        Error::new(ErrorKind::Endpoint, self.hide_parts(&format!("{url} {why}"))).at(&row.place)
+        Error::new(ErrorKind::Endpoint, format!("{url} {}", self.hide_parts(why))).at(&row.place)
     }
 
     fn send(&self, url: &str, body: &str, request: &Request, count: usize) -> Outcome {
@@ -175,24 +175,33 @@ impl Endpoint {
         }
         let response = match post.send(body) {
             Ok(response) => response,
-            Err(error) => return failure(&error),
+            Err(error) => return self.failure(&error),
         };
         let status = response.status().as_u16();
         let header =
             |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let date = header("date");
         let asked_for = header("retry-after").and_then(|value| retry_after(&value, date.as_deref()));
-        let location = header("location");
+        let (location, encoding) = (header("location"), header("content-encoding"));
         let bytes = match response.into_body().into_with_config().limit(LONGEST_ANSWER).read_to_vec() {
             Ok(bytes) => bytes,
-            Err(error) => return failure(&error),
+            Err(error) => return self.failure(&error),
         };
         let text = || String::from_utf8_lossy(&bytes);
         match (status, location) {
             (200..300, _) => match answer::choices(&bytes, request, count) {
                 Ok(choices) => Outcome::Choices(choices),
-                Err(NoAnswer::Malformed(why)) => Outcome::Failed { why, asked_for },
+                Err(NoAnswer::Malformed(why)) => {
+                    let why = format!("the answer cannot be used ({}): {}", self.said(&why), self.said(&text()));
+                    Outcome::Failed { why, asked_for }
+                }
                 Err(NoAnswer::NotJson(why)) => {
+                    let why = match encoding {
+                        None => why,
+                        Some(encoding) => {
+                            format!("its `content-encoding` is {}, which is not read", self.said(&encoding))
+                        }
+                    };
                     let why = format!("answers {status} with what is not JSON ({why}): {}", self.said(&text()));
                     Outcome::Failed { why, asked_for }
                 }
@@ -256,13 +265,16 @@ impl Endpoint {
     fn hide_parts(&self, text: &str) -> String {
         self.key.as_ref().map_or_else(|| text.to_string(), |key| key.hide_parts(text))
     }
-}
 
-fn failure(error: &ureq::Error) -> Outcome {
-    use ureq::Error as E;
-    let why = format!("does not answer: {error}");
-    match error {
-        E::BadUri(_) | E::Http(_) | E::InvalidProxyUrl | E::BodyExceedsLimit(_) | E::Tls(_) => Outcome::Refused(why),
-        _ => Outcome::Failed { why, asked_for: None },
+    /// What an answer that does not come means.
+    fn failure(&self, error: &ureq::Error) -> Outcome {
+        use ureq::Error as E;
+        let why = format!("does not answer: {}", self.said(&error.to_string()));
+        match error {
+            E::BadUri(_) | E::Http(_) | E::InvalidProxyUrl | E::BodyExceedsLimit(_) | E::Tls(_) => {
+                Outcome::Refused(why)
+            }
+            _ => Outcome::Failed { why, asked_for: None },
+        }
     }
 }

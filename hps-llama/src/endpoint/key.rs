@@ -4,28 +4,29 @@ use super::mask::Mask;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 
-/// Characters from which on a key is secret whatever they are.
-const LONG: usize = 16;
-/// The same of a key that has both a letter and a digit.
-const SHORT: usize = 8;
-/// A key of llama.cpp's examples, which its users keep.
-const PLACEHOLDER: &str = "sk-no-key-required";
+/// Characters from which on a key is hidden in responses.
+const IN_RESPONSES: usize = 8;
+/// The same in errors, where no text is lost.
+const IN_ERRORS: usize = 4;
+/// What stands in for a key where a server needs none.
+const PLACEHOLDERS: [&str; 7] =
+    ["EMPTY", "none", "not-needed", "not-required", "no-key-required", "sk-no-key-required", "lm-studio"];
 
 /// The key of a server.
 ///
-/// It is *secret* where it has at least 16 characters, or at least 8 with a letter and a digit among them, and is not
-/// `sk-no-key-required`. Other keys (`EMPTY`, `none`, `x`) stand in for one where a server needs none: they keep nobody
-/// out, and hiding them would destroy texts that hold the word.
+/// Where a server repeats it in a response, `[key]` takes its place if it has at least 8 characters: as it is or in another
+/// case, in base64, in hex, with characters escaped as `%73`, `\u0073`, `\x73` or `&#115;`, and with white space, unseen
+/// characters or marks between its own. Shorter keys stay in responses, where hiding them would destroy other words. In an
+/// error, or in why a pause is made, it is hidden if it has at least 4 characters, and so is any run of 8 of its characters.
+/// What a server says with 401 or 403 is not shown at all.
 ///
-/// Where a server repeats a secret key in a response, `[key]` takes its place: as it is or in another case, in base64,
-/// in hex, with characters escaped as `%73`, `\u0073`, `\x73` or `&#115;`, and with white space or unseen characters
-/// between its own. In an error, or in why a pause is made, so does any run of 8 of its characters. What a server says
-/// with 401 or 403 is not shown at all. A server that means to (a cipher, a part in each of two responses) can still
-/// write the key: it has it.
+/// `EMPTY`, `none`, `not-needed`, `not-required`, `no-key-required`, `sk-no-key-required` and `lm-studio` stand in for a key
+/// where a server needs none, and are hidden nowhere. A server that means to (another encoding, a cipher, a part in each of
+/// two responses) can still write the key: it has it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     key: String,
-    /// Of a secret key.
+    /// Of one that is hidden in errors.
     mask: Option<Mask>,
 }
 
@@ -42,7 +43,7 @@ impl ApiKey {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::new(ErrorKind::Option, "the key has a character that is not visible ASCII"));
         }
-        Ok(ApiKey { key: key.to_string(), mask: is_secret(key).then(|| Mask::new(key)) })
+        Ok(ApiKey { key: key.to_string(), mask: is_hidden(key, IN_ERRORS).then(|| Mask::new(key)) })
     }
 
     pub(super) fn header(&self) -> String {
@@ -52,9 +53,14 @@ impl ApiKey {
     /// A text of a response without the key.
     pub(super) fn hide(&self, text: String) -> String {
         match &self.mask {
-            Some(mask) => mask.hide(&text),
-            None => text,
+            Some(mask) if is_hidden(&self.key, IN_RESPONSES) => mask.hide(&text),
+            _ => text,
         }
+    }
+
+    /// Whether the key, or a part of it, is in a text where its likeness is no accident.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        is_hidden(&self.key, IN_RESPONSES) && self.hide_parts(text) != text
     }
 
     /// A text that is shown, without the key and without its parts.
@@ -63,10 +69,8 @@ impl ApiKey {
     }
 }
 
-fn is_secret(key: &str) -> bool {
-    let has = |of: fn(&u8) -> bool| key.bytes().any(|byte| of(&byte));
-    let mixed = has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit);
-    key != PLACEHOLDER && (key.len() >= LONG || (key.len() >= SHORT && mixed))
+fn is_hidden(key: &str, least: usize) -> bool {
+    key.len() >= least && !PLACEHOLDERS.contains(&key)
 }
 
 impl fmt::Debug for ApiKey {
@@ -81,13 +85,31 @@ mod tests {
 
     #[test]
     fn words_that_stand_in_for_a_key_destroy_no_text() {
-        for placeholder in ["EMPTY", "none", "x", "not-needed", "lm-studio", "sk-1234", "sk-no-key-required"] {
+        for placeholder in super::PLACEHOLDERS.into_iter().chain(["x", "abc"]) {
             let key = ApiKey::new(placeholder).expect("a key");
             let text = format!("an {placeholder} box, none left");
             assert_eq!((key.hide(text.clone()), key.hide_parts(&text)), (text.clone(), text), "{placeholder}");
         }
-        for secret in ["hunter22", "token-abc123", "correct-horse-battery"] {
-            assert_eq!(ApiKey::new(secret).expect("a key").hide(format!("is {secret}.")), "is [key].");
+    }
+
+    #[test]
+    fn keys_are_hidden_by_their_length() {
+        for (written, in_responses) in [
+            ("hide", false),
+            ("sk-1234", false),
+            ("hunter22", true),
+            ("abcdefghijkl", true),
+            ("sk-1234567890abcdef", true),
+        ] {
+            let key = ApiKey::new(written).expect("a key");
+            let text = format!("is {written}.");
+            let response = if in_responses { "is [key]." } else { &text };
+            assert_eq!(
+                (key.hide(text.clone()), key.hide_parts(&text)),
+                (response.into(), "is [key].".into()),
+                "{written}"
+            );
+            assert_eq!(key.is_in(&format!("host/{written}")), in_responses);
         }
     }
 }

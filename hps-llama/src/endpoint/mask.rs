@@ -2,13 +2,14 @@
 //!
 //! The secret has several forms: its own characters, its bytes in hex, and in base64 of either alphabet, beginning at
 //! any of the three places that a byte has in four characters. Of each form, a character may stand for itself in either
-//! case or as an escape, and white space and unseen characters may stand between two of them.
+//! case or as an escape, and white space, unseen characters and marks may stand between two of them.
 
 use crate::visible::is_hidden;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// What takes the secret's place.
 const HIDDEN: &str = "[key]";
-/// Characters of the secret that are a part of it worth hiding.
+/// Characters of the secret that are a part of it worth hiding; all of a shorter one.
 const PART: usize = 8;
 const ALPHABETS: [[u8; 2]; 2] = [*b"+/", *b"-_"];
 
@@ -27,10 +28,11 @@ struct Form {
 }
 
 impl Mask {
-    /// Of a secret of [`PART`] characters of ASCII or more.
+    /// Of a secret of ASCII.
     pub(super) fn new(secret: &str) -> Mask {
+        let part = secret.len().min(PART);
         let hex = secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
-        let mut forms = vec![Form { letters: secret.into(), part: PART }, Form { letters: hex, part: 2 * PART }];
+        let mut forms = vec![Form { letters: secret.into(), part }, Form { letters: hex, part: 2 * part }];
         for alphabet in ALPHABETS {
             for before in 0..3 {
                 let letters = base64(secret.as_bytes(), before, alphabet);
@@ -103,12 +105,20 @@ fn run(text: &str, letters: &[u8], least: usize) -> Option<usize> {
 
 /// How many bytes of white space, or of what is not seen, the text begins with: a character, or its escape in JSON.
 fn between(text: &str) -> usize {
-    let unseen = |character: &char| character.is_whitespace() || is_hidden(*character);
+    let unseen = |character: &char| character.is_whitespace() || is_hidden(*character) || is_blank(*character);
     let escapes = ["\\n", "\\r", "\\t"];
     match text.chars().next().filter(unseen) {
         Some(character) => character.len_utf8(),
         None => escapes.into_iter().find(|escape| text.starts_with(escape)).map_or(0, str::len),
     }
+}
+
+/// Whether a character is drawn as nothing or upon the one before it: marks, variation selectors, fillers of Hangul, the
+/// empty pattern of Braille.
+fn is_blank(character: char) -> bool {
+    use GeneralCategory::{EnclosingMark, NonspacingMark};
+    matches!(character, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{180b}'..='\u{180f}')
+        || matches!(character.general_category(), NonspacingMark | EnclosingMark)
 }
 
 /// How many bytes spell the letter: it, or an escape of it, which may itself be escaped.
@@ -199,6 +209,12 @@ mod tests {
         ] {
             assert_eq!(mask.hide(&format!("it is {written}, é")), "it is [key], é", "{written}");
             assert_eq!(mask.hide_parts(&format!("it is {written}, é")), "it is [key], é", "{written}");
+        }
+        let blanks = "\u{fe00}\u{fe0f}\u{34f}\u{3164}\u{2800}\u{115f}\u{1160}\u{ffa0}\u{180b}\u{180e}\u{180f}\u{e0100}\u{e01ef}\u{301}\u{20dd}";
+        for blank in blanks.chars() {
+            let written: Vec<String> = SECRET.chars().map(String::from).collect();
+            let written = written.join(&blank.to_string());
+            assert_eq!(mask.hide(&format!("it is {written}, é")), "it is [key], é", "{}", blank.escape_unicode());
         }
         assert_eq!(mask.hide("sk-n0body/may+see?thi"), "sk-n0body/may+see?thi");
     }

@@ -1,6 +1,6 @@
 //! What reads the last hidden states: the language-model head, or a reward model's score head.
 //!
-//! `log p_t = log_softmax(head · h_t)[y_t]`, or `r = w · h` of a response's last token. Either is a number a row with its
+//! `log p_t = log_softmax(head · h_t)[y_t]`, or `r = w · h` of a response's end. Either is a number a row with its
 //! gradient by that row's `h`, so that all that comes before and after is the same for both.
 
 use super::{Batch, Llama, Policy};
@@ -48,7 +48,10 @@ impl<B: Backend> Policy<B> {
 
     /// What its head reads of a response.
     pub fn scored(&self) -> Scored {
-        if self.score_head().is_some() { Scored::End } else { Scored::Tokens }
+        match self.score_head() {
+            Some(_) => Scored::End { padding: self.model.config().pad_token_id },
+            None => Scored::Tokens,
+        }
     }
 
     /// Packs groups for its head, each prompt once.

@@ -2,7 +2,7 @@
 //!
 //! `r = R h_end` (`regression_layer.weight`, one row an objective), `g = gate(h_prompt)`, `score = Σ_k g_k (rᵀ T)_k`
 //! (`reward_transform_matrix`, which takes verbosity out of the ratings). `h` are normed last hidden states: `h_end` of the
-//! last token, `h_prompt` of the token where the last `<|eot_id|>`, header of the assistant, begins. As in the model's own
+//! last token that is not padding, `h_prompt` of the token where the last `<|eot_id|>`, header of the assistant, begins. As in the model's own
 //! code, which looks in the whole conversation: of an answer of several turns the gate reads the last header.
 //!
 //! The paper's evaluation does not read the score but the plain mean of `r`: [`Objectives::mean`].
@@ -12,7 +12,7 @@ use super::gating::{Gating, Matrix};
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
 use crate::model::{Llama, ModelFolder, Policy, names};
-use crate::pack::{Group, Packed, Scored};
+use crate::pack::{Group, Packed, Scored, unpadded};
 use crate::parameter::Parameter;
 use crate::tokens::Tokenizer;
 use crate::{Error, ErrorKind, Result};
@@ -102,14 +102,14 @@ impl<B: Backend> GatedRewardModel<B> {
     /// What it says of each group's responses, each prompt computed once; they do not depend on what else is asked for.
     ///
     /// # Errors
-    /// There is no response, a token lies outside the vocabulary, a response ends with the padding token, no header of the
-    /// assistant is in a conversation, or the device failed.
+    /// There is no response, a token lies outside the vocabulary, a conversation has the padding token before its end, no
+    /// header of the assistant is in one, or the device failed.
     pub fn rate(&self, groups: &[Group]) -> Result<Vec<Vec<Objectives>>> {
-        let mut packed = Packed::scored(groups, Scored::End);
+        groups.iter().try_for_each(|group| self.expect_one_end(group))?;
+        let mut packed = Packed::scored(groups, Scored::End { padding: self.config().pad_token_id });
         let ends = packed.sources.len();
         let mut first = 0;
         for group in groups {
-            expect_ends(self.config(), group)?;
             let mut own = first + group.prompt.len();
             for (index, response) in group.responses.iter().enumerate() {
                 let at = self.gate(group, index)?;
@@ -139,6 +139,26 @@ impl<B: Backend> GatedRewardModel<B> {
             Objectives { rewards, shares, score }
         };
         Ok(packed.responses.iter().map(|ends| ends.iter().map(|end| rate(end.start)).collect()).collect())
+    }
+
+    /// Refuses a conversation with padding before its end: ArmoRM's own code reads before the first such token, and
+    /// transformers' models before the last ones.
+    pub(super) fn expect_one_end(&self, group: &Group) -> Result<()> {
+        expect_ends(self.config(), group)?;
+        let Some(padding) = self.config().pad_token_id else { return Ok(()) };
+        let message = |place: String| {
+            format!(
+                "{place} has token {padding}, the model's `pad_token_id`, before its end, where ArmoRM stops reading"
+            )
+        };
+        if group.prompt.contains(&padding) {
+            return Err(Error::new(ErrorKind::Tokens, message("the prompt".into())));
+        }
+        let inside = |response: &Vec<u32>| response[..unpadded(response, Some(padding))].contains(&padding);
+        match group.responses.iter().position(inside) {
+            Some(index) => Err(Error::new(ErrorKind::Tokens, message(format!("response {index}")))),
+            None => Ok(()),
+        }
     }
 
     /// The token of a conversation, counted from the prompt's first, that the gate reads.

@@ -121,15 +121,14 @@ impl<B: Backend> Scorer<B> {
     /// A prompt and responses as the model reads them: messages by its chat template, text as text (see [`Chat::group`]).
     ///
     /// # Errors
-    /// See there; a response that ends with the padding token; a sequence beyond the model's positions.
+    /// See there; a response and a prompt's end that are padding; a sequence beyond the model's positions.
     pub fn group(&self, row: u32, prompt: &Prompt, responses: &[Response]) -> Result<Group> {
         let (prompt, responses) = self.chat.group(prompt, responses)?;
         let group = Group { row, prompt, responses };
-        let config = match &self.form {
-            Form::Single(model) => model.policy().model.config(),
-            Form::Gated(model, _) => model.config(),
-        };
-        expect_ends(config, &group)?;
+        match &self.form {
+            Form::Single(model) => expect_ends(model.policy().model.config(), &group)?,
+            Form::Gated(model, _) => model.expect_one_end(&group)?,
+        }
         self.chat.expect_positions(&group)?;
         Ok(group)
     }

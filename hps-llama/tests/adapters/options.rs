@@ -50,8 +50,16 @@ fn a_value_of_another_type_is_no_default() {
         ("layers_to_transform", json!([0.5]), "`layers_to_transform` is [0.5], not a whole number or a list of them"),
         ("exclude_modules", json!(7), "`exclude_modules` is 7, not a string or a list of strings"),
         ("base_model_name_or_path", json!(7), "`base_model_name_or_path` is 7, not a string"),
+        ("r", json!(0), "`r` is 0; an adapter needs a rank of at least 1"),
+        ("lora_dropout", json!(1), "`lora_dropout` is 1; it lies in [0, 1)"),
+        ("lora_alpha", json!(1e40), "`lora_alpha` is 1e40 with `r` 8; their scale is no finite number of 32 bits"),
+        ("lora_alpha", json!(-1e300), "`lora_alpha` is -1e300 with `r` 8; their scale is no finite number of 32 bits"),
     ] {
         assert_eq!(refused(&with(name, value), CONFIG), message);
+    }
+    for name in ["r", "lora_alpha", "lora_dropout", "target_modules", "peft_type"] {
+        let folder = edited(|config, _| drop(config.as_object_mut().expect("an object").remove(name)));
+        assert_eq!(refused(&folder, CONFIG), format!("`{name}` is missing"));
     }
     let scale = |value: Value| read(&with("use_rslora", value)).expect("read").config().scale();
     assert_eq!((scale(Value::Null), scale(json!(true))), (16.0 / 8.0, (16.0 / 8f64.sqrt()) as f32));

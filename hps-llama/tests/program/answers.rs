@@ -44,6 +44,8 @@ fn errors_under_status_200_are_the_servers_words() {
         (json!({"error": "out of cards"}), format!("{once}answers 200 and says: out of cards")),
         (json!({"object": "error", "message": "out of\ncards"}), format!("{once}answers 200 and says: out of cards")),
         (json!({"detail": "out of cards"}), format!("{once}answers 200 and says: out of cards")),
+        (json!({"choices": [], "message": "out of cards"}), format!("{once}answers 200 and says: out of cards")),
+        (json!({"choices": null, "message": "out of cards"}), format!("{once}answers 200 and says: out of cards")),
         (json!({"error": {"a": 7}}), format!("{once}answers 200 and says: {{\"error\":{{\"a\":7}}}}")),
         (
             json!({"error": {"message": "slow down", "code": 429}}),
@@ -65,6 +67,53 @@ fn errors_under_status_200_are_the_servers_words() {
         ),
     ] {
         assert_eq!(refused_for(move |_| Reply::Status(200, "", body.to_string()), &[]), says);
+    }
+}
+
+/// With what the server says; whatever it says, in a short line.
+#[test]
+fn what_cannot_be_used_is_shown() {
+    let once = "was asked once; the answer cannot be used";
+    for (body, why) in [
+        (json!({"detail": [{"msg": "out of cards"}]}), "it has no `choices`"),
+        (json!({"success": false, "errors": ["out of cards"]}), "it has no `choices`"),
+        (json!({"choices": [], "reason": "out of cards"}), "`choices` is empty"),
+        (json!({"choices": {"0": "a"}}), "`choices` is not a list"),
+        (json!([1]), "it is not an object"),
+        (json!({"choices": ["a"]}), "a choice is not an object"),
+        (json!({"choices": [{"index": 0.0, "text": "a"}]}), "the `index` of a choice is not a whole number"),
+        (json!({"choices": [{"message": "a"}]}), "the `message` of a choice is not an object"),
+        (json!({"choices": [{"message": {"refusal": ["a"]}}]}), "the `refusal` of a choice's message is not text"),
+    ] {
+        let text = body.to_string();
+        let message = refused_for(move |_| Reply::Status(200, "", body.to_string()), &[]);
+        assert_eq!(message, format!("{once} ({why}): {text}"));
+    }
+    let long = "Z".repeat(5000);
+    let start = "{\"choices\":\"";
+    let body = format!("{start}{long}\"}}");
+    let cut = format!("{start}{}…", &long[..300 - start.len()]);
+    let message = refused_for(move |_| Reply::Status(200, "", body.clone()), &[]);
+    assert_eq!(message, format!("{once} (`choices` is not a list): {cut}"));
+    let body = format!("{{\"{long}\": 1, \"{long}\": 2}}");
+    let message = refused_for(move |_| Reply::Status(200, "", body.clone()), &[]);
+    assert_eq!(message, format!("{once} (`{}…): {{\"{}…", &long[..299], &long[..298]));
+
+    let zipped = || Reply::Status(200, "content-encoding: gzip\r\n", "no JSON".into());
+    let says = "was asked once; answers 200 with what is not JSON (its `content-encoding` is gzip, which is not read): no JSON";
+    assert_eq!(refused_for(move |_| zipped(), &[]), says);
+}
+
+#[test]
+fn an_error_that_is_none_is_none() {
+    for error in [json!(false), json!(null)] {
+        let choices = json!([{"index": 0, "message": {"content": "a"}, "error": error}]);
+        let body = json!({"error": error, "choices": choices}).to_string();
+        let (folder, server) = (Folder::new(""), Server::start(move |_| Reply::Status(200, "", body.clone())));
+        conversations(&folder, 1);
+        let ended = generate(&server.url, &folder, &["--n", "1"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.error);
+        assert_eq!(lines(&folder)[0]["responses"], json!(["a"]));
     }
 }
 
@@ -94,7 +143,10 @@ fn answers_that_are_none_are_no_short_responses() {
     let message = refused_for(|_| Reply::Status(200, "", "{\"choices\": [{\"text\": \"\\ud800\"}]}".into()), &[]);
     assert!(message.starts_with(&format!("{not_json} (unexpected end of hex escape at line 1 column ")), "{message}");
     let message = refused_for(|_| Reply::Status(200, "", "{\"choices\": [], \"choices\": []}".into()), &[]);
-    assert_eq!(message, "was asked once; the answer is none: `choices` stands twice in one object at line 1 column 25");
+    assert_eq!(
+        message,
+        "was asked once; the answer cannot be used (`choices` stands twice in one object at line 1 column 25): {\"choices\": [], \"choices\": []}"
+    );
 
     // Invalid UTF-8; an end before the length that was said, before a chunk's, before the last chunk, and of no length.
     let message =

@@ -196,10 +196,24 @@ fn log_probs_that_are_not_finite_are_no_number_in_a_line() {
     );
     assert_eq!((&line["finish_reasons"], &line["left_out"]), (&json!(["stop"]), &json!({"log_probs": 4})));
 
+    let unusable = "was asked once; the answer cannot be used";
     let message = refused_for(|_| Asked::choices(&json!([says(json!({"content": "a"}), "stop")])), &["--logprobs"]);
-    assert_eq!(message, "was asked once; `logprobs` were asked for and a choice has none");
+    assert!(
+        message.starts_with(&format!("{unusable} (`logprobs` were asked for and a choice has none): ")),
+        "{message}"
+    );
     let message = refused_for(move |_| Asked::choices(&json!([choice(json!([]))])), &["--logprobs"]);
-    assert_eq!(message, "was asked once; `logprobs` were asked for and a choice has none");
+    assert!(
+        message.starts_with(&format!("{unusable} (`logprobs` were asked for and a choice has none): ")),
+        "{message}"
+    );
+    let message = refused_for(move |_| Asked::choices(&json!([choice(json!([-1.0, 5.0]))])), &["--logprobs"]);
+    assert!(
+        message.starts_with(&format!("{unusable} (a token's log-prob is 5.0, and none is above 0): ")),
+        "{message}"
+    );
+    let rounded = line_of(json!([choice(json!([-1.0, 7.62939453125e-6]))]), &["--logprobs"]);
+    assert_eq!(rounded["log_probs"], json!([-1.0 + 7.62939453125e-6]));
     // As Python writes it.
     let body = r#"{"choices": [{"message": {"content": "a"}, "logprobs": {"content": [{"logprob": -Infinity}]}}]}"#;
     let message = refused_for(move |_| Reply::Status(200, "", body.into()), &["--logprobs"]);
@@ -232,14 +246,16 @@ fn choices_have_the_order_of_their_indices() {
             "some of the answer's choices have an `index` and some have none",
         ),
         (json!([{"delta": {"content": "a"}}]), "a choice has neither `text` nor `message`"),
-        (json!([]), "the answer has no choices"),
+        (json!([]), "`choices` is empty"),
         (json!([says(json!({"content": 7}), "stop")]), "a choice's `content` is neither text nor a list of parts"),
         (
             json!([says(json!({"content": [{"type": "text"}]}), "stop")]),
             "a part of a choice's `content` has no `type`, or is text and has no `text`",
         ),
     ] {
-        assert_eq!(refused_for(move |_| Asked::choices(&choices), &[]), format!("was asked once; {says}"));
+        let message = refused_for(move |_| Asked::choices(&choices), &[]);
+        let start = format!("was asked once; the answer cannot be used ({says}): {{\"choices\":[");
+        assert!(message.starts_with(&start), "{message}");
     }
 }
 

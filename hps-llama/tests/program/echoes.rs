@@ -91,7 +91,7 @@ fn the_key_does_not_reach_an_error() {
     );
     assert_eq!(
         to(|_| Reply::Status(200, "", json!({"choices": [{"index": KEY, "text": "a"}]}).to_string())),
-        "was asked once; the answer is none: invalid type: string \"[key]\", expected u64"
+        r#"was asked once; the answer cannot be used (the `index` of a choice is not a whole number): {"choices":[{"index":"[key]","text":"a"}]}"#
     );
     assert_eq!(
         to(|_| Asked::choices(&json!([{"error": {"message": format!("for {KEY}")}}]))),

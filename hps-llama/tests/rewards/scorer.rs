@@ -3,8 +3,9 @@
 use crate::{SCORE, SHARED, answers, asked, data};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::data::{Message, Prompt, Response};
+use hps_llama::pack::Group;
 use hps_llama::reward_model::{ArmoScore, Scorer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn scorer() -> Scorer<Cpu> {
     Scorer::from_folder(Cpu, data("models/tiny-reward"), None).expect("the reference model loads")
@@ -31,6 +32,69 @@ fn scores_of_conversations_are_those_of_transformers() {
         assert!((ours - theirs).abs() < SCORE, "{ours} {theirs}");
     }
     assert!(expected.iter().any(|score| (score - expected[0]).abs() > 100.0 * SCORE));
+}
+
+/// A copy of the reward model whose padding is another token.
+fn with_padding(token: Value) -> Scorer<Cpu> {
+    let (from, folder) = (data("models/tiny-reward"), tempfile::tempdir().expect("a folder"));
+    for file in std::fs::read_dir(&from).expect("a folder") {
+        let file = file.expect("an entry").path();
+        std::fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("copied");
+    }
+    let place = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&place).expect("read")).expect("JSON");
+    config["pad_token_id"] = token;
+    std::fs::write(&place, config.to_string()).expect("written");
+    Scorer::from_folder(Cpu, folder.path(), None).expect("the model loads")
+}
+
+/// transformers reads the last token that is not the padding: of a model whose padding ends turns, the one before that.
+#[test]
+fn the_reward_is_read_before_the_padding() {
+    let [user, assistant] = ["user", "assistant"].map(|role| {
+        move |content: &str| -> Message {
+            serde_json::from_value(json!({"role": role, "content": content})).expect("a message")
+        }
+    });
+    let turns = vec![user("Hi"), assistant("Hello!"), user("Two and two?")];
+    let rows = [
+        (asked("Name a colour of the sky."), ["Blue, on a clear day.", "Wood."], [-0.452_446, -0.527_413]),
+        (Prompt::Messages(turns), ["Four.", "Nine, I guess."], [-0.676_854, -0.690_009]),
+    ];
+    let scorer = with_padding(json!(1022));
+    for (prompt, responses, expected) in &rows {
+        let group = scorer.group(0, prompt, &answers(responses)).expect("tokens");
+        for (ours, theirs) in scorer.rewards(&[group], 8192).expect("rewards")[0].iter().zip(expected) {
+            assert!((ours - theirs).abs() < SCORE, "{ours} {theirs}");
+        }
+    }
+
+    // Whatever padding follows, and of nothing but padding the prompt's last token.
+    let group = |prompt: &[u32], responses: &[&[u32]]| Group {
+        row: 0,
+        prompt: prompt.to_vec(),
+        responses: responses.iter().map(|tokens| tokens.to_vec()).collect(),
+    };
+    let numbers = |scorer: &Scorer<Cpu>, group| scorer.rewards(&[group], 8192).expect("rewards").remove(0);
+    let [one, same, none] = numbers(&scorer, group(&[5, 6], &[&[7, 8], &[7, 8, 1022, 1022], &[1022]]))[..] else {
+        panic!("three rewards")
+    };
+    assert!((one - same).abs() < SHARED, "{one} {same}");
+    let unpadded = with_padding(Value::Null);
+    let [last] = numbers(&unpadded, group(&[5], &[&[6]]))[..] else { panic!("one reward") };
+    assert!((none - last).abs() < SHARED, "{none} {last}");
+    // Without padding the last token is read whatever it is.
+    let [at_end, before] = numbers(&unpadded, group(&[5, 6], &[&[7, 8, 1022], &[7, 8]]))[..] else {
+        panic!("two rewards")
+    };
+    assert!((at_end - before).abs() > 100.0 * SCORE && (before - one).abs() < SHARED, "{at_end} {before} {one}");
+
+    let message = scorer.rewards(&[group(&[1022, 1022], &[&[7], &[1022]])], 8192).expect_err("refused").to_string();
+    assert_eq!(
+        message,
+        "response 1 and the end of its prompt are nothing but token 1022, the model's `pad_token_id`; no reward can be \
+         read there"
+    );
 }
 
 #[test]

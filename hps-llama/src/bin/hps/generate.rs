@@ -91,6 +91,7 @@ pub struct Arguments {
     #[arg(conflicts_with = "endpoint", value_parser = clap::value_parser!(u32).range(1..))]
     max_num_seqs: u32,
     /// The server: the variable of the environment that holds its key [default: OPENAI_API_KEY, where it is set].
+    /// Where the server repeats the key, `[key]` is written, in lines from 8 characters on and in errors from 4.
     #[arg(long = "api_key_env", alias = "api-key-env", value_name = "NAME", requires = "endpoint")]
     api_key_env: Option<String>,
     /// The server: requests at once.
