@@ -51,6 +51,8 @@ What `tests/long.sh` has found, one row a run.
   must have the same bytes as after a call that nothing stops, no temporary file may be left, and no input may change.
   Between two calls, other options are tried, which must be refused and change nothing, and the ends of half-written files
   are cut off.
+  One thing differs by design: a run that SIGTERM, SIGINT or SIGHUP ended has logged the mean of the updates since its last
+  line, so with `--logging_steps` above 1 its log has other lines of means. Its evaluations and all else are compared.
 * Races: two or four processes write one output at the same moment. The output must be that of one of them, byte for byte,
   and each of the others must end with one line that says why it does not write. Runs that share a cache of reference
   log-probs must all succeed.

@@ -112,6 +112,11 @@ impl Call {
         Call { number: self.number + more, ..self.clone() }
     }
 
+    /// Whether a line of its log is the mean of several updates.
+    pub fn averages(&self) -> bool {
+        self.options.iter().any(|(name, value)| *name == "--logging_steps" && value != "1")
+    }
+
     /// What `hps` is called with.
     pub fn arguments(&self, inputs: &Inputs, more: &[&str]) -> Vec<String> {
         let mut arguments = vec![self.command.name().to_string()];

@@ -196,3 +196,21 @@ fn an_output_is_looked_at_before_anything_is_read() {
     let ended = hps(&["merge", "--model", MODEL, "--adapter", &none, "--output_dir", MODEL]);
     assert_eq!(ended.error, format!("error: {message}\n"));
 }
+
+/// A kill at a command's very end leaves what says whose lines they were; the next call takes it away, though it is refused.
+#[test]
+fn what_a_kill_left_beside_a_finished_output_goes() {
+    let folder = Folder::new("");
+    for call in
+        calls(&folder).into_iter().filter(|call| ["data", "generate", "score"].contains(&call.arguments[0].as_str()))
+    {
+        let output = folder.argument(&format!("{}.jsonl", call.arguments[0]));
+        let side = format!("{output}.partial.json");
+        std::fs::write(&output, "{}\n").expect("lines");
+        std::fs::write(&side, r#"{"command": "this one"}"#).expect("a record");
+        let message = call.refused(&output, &[]);
+        assert_eq!(message, format!("{output}: exists already; remove it, or give `--overwrite`"));
+        assert!(!Path::new(&side).exists(), "{side}");
+        assert_eq!(read(Path::new(&output)), b"{}\n");
+    }
+}
