@@ -170,10 +170,12 @@ fn asked_to_end(signal: &str, mut process: Process, folder: &Path, fresh: bool) 
     let ended = process.wait()?;
     let number = ["", "HUP", "INT"].iter().position(|name| *name == signal).unwrap_or(15) as i32;
     let saved = || tree::names(folder).iter().any(|name| name.ends_with("/SHA256SUMS") && !tree::is_temporary(name));
+    // Before its first update, and said so.
+    let nothing = !trains && ended.out.contains("with nothing to save");
     match (ended.killed_by(), ended.status.code()) {
         (Some(by), _) if by == number && !trains => Ok(Stopped::Early),
         (Some(by), _) => Err(format!("SIG{signal} ends a run that trains by signal {by}")),
-        (None, Some(code)) if code == 128 + number && saved() => Ok(Stopped::Early),
+        (None, Some(code)) if code == 128 + number && (saved() || nothing) => Ok(Stopped::Early),
         (None, Some(0)) if !ended.out.contains("stopped after") => Ok(Stopped::Done),
         _ => Err(format!("after SIG{signal} it ends with {}: {}", ended.status, ended.error)),
     }
