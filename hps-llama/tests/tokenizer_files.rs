@@ -118,6 +118,11 @@ fn steps_on_which_the_library_stops_are_refused() {
             "the pre-tokenizer's step Split has the regular expression \"[^[:punct:]]+\", in which `[:punct:]` is other \
              characters in other programs",
         ),
+        (
+            "pre_tokenizer",
+            within(split(json!({"Regex": r"\\w|\W+"}))),
+            r#"the pre-tokenizer's step Split has the regular expression "\\\\w|\\W+", in which `\W` is other characters in other programs"#,
+        ),
     ] {
         assert_eq!(said(part, step), format!("tokenizer.json: {expected}"));
     }

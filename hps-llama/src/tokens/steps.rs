@@ -36,7 +36,7 @@ fn refuse_step(step: &Value, what: &str) -> Result<(), String> {
         "Replace" | "Split" if [&pattern["String"], &pattern["Regex"]].into_iter().any(|text| text == "") => {
             refused("has an empty `pattern`")
         }
-        "Replace" | "Split" => match pattern["Regex"].as_str().and_then(bracket_class) {
+        "Replace" | "Split" => match pattern["Regex"].as_str().and_then(other_elsewhere) {
             None => Ok(()),
             Some(class) => refused(&format!(
                 "has the regular expression {}, in which `{class}` is other characters in other programs",
@@ -58,6 +58,21 @@ fn refuse_step(step: &Value, what: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// The first part of a pattern that Oniguruma, which tokenizers runs in Python, matches with other characters.
+fn other_elsewhere(pattern: &str) -> Option<&str> {
+    word(pattern).or_else(|| bracket_class(pattern))
+}
+
+/// `\w` or `\b`, or their contrary: joiners and superscript digits are of a word in one engine only.
+fn word(pattern: &str) -> Option<&str> {
+    let mut escaped = false;
+    pattern.char_indices().find_map(|(at, letter)| {
+        let after_backslash = escaped;
+        escaped = letter == '\\' && !after_backslash;
+        (after_backslash && matches!(letter, 'w' | 'W' | 'b' | 'B')).then(|| &pattern[at - 1..=at])
+    })
 }
 
 /// The first POSIX class of the pattern, such as `[:punct:]`.
