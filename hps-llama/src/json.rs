@@ -1,6 +1,6 @@
 //! JSON as files hold it, read strictly: a key that stands twice in one object is an error.
 //!
-//! Readers of JSON differ in which of the two they take, so a file that has such a key has no one meaning.
+//! Readers of JSON differ in which of the two they take, so a file that has such a key is ambiguous.
 
 use crate::{Error, ErrorKind, Result};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -31,7 +31,7 @@ pub(crate) fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<
 /// As [`parse`], of `kind`.
 pub(crate) fn of_file(bytes: &[u8], kind: ErrorKind, place: impl fmt::Display) -> Result<Value> {
     parse(bytes).map_err(|source| {
-        let message = if source.is_data() { "has no one meaning" } else { "not valid JSON" };
+        let message = if source.is_data() { "is ambiguous" } else { "not valid JSON" };
         Error::new(kind, message).at(place).because(source)
     })
 }

@@ -47,7 +47,7 @@ fn turns(question: &str, answer: &str) -> Value {
 }
 
 #[test]
-fn a_doubled_key_has_no_one_meaning() {
+fn a_doubled_key_is_ambiguous() {
     let row = r#"{"prompt": "p", "responses": ["a", "b"], "rewards": [0, 1], "rewards": [1, 0]}"#;
     let message = "`rewards` stands twice in one object at column 69";
     assert_eq!(refusal(row, ReadOptions::default()), format!("rows.jsonl:1: {message}"));

@@ -46,7 +46,7 @@ fn a_damaged_file_is_refused() {
 }
 
 #[test]
-fn a_column_that_stands_twice_has_no_one_meaning() {
+fn a_column_that_stands_twice_is_ambiguous() {
     let (folder, group) = (tempfile::tempdir().expect("a folder"), "optional group note { required int32 a; }");
     let path = folder.path().join("twice.parquet");
     for (schema, column) in [
@@ -58,6 +58,6 @@ fn a_column_that_stands_twice_has_no_one_meaning() {
         let writer = parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default());
         writer.expect("a writer").close().expect("written");
         let message = read(&path).expect_err("twice").to_string();
-        assert_eq!(message, format!("{}: has no one meaning: the column `{column}` stands twice", path.display()));
+        assert_eq!(message, format!("{}: is ambiguous: the column `{column}` stands twice", path.display()));
     }
 }

@@ -31,7 +31,7 @@ impl Table {
             .map_err(|error| Error::new(ErrorKind::Row, "not a sound Parquet file").at(&file).because(error))?;
         let schema = reader.metadata().file_metadata().schema();
         if let Some(name) = doubled(schema) {
-            let message = format!("has no one meaning: the column `{name}` stands twice");
+            let message = format!("is ambiguous: the column `{name}` stands twice");
             return Err(Error::new(ErrorKind::Row, message).at(&file));
         }
         Ok(Table { rows: RowIter::from_file_into(Box::new(reader)), file, handle, contents, count: 0 })

@@ -124,5 +124,5 @@ fn a_doubled_option_is_refused() {
     let path = folder.path().join(CONFIG);
     let text = std::fs::read_to_string(&path).expect("read");
     std::fs::write(&path, text.replacen('{', "{\"r\": 4, ", 1)).expect("written");
-    assert!(refused(&folder, CONFIG).starts_with("has no one meaning: `r` stands twice in one object"));
+    assert!(refused(&folder, CONFIG).starts_with("is ambiguous: `r` stands twice in one object"));
 }
