@@ -10,7 +10,7 @@ use hps_llama::chat::Chat;
 use hps_llama::lora::LoraConfig;
 use hps_llama::model::{Llama, Policy};
 use hps_llama::train::{Example, StepLog, TrainConfig, Trainer, tokenize};
-use hps_llama::{Error, ErrorKind, data};
+use hps_llama::{Error, ErrorKind, Result, data};
 use serde_json::Value;
 
 /// A token that only [`planted`] uses.
@@ -18,7 +18,18 @@ const PLANTED: u32 = TOKENS + 3;
 
 /// The reference model with a feature that only [`PLANTED`]'s embedding has, which the first block's queries and keys read
 /// with so large a weight that their product overflows: its attention is NaN, and no weight is.
-fn poisoned(trained: bool) -> Llama<Cpu> {
+fn poisoned() -> Llama<Cpu> {
+    let planted = |row: usize| if row == PLANTED as usize { 1.0 } else { 0.0 };
+    changed(&[
+        ("model.embed_tokens.weight", &planted),
+        ("model.layers.0.self_attn.q_proj.weight", &|_| 1e20),
+        ("model.layers.0.self_attn.k_proj.weight", &|_| 1e20),
+    ])
+    .expect("the model loads")
+}
+
+/// The test model with other numbers in one column of some matrices.
+fn changed(columns: &[(&str, &dyn Fn(usize) -> f32)]) -> Result<Llama<Cpu>> {
     const FEATURE: usize = 5;
     let folder = tempfile::tempdir().expect("a folder");
     let [config, weights] = ["config.json", "model.safetensors"].map(|name| path("models/tiny").join(name));
@@ -37,11 +48,9 @@ fn poisoned(trained: bool) -> Llama<Cpu> {
             bytes[entry..entry + 4].copy_from_slice(&number(row).to_le_bytes());
         }
     };
-    set("model.embed_tokens.weight", &|row| if row == PLANTED as usize { 1.0 } else { 0.0 });
-    set("model.layers.0.self_attn.q_proj.weight", &|_| 1e20);
-    set("model.layers.0.self_attn.k_proj.weight", &|_| 1e20);
+    columns.iter().for_each(|(name, number)| set(name, number));
     std::fs::write(folder.path().join("model.safetensors"), bytes).expect("a file");
-    Llama::from_folder(Cpu, folder.path(), trained).expect("the model loads")
+    Llama::from_folder(Cpu, folder.path(), false)
 }
 
 /// Four lists of four; the last, at `lists.jsonl:4`, has [`PLANTED`] in its prompt.
@@ -72,7 +81,7 @@ fn poisoned_refusals() -> Vec<(String, Error, usize, bool)> {
     let mut refusals = Vec::new();
     for loss in LOSSES {
         let config = TrainConfig { per_device_train_batch_size: 2, ..config(loss) };
-        let adapted = Policy { model: poisoned(false), ..fresh(0.0) };
+        let adapted = Policy { model: poisoned(), ..fresh(0.0) };
         let (error, steps, unchanged) = refusal(trainer(adapted, &planted(), config));
         refusals.push((loss.to_string(), error, steps, unchanged));
     }
@@ -83,8 +92,7 @@ fn poisoned_refusals() -> Vec<(String, Error, usize, bool)> {
 fn a_product_that_overflows_stops_the_run_before_the_update() {
     for (what, error, steps, unchanged) in poisoned_refusals() {
         assert_eq!((error.kind(), steps), (ErrorKind::NonFinite, 1), "{what}: {error}");
-        // The model is at fault; the row is where it shows.
-        let expected = "`model.embed_tokens.weight` of the model holds NaN, and not a row is at fault: lists.jsonl:4: ";
+        let expected = "every weight is finite, but what is computed of them is not: lists.jsonl:4: ";
         assert!(error.to_string().starts_with(expected), "{what}: {error}");
         assert!(unchanged, "{what}: the weights have changed");
     }
@@ -97,13 +105,14 @@ fn the_refusal_of_a_product_that_overflows_names_the_step() {
     }
 }
 
-/// One that is to be trained is not trained at all.
+/// It comes no further than into the reader.
 #[test]
 fn a_trained_weight_that_is_no_number_is_refused() {
-    let whole = Policy { model: poisoned(true), adapter: None };
-    let error = Trainer::new(whole, planted(), config("dpo-bt")).expect_err("NaN");
+    let number = |row: usize| if row == PLANTED as usize { f32::NAN } else { 0.0 };
+    let error = changed(&[("model.embed_tokens.weight", &number)]).expect_err("NaN");
     assert_eq!(error.kind(), ErrorKind::NonFinite, "{error}");
-    assert_eq!(error.to_string(), "`model.embed_tokens.weight` of the model holds NaN; such weights cannot be trained");
+    let text = error.to_string();
+    assert!(text.contains("model.safetensors: `model.embed_tokens.weight`") && text.contains("NaN"), "{text}");
 }
 
 /// A scale near f32's greatest number: log-probs are finite, as B is 0, and B's gradient is not.
