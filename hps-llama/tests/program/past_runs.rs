@@ -5,10 +5,6 @@ use crate::program::{Folder, data, hps, metrics, read, refused, train};
 use hps_llama::Digest;
 use std::path::Path;
 
-fn text(path: &Path) -> String {
-    String::from_utf8(read(path)).expect("text")
-}
-
 /// All files below with their bytes.
 fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
@@ -177,6 +173,6 @@ fn more_lines_than_rows_are_refused() {
     let ended = call();
     let message = format!("error: {}: has 2 lines of 1 rows; remove it to start anew", partial.display());
     assert_eq!((ended.code, ended.error.lines().last()), (Some(1), Some(message.as_str())));
-    assert_eq!(text(&partial), "{}\n{}\n");
+    assert_eq!(read(&partial), b"{}\n{}\n");
     assert!(!folder.path("out.jsonl").exists());
 }

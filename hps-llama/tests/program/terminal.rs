@@ -7,12 +7,18 @@ use std::path::Path;
 
 /// Sets the window's title, clears the screen, turns the direction of writing; and is not seen.
 const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\u{2066}\u{200b}\u{e0041}\u{9b}";
-/// Both streams show the text, and only what can be seen of it.
-fn expect_seen(place: &str, ended: &Ended) {
+
+/// Neither stream has a character that is not seen, but for line ends.
+fn expect_nothing_hidden(place: &str, ended: &Ended) {
     for text in [&ended.out, &ended.error] {
         let hidden = |letter: char| letter != '\n' && hps_llama::visible(&letter.to_string()) != letter.to_string();
         assert!(!text.contains(hidden), "{place}: {text:?}");
     }
+}
+
+/// Both streams show the text, and only what can be seen of it.
+fn expect_seen(place: &str, ended: &Ended) {
+    expect_nothing_hidden(place, ended);
     let seen = |text: &str| text.contains("owned") && text.contains("\\u{202e}");
     assert!(seen(&ended.out) || seen(&ended.error), "{place} does not reach the terminal: {ended:?}");
 }
@@ -148,9 +154,8 @@ fn nothing_in_an_argument_steers_the_terminal() {
     for (arguments, code) in calls {
         let ended = hps(arguments);
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.error);
+        expect_nothing_hidden(&format!("{arguments:?}"), &ended);
         for text in [&ended.out, &ended.error] {
-            let hidden = |letter: char| letter != '\n' && hps_llama::visible(&letter.to_string()) != letter.to_string();
-            assert!(!text.contains(hidden), "{arguments:?}: {text:?}");
             assert!(!text.lines().any(|line| line.starts_with("error: forged")), "{arguments:?}: {text}");
         }
         let seen = |text: &str| text.contains("\\u{202e}owned") || text.contains("\\u202eowned");

@@ -34,7 +34,8 @@ impl Output {
         expect_folder(folder, &inputs(options))?;
         let lock = Lock::take(folder)?;
         let held = remains::held(folder)?;
-        let replaces = options.overwrite_output_dir && begins(options, folder, &held);
+        let begins = begins(options, folder, &held);
+        let replaces = options.overwrite_output_dir && begins;
         let output = Output { folder: folder.to_path_buf(), lock, replaces };
         let refused = |message: String| Err(Error::new(ErrorKind::Option, message).at(folder.display()));
         match held.first() {
@@ -46,7 +47,7 @@ impl Output {
                     "holds a run already (`{name}`); `resume_from_checkpoint` goes on with it, `overwrite_output_dir` replaces it"
                 ));
             }
-            Some(_) if !options.overwrite_output_dir => output.expect_same_run(options, &held)?,
+            Some(_) if begins && !replaces => output.expect_same_run(options, &held)?,
             _ => {}
         }
         // Also where nothing is removed: what is in the way of a file of the run is named now, not when that is due.
@@ -62,9 +63,6 @@ impl Output {
     /// checkpoint, with other options than those of the run that has ended there.
     fn expect_same_run(&self, options: &TrainOptions, held: &[String]) -> Result<()> {
         let refused = |message: String| Err(Error::new(ErrorKind::Option, message).at(self.folder.display()));
-        if !begins(options, &self.folder, held) {
-            return Ok(());
-        }
         if let Resume::From(checkpoint) = &options.resume_from_checkpoint {
             return refused(format!(
                 "holds a run already (`{}`), and {} is not a checkpoint of it; choose another `output_dir`, or give \

@@ -249,7 +249,7 @@ options! {
         save_steps: Option<u64> = |_: &Defaults| Some(500), AT_LEAST_1;
         /// Checkpoints kept, the newest; unset, all.
         save_total_limit: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
-        /// `true` goes on from the newest intact checkpoint of `output_dir`, or begins where there is none; a path from that one.
+        /// `true` goes on from the newest intact checkpoint of `output_dir`, or begins where nothing is trained yet; a path from that one.
         resume_from_checkpoint: Resume = |_: &Defaults| Resume::Never;
         /// Where figures go besides `metrics.jsonl`: `tensorboard`, `html`, `all` or `none`.
         report_to: Vec<ReportTo> = |_: &Defaults| vec![ReportTo::None];
