@@ -148,7 +148,7 @@ fn rewards_are_the_cpus_and_do_not_mix() {
     let table = succeeds(&[&call[..], &WGPU].concat());
     assert!(table.contains("base"), "{table}");
     let ended = hps(&call);
-    let expected = " and is \"cpu float32\"; `--overwrite` starts anew";
+    let expected = " and is \"cpu float32\"; `--overwrite` replaces it";
     assert!(ended.code == Some(1) && ended.error.contains(expected), "{}", ended.error);
 }
 
