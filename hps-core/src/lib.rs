@@ -85,6 +85,7 @@
 //! | `bytemuck` | `LossDescriptor`: a loss as 144 bytes that kernels in other languages read |
 //! | `candle` | [`ScoreTensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
 //! | `serde` | a [`Loss`] in configuration files, by name |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -113,3 +114,8 @@ pub use preference::{
     Supervised,
 };
 pub use responses::{ResponseScale, Responses, Reward, rank};
+
+/// The README's program, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
