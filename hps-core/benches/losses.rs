@@ -82,7 +82,7 @@ impl Line {
         let rewards = (0..count).map(|_| 4.0 * uniform() - 2.0).collect();
         let loss: Loss = name.parse().expect("a name of the crate");
         let loss = loss.with_gamma(2.0).unwrap_or(loss);
-        let scratch = vec![0.0; loss.batch_scratch_len(responses)];
+        let scratch = vec![0.0; Loss::batch_scratch_len(responses)];
         let (values, gradient, seconds) = (vec![0.0; prompts], vec![0.0; count], vec![]);
         Line {
             title,
@@ -106,14 +106,20 @@ impl Line {
         let start = Instant::now();
         match self.call {
             Call::Many => {
-                let batch = Batch::new(*responses, policy, reference, lengths, rewards).expect("equal lengths");
+                let batch = Batch::new(*responses, policy)
+                    .and_then(|batch| batch.with_reference(reference)?.with_lengths(lengths)?.with_rewards(rewards))
+                    .expect("equal lengths");
                 loss.values_and_gradients(&batch, scratch, values, gradient).expect("finite rows");
             }
             Call::One => {
                 for (prompt, value) in values.iter_mut().enumerate() {
                     let range = prompt * *responses..(prompt + 1) * *responses;
                     let [policy, reference, rewards] = [&*policy, reference, rewards].map(|list| &list[range.clone()]);
-                    let row = Responses::new(policy, reference, &lengths[range.clone()], rewards).expect("a row");
+                    let row = Responses::new(policy)
+                        .and_then(|row| {
+                            row.with_reference(reference)?.with_lengths(&lengths[range.clone()])?.with_rewards(rewards)
+                        })
+                        .expect("a row");
                     *value =
                         black_box(*loss).value_and_gradient(&row, scratch, &mut gradient[range]).expect("finite rows");
                 }
