@@ -3,7 +3,7 @@
 use burn_autodiff::Autodiff;
 use burn_ndarray::NdArray;
 use burn_tensor::backend::{AutodiffBackend, Backend};
-use burn_tensor::{Tensor, TensorData, activation};
+use burn_tensor::{Element, Tensor, TensorData, activation};
 use core::cell::RefCell;
 use core::convert::Infallible;
 use core::marker::PhantomData;
@@ -111,8 +111,9 @@ impl<B: AutodiffBackend, P: Plant> Probe for Burn<B, P> {
 
     fn variable(&self, numbers: &[f64]) -> Self::Tensor {
         self.gradients.replace(None);
-        let data = TensorData::from(numbers);
-        planted(Column(Tensor::from_data(data, &Default::default()).require_grad()))
+        // What a tensor is made of without a type is what the device made first in this process.
+        let options = (&Default::default(), B::FloatElem::dtype());
+        planted(Column(Tensor::from_data(TensorData::from(numbers), options).require_grad()))
     }
 
     fn numbers(&self, column: &Self::Tensor, out: &mut [f64]) {
