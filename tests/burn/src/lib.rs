@@ -4,10 +4,13 @@
 //! autodiff sees the bracket alone, which is 0 with derivative 1. So ties, absent terms and branches that a row does not
 //! take are settled before burn differentiates anything.
 //!
-//! What burn 0.21 offers by the same name is not used, because:
+//! Of burn 0.21 one has to know:
 //! * `activation::softplus` is `ln(eˣ + 1)` as it is written, infinite from 89 (`f32`) or 710 (`f64`) on;
 //! * `activation::sigmoid` goes through `f32` and keeps seven digits of `f64`;
-//! * `detach` of a tensor that requires a gradient gives another one that does: `set_require_grad(false)` does not.
+//! * `detach` of a tensor that requires a gradient gives another one that does; `set_require_grad(false)` gives one that
+//!   does not;
+//! * a tensor that is made without a type has the one that the process first used its device with: in a process with
+//!   `NdArray<f32>` and `NdArray<f64>`, both are of one type.
 //!
 //! `tests/conformance.rs` holds it against [`hps_core::conformance`], `tests/losses.rs` every loss against the kernels, and
 //! `examples/dpo_step.rs` trains. With the crate `burn`, read `burn::tensor` for `burn_tensor`.
@@ -15,8 +18,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
-use burn_tensor::Tensor;
 use burn_tensor::backend::Backend;
+use burn_tensor::{Element, Tensor};
 use core::convert::Infallible;
 use core::f64::consts::LN_2;
 use hps_core::ScoreTensor;
@@ -54,6 +57,21 @@ impl<B: Backend> Column<B> {
     /// ```
     pub fn split(ranks: Tensor<B, 2>) -> Vec<Self> {
         ranks.iter_dim(0).map(|rank| Column(rank.squeeze_dim(0))).collect()
+    }
+
+    /// Columns without gradient, from an array `[columns, prompts]` that a filler of hps-core wrote; none from an empty one.
+    ///
+    /// ```
+    /// use burn_ndarray::NdArray;
+    /// use hps_core_under_burn::Column;
+    ///
+    /// let columns = Column::<NdArray>::constants(&[1.0, 2.0, 3.0, 4.0], 2, &Default::default());
+    /// assert_eq!(columns[1].0.to_data().to_vec::<f32>().unwrap(), [3.0, 4.0]);
+    /// ```
+    pub fn constants(numbers: &[B::FloatElem], prompts: usize, device: &B::Device) -> Vec<Self> {
+        // Without a type, a tensor would have the one that this process first used the device with.
+        let options = || (device, B::FloatElem::dtype());
+        numbers.chunks(prompts.max(1)).map(|column| Column(Tensor::from_data(column, options()))).collect()
     }
 }
 

@@ -111,7 +111,7 @@ impl<B: AutodiffBackend, P: Plant> Probe for Burn<B, P> {
 
     fn variable(&self, numbers: &[f64]) -> Self::Tensor {
         self.gradients.replace(None);
-        // What a tensor is made of without a type is what the device made first in this process.
+        // Without a type, both backends' tensors would be of the same one.
         let options = (&Default::default(), B::FloatElem::dtype());
         planted(Column(Tensor::from_data(TensorData::from(numbers), options).require_grad()))
     }

@@ -82,12 +82,8 @@ where
 {
     let batch = lists.batch(loss)?;
     let device = B::Device::default();
-    // What a tensor is made of without a type is what the device made first in this process.
     let column = |numbers: &[F]| Tensor::<B, 1>::from_data(numbers, (&device, F::dtype()));
-    let columns = |numbers: &[F]| match numbers.len() / PROMPTS {
-        0 => vec![],
-        count => Column::split(column(numbers).reshape([count, PROMPTS])),
-    };
+    let columns = |numbers: &[F]| Column::constants(numbers, PROMPTS, &device);
 
     let count = loss.column_count(&batch)?;
     let mut places = vec![0; count * PROMPTS];
