@@ -102,7 +102,7 @@ pub mod theory;
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "bytemuck")]
 pub use loss::LossDescriptor;
-pub use loss::{Batch, Columns, Loss, LossOver};
+pub use loss::{Batch, Columns, ListLoss, Loss, LossOver};
 pub use negatives::{
     GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_uniform, draw_with_word,
     log_weights,

@@ -11,6 +11,7 @@ mod draws;
 mod fillers;
 mod inputs;
 mod likelihood;
+mod list_loss;
 mod name;
 mod options;
 #[cfg(feature = "serde")]
@@ -20,6 +21,7 @@ pub use batch::Batch;
 pub use columns::{Columns, LossOver};
 #[cfg(feature = "bytemuck")]
 pub use descriptor::LossDescriptor;
+pub use list_loss::ListLoss;
 
 use crate::error::{Cause, Error, expect_length};
 use crate::loss::inputs::Given;
