@@ -9,6 +9,7 @@
 //! * `activation::sigmoid` goes through `f32` and keeps seven digits of `f64`;
 //! * `detach` of a tensor that requires a gradient gives another one that does; `set_require_grad(false)` gives one that
 //!   does not;
+//! * a second `backward` over a graph gives no gradient, and no error;
 //! * a tensor that is made without a type has the one that the process first used its device with: in a process with
 //!   `NdArray<f32>` and `NdArray<f64>`, both are of one type.
 //!
@@ -19,12 +20,13 @@
 #![deny(missing_docs, missing_debug_implementations)]
 
 use burn_tensor::backend::Backend;
-use burn_tensor::{Element, Tensor};
+use burn_tensor::{Element, Tensor, activation};
 use core::convert::Infallible;
 use core::f64::consts::LN_2;
 use hps_core::ScoreTensor;
 
-/// One score per prompt, \[prompts\], on any backend of burn. Columns of different lengths panic, as burn's tensors do.
+/// One score per prompt, \[prompts\], on any backend of burn. The columns of one loss have one length; at others burn
+/// panics, or repeats what has length 1.
 ///
 /// Derivatives are first ones. Where an input or the value is infinite nothing passes back, arithmetic and `exp` apart.
 ///
@@ -125,8 +127,7 @@ impl<B: Backend> ScoreTensor for Column<B> {
     }
 
     fn relu(&self) -> Result<Self, Infallible> {
-        let kink = self.0.clone().lower_equal_elem(0.0);
-        Ok(Column(self.0.clone().mask_fill(kink, 0.0)))
+        Ok(Column(activation::relu(self.0.clone())))
     }
 }
 
