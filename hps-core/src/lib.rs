@@ -98,7 +98,7 @@
 //! |---|---|
 //! | `bytemuck` | `LossDescriptor`: a loss as 144 bytes that kernels in other languages read |
 //! | `candle` | [`ScoreTensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
-//! | `serde` | a [`Loss`] in configuration files, by name |
+//! | `serde` | a [`Loss`] in configuration files, by name or with its settings; [`GammaSchedule`], [`TiePolicy`], [`NegativeScale`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //!
 //! # Versions

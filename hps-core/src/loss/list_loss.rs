@@ -111,7 +111,7 @@ pub trait ListLoss: fmt::Debug {
 
 impl ListLoss for Loss {
     fn identity(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        write!(out, "{self:?}")
+        write!(out, "{}", self.describe())
     }
 
     fn reads_reference(&self) -> bool {

@@ -16,6 +16,7 @@ mod name;
 mod options;
 #[cfg(feature = "serde")]
 mod serde;
+pub(crate) mod settings;
 
 pub use batch::Batch;
 pub use columns::{Columns, LossOver};

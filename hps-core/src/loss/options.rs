@@ -304,11 +304,11 @@ impl Loss {
     }
 
     /// Other parts, the same terms.
-    fn rebuilt(self, reward: Reward, pair: Pair, preference: Preference) -> Result<Loss, Error> {
+    pub(crate) fn rebuilt(self, reward: Reward, pair: Pair, preference: Preference) -> Result<Loss, Error> {
         Loss::new(reward, pair, preference)?.with_terms(self.terms())
     }
 
-    fn with_hps(self, change: impl FnOnce(Hps) -> Hps) -> Result<Loss, Error> {
+    pub(crate) fn with_hps(self, change: impl FnOnce(Hps) -> Hps) -> Result<Loss, Error> {
         match self.preference() {
             Preference::Hps(hps) => self.rebuilt(self.reward(), self.pair(), Preference::Hps(change(hps))),
             _ => unsupported("only hps weighs its negatives"),

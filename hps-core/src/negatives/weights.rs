@@ -6,9 +6,11 @@
 //! `γ > 0` prefers negatives that the reward estimate ranks close to the preferred response, `γ < 0` the worst ones.
 //! `γ = ±∞` is the limit: uniform over the negatives of largest or smallest reward.
 
-use crate::error::{Cause, Error, expect_length};
+use crate::error::{Cause, Error, Spelling, expect_length, nearest};
 use crate::numbers::math::{exp, ln};
 use crate::numbers::{Scalar, lanes};
+use core::fmt;
+use core::str::FromStr;
 
 /// What happens to a negative whose reward ties with the highest of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,6 +33,79 @@ pub enum NegativeScale {
     Count,
     /// Any `c > 0`.
     Custom(f64),
+}
+
+impl fmt::Display for TiePolicy {
+    /// The name that [`FromStr`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TIE_POLICIES[usize::from(*self == TiePolicy::MaskMax)])
+    }
+}
+
+impl FromStr for TiePolicy {
+    type Err = Error;
+
+    /// `keep` or `mask-max`.
+    ///
+    /// ```
+    /// use hps_core::TiePolicy;
+    ///
+    /// assert_eq!("mask-max".parse(), Ok(TiePolicy::MaskMax));
+    /// assert_eq!("mask_max".parse::<TiePolicy>().unwrap_err().nearest(), Some("mask-max"));
+    /// ```
+    fn from_str(name: &str) -> Result<TiePolicy, Error> {
+        match TIE_POLICIES.iter().position(|known| *known == name) {
+            Some(0) => Ok(TiePolicy::Keep),
+            Some(_) => Ok(TiePolicy::MaskMax),
+            None => Err(unknown("tie policy", name, TIE_POLICIES, "keep, mask-max")),
+        }
+    }
+}
+
+impl fmt::Display for NegativeScale {
+    /// The name or number that [`FromStr`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NegativeScale::Unit => f.write_str(NEGATIVE_SCALES[0]),
+            NegativeScale::Count => f.write_str(NEGATIVE_SCALES[1]),
+            NegativeScale::Custom(scale) => write!(f, "{scale:?}"),
+        }
+    }
+}
+
+impl FromStr for NegativeScale {
+    type Err = Error;
+
+    /// `unit`, `count` or a number above 0.
+    ///
+    /// ```
+    /// use hps_core::{ErrorKind, NegativeScale};
+    ///
+    /// assert_eq!("count".parse(), Ok(NegativeScale::Count));
+    /// assert_eq!("2.5".parse(), Ok(NegativeScale::Custom(2.5)));
+    /// assert_eq!("-1".parse::<NegativeScale>().unwrap_err().kind(), ErrorKind::BadHyper);
+    /// ```
+    fn from_str(name: &str) -> Result<NegativeScale, Error> {
+        let scale = match NEGATIVE_SCALES.iter().position(|known| *known == name) {
+            Some(0) => NegativeScale::Unit,
+            Some(_) => NegativeScale::Count,
+            None => NegativeScale::Custom(
+                name.parse()
+                    .map_err(|_| unknown("negative scale", name, NEGATIVE_SCALES, "unit, count, <number above 0>"))?,
+            ),
+        };
+        scale.validate()?;
+        Ok(scale)
+    }
+}
+
+/// The names, here and in files.
+pub(crate) const TIE_POLICIES: [&str; 2] = ["keep", "mask-max"];
+/// As [`TIE_POLICIES`].
+pub(crate) const NEGATIVE_SCALES: [&str; 2] = ["unit", "count"];
+
+fn unknown(what: &'static str, name: &str, names: [&'static str; 2], known: &'static str) -> Error {
+    Cause::UnknownName { what, given: Spelling::of(name), nearest: nearest(name, names), known }.into()
 }
 
 impl TiePolicy {

@@ -305,19 +305,14 @@ impl Setting for NegativeScale {
     }
 
     fn read(given: &Given) -> Option<NegativeScale> {
-        match given.text() {
-            Some("unit") => Some(NegativeScale::Unit),
-            Some("count") => Some(NegativeScale::Count),
-            _ => f64::read(given).map(NegativeScale::Custom),
-        }
+        let named = given.text().and_then(|text| text.parse().ok());
+        named.or_else(|| f64::read(given).map(NegativeScale::Custom))
     }
 
     fn written(&self) -> Option<String> {
         Some(match self {
-            NegativeScale::Unit => quoted("unit"),
-            NegativeScale::Count => quoted("count"),
             NegativeScale::Custom(scale) => format!("{scale:?}"),
-            _ => return None,
+            named => quoted(&named.to_string()),
         })
     }
 }
@@ -328,15 +323,11 @@ impl Setting for TiePolicy {
     }
 
     fn read(given: &Given) -> Option<TiePolicy> {
-        match given.text()? {
-            "keep" => Some(TiePolicy::Keep),
-            "mask-max" => Some(TiePolicy::MaskMax),
-            _ => None,
-        }
+        given.text()?.parse().ok()
     }
 
     fn written(&self) -> Option<String> {
-        Some(quoted(if *self == TiePolicy::Keep { "keep" } else { "mask-max" }))
+        Some(quoted(&self.to_string()))
     }
 }
 
