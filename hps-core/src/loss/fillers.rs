@@ -4,7 +4,7 @@
 //! A loss reads `R` responses of each prompt: all `n`, or the preferred one and the `S` samples. Arrays are `[R, prompts]`,
 //! row-major, so that column `i` is the `i`-th run of `prompts` numbers.
 
-use crate::error::{Error, expect_length};
+use crate::error::{Cause, Error, expect_length};
 use crate::loss::batch::Batch;
 use crate::loss::inputs::Given;
 use crate::loss::{Loss, expect_scratch};
@@ -59,8 +59,18 @@ impl Loss {
     pub fn batch_places<F: Scalar>(&self, batch: &Batch<'_, F>, out: &mut [u32]) -> Result<(), Error> {
         let columns = self.column_count(batch)?;
         expect_length("out", out.len(), columns * batch.prompts())?;
-        for (entry, place) in out.iter_mut().zip(self.places(batch, columns)) {
-            *entry = place as u32;
+        let (prompts, responses) = (batch.prompts(), batch.responses());
+        for prompt in 0..prompts {
+            for column in 0..columns {
+                let index = self.index(batch, prompt, column);
+                // Beyond the list it would be another prompt's response.
+                if index >= responses || (column > 0 && index == 0) {
+                    return Err(Error::from(Cause::SampleNotNegative { index, responses }).of_prompt(prompt));
+                }
+                let place = u32::try_from(prompt * responses + index);
+                out[column * prompts + prompt] =
+                    place.map_err(|_| Cause::Unsupported { what: "more than 2^32 responses in a batch" })?;
+            }
         }
         Ok(())
     }
@@ -93,15 +103,13 @@ impl Loss {
         expect_length("slopes", slopes.len(), columns * batch.prompts())?;
         expect_length("origins", origins.len(), columns * batch.prompts())?;
         self.expect_score_inputs(Given::of_batch(batch))?;
-        let one = self.reads_sample();
-        for prompt in 0..batch.prompts() {
-            batch.row(prompt, one).map_err(|error| error.of_prompt(prompt))?;
-        }
-        let places = self.places(batch, columns);
-        for ((slope, origin), place) in slopes.iter_mut().zip(origins).zip(places) {
-            let (prompt, index) = (place / batch.responses(), place % batch.responses());
-            let row = batch.row(prompt, one)?;
-            (*slope, *origin) = self.reward().line(&row, index);
+        let (prompts, one) = (batch.prompts(), self.reads_sample());
+        for prompt in 0..prompts {
+            let row = batch.row(prompt, one).map_err(|error| error.of_prompt(prompt))?;
+            for column in 0..columns {
+                let line = self.reward().line(&row, self.index(batch, prompt, column));
+                (slopes[column * prompts + prompt], origins[column * prompts + prompt]) = line;
+            }
         }
         Ok(())
     }
@@ -148,19 +156,11 @@ impl Loss {
         Ok(())
     }
 
-    /// The places of the responses that are read, column by column.
-    fn places<F: Scalar>(&self, batch: &Batch<'_, F>, columns: usize) -> impl Iterator<Item = usize> {
-        let reads_samples = self.reads_sample() || self.reads_samples();
-        let samples = batch.samples.filter(|_| reads_samples);
-        let (prompts, responses) = (batch.prompts(), batch.responses());
-        (0..columns).flat_map(move |column| {
-            (0..prompts).map(move |prompt| {
-                let index = match (samples, column) {
-                    (Some(samples), 1..) => samples.indices[prompt * samples.count + column - 1],
-                    _ => column,
-                };
-                prompt * responses + index
-            })
-        })
+    /// Which response of a prompt a column is of.
+    fn index<F: Scalar>(&self, batch: &Batch<'_, F>, prompt: usize, column: usize) -> usize {
+        match batch.samples.filter(|_| self.reads_sample() || self.reads_samples()) {
+            Some(samples) if column > 0 => samples.indices[prompt * samples.count + column - 1],
+            _ => column,
+        }
     }
 }

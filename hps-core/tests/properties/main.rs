@@ -5,6 +5,7 @@ mod definition;
 #[cfg(feature = "bytemuck")]
 mod descriptor;
 mod draws;
+mod fillers;
 mod generator;
 mod golden;
 mod inputs;
