@@ -111,11 +111,11 @@ fn drawn(config: &TrainConfig, loss: &TrainLoss, example: &Example) -> Result<Ve
     let count = example.rewards.len();
     match loss.reads() {
         Reads::Ends => Ok(vec![vec![0, count - 1]]),
-        Reads::Drawn(loss, hps) => {
+        Reads::Drawn(loss, ties) => {
             let position = Position { row: example.group.row, epoch: 0, draw: 0 };
             let sampler = NegativeSampler::new(config.seed);
             loss.draw(&sampler, &example.rewards, position).map_err(super::trainer::refused)?;
-            let negatives: Vec<usize> = retained(&hps, &example.rewards).collect();
+            let negatives: Vec<usize> = retained(ties, &example.rewards).collect();
             let ends = [negatives.first(), negatives.last()];
             Ok(ends.into_iter().flatten().map(|negative| vec![0, *negative]).collect())
         }

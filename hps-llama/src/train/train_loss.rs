@@ -1,6 +1,6 @@
 //! What a run minimises: a loss of hps-core, or one that the program brings along.
 
-use hps_core::{Error, Hps, ListLoss, Loss, Preference, Responses};
+use hps_core::{Error, ListLoss, Loss, Preference, Responses, TiePolicy};
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a run has few of them")]
 pub enum TrainLoss {
     /// One of hps-core's.
     Named(Loss),
@@ -80,11 +81,11 @@ impl TrainLoss {
     }
 
     /// Which responses of a list are read.
-    pub(super) fn reads(&self) -> Reads {
+    pub(super) fn reads(&self) -> Reads<'_> {
         let TrainLoss::Named(loss) = self else { return Reads::All };
         match loss.preference() {
             Preference::BradleyTerry => Reads::Ends,
-            Preference::Hps(hps) if loss.reads_sample() => Reads::Drawn(*loss, hps),
+            Preference::Hps(hps) if loss.reads_sample() => Reads::Drawn(loss, hps.ties),
             _ => Reads::All,
         }
     }
@@ -102,11 +103,11 @@ impl TrainLoss {
 }
 
 /// Which responses of a list a loss reads.
-pub(super) enum Reads {
+pub(super) enum Reads<'a> {
     /// The first and the last.
     Ends,
-    /// The first and a drawn one.
-    Drawn(Loss, Hps),
+    /// The first and one drawn of those that the tie policy leaves.
+    Drawn(&'a Loss, TiePolicy),
     /// All.
     All,
 }

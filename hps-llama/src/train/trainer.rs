@@ -17,7 +17,7 @@ use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
 use crate::{Error, ErrorKind, Result};
 pub(super) use draws::widest_read;
-use hps_core::{Hps, Responses};
+use hps_core::{Responses, TiePolicy};
 use std::path::PathBuf;
 
 /// A run in progress: [`Trainer::step`] until it returns `None`.
@@ -304,8 +304,8 @@ fn row<'a>(
 }
 
 /// The negatives that the tie policy leaves.
-pub(super) fn retained(hps: &Hps, rewards: &[f64]) -> impl Iterator<Item = usize> {
-    (1..rewards.len()).filter(|index| hps.ties.retains(rewards, *index))
+pub(super) fn retained(ties: TiePolicy, rewards: &[f64]) -> impl Iterator<Item = usize> {
+    (1..rewards.len()).filter(move |index| ties.retains(rewards, *index))
 }
 
 pub(super) fn refused(source: hps_core::Error) -> Error {
