@@ -60,13 +60,14 @@ impl Rankings {
         let count = self.responses;
         let (reference, lengths) = (vec![0.0; count], vec![1; count]);
         let (mut scores, mut rewards, mut coefficients) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
-        let mut scratch = vec![0.0; loss.scratch_len(count)];
+        let mut scratch = vec![0.0; Loss::scratch_len(count)];
         let (mut value, mut gradient) = (0.0, [0.0; PARAMETERS]);
         for prompt in self.prompts() {
             for ((score, reward), feature) in scores.iter_mut().zip(&mut rewards).zip(prompt.chunks(PARAMETERS)) {
                 (*score, *reward) = (dot(parameters, feature), dot(&TRUTH, feature));
             }
-            let row = Responses::new(&scores, &reference, &lengths, &rewards)?;
+            let row =
+                Responses::new(&scores)?.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(&rewards)?;
             value += loss.value_and_score_gradient(&row, &mut scratch, &mut coefficients)?;
             for (coefficient, feature) in coefficients.iter().zip(prompt.chunks(PARAMETERS)) {
                 gradient.iter_mut().zip(feature).for_each(|(sum, entry)| *sum += coefficient * entry);

@@ -16,11 +16,14 @@ impl List {
     pub fn value(&self, loss: &Loss, draws: &[usize]) -> Result<f64, Error> {
         let count = self.scores.len();
         let (reference, lengths) = (vec![0.0; count], vec![1; count]);
-        let mut row = Responses::new(&self.scores, &reference, &lengths, &self.rewards)?;
+        let mut row = Responses::new(&self.scores)?
+            .with_reference(&reference)?
+            .with_lengths(&lengths)?
+            .with_rewards(&self.rewards)?;
         if !draws.is_empty() {
             row = row.with_samples(draws)?;
         }
-        loss.value_and_score_gradient(&row, &mut vec![0.0; loss.scratch_len(count)], &mut vec![0.0; count])
+        loss.value_and_score_gradient(&row, &mut vec![0.0; Loss::scratch_len(count)], &mut vec![0.0; count])
     }
 
     /// `ln q` of the negatives (Eq. 9).

@@ -5,7 +5,7 @@
 use crate::chart::{Axis, Chart, Colour, Figure, Series};
 use crate::uniforms::Uniforms;
 use crate::{Outcome, ROUNDING};
-use hps_core::{metrics, theory};
+use hps_core::{Responses, metrics, theory};
 
 /// `α_0`.
 const BOUND: f64 = 1.5;
@@ -28,7 +28,7 @@ pub fn plot() -> Result<(Figure, Outcome), Box<dyn std::error::Error>> {
             let mut scores: Vec<f64> = (0..=negatives).map(|_| BOUND * (2.0 * uniforms.next() - 1.0)).collect();
             scores[0] = 0.5;
             let objective = theory::hardest_loss(&scores)? - count.ln();
-            let identity = -metrics::hardest_margin(&scores)?;
+            let identity = -metrics::hardest_margin(&Responses::new(&scores)?, &scores)?;
             assert!((identity - theory::hardest_objective(&scores)?).abs() < ROUNDING);
             let difference = objective - identity;
             assert!(-ROUNDING <= difference && difference <= bound + ROUNDING, "N = {negatives}: {difference}");

@@ -77,26 +77,26 @@ fn evaluate<F: Scalar>(loss: &Loss, count: usize, lists: &[Vec<f64>; 4], lengths
         lists.each_ref().map(|list| list.iter().map(|&number| F::narrow(number)).collect::<Vec<F>>());
     let prompts = samples.len();
     let supervised = &reference[..prompts];
-    let mut scratch = vec![F::nan(); loss.batch_scratch_len(count)];
+    let mut scratch = vec![F::nan(); Loss::batch_scratch_len(count)];
     let (mut values, mut gradient) = (vec![F::nan(); prompts], vec![F::nan(); count * prompts]);
     let mut constants = vec![F::nan(); loss.constant_count(count)];
 
     let mut first_error = None;
     for prompt in 0..prompts {
         let range = prompt * count..(prompt + 1) * count;
-        let row = Responses::new(
-            &policy[range.clone()],
-            &reference[range.clone()],
-            &lengths[range.clone()],
-            &rewards[range.clone()],
-        )
-        .and_then(|row| match (loss.reads_sample(), loss.reads_samples()) {
-            (true, _) => row.with_sample(samples[prompt]),
-            (_, true) => row.with_samples(&samples[prompt..=prompt]),
-            _ => Ok(row),
-        })
-        .and_then(|row| row.with_scales(&scales[range.clone()]))
-        .and_then(|row| row.with_supervised(supervised[prompt]));
+        let row = Responses::new(&policy[range.clone()])
+            .and_then(|row| {
+                row.with_reference(&reference[range.clone()])?
+                    .with_lengths(&lengths[range.clone()])?
+                    .with_rewards(&rewards[range.clone()])
+            })
+            .and_then(|row| match (loss.reads_sample(), loss.reads_samples()) {
+                (true, _) => row.with_sample(samples[prompt]),
+                (_, true) => row.with_samples(&samples[prompt..=prompt]),
+                _ => Ok(row),
+            })
+            .and_then(|row| row.with_scales(&scales[range.clone()]))
+            .and_then(|row| row.with_supervised(supervised[prompt]));
         let result = row.and_then(|row| {
             let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient[range.clone()])?;
             if loss.constants(&row, &mut constants).is_ok() {
@@ -119,7 +119,8 @@ fn evaluate<F: Scalar>(loss: &Loss, count: usize, lists: &[Vec<f64>; 4], lengths
         }
     }
 
-    let batch = Batch::new(count, &policy, &reference, lengths, &rewards)
+    let batch = Batch::new(count, &policy)
+        .and_then(|batch| batch.with_reference(&reference)?.with_lengths(lengths)?.with_rewards(&rewards))
         .and_then(|batch| batch.with_scales(&scales))
         .and_then(|batch| batch.with_supervised(supervised))
         .and_then(|batch| {

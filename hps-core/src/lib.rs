@@ -17,8 +17,8 @@
 //! # fn main() -> Result<(), hps_core::Error> {
 //! let loss: Loss = "dpo-hps-full".parse()?;
 //! let (policy, reference) = ([-12.0, -15.0, -11.0], [-13.0, -15.0, -10.0]);
-//! let row = Responses::new(&policy, &reference, &[4, 5, 4], &[1.0, 0.2, -0.3])?;
-//! let (mut scratch, mut coefficients) = ([0.0; 9], [0.0; 3]);
+//! let row = Responses::new(&policy)?.with_reference(&reference)?.with_rewards(&[1.0, 0.2, -0.3])?;
+//! let (mut scratch, mut coefficients) = ([0.0; Loss::scratch_len(3)], [0.0; 3]);
 //! let value = loss.value_and_gradient(&row, &mut scratch, &mut coefficients)?;
 //! # assert!((value - 1.0019428482292441_f64).abs() < 1e-12);
 //! # assert!(coefficients[0] < 0.0 && coefficients.iter().sum::<f64>().abs() < 1e-15);
@@ -104,7 +104,7 @@ pub use error::{Error, ErrorKind};
 pub use loss::LossDescriptor;
 pub use loss::{Batch, Columns, Loss, LossOver};
 pub use negatives::{
-    GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_generator, draw_with_uniform,
+    GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_uniform, draw_with_word,
     log_weights,
 };
 pub use numbers::{Dual, Scalar, ScoreTensor, math};
@@ -112,4 +112,4 @@ pub use preference::{
     Contrast, Hps, HpsForm, Lipo, LogBase, NegativeSet, Pair, Preference, RankBy, RankWeights, Reduction, Slic,
     Supervised,
 };
-pub use responses::{ResponseScale, Responses, Reward};
+pub use responses::{ResponseScale, Responses, Reward, rank};

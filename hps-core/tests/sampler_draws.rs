@@ -1,7 +1,6 @@
 //! Many draws: what a seed promises, how the draws are distributed, several at once, and a caller's generator.
 
-use core::convert::Infallible;
-use hps_core::{ErrorKind, NegativeSampler, Position, TiePolicy, draw_with_generator, draw_with_uniform, log_weights};
+use hps_core::{ErrorKind, NegativeSampler, Position, TiePolicy, draw_with_uniform, draw_with_word, log_weights};
 
 const REWARDS: [f64; 9] = [3.0, 2.5, 2.0, 1.0, 0.25, -0.5, -1.75, -4.0, 1.125];
 const DRAWS: u32 = if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 };
@@ -181,39 +180,20 @@ fn far_rewards_and_steep_gammas_stay_stable() {
     }
 }
 
-struct Words(u64);
-
-impl rand_core::TryRng for Words {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Ok((self.0 >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        rand_core::utils::next_u64_via_u32(self)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        rand_core::utils::fill_bytes_via_next_word(bytes, || self.try_next_u32())
-    }
-}
-
 /// The same word as a float in [0, 1) picks the same negative from `q`, but for the quantisation at the borders.
 #[test]
-fn a_callers_generator_draws_from_q() {
+fn a_callers_word_draws_from_q() {
     let mut log_q = [0.0; 8];
     log_weights(&REWARDS, 0.6, TiePolicy::Keep, &mut log_q).unwrap();
     let q = log_q.map(f64::exp);
-    let (mut generator, mut words) = (Words(5), Words(5));
-    let mut apart = 0;
+    let (mut state, mut apart) = (5_u64, 0);
     for _ in 0..200_000 {
-        let drawn = draw_with_generator(&REWARDS, 0.6, TiePolicy::Keep, &mut generator).unwrap();
-        let uniform = f64::from(rand_core::Rng::next_u32(&mut words)) / 4_294_967_296.0;
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let word = (state >> 32) as u32;
+        let drawn = draw_with_word(&REWARDS, 0.6, TiePolicy::Keep, word).unwrap();
+        let uniform = f64::from(word) / 4_294_967_296.0;
         apart += usize::from(draw_with_uniform(&q, uniform) != Some(drawn - 1));
     }
     assert!(apart <= 2, "{apart}");
-    let generator: &mut dyn rand_core::Rng = &mut generator;
-    assert_eq!(draw_with_generator(&REWARDS, f64::INFINITY, TiePolicy::Keep, generator), Ok(1));
+    assert_eq!(draw_with_word(&REWARDS, f64::INFINITY, TiePolicy::Keep, 17), Ok(1));
 }

@@ -76,7 +76,10 @@ fn evaluate(device: &Device, loss: &Loss, prompts: usize, responses: usize) -> R
     let rewards: Vec<f32> = (0..entries).map(|entry| 2.0 - 4.0 * wave(entry, 0.569_84)).collect();
     let lengths = vec![100; entries];
     let samples: Vec<usize> = (0..prompts).map(|prompt| 1 + prompt % (responses - 1)).collect();
-    let mut batch = Batch::new(responses, &reference, &reference, &lengths, &rewards)?;
+    let mut batch = Batch::new(responses, &reference)?
+        .with_reference(&reference)?
+        .with_lengths(&lengths)?
+        .with_rewards(&rewards)?;
     if loss.reads_sample() {
         batch = batch.with_samples(&samples, None)?;
     }

@@ -63,6 +63,13 @@ fn signals_end_a_run() {
         println!("not shown: this system has no signals to send");
         return;
     }
+    // Tests that run under `nohup` would have their children ignore it: a handler of ours is not handed on.
+    #[cfg(unix)]
+    signal_hook::flag::register(
+        signal_hook::consts::SIGHUP,
+        std::sync::Arc::<std::sync::atomic::AtomicBool>::default(),
+    )
+    .expect("a handler");
     for signal in ["-INT", "-TERM", "-HUP"] {
         let folder = tempfile::tempdir().expect("a folder");
         let (status, last) = signalled(child(folder.path(), false), &[signal]);

@@ -19,7 +19,7 @@ impl Worst {
     pub fn note_batch(&mut self, batch: &Batch<'_, f64>, loss: &Loss, (values, gradient): &Computed) {
         let (prompts, responses) = (batch.prompts(), batch.responses());
         let (mut expected_values, mut expected_gradient) = (vec![0.0; prompts], vec![0.0; prompts * responses]);
-        let mut scratch = vec![0.0; loss.batch_scratch_len(responses)];
+        let mut scratch = vec![0.0; Loss::batch_scratch_len(responses)];
         loss.values_and_gradients(batch, &mut scratch, &mut expected_values, &mut expected_gradient).unwrap();
         for prompt in 0..prompts {
             let row = prompt * responses..(prompt + 1) * responses;

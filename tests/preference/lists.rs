@@ -75,7 +75,11 @@ impl Lists {
     }
 
     pub fn batch(&self, loss: &Loss) -> Batch<'_, f64> {
-        let batch = Batch::new(self.responses, &self.policy, &self.reference, &self.lengths, &self.rewards).unwrap();
+        let batch = Batch::new(self.responses, &self.policy)
+            .and_then(|batch| {
+                batch.with_reference(&self.reference)?.with_lengths(&self.lengths)?.with_rewards(&self.rewards)
+            })
+            .unwrap();
         let batch = batch.with_scales(&self.scales).unwrap().with_supervised(&self.supervised).unwrap();
         match (loss.reads_sample(), loss.reads_samples()) {
             (true, _) => batch.with_samples(&self.samples, None).unwrap(),

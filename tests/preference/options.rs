@@ -19,7 +19,9 @@ pub fn random_options(device: &impl Kernels) {
         let lists = Lists::random(round, PROMPTS, responses, random.magnitude(-1.0, 4.0));
         let (policy, reference) = (narrow(&lists.policy), narrow(&lists.reference));
         let (rewards, scales, supervised) = (narrow(&lists.rewards), narrow(&lists.scales), narrow(&lists.supervised));
-        let in_f32 = Batch::new(responses, &policy, &reference, &lists.lengths, &rewards).unwrap();
+        let in_f32 = Batch::new(responses, &policy)
+            .and_then(|batch| batch.with_reference(&reference)?.with_lengths(&lists.lengths)?.with_rewards(&rewards))
+            .unwrap();
         let in_f32 = in_f32.with_scales(&scales).unwrap().with_supervised(&supervised).unwrap();
         let in_f32 = match (loss.reads_sample(), loss.reads_samples()) {
             (true, _) => in_f32.with_samples(&lists.samples, None).unwrap(),
@@ -62,6 +64,6 @@ type Computed<F> = Result<(Vec<F>, Vec<F>), hps_core::Error>;
 
 fn on_host<F: Scalar>(loss: &Loss, batch: &Batch<'_, F>) -> Computed<F> {
     let (mut values, mut gradient) = (vec![F::zero(); batch.prompts()], vec![F::zero(); batch.policy().len()]);
-    let mut scratch = vec![F::zero(); loss.batch_scratch_len(batch.responses())];
+    let mut scratch = vec![F::zero(); Loss::batch_scratch_len(batch.responses())];
     loss.values_and_gradients(batch, &mut scratch, &mut values, &mut gradient).map(|()| (values, gradient))
 }

@@ -45,7 +45,9 @@ fn computed(device: &impl Kernels, case: &Value) -> Result<Computed, Kind> {
         (_, Some(samples)) => Some(samples.as_array().unwrap().iter().map(index).collect()),
         _ => None,
     };
-    let mut batch = Batch::new(policy.len(), &policy, &reference, &lengths, &rewards).map_err(refused)?;
+    let mut batch = Batch::new(policy.len(), &policy)
+        .and_then(|batch| batch.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(&rewards))
+        .map_err(refused)?;
     if let Some(samples) = &samples {
         batch = batch.with_samples(samples, None).map_err(refused)?;
     }

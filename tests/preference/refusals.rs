@@ -30,7 +30,9 @@ pub fn what_is_not_finite_surfaces(device: &impl Kernels) {
 pub fn what_overflows_surfaces(device: &impl Kernels) {
     let evaluate = |name: &str, policy: [f64; 2]| {
         let loss: Loss = name.parse().unwrap();
-        let batch = Batch::new(2, &policy, &[-9.0; 2], &[4; 2], &[1.0, 0.0]).unwrap();
+        let batch = Batch::new(2, &policy)
+            .and_then(|batch| batch.with_reference(&[-9.0; 2])?.with_lengths(&[4; 2])?.with_rewards(&[1.0, 0.0]))
+            .unwrap();
         device.values_and_gradients(&loss, &batch)
     };
     let kind = Kind::Preference(hps_core::ErrorKind::NonFinite);
@@ -52,7 +54,11 @@ pub fn what_hps_core_refuses_is_refused(device: &impl Kernels) {
     let level = [7.0; 9];
     let mut lengths = lists.lengths.clone();
     lengths[4] = 0;
-    let new = |lengths, rewards| Batch::new(3, &lists.policy, &lists.reference, lengths, rewards).unwrap();
+    let new = |lengths, rewards| {
+        Batch::new(3, &lists.policy)
+            .and_then(|batch| batch.with_reference(&lists.reference)?.with_lengths(lengths)?.with_rewards(rewards))
+            .unwrap()
+    };
     let bare = new(&lists.lengths, &lists.rewards);
     let of_equals = new(&lists.lengths, &level);
     let no_tokens = new(&lengths, &lists.rewards);

@@ -83,7 +83,14 @@ pub fn a_prompt_does_not_depend_on_its_batch(device: &impl Kernels) {
                 let row = prompt * responses..(prompt + 1) * responses;
                 let [policy, reference, rewards] =
                     [&lists.policy, &lists.reference, &lists.rewards].map(|list| &list[row.clone()]);
-                let alone = Batch::new(responses, policy, reference, &lists.lengths[row.clone()], rewards).unwrap();
+                let alone = Batch::new(responses, policy)
+                    .and_then(|batch| {
+                        batch
+                            .with_reference(reference)?
+                            .with_lengths(&lists.lengths[row.clone()])?
+                            .with_rewards(rewards)
+                    })
+                    .unwrap();
                 let alone = device.values_and_gradients(&loss, &alone).unwrap();
                 assert!(alone.0[0] == values[prompt] && alone.1 == gradient[row], "{name} of {responses}");
             }
@@ -101,7 +108,11 @@ pub fn samples_of_longer_lists(device: &impl Kernels) {
             [NegativeScale::Count, NegativeScale::Unit, NegativeScale::Custom(1e-44), NegativeScale::Custom(3e30)]
         {
             let loss = name.parse::<Loss>().unwrap().with_negative_scale(scale).unwrap();
-            let batch = Batch::new(7, &lists.policy, &lists.reference, &lists.lengths, &lists.rewards).unwrap();
+            let batch = Batch::new(7, &lists.policy)
+                .and_then(|batch| {
+                    batch.with_reference(&lists.reference)?.with_lengths(&lists.lengths)?.with_rewards(&lists.rewards)
+                })
+                .unwrap();
             let batch = batch.with_samples(samples, Some(&drawn_from)).unwrap();
             let computed = device.values_and_gradients(&loss, &batch).unwrap();
             worst.note_batch(&batch, &loss, &computed);
@@ -118,7 +129,9 @@ pub fn differences_of_long_responses(device: &impl Kernels) {
     let policy: Vec<f64> =
         reference.iter().enumerate().map(|(entry, log_prob)| log_prob + (entry as f64).sin()).collect();
     let (lengths, rewards) = (vec![900; policy.len()], [1.0, 0.5, 0.0, -1.0].repeat(prompts));
-    let batch = Batch::new(responses, &policy, &reference, &lengths, &rewards).unwrap();
+    let batch = Batch::new(responses, &policy)
+        .and_then(|batch| batch.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(&rewards))
+        .unwrap();
     let loss: Loss = "dpo-hps-full".parse().unwrap();
 
     let mut exact = Worst::default();

@@ -6,7 +6,7 @@ use crate::lists::uneven;
 use crate::policy::{adapted, fresh, full};
 use crate::run::{LOSSES, config, first};
 use crate::tolerance::{GRADIENT_NORM, REWARD};
-use hps_core::{GammaSchedule, NegativeSampler, Position, Responses, TiePolicy};
+use hps_core::{GammaSchedule, Loss, NegativeSampler, Position, Responses, TiePolicy};
 use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::{Activations, Gradients, Policy};
@@ -34,14 +34,16 @@ fn by_hand(policy: &Policy<Cpu>, examples: &[Example], config: &TrainConfig) -> 
         };
         let (log_probs, reference) = (sums(pass.log_probs()), sums(&base));
         let lengths: Vec<u32> = group.responses.iter().map(|response| response.len() as u32).collect();
-        let mut row = Responses::new(&log_probs, &reference, &lengths, rewards).expect("a row");
+        let mut row = Responses::new(&log_probs)
+            .and_then(|row| row.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(rewards))
+            .expect("a row");
         if loss.reads_sample() {
             let position = Position { row: group.row, epoch: 0, draw: 0 };
             let drawn = NegativeSampler::new(config.seed).draw(rewards, GAMMA, TiePolicy::Keep, position);
             row = row.with_sample(drawn.expect("a negative")).expect("a row");
         }
         let mut c = vec![0.0; rewards.len()];
-        let mut scratch = vec![0.0; loss.scratch_len(rewards.len())];
+        let mut scratch = vec![0.0; Loss::scratch_len(rewards.len())];
         total += loss.value_and_gradient(&row, &mut scratch, &mut c).expect("a value");
         let share = |c: f64| (c / examples.len() as f64) as f32;
         let coefficients: Vec<f32> =

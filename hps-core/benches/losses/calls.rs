@@ -7,12 +7,14 @@ use std::hint::black_box;
 
 /// All prompts in one call.
 pub fn batch<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMut() {
-    let mut scratch = vec![F::zero(); loss.batch_scratch_len(lists.responses)];
+    let mut scratch = vec![F::zero(); Loss::batch_scratch_len(lists.responses)];
     let mut values = vec![F::zero(); lists.prompts];
     let mut gradient = vec![F::zero(); lists.policy.len()];
     move || {
         let Lists { responses, policy, reference, lengths, rewards, .. } = &lists;
-        let batch = Batch::new(*responses, policy, reference, lengths, rewards).expect("equal lengths");
+        let batch = Batch::new(*responses, policy)
+            .and_then(|batch| batch.with_reference(reference)?.with_lengths(lengths)?.with_rewards(rewards))
+            .expect("equal lengths");
         black_box(&loss).values_and_gradients(&batch, &mut scratch, &mut values, &mut gradient).expect("finite rows");
         black_box((&values, &gradient));
     }
@@ -20,7 +22,7 @@ pub fn batch<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMut() {
 
 /// One prompt a call.
 pub fn one_by_one<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMut() {
-    let mut scratch = vec![F::zero(); loss.scratch_len(lists.responses)];
+    let mut scratch = vec![F::zero(); Loss::scratch_len(lists.responses)];
     let mut values = vec![F::zero(); lists.prompts];
     let mut gradient = vec![F::zero(); lists.policy.len()];
     move || {
@@ -28,7 +30,11 @@ pub fn one_by_one<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMu
         for (prompt, value) in values.iter_mut().enumerate() {
             let range = prompt * responses..(prompt + 1) * responses;
             let [policy, reference, rewards] = [policy, reference, rewards].map(|list| &list[range.clone()]);
-            let row = Responses::new(policy, reference, &lengths[range.clone()], rewards).expect("a row");
+            let row = Responses::new(policy)
+                .and_then(|row| {
+                    row.with_reference(reference)?.with_lengths(&lengths[range.clone()])?.with_rewards(rewards)
+                })
+                .expect("a row");
             let gradient = &mut gradient[range];
             *value = black_box(&loss).value_and_gradient(&row, &mut scratch, gradient).expect("finite rows");
         }

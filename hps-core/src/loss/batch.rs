@@ -1,24 +1,25 @@
 //! The responses of many prompts, equally many of each: `[prompts, responses]`, row-major, every row best first.
 
 use crate::error::{Cause, Error, expect_length};
-use crate::loss::Loss;
+use crate::loss::inputs::Given;
+use crate::loss::{Loss, expect_scratch};
 use crate::numbers::lanes::{self, LANES};
 use crate::numbers::{Scalar, tile};
 use crate::preference::{Tile, plackett_luce};
 use crate::responses::Responses;
 use core::ops::Range;
 
-/// What [`Loss::values_and_gradients`] reads: the lists of [`Responses::new`], one prompt after the other.
+/// What [`Loss::values_and_gradients`] reads: the lists of [`Responses`], one prompt after the other. Of them, too, those
+/// that a loss does not read may be left out.
 ///
 /// ```
 /// use hps_core::{Batch, Loss};
 ///
 /// # fn main() -> Result<(), hps_core::Error> {
 /// let loss: Loss = "dpo-bt".parse()?;
-/// let policy = [-8.0_f64, -9.0, -5.0, -5.0];
-/// let batch = Batch::new(2, &policy, &[-8.0, -9.0, -6.0, -4.0], &[2, 3, 2, 2], &[1.0, 0.0, 0.5, 0.1])?;
+/// let batch = Batch::new(2, &[-8.0_f64, -9.0, -5.0, -5.0])?.with_reference(&[-8.0, -9.0, -6.0, -4.0])?;
 /// let (mut values, mut gradient) = ([0.0; 2], [0.0; 4]);
-/// loss.values_and_gradients(&batch, &mut [0.0; 4], &mut values, &mut gradient)?;
+/// loss.values_and_gradients(&batch, &mut [0.0; Loss::batch_scratch_len(2)], &mut values, &mut gradient)?;
 /// assert!((values[0] - 2.0_f64.ln()).abs() < 1e-15 && (values[1] - (1.0 + (-0.2_f64).exp()).ln()).abs() < 1e-15);
 /// assert_eq!(gradient[..2], [-0.05, 0.05]);
 /// # Ok(())
@@ -27,6 +28,7 @@ use core::ops::Range;
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, F> {
     pub(crate) responses: usize,
+    // Of the three that may be missing, an empty list is one.
     pub(crate) policy: &'a [F],
     pub(crate) reference: &'a [F],
     pub(crate) lengths: &'a [u32],
@@ -40,43 +42,75 @@ pub struct Batch<'a, F> {
 pub(crate) struct Samples<'a> {
     pub(crate) indices: &'a [usize],
     /// Of each prompt.
-    count: usize,
+    pub(crate) count: usize,
     /// Out of how many negatives each prompt's were drawn, where its row does not hold them all.
     pub(crate) drawn_from: Option<&'a [usize]>,
 }
 
 impl<'a, F: Scalar> Batch<'a, F> {
     /// * `responses`: how many each prompt has, at least two.
-    /// * the others: as in [`Responses::new`], each `[prompts, responses]`. Their entries are checked row by row when a
-    ///   loss reads them.
+    /// * `policy`: as in [`Responses::new`], `[prompts, responses]`. Entries of this and the other lists are checked row
+    ///   by row when a loss reads them.
     ///
     /// ```
     /// let log_probs = [-8.0_f64, -9.0, -5.0, -6.0];
-    /// let batch = hps_core::Batch::new(2, &log_probs, &log_probs, &[2, 3, 2, 2], &[1.0, 0.0, 1.0, 0.0])?;
+    /// let batch = hps_core::Batch::new(2, &log_probs)?;
     /// assert_eq!((batch.prompts(), batch.responses()), (2, 2));
     /// // Four log-probabilities are no whole number of prompts with three responses.
-    /// assert!(hps_core::Batch::new(3, &log_probs, &log_probs, &[2, 3, 2, 2], &[1.0, 0.0, 1.0, 0.0]).is_err());
+    /// assert!(hps_core::Batch::new(3, &log_probs).is_err());
     /// # Ok::<(), hps_core::Error>(())
     /// ```
-    pub fn new(
-        responses: usize,
-        policy: &'a [F],
-        reference: &'a [F],
-        lengths: &'a [u32],
-        rewards: &'a [F],
-    ) -> Result<Batch<'a, F>, Error> {
+    pub fn new(responses: usize, policy: &'a [F]) -> Result<Batch<'a, F>, Error> {
         if responses < 2 {
             return Err(Cause::TooFewResponses { given: responses }.into());
         }
-        let expected = policy.len();
-        if !expected.is_multiple_of(responses) {
-            let expected = expected.next_multiple_of(responses);
-            return Err(Cause::LengthMismatch { list: "policy", given: policy.len(), expected }.into());
-        }
-        expect_length("reference", reference.len(), expected)?;
-        expect_length("lengths", lengths.len(), expected)?;
-        expect_length("rewards", rewards.len(), expected)?;
-        Ok(Batch { responses, policy, reference, lengths, rewards, samples: None, scales: None, supervised: None })
+        expect_length("policy", policy.len(), policy.len().next_multiple_of(responses))?;
+        Ok(Batch {
+            responses,
+            policy,
+            reference: &[],
+            lengths: &[],
+            rewards: &[],
+            samples: None,
+            scales: None,
+            supervised: None,
+        })
+    }
+
+    /// * `reference`: as in [`Responses::with_reference`], `[prompts, responses]`.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(2, &[-8.0, -9.0])?.with_reference(&[-10.0, -8.5])?;
+    /// assert_eq!(batch.reference(), Some([-10.0, -8.5].as_slice()));
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn with_reference(self, reference: &'a [F]) -> Result<Self, Error> {
+        expect_length("reference", reference.len(), self.policy.len())?;
+        Ok(Batch { reference, ..self })
+    }
+
+    /// * `lengths`: as in [`Responses::with_lengths`], `[prompts, responses]`.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(2, &[-8.0, -9.0])?.with_lengths(&[2, 3])?;
+    /// assert_eq!(batch.lengths(), Some([2, 3].as_slice()));
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn with_lengths(self, lengths: &'a [u32]) -> Result<Self, Error> {
+        expect_length("lengths", lengths.len(), self.policy.len())?;
+        Ok(Batch { lengths, ..self })
+    }
+
+    /// * `rewards`: as in [`Responses::with_rewards`], `[prompts, responses]`.
+    ///
+    /// ```
+    /// let batch = hps_core::Batch::new(2, &[-8.0, -9.0])?.with_rewards(&[1.0, 0.0])?;
+    /// assert_eq!(batch.rewards(), Some([1.0, 0.0].as_slice()));
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn with_rewards(self, rewards: &'a [F]) -> Result<Self, Error> {
+        expect_length("rewards", rewards.len(), self.policy.len())?;
+        Ok(Batch { rewards, ..self })
     }
 
     /// Names the sampled negatives, `[prompts, samples]`, each an index in its own row: one a prompt for a loss that
@@ -89,10 +123,10 @@ impl<'a, F: Scalar> Batch<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-hps".parse::<Loss>()?.with_negative_scale(NegativeScale::Count)?;
-    /// let batch = Batch::new(3, &[-9.0_f64; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// let batch = Batch::new(3, &[-9.0_f64; 6])?.with_reference(&[-9.0; 6])?;
     /// let batch = batch.with_samples(&[2, 1], Some(&[99, 9]))?;
     /// let (mut values, mut gradient) = ([0.0; 2], [0.0; 6]);
-    /// loss.values_and_gradients(&batch, &mut [0.0; 6], &mut values, &mut gradient)?;
+    /// loss.values_and_gradients(&batch, &mut [0.0; Loss::batch_scratch_len(3)], &mut values, &mut gradient)?;
     /// // A tie with one that stands for N of its kind: ln(1 + N). The responses that were not drawn are not read.
     /// assert!((values[0] - 100.0_f64.ln()).abs() < 1e-14 && (values[1] - 10.0_f64.ln()).abs() < 1e-14);
     /// assert_eq!((gradient[1], gradient[5]), (0.0, 0.0));
@@ -101,14 +135,13 @@ impl<'a, F: Scalar> Batch<'a, F> {
     /// ```
     pub fn with_samples(mut self, indices: &'a [usize], drawn_from: Option<&'a [usize]>) -> Result<Self, Error> {
         let prompts = self.prompts();
-        if indices.is_empty() || !indices.len().is_multiple_of(prompts) {
-            let expected = indices.len().max(1).next_multiple_of(prompts.max(1));
-            return Err(Cause::LengthMismatch { list: "samples", given: indices.len(), expected }.into());
-        }
+        // None for no prompts, else at least one for each.
+        let needed = if prompts == 0 { 0 } else { indices.len().max(1).next_multiple_of(prompts) };
+        expect_length("samples", indices.len(), needed)?;
         if let Some(negatives) = drawn_from {
-            expect_length("drawn from", negatives.len(), prompts)?;
+            expect_length("drawn_from", negatives.len(), prompts)?;
         }
-        self.samples = Some(Samples { indices, count: indices.len() / prompts, drawn_from });
+        self.samples = Some(Samples { indices, count: indices.len().checked_div(prompts).unwrap_or(0), drawn_from });
         Ok(self)
     }
 
@@ -119,9 +152,9 @@ impl<'a, F: Scalar> Batch<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let kto = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::BradleyTerry)?;
-    /// let batch = Batch::new(2, &[-9.0_f64; 4], &[-9.0; 4], &[4; 4], &[0.0; 4])?.with_scales(&[0.5, 0.25, 1.0, 2.0])?;
+    /// let batch = Batch::new(2, &[-9.0_f64; 4])?.with_reference(&[-9.0; 4])?.with_scales(&[0.5, 0.25, 1.0, 2.0])?;
     /// let mut gradient = [0.0; 4];
-    /// kto.values_and_gradients(&batch, &mut [0.0; 4], &mut [0.0; 2], &mut gradient)?;
+    /// kto.values_and_gradients(&batch, &mut [0.0; Loss::batch_scratch_len(2)], &mut [0.0; 2], &mut gradient)?;
     /// // Ties: half of each response's own factor, up and down.
     /// assert_eq!(gradient, [-0.25, 0.125, -0.5, 1.0]);
     /// # Ok(())
@@ -140,16 +173,16 @@ impl<'a, F: Scalar> Batch<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "slic".parse()?;
-    /// let batch = Batch::new(2, &[-9.0_f64; 4], &[-9.0; 4], &[4; 4], &[0.0; 4])?.with_supervised(&[-20.0, -10.0])?;
+    /// let batch = Batch::new(2, &[-9.0_f64; 4])?.with_supervised(&[-20.0, -10.0])?;
     /// let mut values = [0.0; 2];
-    /// loss.values_and_gradients(&batch, &mut [0.0; 4], &mut values, &mut [0.0; 4])?;
+    /// loss.values_and_gradients(&batch, &mut [0.0; Loss::batch_scratch_len(2)], &mut values, &mut [0.0; 4])?;
     /// // Ties lack the whole margin of 1; then a tenth of what the supervised target has in nats.
     /// assert_eq!(values, [1.0 + 2.0, 1.0 + 1.0]);
     /// # Ok(())
     /// # }
     /// ```
     pub fn with_supervised(mut self, log_probs: &'a [F]) -> Result<Self, Error> {
-        expect_length("supervised log-probs", log_probs.len(), self.prompts())?;
+        expect_length("supervised", log_probs.len(), self.prompts())?;
         self.supervised = Some(log_probs);
         Ok(self)
     }
@@ -157,7 +190,7 @@ impl<'a, F: Scalar> Batch<'a, F> {
     /// How many prompts.
     ///
     /// ```
-    /// let batch = hps_core::Batch::new(3, &[-9.0; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// let batch = hps_core::Batch::new(3, &[-9.0; 6])?;
     /// assert_eq!(batch.prompts(), 2);
     /// # Ok::<(), hps_core::Error>(())
     /// ```
@@ -168,7 +201,7 @@ impl<'a, F: Scalar> Batch<'a, F> {
     /// How many responses each prompt has, `n`.
     ///
     /// ```
-    /// let batch = hps_core::Batch::new(3, &[-9.0; 6], &[-9.0; 6], &[4; 6], &[0.0; 6])?;
+    /// let batch = hps_core::Batch::new(3, &[-9.0; 6])?;
     /// assert_eq!(batch.responses(), 3);
     /// # Ok::<(), hps_core::Error>(())
     /// ```
@@ -178,12 +211,12 @@ impl<'a, F: Scalar> Batch<'a, F> {
 
     /// The rows of a range of entries, as one; nothing, if they are to be refused for other numbers than log-probabilities.
     fn rows(&self, range: Range<usize>) -> Option<Responses<'a, F>> {
-        let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
-        let lengths = &self.lengths[range.clone()];
+        let (rewards, lengths) = (part(self.rewards, &range), part(self.lengths, &range));
         if !lanes::all_finite(rewards) || !lanes::all_tokens(lengths) {
             return None;
         }
-        let rows = Responses::of_checked(policy, reference, lengths, rewards);
+        let reference = part(self.reference, &range);
+        let rows = Responses::of_checked(&self.policy[range.clone()], reference, lengths, rewards);
         match self.scales {
             Some(scales) => rows.with_scales(&scales[range]).ok(),
             None => Some(rows),
@@ -193,9 +226,16 @@ impl<'a, F: Scalar> Batch<'a, F> {
     /// The row of one prompt, for a loss that reads one sampled negative (`one`) or several.
     pub(crate) fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
         let range = prompt * self.responses..(prompt + 1) * self.responses;
-        let lengths = &self.lengths[range.clone()];
-        let [policy, reference, rewards] = [self.policy, self.reference, self.rewards].map(|list| &list[range.clone()]);
-        let mut row = Responses::new(policy, reference, lengths, rewards)?;
+        let mut row = Responses::new(&self.policy[range.clone()])?;
+        if !self.reference.is_empty() {
+            row = row.with_reference(&self.reference[range.clone()])?;
+        }
+        if !self.lengths.is_empty() {
+            row = row.with_lengths(&self.lengths[range.clone()])?;
+        }
+        if !self.rewards.is_empty() {
+            row = row.with_rewards(&self.rewards[range.clone()])?;
+        }
         if let Some(Samples { indices, count, drawn_from }) = self.samples {
             let indices = &indices[prompt * count..(prompt + 1) * count];
             row = match (one && count == 1, drawn_from) {
@@ -215,23 +255,24 @@ impl<'a, F: Scalar> Batch<'a, F> {
     }
 }
 
+/// A list that is not given has no parts.
+fn part<'a, T>(list: &'a [T], range: &Range<usize>) -> &'a [T] {
+    list.get(range.clone()).unwrap_or_default()
+}
+
 impl Loss {
-    /// How many numbers of scratch [`values_and_gradients`](Self::values_and_gradients) needs.
+    /// How many numbers of scratch [`values_and_gradients`](Self::values_and_gradients) takes, whatever the loss and its
+    /// options. Usable for the length of an array.
     ///
     /// ```
     /// use hps_core::Loss;
     ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// let (one_by_one, side_by_side): (Loss, Loss) = ("dpo-bt".parse()?, "dpo-hps-full".parse()?);
-    /// // What a single prompt needs, two numbers a response, unless several are computed at once.
-    /// assert_eq!(one_by_one.batch_scratch_len(100), 200);
-    /// assert!(side_by_side.batch_scratch_len(100) > side_by_side.scratch_len(100));
-    /// # Ok(())
-    /// # }
+    /// let scratch = [0.0_f32; Loss::batch_scratch_len(8)];
+    /// // Room for several prompts side by side.
+    /// assert!(scratch.len() > Loss::scratch_len(8));
     /// ```
-    pub fn batch_scratch_len(&self, responses: usize) -> usize {
-        let side_by_side = self.tile_kernel::<f64>(responses).map_or(0, |_| 2 * LANES * responses);
-        side_by_side.max(self.scratch_len(responses))
+    pub const fn batch_scratch_len(responses: usize) -> usize {
+        if responses <= tile::LONGEST { 2 * LANES * responses } else { Loss::scratch_len(responses) }
     }
 
     /// The kernel that takes several rows of so many responses at once, if there is one.
@@ -257,9 +298,9 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps-full".parse()?;
-    /// let batch = Batch::new(3, &[-9.0_f64; 30], &[-9.0; 30], &[4; 30], &[0.0; 30])?;
+    /// let batch = Batch::new(3, &[-9.0_f64; 30])?.with_reference(&[-9.0; 30])?.with_rewards(&[0.0; 30])?;
     /// let (mut values, mut gradient) = ([0.0; 10], [0.0; 30]);
-    /// loss.values_and_gradients(&batch, &mut vec![0.0; loss.batch_scratch_len(3)], &mut values, &mut gradient)?;
+    /// loss.values_and_gradients(&batch, &mut [0.0; Loss::batch_scratch_len(3)], &mut values, &mut gradient)?;
     /// // Ten prompts of three tied responses: one choice out of three, and its probability falls short by 2/3.
     /// assert!(values.iter().all(|value| (value - 3.0_f64.ln()).abs() < 1e-14));
     /// assert!(gradient.iter().step_by(3).all(|preferred| (preferred + 0.1 * 2.0 / 3.0).abs() < 1e-15));
@@ -275,10 +316,8 @@ impl Loss {
     ) -> Result<(), Error> {
         expect_length("values", values.len(), batch.prompts())?;
         expect_length("gradient", gradient.len(), batch.policy.len())?;
-        let needed = self.batch_scratch_len(batch.responses);
-        if scratch.len() < needed {
-            return Err(Cause::ScratchTooSmall { given: scratch.len(), needed }.into());
-        }
+        expect_scratch(scratch.len(), Loss::batch_scratch_len(batch.responses))?;
+        self.expect_inputs(Given::of_batch(batch))?;
         // Who names samples for a loss that reads none is refused row by row.
         let kernel = if batch.samples.is_none() { self.tile_kernel(batch.responses) } else { None };
         let tiles = values.chunks_mut(LANES).zip(gradient.chunks_mut(LANES * batch.responses));

@@ -7,6 +7,7 @@
 
 use crate::error::{Cause, Error, expect_length};
 use crate::loss::Loss;
+use crate::loss::inputs::Given;
 use crate::numbers::{Scalar, ScoreTensor};
 use crate::preference::Preference;
 use crate::responses::Responses;
@@ -137,7 +138,7 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps-full".parse()?;
-    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.5, 0.0])?;
+    /// let row = Responses::new(&[-9.0; 3])?.with_rewards(&[1.0, 0.5, 0.0])?;
     /// let mut constants = [0.0_f64; 2];
     /// loss.constants(&row, &mut constants)?;
     /// // γ = 0 and c = N: every negative counts once.
@@ -146,7 +147,12 @@ impl Loss {
     /// # }
     /// ```
     pub fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        expect_length("constants", out.len(), self.constant_count(row.count()))?;
+        expect_length("out", out.len(), self.constant_count(row.count()))?;
+        let given = Given::of_row(row);
+        self.expect_constant_inputs(given)?;
+        if let Preference::Lipo(_) = self.preference() {
+            self.expect_score_inputs(given)?;
+        }
         self.preference().constants(&self.reward(), &self.pair(), row, out)
     }
 
@@ -169,7 +175,7 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "rdpo-bt".parse::<Loss>()?.with_beta(0.5)?.with_alpha(0.25)?;
-    /// let row = Responses::new(&[-9.0_f64; 2], &[-7.0, -8.0], &[4, 6], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-9.0_f64; 2])?.with_reference(&[-7.0, -8.0])?.with_lengths(&[4, 6])?;
     /// let (mut slopes, mut origins) = ([0.0; 2], [0.0; 2]);
     /// loss.score_constants(&row, &mut slopes, &mut origins)?;
     /// assert_eq!((slopes, origins), ([0.5, 0.5], [-9.0, -11.0]));
@@ -184,7 +190,11 @@ impl Loss {
     ) -> Result<(), Error> {
         expect_length("slopes", slopes.len(), row.count())?;
         expect_length("origins", origins.len(), row.count())?;
-        self.reward().lines(row, slopes, origins)
+        self.expect_score_inputs(Given::of_row(row))?;
+        for (index, (slope, origin)) in slopes.iter_mut().zip(origins).enumerate() {
+            (*slope, *origin) = self.reward().line(row, index);
+        }
+        Ok(())
     }
 
     /// The scores of one rank, what [`over`](Self::over) takes: the reward's definition, for tensors with autograd.
@@ -229,24 +239,13 @@ impl Loss {
     /// ```
     pub fn over<'a, T: ScoreTensor>(&'a self, columns: &Columns<'a, T>) -> Result<LossOver<'a, T>, Error> {
         let Columns { scores, constants, samples, likelihood, supervised } = *columns;
-        let preference = self.preference();
         let needs = [
-            (
-                self.likelihood() != 0.0,
-                likelihood.is_some(),
-                "a likelihood",
-                "a likelihood is given, the loss has no term of it",
-            ),
-            (
-                matches!(preference, Preference::Slic(_)),
-                supervised.is_some(),
-                "a supervised target",
-                "a supervised target is given, only slic reads one",
-            ),
+            (self.likelihood() != 0.0, likelihood.is_some(), "likelihood", "the loss has no likelihood term"),
+            (self.reads_supervised(), supervised.is_some(), "supervised", "only slic reads a supervised target"),
         ];
-        for (read, given, missing, unread) in needs {
-            match (read, given) {
-                (true, false) => return Err(Cause::InputMissing { what: missing }.into()),
+        for (is_read, is_given, list, unread) in needs {
+            match (is_read, is_given) {
+                (true, false) => return Err(Cause::InputMissing { list }.into()),
                 (false, true) => return Err(Cause::Unsupported { what: unread }.into()),
                 _ => {}
             }
@@ -261,14 +260,14 @@ impl Loss {
             }
             Some(0) => return Err(Cause::SampleMissing.into()),
             Some(samples) if self.reads_sample() && samples != 1 => expect_length("samples", samples, 1)?,
-            Some(samples) => expect_length("score columns", scores.len(), 1 + samples)?,
+            Some(samples) => expect_length("scores", scores.len(), 1 + samples)?,
             None => {}
         }
         if scores.len() < 2 {
             return Err(Cause::TooFewResponses { given: scores.len() }.into());
         }
-        preference.expect_columns(scores.len())?;
-        expect_length("constant columns", constants.len(), self.constant_count(scores.len()))?;
+        self.preference().expect_columns(scores.len())?;
+        expect_length("constants", constants.len(), self.constant_count(scores.len()))?;
         Ok(LossOver { loss: self, columns: *columns })
     }
 }

@@ -60,7 +60,7 @@ impl Terms {
             gradient.iter_mut().for_each(|entry| *entry = weight * *entry);
         }
         if self.likelihood != 0.0 {
-            value = value - self.per_token(row) * row.policy()[0];
+            value = value - self.per_token(row) * row.policy[0];
         }
         value
     }
@@ -74,6 +74,6 @@ impl Terms {
 
     /// `ν / l_1`.
     fn per_token<F: Scalar>(&self, row: &Responses<'_, F>) -> F {
-        F::narrow(self.likelihood) / F::narrow(f64::from(row.lengths()[0]))
+        F::narrow(self.likelihood) / F::narrow(f64::from(row.lengths[0]))
     }
 }

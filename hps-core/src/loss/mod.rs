@@ -3,13 +3,16 @@
 
 mod batch;
 mod batch_lists;
+mod checks;
 mod columns;
 #[cfg(feature = "bytemuck")]
 mod descriptor;
+mod draws;
+mod fillers;
+mod inputs;
 mod likelihood;
 mod name;
 mod options;
-mod row_check;
 #[cfg(feature = "serde")]
 mod serde;
 
@@ -19,6 +22,7 @@ pub use columns::{Columns, LossOver};
 pub use descriptor::LossDescriptor;
 
 use crate::error::{Cause, Error, expect_length};
+use crate::loss::inputs::Given;
 use crate::loss::likelihood::Terms;
 use crate::numbers::{Scalar, lanes};
 use crate::preference::{Pair, Preference};
@@ -70,9 +74,9 @@ impl Loss {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let pair = Pair::Ipo { beta: 0.5 };
     /// let loss = Loss::new(Reward::LogRatio { per_token: true }, pair, Preference::BradleyTerry)?;
-    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0])?.with_reference(&[-8.0, -9.0])?.with_lengths(&[2, 3])?;
     /// // A tie, where a lead of 1/(2β) = 1 is asked for.
-    /// assert_eq!(loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?, 1.0);
+    /// assert_eq!(loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut [0.0; 2])?, 1.0);
     /// // The β of this reward would be a second one.
     /// assert!(Loss::new(Reward::Dpo { beta: 0.1 }, pair, Preference::BradleyTerry).is_err());
     /// # Ok(())
@@ -142,51 +146,18 @@ impl Loss {
         Ok(Loss { terms, ..self })
     }
 
-    /// Whether the loss reads one sampled negative, which the row must then name
-    /// ([`Responses::with_sample`]); only that response and the preferred one need scoring.
+    /// How many numbers of scratch a row of so many responses takes, whatever the loss and its options: four a response.
+    /// Usable for the length of an array.
     ///
     /// ```
     /// use hps_core::Loss;
     ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// assert!("dpo-hps".parse::<Loss>()?.reads_sample());
-    /// assert!(!"dpo-hps-full".parse::<Loss>()?.reads_sample() && !"dpo-hps-multi".parse::<Loss>()?.reads_sample());
-    /// # Ok(())
-    /// # }
+    /// const MOST_RESPONSES: usize = 8;
+    /// let scratch = [0.0_f32; Loss::scratch_len(MOST_RESPONSES)];
+    /// assert_eq!(scratch.len(), 32);
     /// ```
-    pub fn reads_sample(&self) -> bool {
-        self.preference.reads_sample()
-    }
-
-    /// How many numbers of scratch the kernels need for `responses` responses.
-    ///
-    /// ```
-    /// use hps_core::Loss;
-    ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// // The scores, and beside them one or two numbers a response.
-    /// assert_eq!("dpo-bt".parse::<Loss>()?.scratch_len(5), 10);
-    /// assert_eq!("dpo-hps-full".parse::<Loss>()?.scratch_len(5), 15);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn scratch_len(&self, responses: usize) -> usize {
-        responses + self.preference.scratch_len(&self.pair, responses)
-    }
-
-    /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`]).
-    ///
-    /// ```
-    /// use hps_core::Loss;
-    ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// assert!("dpo-hps-multi".parse::<Loss>()?.reads_samples());
-    /// assert!(!"dpo-hps".parse::<Loss>()?.reads_samples() && !"dpo-bt".parse::<Loss>()?.reads_samples());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn reads_samples(&self) -> bool {
-        self.preference.reads_samples()
+    pub const fn scratch_len(responses: usize) -> usize {
+        4 * responses
     }
 
     /// Writes the scores `s_i`, one per response.
@@ -196,7 +167,7 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "simpo-bt".parse()?;
-    /// let row = Responses::new(&[-8.0_f64, -10.0], &[0.0; 2], &[2, 4], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -10.0])?.with_lengths(&[2, 4])?;
     /// let mut scores = [0.0; 2];
     /// loss.scores(&row, &mut scores)?;
     /// // Twice the nats per token.
@@ -205,8 +176,33 @@ impl Loss {
     /// # }
     /// ```
     pub fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        expect_length("scores", out.len(), row.count())?;
+        expect_length("out", out.len(), row.count())?;
+        self.expect_score_inputs(Given::of_row(row))?;
         self.reward.scores(row, out)
+    }
+
+    /// `L` alone, as [`value_and_gradient`](Self::value_and_gradient) returns it.
+    ///
+    /// * `scratch`: at least [`scratch_len`](Self::scratch_len) numbers, any content.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let loss: Loss = "cpo-top1".parse()?;
+    /// let row = Responses::new(&[-8.0_f64, -8.0, -8.0])?.with_lengths(&[4, 2, 1])?;
+    /// // One choice out of three, and the 2 nats a token of the preferred response.
+    /// let value = loss.value(&row, &mut [0.0; Loss::scratch_len(3)])?;
+    /// assert!((value - 3.0_f64.ln() - 2.0).abs() < 1e-14);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn value<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F]) -> Result<F, Error> {
+        let count = row.count();
+        expect_scratch(scratch.len(), Loss::scratch_len(count))?;
+        self.expect_inputs(Given::of_row(row))?;
+        let (gradient, rest) = scratch.split_at_mut(count);
+        finite(self.kernel(row, rest, gradient)?, &[])
     }
 
     /// Returns `L` and writes `∂L/∂log π_i`, the coefficients a backward pass starts from.
@@ -220,8 +216,8 @@ impl Loss {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-bt".parse()?;
     /// let log_probs = [-8.0_f64, -9.0];
-    /// let row = Responses::new(&log_probs, &log_probs, &[2, 3], &[1.0, 0.0])?;
-    /// let (mut scratch, mut gradient) = ([0.0; 4], [0.0; 2]);
+    /// let row = Responses::new(&log_probs)?.with_reference(&log_probs)?;
+    /// let (mut scratch, mut gradient) = ([0.0; Loss::scratch_len(2)], [0.0; 2]);
     /// // Policy and reference agree, as before the first step: ln 2, and β/2 up and down.
     /// let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient)?;
     /// assert!((value - 2.0_f64.ln()).abs() < 1e-15);
@@ -235,6 +231,7 @@ impl Loss {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
+        self.expect(row, scratch, gradient)?;
         let value = self.kernel(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
         self.terms.add_likelihood_gradient(row, gradient);
@@ -251,10 +248,10 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-bt".parse()?;
-    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0])?.with_reference(&[-8.0, -9.0])?;
     /// let mut gradient = [0.0; 2];
     /// // A tie: ln 2, and ½ up and down, whatever β.
-    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut gradient)?;
     /// assert!((value - 2.0_f64.ln()).abs() < 1e-15);
     /// assert_eq!(gradient, [-0.5, 0.5]);
     /// # Ok(())
@@ -266,20 +263,24 @@ impl Loss {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
+        self.expect(row, scratch, gradient)?;
         let value = self.kernel(row, scratch, gradient)?;
         finite(value, gradient)
     }
 
+    fn expect<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &[F], gradient: &[F]) -> Result<(), Error> {
+        expect_length("gradient", gradient.len(), row.count())?;
+        expect_scratch(scratch.len(), Loss::scratch_len(row.count()))?;
+        self.expect_inputs(Given::of_row(row))
+    }
+
+    /// `L`, and its gradient by the scores. What is read is given, and the buffers are large enough: three numbers a
+    /// response beside the gradient.
     fn kernel<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F], gradient: &mut [F]) -> Result<F, Error> {
-        let count = row.count();
-        expect_length("gradient", gradient.len(), count)?;
-        let needed = self.scratch_len(count);
-        if scratch.len() < needed {
-            return Err(Cause::ScratchTooSmall { given: scratch.len(), needed }.into());
-        }
-        let (scores, rest) = scratch.split_at_mut(count);
+        let (scores, rest) = scratch.split_at_mut(row.count());
         self.reward.scores(row, scores)?;
-        let value = self.preference.value_and_gradient(&self.pair, row, scores, rest, gradient)?;
+        let value =
+            self.preference.value_and_gradient(&self.pair, row, scores, &mut rest[..2 * row.count()], gradient)?;
         Ok(self.terms.apply(row, value, gradient))
     }
 
@@ -292,9 +293,9 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "slic".parse()?;
-    /// let row = Responses::new(&[-9.0, -9.5], &[-9.0, -9.5], &[3, 3], &[1.0, 0.0])?.with_supervised(-20.0)?;
+    /// let row = Responses::new(&[-9.0, -9.5])?.with_supervised(-20.0)?;
     /// let mut gradient = [0.0; 2];
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut gradient)?;
     /// assert_eq!((value, gradient, loss.supervised_gradient(&gradient)), (2.5, [-1.0, 1.0], -0.1));
     /// # Ok(())
     /// # }
@@ -305,6 +306,13 @@ impl Loss {
             _ => F::zero(),
         }
     }
+}
+
+pub(crate) fn expect_scratch(given: usize, needed: usize) -> Result<(), Error> {
+    if given < needed {
+        return Err(Cause::ScratchTooSmall { given, needed }.into());
+    }
+    Ok(())
 }
 
 /// Squares, sums and a large `β` can overflow where all inputs are finite.

@@ -1,6 +1,6 @@
 //! Names of losses: `<reward and pair>-<preference model>`, or one word for what exists in one form only.
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Spelling, nearest};
 use crate::loss::Loss;
 use crate::loss::likelihood::Terms;
 use crate::preference::{
@@ -13,6 +13,35 @@ use core::str::FromStr;
 const KNOWN: &str = "dpo-, kto-, simpo-, rdpo-, orpo-, cpo- with bt, top1, top2, …, pl, hps, hps-full, hps-multi, hps-expected, \
     hps-weighted, swepo; exo-, nca- with bt, pl, hps, hps-full, hps-expected; ipo-, sppo- with bt, pl, hps, hps-expected; \
     exo-rw, nca-k, infonca-k, sppo-soft-bt, slic, hinge, lipo";
+
+#[rustfmt::skip]
+const NAMES: [&str; 85] = [
+    "dpo-bt", "dpo-top1", "dpo-top2", "dpo-pl", "dpo-hps", "dpo-hps-full", "dpo-hps-multi", "dpo-hps-expected", "dpo-hps-weighted", "dpo-swepo",
+    "kto-bt", "kto-top1", "kto-top2", "kto-pl", "kto-hps", "kto-hps-full", "kto-hps-multi", "kto-hps-expected", "kto-hps-weighted", "kto-swepo",
+    "simpo-bt", "simpo-top1", "simpo-top2", "simpo-pl", "simpo-hps", "simpo-hps-full", "simpo-hps-multi", "simpo-hps-expected", "simpo-hps-weighted", "simpo-swepo",
+    "rdpo-bt", "rdpo-top1", "rdpo-top2", "rdpo-pl", "rdpo-hps", "rdpo-hps-full", "rdpo-hps-multi", "rdpo-hps-expected", "rdpo-hps-weighted", "rdpo-swepo",
+    "orpo-bt", "orpo-top1", "orpo-top2", "orpo-pl", "orpo-hps", "orpo-hps-full", "orpo-hps-multi", "orpo-hps-expected", "orpo-hps-weighted", "orpo-swepo",
+    "cpo-bt", "cpo-top1", "cpo-top2", "cpo-pl", "cpo-hps", "cpo-hps-full", "cpo-hps-multi", "cpo-hps-expected", "cpo-hps-weighted", "cpo-swepo",
+    "exo-bt", "exo-pl", "exo-hps", "exo-hps-full", "exo-hps-expected",
+    "nca-bt", "nca-pl", "nca-hps", "nca-hps-full", "nca-hps-expected",
+    "ipo-bt", "ipo-pl", "ipo-hps", "ipo-hps-expected",
+    "sppo-bt", "sppo-pl", "sppo-hps", "sppo-hps-expected",
+    "exo-rw", "nca-k", "infonca-k", "sppo-soft-bt", "slic", "hinge", "lipo",
+];
+
+impl Loss {
+    /// The names of all losses, those of the first choices (`topK`) up to `K` = 2.
+    ///
+    /// ```
+    /// use hps_core::Loss;
+    ///
+    /// assert!(Loss::names().contains(&"dpo-hps"));
+    /// assert!(Loss::names().iter().all(|name| name.parse::<Loss>().is_ok_and(|loss| loss.to_string() == *name)));
+    /// ```
+    pub fn names() -> &'static [&'static str] {
+        &NAMES
+    }
+}
 
 const DPO: Reward = Reward::Dpo { beta: Reward::DEFAULT_BETA };
 const EXO: Pair = Pair::Exo { label_smoothing: 1e-3 };
@@ -53,11 +82,14 @@ impl FromStr for Loss {
     /// # }
     /// ```
     fn from_str(name: &str) -> Result<Loss, Error> {
-        let unknown = Cause::UnknownName { what: "loss", known: KNOWN };
+        let unknown = || {
+            let nearest = nearest(name, Loss::names().iter().copied());
+            Cause::UnknownName { what: "loss", given: Spelling::of(name), nearest, known: KNOWN }
+        };
         if let Some((reward, pair, preference)) = whole(name) {
             return Loss::new(reward, pair, preference);
         }
-        let (family, model) = name.split_once('-').ok_or(unknown)?;
+        let (family, model) = name.split_once('-').ok_or_else(unknown)?;
         let beta = Reward::DEFAULT_BETA;
         let (reward, pair) = match family {
             "dpo" => (DPO, Pair::LOGISTIC),
@@ -70,7 +102,7 @@ impl FromStr for Loss {
             "nca" => (DPO, Pair::Nca),
             "ipo" => (Reward::LogRatio { per_token: true }, Pair::Ipo { beta }),
             "sppo" => SPPO,
-            _ => return Err(unknown.into()),
+            _ => return Err(unknown().into()),
         };
         let preference = match model {
             "bt" => Preference::BradleyTerry,
@@ -81,7 +113,7 @@ impl FromStr for Loss {
             "hps-multi" => Preference::Hps(Hps::multi()),
             "hps-expected" => Preference::Hps(Hps::expected()),
             "hps-weighted" => Preference::Hps(Hps::weighted(RankWeights::new(&[1.0, 0.5])?, NegativeSet::NonPreferred)),
-            _ => Preference::Top { choices: choices(model).ok_or(unknown)? },
+            _ => Preference::Top { choices: choices(model).ok_or_else(unknown)? },
         };
         let terms = match reward {
             Reward::LogOdds => Terms { preference: 0.1, likelihood: 1.0 },

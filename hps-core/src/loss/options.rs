@@ -45,10 +45,10 @@ impl Loss {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-bt".parse::<Loss>()?.with_beta(1.0)?.with_label_smoothing(0.25)?;
     /// let policy = [3.0_f64.ln(), 0.0];
-    /// let row = Responses::new(&policy, &[0.0; 2], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&policy)?.with_reference(&[0.0; 2])?;
     /// let mut gradient = [0.0; 2];
     /// // softplus(−ln 3) + ε ln 3, the minimum: odds of 3 for the preferred response are what ε = ¼ believes in.
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut gradient)?;
     /// assert!((value - (4.0 / 3.0_f64).ln() - 0.25 * 3.0_f64.ln()).abs() < 1e-15);
     /// assert!(gradient[0].abs() < 1e-15 && gradient[1].abs() < 1e-15);
     /// # Ok(())
@@ -70,9 +70,9 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-bt".parse::<Loss>()?.with_margin(3.0_f64.ln())?;
-    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0])?.with_reference(&[-8.0, -9.0])?;
     /// // A tie, which is ln 3 short: softplus(ln 3).
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut [0.0; 2])?;
     /// assert!((value - 4.0_f64.ln()).abs() < 1e-15);
     /// # Ok(())
     /// # }
@@ -92,7 +92,7 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "rdpo-bt".parse::<Loss>()?.with_alpha(0.5)?;
-    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0])?.with_reference(&[-8.0, -9.0])?.with_lengths(&[2, 3])?;
     /// let mut scores = [0.0; 2];
     /// loss.scores(&row, &mut scores)?;
     /// assert_eq!(scores, [1.0, 1.5]);
@@ -114,7 +114,7 @@ impl Loss {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "infonca-k".parse::<Loss>()?.with_temperature(2.0)?;
     /// let rewards = [2.0 * 3.0_f64.ln(), 0.0];
-    /// let row = Responses::new(&[-9.0_f64; 2], &[-9.0; 2], &[3; 2], &rewards)?;
+    /// let row = Responses::new(&[-9.0_f64; 2])?.with_rewards(&rewards)?;
     /// let mut log_targets = [0.0; 2];
     /// loss.constants(&row, &mut log_targets)?;
     /// // softmax(ln 3, 0)
@@ -138,7 +138,7 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-hps-full".parse::<Loss>()?.with_gamma(3.0_f64.ln())?;
-    /// let row = Responses::new(&[-9.0_f64; 3], &[-9.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// let row = Responses::new(&[-9.0_f64; 3])?.with_rewards(&[2.0, 1.0, 0.0])?;
     /// let mut log_weights = [0.0; 2];
     /// loss.constants(&row, &mut log_weights)?;
     /// // c = 2 and q = (¾, ¼)
@@ -157,9 +157,9 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-hps-full".parse::<Loss>()?.with_negative_scale(NegativeScale::Custom(7.0))?;
-    /// let row = Responses::new(&[-9.0_f64; 3], &[-9.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// let row = Responses::new(&[-9.0_f64; 3])?.with_reference(&[-9.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?;
     /// // A tie with two that count as seven.
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     /// assert!((value - 8.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -175,10 +175,10 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps-full".parse()?;
-    /// let row = Responses::new(&[-9.0_f64; 3], &[-9.0; 3], &[3; 3], &[1.0, 1.0, 0.0])?;
+    /// let row = Responses::new(&[-9.0_f64; 3])?.with_reference(&[-9.0; 3])?.with_rewards(&[1.0, 1.0, 0.0])?;
     /// // As good as the preferred response is response 1 too: two negatives in a tie of scores, or one.
     /// for (ties, choices) in [(TiePolicy::Keep, 3.0_f64), (TiePolicy::MaskMax, 2.0)] {
-    ///     let value = loss.with_tie_policy(ties)?.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    ///     let value = loss.with_tie_policy(ties)?.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     ///     assert!((value - choices.ln()).abs() < 1e-14);
     /// }
     /// # Ok(())
@@ -219,10 +219,10 @@ impl Loss {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-bt".parse::<Loss>()?.with_likelihood(0.5)?;
-    /// let row = Responses::new(&[-8.0_f64, -9.0], &[-8.0, -9.0], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -9.0])?.with_reference(&[-8.0, -9.0])?.with_lengths(&[2, 3])?;
     /// let mut gradient = [0.0; 2];
     /// // ln 2, half of 8 nats over two tokens, and in the gradient half of a token's share.
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut gradient)?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut gradient)?;
     /// assert!((value - 2.0_f64.ln() - 2.0).abs() < 1e-15);
     /// assert_eq!(gradient, [-0.05 - 0.25, 0.05]);
     /// # Ok(())
@@ -240,9 +240,9 @@ impl Loss {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "orpo-bt".parse::<Loss>()?.with_preference_weight(0.25)?.with_likelihood(0.0)?;
     /// assert_eq!(loss.beta(), Some(0.25));
-    /// let row = Responses::new(&[-8.0_f64, -12.0], &[0.0; 2], &[2, 3], &[1.0, 0.0])?;
+    /// let row = Responses::new(&[-8.0_f64, -12.0])?.with_lengths(&[2, 3])?;
     /// // Four nats a token in both responses: a quarter of ln 2.
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut [0.0; 2])?;
     /// assert!((value - 0.25 * 2.0_f64.ln()).abs() < 1e-15);
     /// # Ok(())
     /// # }

@@ -8,6 +8,6 @@ mod schedule;
 pub(crate) mod weights;
 
 pub use philox::Philox;
-pub use sampler::{NegativeSampler, Position, draw_with_generator, draw_with_uniform};
+pub use sampler::{NegativeSampler, Position, draw_with_uniform, draw_with_word};
 pub use schedule::GammaSchedule;
 pub use weights::{NegativeScale, TiePolicy, log_weights};

@@ -1,20 +1,20 @@
 //! How `γ` moves from −5, which prefers easy negatives, to 5, which prefers hard ones, over `count` steps.
-//!
-//! The paper says "linearly increase from −5 to 5, with updates applied at every 20% interval"; that has two readings,
-//! and the authors' program is a third. With `i` counted from 0:
-//!
-//! | schedule | `γ_i` |
-//! |---|---|
-//! | `linspace-fifths` | `−5 + 2.5 ⌊5 i / count⌋`: the five levels −5, −2.5, 0, 2.5, 5 |
-//! | `continuous` | `−5 + 10 i / (count − 1)` |
-//! | `official-code` | `continuous`, but held from each of the steps `⌊0.2 count⌋, …, ⌊0.8 count⌋` to the next: ends near 3 |
-//! | `constant:2.5` | 2.5 |
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Spelling, nearest};
 use core::fmt;
 use core::str::FromStr;
 
-/// A course of `γ`.
+/// A course of `γ`, from −5, which prefers easy negatives, to 5, which prefers hard ones, over `count` steps.
+///
+/// The paper says "linearly increase from −5 to 5, with updates applied at every 20% interval"; that has two readings,
+/// and the authors' program is a third. With `i` counted from 0:
+///
+/// | schedule | `γ_i` |
+/// |---|---|
+/// | `linspace-fifths` | `−5 + 2.5 ⌊5 i / count⌋`: the five levels −5, −2.5, 0, 2.5, 5 |
+/// | `continuous` | `−5 + 10 i / (count − 1)` |
+/// | `official-code` | `continuous`, but held from each of the steps `⌊0.2 count⌋, …, ⌊0.8 count⌋` to the next: ends near 3 |
+/// | `constant:2.5` | 2.5 |
 ///
 /// ```
 /// use hps_core::GammaSchedule;
@@ -83,7 +83,7 @@ fn on_line(index: usize, last: usize) -> f64 {
 impl FromStr for GammaSchedule {
     type Err = Error;
 
-    /// The names in the table above; `constant` alone is `constant:0`.
+    /// The names in the table at [`GammaSchedule`]; `constant` alone is `constant:0`.
     ///
     /// ```
     /// use hps_core::GammaSchedule;
@@ -96,8 +96,10 @@ impl FromStr for GammaSchedule {
     /// # }
     /// ```
     fn from_str(name: &str) -> Result<GammaSchedule, Error> {
-        let unknown = Cause::UnknownName {
+        let unknown = || Cause::UnknownName {
             what: "gamma schedule",
+            given: Spelling::of(name),
+            nearest: nearest(name, ["constant", "linspace-fifths", "continuous", "official-code"]),
             known: "constant, constant:<gamma>, linspace-fifths, continuous, official-code",
         };
         match name {
@@ -106,7 +108,8 @@ impl FromStr for GammaSchedule {
             "continuous" => Ok(GammaSchedule::Continuous),
             "official-code" => Ok(GammaSchedule::OfficialCode),
             _ => {
-                let gamma: f64 = name.strip_prefix("constant:").and_then(|gamma| gamma.parse().ok()).ok_or(unknown)?;
+                let gamma: f64 =
+                    name.strip_prefix("constant:").and_then(|gamma| gamma.parse().ok()).ok_or_else(unknown)?;
                 crate::negatives::weights::validate_gamma(gamma)?;
                 Ok(GammaSchedule::Constant(gamma))
             }

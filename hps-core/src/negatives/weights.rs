@@ -6,7 +6,7 @@
 //! `γ > 0` prefers negatives that the reward estimate ranks close to the preferred response, `γ < 0` the worst ones.
 //! `γ = ±∞` is the limit: uniform over the negatives of largest or smallest reward.
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, expect_length};
 use crate::numbers::math::{exp, ln};
 use crate::numbers::{Scalar, lanes};
 
@@ -102,9 +102,7 @@ impl NegativeScale {
 /// ```
 pub fn log_weights<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, out: &mut [F]) -> Result<usize, Error> {
     let hardness = Hardness::find(rewards, gamma, ties)?;
-    if out.len() + 1 != rewards.len() {
-        return Err(Cause::LengthMismatch { list: "log weights", given: out.len(), expected: rewards.len() - 1 }.into());
-    }
+    expect_length("out", out.len(), rewards.len() - 1)?;
     for (entry, &reward) in out.iter_mut().zip(&rewards[1..]) {
         *entry = hardness.of(reward);
     }
@@ -154,7 +152,7 @@ impl<F: Scalar> Anchor<F> {
         if rewards.len() < 2 {
             return Err(Cause::TooFewResponses { given: rewards.len() }.into());
         }
-        lanes::expect_finite("reward", rewards)?;
+        lanes::expect_finite("rewards", rewards)?;
         let (ceiling, negatives) = (ties.ceiling(rewards), &rewards[1..]);
         let retained = match ties {
             TiePolicy::Keep => negatives.len(),

@@ -122,7 +122,7 @@ pub(crate) fn expect_finite<F: Scalar>(list: &'static str, values: &[F]) -> Resu
         return Ok(());
     }
     let index = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-    Err(Cause::NonFinite { list, index }.into())
+    Err(Cause::NonFinite { list, index, given: values[index].widen() }.into())
 }
 
 /// Refuses lengths of 0.

@@ -26,9 +26,9 @@ use crate::responses::Responses;
 /// # fn main() -> Result<(), hps_core::Error> {
 /// let unweighted = Preference::Contrast(Contrast { alpha: 0.0, power: 1.0 });
 /// let loss = Loss::new(Reward::Dpo { beta: 0.1 }, Pair::LOGISTIC, unweighted)?;
-/// let row = Responses::new(&[-9.0; 5], &[-9.0; 5], &[3; 5], &[4.0, 3.0, 0.0, 0.0, 0.0])?;
+/// let row = Responses::new(&[-9.0; 5])?.with_reference(&[-9.0; 5])?.with_rewards(&[4.0, 3.0, 0.0, 0.0, 0.0])?;
 /// // Equal scores: two out of five are above the mean.
-/// let value = loss.value_and_gradient(&row, &mut [0.0; 15], &mut [0.0; 5])?;
+/// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(5)], &mut [0.0; 5])?;
 /// assert!((value - 2.5_f64.ln()).abs() < 1e-15);
 /// # Ok(())
 /// # }
@@ -64,7 +64,7 @@ impl Contrast {
     /// Writes `w_i` of every response as a member of `Y⁺`, then of every response as one of `Y⁻`; of the two, one is
     /// `−∞`.
     pub(crate) fn log_weights<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        let rewards = row.rewards();
+        let rewards = row.rewards;
         let (lowest, mean) = mean_above_lowest(row)?;
         let (above, below) = out.split_at_mut(rewards.len());
         for ((above, below), &reward) in above.iter_mut().zip(below).zip(rewards) {
@@ -76,7 +76,10 @@ impl Contrast {
         }
         let overflows = |index: &usize| !out[*index].max(out[*index + rewards.len()]).is_finite();
         match (0..rewards.len()).find(overflows) {
-            Some(index) => Err(Cause::NonFinite { list: "log weight", index }.into()),
+            Some(index) => {
+                let given = out[index].max(out[index + rewards.len()]).widen();
+                Err(Cause::NonFinite { list: "log weights", index, given }.into())
+            }
             None => Ok(()),
         }
     }
@@ -118,7 +121,7 @@ impl Contrast {
 /// Measured from the lowest reward, which is then 0 exactly: equal rewards have their mean exactly, and of others the
 /// highest is above it whatever the rounding.
 pub(crate) fn mean_above_lowest<F: Scalar>(row: &Responses<'_, F>) -> Result<(F, F), Error> {
-    let rewards = row.rewards();
+    let rewards = row.rewards;
     let lowest = rewards.iter().fold(F::infinity(), |lowest, &reward| lowest.min(reward));
     let sum = rewards.iter().fold(F::zero(), |sum, &reward| sum + (reward - lowest));
     let mean = sum / F::narrow(rewards.len() as f64);

@@ -73,7 +73,7 @@ impl Lipo {
     /// `2^ψ`, divided by the number of pairs if their mean is asked for.
     fn gains<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         expect_gains(row)?;
-        let rewards = row.rewards();
+        let rewards = row.rewards;
         let scale = F::narrow(self.reduction.factor(pairs(rewards).max(1)));
         for (entry, &reward) in out.iter_mut().zip(rewards) {
             *entry = scale * reward.exp2();
@@ -85,7 +85,7 @@ impl Lipo {
     fn discounts<F: Scalar>(&self, row: &Responses<'_, F>, scores: &[F], out: &mut [F]) {
         let ranked = match self.ranks {
             RankBy::Scores => scores,
-            RankBy::Rewards => row.rewards(),
+            RankBy::Rewards => row.rewards,
         };
         let numerator = F::narrow(match self.log_base {
             LogBase::Natural => 1.0,
@@ -129,7 +129,7 @@ impl Lipo {
         gradient.fill(F::zero());
         let mut value = F::zero();
         for i in 0..scores.len() {
-            for j in (0..scores.len()).filter(|&j| row.rewards()[i] > row.rewards()[j]) {
+            for j in (0..scores.len()).filter(|&j| row.rewards[i] > row.rewards[j]) {
                 let weight = (gains[i] - gains[j]) * (discounts[i] - discounts[j]).abs();
                 let behind = scores[j] - scores[i];
                 value = value + weight * softplus(behind);
@@ -144,11 +144,11 @@ impl Lipo {
 
 /// Refuses rewards whose gains are out of range.
 pub(crate) fn expect_gains<F: Scalar>(row: &Responses<'_, F>) -> Result<(), Error> {
-    let rewards = row.rewards();
+    let rewards = row.rewards;
     match rewards.iter().position(|reward| reward.abs() > F::narrow(LARGEST)) {
         Some(index) => {
             let given = rewards[index].widen();
-            Err(Cause::OutOfRange { list: "reward", index, given, range: "[-60, 60]" }.into())
+            Err(Cause::OutOfRange { list: "rewards", index, given, range: "[-60, 60]" }.into())
         }
         None => Ok(()),
     }

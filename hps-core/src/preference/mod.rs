@@ -50,10 +50,10 @@ pub enum Preference {
     /// use hps_core::{Loss, Responses};
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
-    /// let row = Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[2.0, 1.0, 0.5, 0.0])?;
+    /// let row = Responses::new(&[-9.0; 4])?.with_reference(&[-9.0; 4])?;
     /// // Equal scores: one choice out of four, then one out of three.
     /// for (name, choices) in [("dpo-top1", 4.0), ("dpo-top2", 12.0), ("dpo-top9", 24.0_f64)] {
-    ///     let value = name.parse::<Loss>()?.value_and_gradient(&row, &mut [0.0; 12], &mut [0.0; 4])?;
+    ///     let value = name.parse::<Loss>()?.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(4)], &mut [0.0; 4])?;
     ///     assert!((value - choices.ln()).abs() < 1e-14);
     /// }
     /// # Ok(())
@@ -133,20 +133,20 @@ impl Preference {
         matches!(self, Preference::Hps(Hps { form: HpsForm::Single, .. }))
     }
 
-    pub(crate) fn reads_samples(&self) -> bool {
-        matches!(self, Preference::Hps(Hps { form: HpsForm::Multi, .. }))
+    pub(crate) fn reads_rewards(&self) -> bool {
+        match self {
+            Preference::Hps(_) | Preference::Contrast(_) | Preference::RewardTargets { .. } => true,
+            Preference::WinRates | Preference::Lipo(_) => true,
+            Preference::BradleyTerry | Preference::Top { .. } | Preference::PlackettLuce | Preference::Slic(_) => false,
+        }
     }
 
-    /// How many numbers of scratch the kernel needs, beside the scores.
-    pub(crate) fn scratch_len(&self, pair: &Pair, responses: usize) -> usize {
-        match (self, pair) {
-            (Preference::PlackettLuce | Preference::Top { .. }, Pair::Exo { .. } | Pair::Logistic { .. }) => {
-                2 * responses
-            }
-            (Preference::Hps(Hps { form: HpsForm::Full | HpsForm::Weighted { .. }, .. }), _) => 2 * responses,
-            (Preference::Lipo(_) | Preference::Contrast(_), _) => 2 * responses,
-            _ => responses,
-        }
+    pub(crate) fn reads_supervised(&self) -> bool {
+        matches!(self, Preference::Slic(_))
+    }
+
+    pub(crate) fn reads_samples(&self) -> bool {
+        matches!(self, Preference::Hps(Hps { form: HpsForm::Multi, .. }))
     }
 
     /// How many no-gradient columns go with `responses` responses.
@@ -215,7 +215,7 @@ impl Preference {
 
     /// Returns `L` and writes `∂L/∂s_i`.
     ///
-    /// * `scratch`: at least [`scratch_len`](Self::scratch_len) numbers.
+    /// * `scratch`: at least two numbers a response.
     pub(crate) fn value_and_gradient<F: Scalar>(
         &self,
         pair: &Pair,

@@ -34,8 +34,8 @@ pub(crate) fn log_targets<F: Scalar>(
     out: &mut [F],
 ) -> Result<(), Error> {
     let temperature = F::narrow(temperature);
-    let highest = row.rewards().iter().fold(F::neg_infinity(), |highest, &reward| highest.max(reward));
-    for (entry, &reward) in out.iter_mut().zip(row.rewards()) {
+    let highest = row.rewards.iter().fold(F::neg_infinity(), |highest, &reward| highest.max(reward));
+    for (entry, &reward) in out.iter_mut().zip(row.rewards) {
         *entry = (reward - highest) / temperature;
     }
     let log_sum = log_sum_exp(out);
@@ -43,7 +43,7 @@ pub(crate) fn log_targets<F: Scalar>(
     // A weight of 0 is a fine share of a loss, but infinitely far away as a target of the reverse divergence.
     let reversed = matches!(pair, Pair::Exo { .. });
     match out.iter().position(|entry| entry.is_nan() || (reversed && entry.is_infinite())) {
-        Some(index) => Err(Cause::NonFinite { list: "log target", index }.into()),
+        Some(index) => Err(Cause::NonFinite { list: "log targets", index, given: out[index].widen() }.into()),
         None => Ok(()),
     }
 }

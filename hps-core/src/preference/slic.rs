@@ -85,7 +85,7 @@ impl Slic {
     }
 
     pub(crate) fn supervised<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<F, Error> {
-        let log_prob = row.supervised().ok_or(Cause::InputMissing { what: "a supervised log-probability" })?;
+        let log_prob = row.supervised().ok_or(Cause::InputMissing { list: "supervised" })?;
         Ok(F::narrow(self.weight) * log_prob)
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn value_and_gradient<F: Scalar>(
 
 fn target<F: Scalar>(pair: &Pair, row: &Responses<'_, F>, index: usize) -> F {
     let Pair::Sppo { beta, .. } = *pair else { unreachable!("refused by validate") };
-    let rewards = row.rewards();
+    let rewards = row.rewards;
     let wins = rewards.iter().fold(F::zero(), |wins, &reward| wins + sigmoid(rewards[index] - reward));
     (wins / F::narrow(rewards.len() as f64) - F::narrow(0.5)) / F::narrow(beta)
 }

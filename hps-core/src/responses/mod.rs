@@ -1,36 +1,51 @@
 //! The responses to one prompt, best first: `(log π_i, log π_ref,i, l_i, r_i)`, `i = 0` preferred.
 
+pub(crate) mod lists;
+mod ranking;
 pub(crate) mod reward;
 mod scores;
 
+pub use ranking::rank;
 pub use reward::{ResponseScale, Reward};
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, expect_length};
 use crate::numbers::{Scalar, lanes};
 
-/// The responses to one prompt, *best first*: index 0 is the preferred one. Borrowed and validated.
+/// The responses to one prompt, *best first*: index 0 is the preferred one, the last the worst. Borrowed and validated.
 ///
-/// The order is a promise of the caller's: no loss sorts. The estimated rewards need not follow it, since a prompt may
-/// come with a chosen answer that a reward model disagrees with; index 0 stays the preferred one.
+/// Only the policy's log-probabilities are always needed. Which of the other lists a loss reads, its table tells
+/// ([`Loss`](crate::Loss)); a list that it does not read may be left out, and one that it reads and is not given is an
+/// error of the call that would have read it.
+///
+/// The order is a promise of the caller's: no loss sorts ([`rank`](crate::rank) finds the order, and
+/// [`expect_ranked`](Self::expect_ranked) checks it). The estimated rewards need not follow it, since a prompt may come
+/// with a chosen answer that a reward model disagrees with; index 0 stays the preferred one.
 ///
 /// ```
-/// use hps_core::{ErrorKind, Responses};
+/// use hps_core::{ErrorKind, Loss, Responses};
 ///
 /// # fn main() -> Result<(), hps_core::Error> {
-/// let row = Responses::new(&[-12.0, -15.0], &[-13.0, -15.5], &[4, 5], &[1.0, 0.2])?;
-/// assert_eq!(row.count(), 2);
+/// let row = Responses::new(&[-12.0, -15.0, -11.0])?
+///     .with_reference(&[-13.0, -15.0, -10.0])?
+///     .with_rewards(&[1.0, 0.2, -0.3])?;
+/// let loss: Loss = "dpo-hps-full".parse()?;
+/// let value = loss.value(&row, &mut [0.0; Loss::scratch_len(3)])?;
+/// # assert!((value - 1.0019428482292441_f64).abs() < 1e-12);
 ///
-/// let unfinished = Responses::new(&[-12.0, f64::NAN], &[-13.0, -15.5], &[4, 5], &[1.0, 0.2]);
-/// assert_eq!(unfinished.unwrap_err().kind(), ErrorKind::NonFinite);
+/// // SimPO knows no reference; it divides by the lengths, which this row does not have.
+/// let simpo: Loss = "simpo-bt".parse()?;
+/// let error = simpo.value(&row, &mut [0.0; Loss::scratch_len(3)]).unwrap_err();
+/// assert_eq!((error.kind(), error.list()), (ErrorKind::InputMissing, Some("lengths")));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Responses<'a, F> {
-    policy: &'a [F],
-    reference: &'a [F],
-    lengths: &'a [u32],
-    rewards: &'a [F],
+    // Of the three that may be missing, an empty list is one: a list that is given has at least two entries.
+    pub(crate) policy: &'a [F],
+    pub(crate) reference: &'a [F],
+    pub(crate) lengths: &'a [u32],
+    pub(crate) rewards: &'a [F],
     sample: Option<Sample>,
     samples: Option<Samples<'a>>,
     scales: Option<&'a [F]>,
@@ -51,48 +66,27 @@ pub(crate) struct Samples<'a> {
 }
 
 impl<'a, F: Scalar> Responses<'a, F> {
-    /// * `policy`: log-probabilities of the responses under the trained policy, summed over tokens, nats.
-    /// * `reference`: the same under the reference policy.
-    /// * `lengths`: tokens of each response, at least 1.
-    /// * `rewards`: estimated rewards `r_est`, from the data set or a reward model.
-    ///
-    /// All four lists have one entry per response, at least two, and every number is finite.
+    /// * `policy`: log-probabilities of the responses under the trained policy, summed over tokens, nats; at least two,
+    ///   best first, all finite.
     ///
     /// ```
-    /// use hps_core::{ErrorKind, Responses, metrics};
+    /// use hps_core::{ErrorKind, Responses};
     ///
-    /// # fn main() -> Result<(), hps_core::Error> {
-    /// let row = Responses::new(&[-10.0, -21.0], &[-12.0, -20.0], &[50, 30], &[1.0, 0.0])?;
-    /// // Since the reference the preferred response has gained 2 nats, and the other one has lost 1.
-    /// assert_eq!(metrics::reward_margin(&row), 3.0);
-    /// let error = Responses::new(&[-10.0, -21.0], &[-12.0], &[50, 30], &[1.0, 0.0]).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::LengthMismatch);
-    /// # Ok(())
-    /// # }
+    /// let row = Responses::new(&[-12.0, -15.0])?;
+    /// assert_eq!(row.count(), 2);
+    /// let unfinished = Responses::new(&[-12.0, f64::NAN]).unwrap_err();
+    /// assert_eq!((unfinished.kind(), unfinished.index()), (ErrorKind::NonFinite, Some(1)));
+    /// # Ok::<(), hps_core::Error>(())
     /// ```
-    pub fn new(
-        policy: &'a [F],
-        reference: &'a [F],
-        lengths: &'a [u32],
-        rewards: &'a [F],
-    ) -> Result<Responses<'a, F>, Error> {
-        let count = policy.len();
-        for (list, given) in [("reference", reference.len()), ("lengths", lengths.len()), ("rewards", rewards.len())] {
-            if given != count {
-                return Err(Cause::LengthMismatch { list, given, expected: count }.into());
-            }
+    pub fn new(policy: &'a [F]) -> Result<Responses<'a, F>, Error> {
+        if policy.len() < 2 {
+            return Err(Cause::TooFewResponses { given: policy.len() }.into());
         }
-        if count < 2 {
-            return Err(Cause::TooFewResponses { given: count }.into());
-        }
-        for (list, numbers) in [("policy log-prob", policy), ("reference log-prob", reference), ("reward", rewards)] {
-            lanes::expect_finite(list, numbers)?;
-        }
-        lanes::expect_tokens(lengths)?;
-        Ok(Responses::of_checked(policy, reference, lengths, rewards))
+        lanes::expect_finite("policy", policy)?;
+        Ok(Responses::of_checked(policy, &[], &[], &[]))
     }
 
-    /// For lists that [`new`](Self::new) would take, or whose numbers are looked at elsewhere.
+    /// For lists that would be taken, or that are looked at elsewhere; empty ones are not given.
     pub(crate) fn of_checked(
         policy: &'a [F],
         reference: &'a [F],
@@ -100,6 +94,64 @@ impl<'a, F: Scalar> Responses<'a, F> {
         rewards: &'a [F],
     ) -> Responses<'a, F> {
         Responses { policy, reference, lengths, rewards, sample: None, samples: None, scales: None, supervised: None }
+    }
+
+    /// * `reference`: log-probabilities of the responses under the reference policy, summed over tokens, nats; finite.
+    ///
+    /// ```
+    /// use hps_core::{Responses, metrics};
+    ///
+    /// let row = Responses::new(&[-10.0, -21.0])?.with_reference(&[-12.0, -20.0])?;
+    /// // Since the reference the preferred response has gained 2 nats, and the other one has lost 1.
+    /// let mut gains = [0.0; 2];
+    /// metrics::log_ratios(&row, &mut gains)?;
+    /// assert_eq!(gains, [2.0, -1.0]);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn with_reference(self, reference: &'a [F]) -> Result<Self, Error> {
+        expect_length("reference", reference.len(), self.count())?;
+        lanes::expect_finite("reference", reference)?;
+        Ok(Responses { reference, ..self })
+    }
+
+    /// * `lengths`: tokens of each response, at least 1. Counts come from tokenizers and go to devices as `u32`; samples,
+    ///   which are places in a list, are `usize`.
+    ///
+    /// ```
+    /// use hps_core::{ErrorKind, Responses};
+    ///
+    /// let row = Responses::new(&[-10.0, -21.0])?;
+    /// assert!(row.with_lengths(&[50, 30]).is_ok());
+    /// assert_eq!(row.with_lengths(&[50, 0]).unwrap_err().kind(), ErrorKind::ZeroLength);
+    /// assert_eq!(row.with_lengths(&[50]).unwrap_err().kind(), ErrorKind::LengthMismatch);
+    /// # Ok::<(), hps_core::Error>(())
+    /// ```
+    pub fn with_lengths(self, lengths: &'a [u32]) -> Result<Self, Error> {
+        expect_length("lengths", lengths.len(), self.count())?;
+        lanes::expect_tokens(lengths)?;
+        Ok(Responses { lengths, ..self })
+    }
+
+    /// * `rewards`: estimated rewards `r_est`, from the data set or a reward model; finite, in any unit: `γ` is per unit.
+    ///
+    /// ```
+    /// use hps_core::{Loss, Responses};
+    ///
+    /// # fn main() -> Result<(), hps_core::Error> {
+    /// let log_probs = [-9.0_f64; 3];
+    /// let row = Responses::new(&log_probs)?.with_reference(&log_probs)?.with_rewards(&[2.0, 1.0, 0.0])?;
+    /// let loss = "dpo-hps-full".parse::<Loss>()?.with_gamma(3.0_f64.ln())?;
+    /// let mut gradient = [0.0; 3];
+    /// loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut gradient)?;
+    /// // q = (¾, ¼): the negative that comes close is pushed down three times as hard.
+    /// assert!((gradient[1] - 3.0 * gradient[2]).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_rewards(self, rewards: &'a [F]) -> Result<Self, Error> {
+        expect_length("rewards", rewards.len(), self.count())?;
+        lanes::expect_finite("rewards", rewards)?;
+        Ok(Responses { rewards, ..self })
     }
 
     /// Names the one negative that counts, `index` in `1..n`, drawn from all the negatives of this row.
@@ -112,9 +164,9 @@ impl<'a, F: Scalar> Responses<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps".parse()?;
-    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.5, 0.0])?.with_sample(2)?;
+    /// let row = Responses::new(&[-9.0; 3])?.with_reference(&[-9.0; 3])?.with_rewards(&[1.0, 0.5, 0.0])?.with_sample(2)?;
     /// let mut gradient = [0.0; 3];
-    /// loss.value_and_gradient(&row, &mut [0.0; 6], &mut gradient)?;
+    /// loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut gradient)?;
     /// // A tie with response 2; response 1 is not read.
     /// assert_eq!(gradient, [-0.05, 0.0, 0.05]);
     /// # Ok(())
@@ -137,8 +189,8 @@ impl<'a, F: Scalar> Responses<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = "dpo-hps".parse::<Loss>()?.with_negative_scale(NegativeScale::Count)?;
-    /// let row = Responses::new(&[-9.0, -9.0], &[-9.0, -9.0], &[3, 3], &[1.0, 0.0])?.with_sample_from(1, 99)?;
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?;
+    /// let row = Responses::new(&[-9.0, -9.0])?.with_reference(&[-9.0, -9.0])?.with_sample_from(1, 99)?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut [0.0; 2])?;
     /// assert!((value - 100.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -158,9 +210,9 @@ impl<'a, F: Scalar> Responses<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps-multi".parse()?;
-    /// let row = Responses::new(&[-9.0; 3], &[-9.0; 3], &[3; 3], &[1.0, 0.0, 0.0])?.with_samples(&[2, 1, 2])?;
+    /// let row = Responses::new(&[-9.0; 3])?.with_reference(&[-9.0; 3])?.with_rewards(&[1.0, 0.0, 0.0])?.with_samples(&[2, 1, 2])?;
     /// let mut gradient = [0.0; 3];
-    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; 9], &mut gradient)?;
+    /// let value = loss.value_and_score_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut gradient)?;
     /// assert!((value - 3.0_f64.ln()).abs() < 1e-15 && (gradient[2] - 2.0 * gradient[1]).abs() < 1e-15);
     /// # Ok(())
     /// # }
@@ -181,9 +233,9 @@ impl<'a, F: Scalar> Responses<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "dpo-hps-multi".parse()?;
-    /// let row = Responses::new(&[-9.0; 2], &[-9.0; 2], &[3; 2], &[1.0, 0.0])?.with_samples_from(&[1, 1], 99)?;
+    /// let row = Responses::new(&[-9.0; 2])?.with_reference(&[-9.0; 2])?.with_samples_from(&[1, 1], 99)?;
     /// // A tie, twice, with what stands for 99.
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut [0.0; 2])?;
     /// assert!((value - 100.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -202,7 +254,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let kto = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::BradleyTerry)?;
-    /// let row = Responses::new(&[-8.0, -9.0], &[-10.0, -8.0], &[2, 3], &[1.0, 0.0])?.with_scales(&[0.5, 0.25])?;
+    /// let row = Responses::new(&[-8.0, -9.0])?.with_reference(&[-10.0, -8.0])?.with_scales(&[0.5, 0.25])?;
     /// let mut scores = [0.0; 2];
     /// kto.scores(&row, &mut scores)?;
     /// assert_eq!(scores, [0.5 * 2.0, 0.25 * -1.0]);
@@ -210,12 +262,10 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// # }
     /// ```
     pub fn with_scales(mut self, scales: &'a [F]) -> Result<Self, Error> {
-        if scales.len() != self.count() {
-            return Err(Cause::LengthMismatch { list: "scales", given: scales.len(), expected: self.count() }.into());
-        }
+        expect_length("scales", scales.len(), self.count())?;
         if let Some(index) = scales.iter().position(|&scale| !(scale > F::zero() && scale.is_finite())) {
             let given = scales[index].widen();
-            return Err(Cause::OutOfRange { list: "scale", index, given, range: "(0, inf)" }.into());
+            return Err(Cause::OutOfRange { list: "scales", index, given, range: "(0, inf)" }.into());
         }
         self.scales = Some(scales);
         Ok(self)
@@ -229,121 +279,28 @@ impl<'a, F: Scalar> Responses<'a, F> {
     ///
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss: Loss = "slic".parse()?;
-    /// let row = Responses::new(&[-9.0; 2], &[-9.0; 2], &[3; 2], &[1.0, 0.0])?.with_supervised(-20.0)?;
+    /// let row = Responses::new(&[-9.0; 2])?.with_supervised(-20.0)?;
     /// // A tie lacks the whole margin of 1; then a tenth of 20 nats.
-    /// assert_eq!(loss.value_and_gradient(&row, &mut [0.0; 4], &mut [0.0; 2])?, 3.0);
+    /// assert_eq!(loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(2)], &mut [0.0; 2])?, 3.0);
     /// # Ok(())
     /// # }
     /// ```
     pub fn with_supervised(mut self, log_prob: F) -> Result<Self, Error> {
         if !log_prob.is_finite() {
-            return Err(Cause::NonFinite { list: "supervised log-prob", index: 0 }.into());
+            return Err(Cause::NonFinite { list: "supervised", index: 0, given: log_prob.widen() }.into());
         }
         self.supervised = Some(log_prob);
         Ok(self)
     }
 
-    /// How many responses, `n`.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[0.0; 4])?;
-    /// assert_eq!(row.count(), 4);
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn count(&self) -> usize {
-        self.policy.len()
-    }
-
-    /// Summed log-probabilities under the policy, nats.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-8.0, -9.0], &[-10.0, -8.5], &[2, 3], &[1.0, 0.0])?;
-    /// assert_eq!(row.policy(), [-8.0, -9.0]);
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn policy(&self) -> &'a [F] {
-        self.policy
-    }
-
-    /// Summed log-probabilities under the reference policy, nats.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-8.0, -9.0], &[-10.0, -8.5], &[2, 3], &[1.0, 0.0])?;
-    /// assert_eq!(row.reference(), [-10.0, -8.5]);
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn reference(&self) -> &'a [F] {
-        self.reference
-    }
-
-    /// Tokens of each response.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-8.0, -9.0], &[-10.0, -8.5], &[2, 3], &[1.0, 0.0])?;
-    /// assert_eq!(row.lengths(), [2, 3]);
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn lengths(&self) -> &'a [u32] {
-        self.lengths
-    }
-
-    /// Estimated rewards.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-8.0, -9.0], &[-10.0, -8.5], &[2, 3], &[1.0, 0.0])?;
-    /// assert_eq!(row.rewards(), [1.0, 0.0]);
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn rewards(&self) -> &'a [F] {
-        self.rewards
-    }
-
-    /// The index of the sampled negative, if one is named.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[0.0; 4])?;
-    /// assert_eq!((row.sample(), row.with_sample(2)?.sample()), (None, Some(2)));
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn sample(&self) -> Option<usize> {
-        self.sample.map(|sample| sample.index)
-    }
-
-    /// The indices of the several draws, if they are named.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-9.0; 4], &[-9.0; 4], &[3; 4], &[0.0; 4])?.with_samples(&[3, 1, 3])?;
-    /// assert_eq!(row.samples(), Some([3, 1, 3].as_slice()));
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn samples(&self) -> Option<&'a [usize]> {
-        self.samples.map(|samples| samples.indices)
-    }
-
-    /// A factor per response, if given.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-8.0, -9.0], &[-10.0, -8.5], &[2, 3], &[1.0, 0.0])?;
-    /// assert_eq!((row.scales(), row.with_scales(&[0.5, 0.2])?.scales()), (None, Some([0.5, 0.2].as_slice())));
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn scales(&self) -> Option<&'a [F]> {
-        self.scales
-    }
-
-    /// The supervised target's log-probability under the policy, if given.
-    ///
-    /// ```
-    /// let row = hps_core::Responses::new(&[-8.0, -9.0], &[-10.0, -8.5], &[2, 3], &[1.0, 0.0])?;
-    /// assert_eq!((row.supervised(), row.with_supervised(-20.0)?.supervised()), (None, Some(-20.0)));
-    /// # Ok::<(), hps_core::Error>(())
-    /// ```
-    pub fn supervised(&self) -> Option<F> {
-        self.supervised
-    }
-
     pub(crate) fn draw(&self) -> Option<Sample> {
         self.sample
+    }
+
+    /// Whether the row names samples of negatives that it does not all hold.
+    pub(crate) fn is_drawn_elsewhere(&self) -> bool {
+        self.sample.is_some_and(|sample| sample.drawn_from.is_some())
+            || self.samples.is_some_and(|samples| samples.drawn_from.is_some())
     }
 
     pub(crate) fn draws(&self) -> Option<Samples<'a>> {

@@ -1,7 +1,7 @@
 //! Scores of rows and columns: `x_i = slope_i (log π_i − origin_i)`, and `s_i = x_i` for all rewards but log odds, where
 //! `s_i = x_i − ln(1 − e^{x_i})`. Slope and origin carry no gradient.
 
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use crate::numbers::logistic::log1m_exp;
 use crate::numbers::{Scalar, ScoreTensor, lanes};
 use crate::responses::Responses;
@@ -16,26 +16,25 @@ enum Slopes<F> {
 }
 
 impl Reward {
-    /// Writes the scores of all responses; `out` has one entry per response.
+    /// Writes the scores of all responses; `out` has one entry per response. The row has the lists that are read.
     pub(crate) fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
-        self.expect_scales(row)?;
         if self.reads_reference() {
             let common = self.common_slope();
             let slope = common.unwrap_or(F::one());
-            for ((score, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(row.reference()) {
+            for ((score, &policy), &reference) in out.iter_mut().zip(row.policy).zip(row.reference) {
                 *score = slope * (policy - reference);
             }
             if common.is_none() {
                 self.multiply_by_slopes(row, out);
             }
         } else {
-            out.copy_from_slice(row.policy());
+            out.copy_from_slice(row.policy);
             self.multiply_by_slopes(row, out);
         }
         match *self {
             Reward::RDpo { alpha, .. } => {
                 let alpha = F::narrow(alpha);
-                for (score, &length) in out.iter_mut().zip(row.lengths()) {
+                for (score, &length) in out.iter_mut().zip(row.lengths) {
                     *score = *score + alpha * F::narrow(f64::from(length));
                 }
             }
@@ -44,14 +43,14 @@ impl Reward {
             _ => {}
         }
         // Finite log-probabilities can still overflow here, most easily in f32.
-        lanes::expect_finite("score", out)
+        lanes::expect_finite("scores", out)
     }
 
     /// Turns `∂L/∂s_i` into `∂L/∂log π_i`, in place.
     pub(crate) fn chain<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) {
         self.multiply_by_slopes(row, gradient);
         if let Reward::LogOdds = self {
-            for ((entry, &policy), &length) in gradient.iter_mut().zip(row.policy()).zip(row.lengths()) {
+            for ((entry, &policy), &length) in gradient.iter_mut().zip(row.policy).zip(row.lengths) {
                 *entry = *entry / -(policy / F::narrow(f64::from(length))).exp_m1();
             }
         }
@@ -65,38 +64,31 @@ impl Reward {
         }
     }
 
-    /// Writes the slopes and origins.
-    pub(crate) fn lines<F: Scalar>(
-        &self,
-        row: &Responses<'_, F>,
-        slopes: &mut [F],
-        origins: &mut [F],
-    ) -> Result<(), Error> {
-        self.expect_scales(row)?;
-        slopes.fill(F::one());
-        self.multiply_by_slopes(row, slopes);
-        if self.reads_reference() {
-            origins.copy_from_slice(row.reference());
-        } else {
-            origins.fill(F::zero());
+    /// Slope and origin of a response. The row has the lists that are read.
+    pub(crate) fn line<F: Scalar>(&self, row: &Responses<'_, F>, index: usize) -> (F, F) {
+        let origin = if self.reads_reference() { row.reference[index] } else { F::zero() };
+        let length = || F::narrow(f64::from(row.lengths[index]));
+        let slope = match self.slopes() {
+            Slopes::Same(slope) => slope,
+            Slopes::PerToken(slope) => slope / length(),
+            Slopes::FromRow => row.scales().map_or(F::one(), |scales| scales[index]),
+        };
+        match *self {
+            Reward::RDpo { beta, alpha } => (slope, origin - F::narrow(alpha / beta) * length()),
+            _ => (slope, origin),
         }
-        if let Reward::RDpo { beta, alpha } = *self {
-            for (origin, &length) in origins.iter_mut().zip(row.lengths()) {
-                *origin = *origin - F::narrow(alpha / beta) * F::narrow(f64::from(length));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn expect_scales<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
-        if matches!(self, Reward::Kto { scale: ResponseScale::FromRow }) && row.scales().is_none() {
-            return Err(Cause::InputMissing { what: "a scale per response" }.into());
-        }
-        Ok(())
     }
 
     pub(crate) fn reads_reference(&self) -> bool {
         !matches!(self, Reward::SimPo { .. } | Reward::LogOdds | Reward::Cpo { .. } | Reward::LogProb)
+    }
+
+    pub(crate) fn reads_lengths(&self) -> bool {
+        matches!(self, Reward::RDpo { .. }) || matches!(self.slopes::<f64>(), Slopes::PerToken(_))
+    }
+
+    pub(crate) fn reads_scales(&self) -> bool {
+        matches!(self, Reward::Kto { scale: ResponseScale::FromRow })
     }
 
     /// The slope of all responses, if they have one in common.
@@ -111,11 +103,11 @@ impl Reward {
         match self.slopes::<F>() {
             Slopes::Same(slope) => values.iter_mut().for_each(|value| *value = slope * *value),
             Slopes::PerToken(slope) => {
-                for (value, &length) in values.iter_mut().zip(row.lengths()) {
+                for (value, &length) in values.iter_mut().zip(row.lengths) {
                     *value = slope / F::narrow(f64::from(length)) * *value;
                 }
             }
-            // Whether the row carries them, `expect_scales` has checked.
+            // That the row carries them is checked.
             Slopes::FromRow => {
                 for (value, &scale) in values.iter_mut().zip(row.scales().unwrap_or_default()) {
                     *value = scale * *value;

@@ -2,8 +2,8 @@
 
 use super::curvature::zeta;
 use super::{expect_bound, expect_responses};
-use crate::error::{Cause, Error};
-use crate::numbers::Scalar;
+use crate::error::{Cause, Error, expect_length};
+use crate::numbers::{Scalar, lanes};
 
 /// What Theorem 1 assumes, and the size of the data.
 ///
@@ -167,16 +167,12 @@ pub fn score_covariance<F: Scalar>(
     let block = responses.saturating_mul(parameters);
     let prompts = gradients.len() / block;
     if prompts == 0 || gradients.len() != prompts * block {
-        let expected = block.saturating_mul(prompts.max(1));
-        return Err(Cause::LengthMismatch { list: "gradients", given: gradients.len(), expected }.into());
+        let needed = block.saturating_mul(prompts.max(1));
+        return Err(Cause::LengthMismatch { list: "gradients", given: gradients.len(), needed }.into());
     }
     let entries = parameters.saturating_mul(parameters);
-    if out.len() != entries {
-        return Err(Cause::LengthMismatch { list: "covariance", given: out.len(), expected: entries }.into());
-    }
-    if let Some(index) = gradients.iter().position(|gradient| !gradient.is_finite()) {
-        return Err(Cause::NonFinite { list: "gradient", index }.into());
-    }
+    expect_length("out", out.len(), entries)?;
+    lanes::expect_finite("gradients", gradients)?;
     let factor = F::narrow(2.0) / (F::narrow(prompts as f64) * (count - F::one()));
     for row in 0..parameters {
         for column in 0..=row {

@@ -3,10 +3,10 @@
 //! `L_Π(p) = softplus(ln N + ln E_p e^s − s_1)`, and its supremum `L* = softplus(ln N + M − s_1)`.
 
 use super::{expect_bound, expectation, highest, log_mean_exp, split, split_weighted};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, expect_length};
 use crate::negatives::weights::{TiePolicy, retained, validate_gamma};
-use crate::numbers::Scalar;
 use crate::numbers::logistic::softplus;
+use crate::numbers::{Scalar, lanes};
 
 /// `L_Π(p)`, Eq. 12 for one prompt. With `p = q` of Eq. 9 it is the HPS loss at scale `N`.
 ///
@@ -62,12 +62,8 @@ pub fn hardest_loss<F: Scalar>(scores: &[F]) -> Result<F, Error> {
 /// ```
 pub fn infinite_gamma_loss<F: Scalar>(scores: &[F], rewards: &[F]) -> Result<F, Error> {
     let (preferred, negatives) = split(scores)?;
-    if rewards.len() != scores.len() {
-        return Err(Cause::LengthMismatch { list: "rewards", given: rewards.len(), expected: scores.len() }.into());
-    }
-    if let Some(index) = rewards.iter().position(|reward| !reward.is_finite()) {
-        return Err(Cause::NonFinite { list: "reward", index }.into());
-    }
+    expect_length("rewards", rewards.len(), scores.len())?;
+    lanes::expect_finite("rewards", rewards)?;
     let best = highest(&rewards[1..]);
     let chosen = || retained(rewards, TiePolicy::Keep).filter(|&(_, reward)| reward == best);
     let largest = chosen().fold(F::neg_infinity(), |largest, (index, _)| largest.max(scores[index]));

@@ -31,26 +31,22 @@ pub use hardest::{
 pub use margin::{hardest_objective, hardest_objective_error, objective_under};
 pub use sampling::{sampling_gap_bound, sampling_gap_range_bound};
 
-use crate::error::{Cause, Error};
-use crate::numbers::Scalar;
+use crate::error::{Cause, Error, expect_length};
+use crate::numbers::{Scalar, lanes};
 
 /// The preferred score and the negatives' ones.
 fn split<F: Scalar>(scores: &[F]) -> Result<(F, &[F]), Error> {
     if scores.len() < 2 {
         return Err(Cause::TooFewResponses { given: scores.len() }.into());
     }
-    if let Some(index) = scores.iter().position(|score| !score.is_finite()) {
-        return Err(Cause::NonFinite { list: "score", index }.into());
-    }
+    lanes::expect_finite("scores", scores)?;
     Ok((scores[0], &scores[1..]))
 }
 
 /// As [`split`], with a distribution over the negatives.
 fn split_weighted<'a, F: Scalar>(scores: &'a [F], log_p: &[F]) -> Result<(F, &'a [F]), Error> {
     let (preferred, negatives) = split(scores)?;
-    if log_p.len() != negatives.len() {
-        return Err(Cause::LengthMismatch { list: "ln p", given: log_p.len(), expected: negatives.len() }.into());
-    }
+    expect_length("log_p", log_p.len(), negatives.len())?;
     let total: f64 = log_p.iter().map(|log_p| libm::exp(log_p.widen())).sum();
     // Wide enough for f32; a caller who passes p in place of ln p is far outside.
     if !(0.999..=1.001).contains(&total) {

@@ -51,7 +51,7 @@ pub fn under_autograd<F: Scalar + WithDType>(
             ranks.push(row.count() as u32);
         }
         if loss.likelihood() > 0.0 {
-            scores.push(row.policy()[0] / F::narrow(f64::from(row.lengths()[0])));
+            scores.push(row.policy()[0] / F::narrow(f64::from(row.lengths().expect("lengths")[0])));
             ranks.push(row.count() as u32);
         }
     }

@@ -15,7 +15,7 @@ fn worst_error<F: Scalar + WithDType>(loss: &Loss, rows: &[Responses<'_, F>]) ->
     let outcome = under_autograd(loss, rows).unwrap();
     let mut worst = 0.0_f64;
     for (index, row) in rows.iter().enumerate() {
-        let mut scratch = vec![F::nan(); loss.scratch_len(row.count())];
+        let mut scratch = vec![F::nan(); Loss::scratch_len(row.count())];
         let mut expected = vec![F::nan(); row.count()];
         let value = loss.value_and_score_gradient(row, &mut scratch, &mut expected).unwrap();
         if outcome.gradients[index].len() > row.count() {

@@ -43,7 +43,11 @@ impl<F: Scalar> Lists<F> {
     }
 
     fn batch<'a>(&'a self, loss: &Loss, count: usize) -> Batch<'a, F> {
-        let batch = Batch::new(count, &self.policy, &self.reference, &self.lengths, &self.rewards).unwrap();
+        let batch = Batch::new(count, &self.policy)
+            .and_then(|batch| {
+                batch.with_reference(&self.reference)?.with_lengths(&self.lengths)?.with_rewards(&self.rewards)
+            })
+            .unwrap();
         let batch = batch.with_scales(&self.scales).unwrap().with_supervised(&self.supervised).unwrap();
         if loss.reads_sample() || loss.reads_samples() {
             return batch.with_samples(&self.samples, None).unwrap();
@@ -55,7 +59,9 @@ impl<F: Scalar> Lists<F> {
         let range = prompt * count..(prompt + 1) * count;
         let [policy, reference, rewards, scales] =
             [&self.policy, &self.reference, &self.rewards, &self.scales].map(|list| &list[range.clone()]);
-        let row = Responses::new(policy, reference, &self.lengths[range], rewards).unwrap();
+        let row = Responses::new(policy)
+            .and_then(|row| row.with_reference(reference)?.with_lengths(&self.lengths[range])?.with_rewards(rewards))
+            .unwrap();
         let row = row.with_scales(scales).unwrap().with_supervised(self.supervised[prompt]).unwrap();
         match (loss.reads_sample(), loss.reads_samples()) {
             (true, _) => row.with_sample(self.samples[prompt]).unwrap(),
@@ -75,7 +81,7 @@ fn agree<F: Scalar>(tolerance: f64) {
                 .into_iter()
                 .filter(|loss| count >= fewest_responses(loss) && (count < 600 || !is_quadratic(loss)))
             {
-                let mut scratch = vec![F::nan(); loss.batch_scratch_len(count)];
+                let mut scratch = vec![F::nan(); Loss::batch_scratch_len(count)];
                 let (mut values, mut gradient) = (vec![F::nan(); PROMPTS], vec![F::nan(); PROMPTS * count]);
                 loss.values_and_gradients(&lists.batch(&loss, count), &mut scratch, &mut values, &mut gradient)
                     .unwrap();
@@ -118,18 +124,20 @@ fn an_error_names_the_prompt() {
     policy[3 * 20 + 1] = f64::NAN;
     let (reference, lengths, rewards) = (vec![-5.0; 3 * PROMPTS], vec![4; 3 * PROMPTS], vec![0.0; 3 * PROMPTS]);
     let evaluate = |policy: &[f64], lengths: &[u32]| {
-        let batch = Batch::new(3, policy, &reference, lengths, &rewards).unwrap();
-        let mut scratch = vec![0.0; loss.batch_scratch_len(3)];
+        let batch = Batch::new(3, policy)
+            .and_then(|batch| batch.with_reference(&reference)?.with_lengths(lengths)?.with_rewards(&rewards))
+            .unwrap();
+        let mut scratch = vec![0.0; Loss::batch_scratch_len(3)];
         loss.values_and_gradients(&batch, &mut scratch, &mut [0.0; PROMPTS], &mut [0.0; 3 * PROMPTS])
     };
     let error = evaluate(&policy, &lengths).unwrap_err();
     assert_eq!((error.kind(), error.prompt()), (ErrorKind::NonFinite, Some(20)));
-    assert_eq!(error.to_string(), "prompt 20: policy log-prob 1 is not a finite number");
+    assert_eq!(error.to_string(), "prompt 20: policy[1] = NaN is not a finite number");
     policy[3 * 20 + 1] = -5.0;
     let mut empty = lengths.clone();
     empty[3 * 36 + 2] = 0;
     let error = evaluate(&policy, &empty).unwrap_err();
-    assert_eq!(error.to_string(), "prompt 36: response 2 has length 0 (tokens), at least 1 is needed");
+    assert_eq!(error.to_string(), "prompt 36: lengths[2] = 0: a response has at least 1 token");
     assert_eq!(evaluate(&policy, &lengths), Ok(()));
 }
 
@@ -139,18 +147,40 @@ fn lists_of_other_lengths_are_refused() {
     let mismatch = |result: Result<Batch<'_, f64>, hps_core::Error>, text: &str| {
         assert_eq!(result.unwrap_err().to_string(), text);
     };
-    mismatch(Batch::new(1, &list, &list, &[1; 6], &list), "1 responses given, at least 2 are needed");
-    mismatch(Batch::new(4, &list, &list, &[1; 6], &list), "policy: 6 entries given, 8 expected");
-    mismatch(Batch::new(3, &list, &list[..5], &[1; 6], &list), "reference: 5 entries given, 6 expected");
-    mismatch(Batch::new(3, &list, &list, &[1; 5], &list), "lengths: 5 entries given, 6 expected");
-    mismatch(Batch::new(3, &list, &list, &[1; 6], &list[..3]), "rewards: 3 entries given, 6 expected");
-    let batch = Batch::new(3, &list, &list, &[1; 6], &list).unwrap();
+    mismatch(
+        Batch::new(1, &list).and_then(|batch| batch.with_reference(&list)?.with_lengths(&[1; 6])?.with_rewards(&list)),
+        "1 responses given, at least 2 are needed",
+    );
+    mismatch(
+        Batch::new(4, &list).and_then(|batch| batch.with_reference(&list)?.with_lengths(&[1; 6])?.with_rewards(&list)),
+        "policy: 6 entries given, 8 are needed",
+    );
+    mismatch(
+        Batch::new(3, &list)
+            .and_then(|batch| batch.with_reference(&list[..5])?.with_lengths(&[1; 6])?.with_rewards(&list)),
+        "reference: 5 entries given, 6 are needed",
+    );
+    mismatch(
+        Batch::new(3, &list).and_then(|batch| batch.with_reference(&list)?.with_lengths(&[1; 5])?.with_rewards(&list)),
+        "lengths: 5 entries given, 6 are needed",
+    );
+    mismatch(
+        Batch::new(3, &list)
+            .and_then(|batch| batch.with_reference(&list)?.with_lengths(&[1; 6])?.with_rewards(&list[..3])),
+        "rewards: 3 entries given, 6 are needed",
+    );
+    let batch = Batch::new(3, &list)
+        .and_then(|batch| batch.with_reference(&list)?.with_lengths(&[1; 6])?.with_rewards(&list))
+        .unwrap();
     assert_eq!((batch.prompts(), batch.responses()), (2, 3));
-    mismatch(batch.with_samples(&[], None), "samples: 0 entries given, 2 expected");
-    mismatch(batch.with_samples(&[1, 2, 1], None), "samples: 3 entries given, 4 expected");
-    mismatch(batch.with_samples(&[1, 2], Some(&[9])), "drawn from: 1 entries given, 2 expected");
-    mismatch(batch.with_scales(&list[..3]), "scales: 3 entries given, 6 expected");
-    mismatch(batch.with_supervised(&list[..3]), "supervised log-probs: 3 entries given, 2 expected");
+    let empty = Batch::new(3, &list[..0]).unwrap();
+    assert!(empty.with_samples(&[], Some(&[])).is_ok());
+    mismatch(empty.with_samples(&[1], None), "samples: 1 entries given, 0 are needed");
+    mismatch(batch.with_samples(&[], None), "samples: 0 entries given, 2 are needed");
+    mismatch(batch.with_samples(&[1, 2, 1], None), "samples: 3 entries given, 4 are needed");
+    mismatch(batch.with_samples(&[1, 2], Some(&[9])), "drawn_from: 1 entries given, 2 are needed");
+    mismatch(batch.with_scales(&list[..3]), "scales: 3 entries given, 6 are needed");
+    mismatch(batch.with_supervised(&list[..3]), "supervised: 3 entries given, 2 are needed");
 }
 
 /// What the arithmetic would refuse a batch for is refused by the check alone, of the same kind and prompt.
@@ -161,14 +191,26 @@ fn the_check_refuses_what_the_kernels_refuse() {
         let lists = Lists::<f64>::random(&mut generator, count, 1.0, 1.0);
         for loss in losses() {
             let whole = lists.batch(&loss, count);
-            let bare = Batch::new(count, &lists.policy, &lists.reference, &lists.lengths, &lists.rewards).unwrap();
+            let bare = Batch::new(count, &lists.policy)
+                .and_then(|batch| {
+                    batch.with_reference(&lists.reference)?.with_lengths(&lists.lengths)?.with_rewards(&lists.rewards)
+                })
+                .unwrap();
             let level = vec![7.0; lists.rewards.len()];
-            let of_equals = Batch::new(count, &lists.policy, &lists.reference, &lists.lengths, &level).unwrap();
+            let of_equals = Batch::new(count, &lists.policy)
+                .and_then(|batch| {
+                    batch.with_reference(&lists.reference)?.with_lengths(&lists.lengths)?.with_rewards(&level)
+                })
+                .unwrap();
             let mut lengths = lists.lengths.clone();
             lengths[2 * count + 1] = 0;
-            let no_tokens = Batch::new(count, &lists.policy, &lists.reference, &lengths, &lists.rewards).unwrap();
+            let no_tokens = Batch::new(count, &lists.policy)
+                .and_then(|batch| {
+                    batch.with_reference(&lists.reference)?.with_lengths(&lengths)?.with_rewards(&lists.rewards)
+                })
+                .unwrap();
             for batch in [whole, bare, of_equals, bare.with_samples(&lists.samples, None).unwrap(), no_tokens] {
-                let mut scratch = vec![0.0; loss.batch_scratch_len(count)];
+                let mut scratch = vec![0.0; Loss::batch_scratch_len(count)];
                 let (mut values, mut gradient) = (vec![0.0; PROMPTS], vec![0.0; PROMPTS * count]);
                 let computed = loss.values_and_gradients(&batch, &mut scratch, &mut values, &mut gradient);
                 assert_eq!(loss.check(&batch), computed, "{loss} of {count}");

@@ -9,7 +9,7 @@ pub const SUPERVISED: usize = usize::MAX - 1;
 pub const LIKELIHOOD: usize = usize::MAX - 2;
 /// Value, score gradient and scores of the closed form.
 pub fn kernel<F: Scalar>(loss: &Loss, row: &Responses<'_, F>) -> (F, Vec<F>, Vec<F>) {
-    let mut scratch = vec![F::nan(); loss.scratch_len(row.count())];
+    let mut scratch = vec![F::nan(); Loss::scratch_len(row.count())];
     let mut gradient = vec![F::nan(); row.count()];
     let mut scores = gradient.clone();
     let value = loss.value_and_score_gradient(row, &mut scratch, &mut gradient).unwrap();
@@ -42,7 +42,7 @@ where
     // No score has this index, so these are constants.
     let constants: Vec<T> = constants.into_iter().map(|constant| make(usize::MAX, constant)).collect();
     let supervised = row.supervised().map(|log_prob| make(SUPERVISED, log_prob));
-    let likelihood = make(LIKELIHOOD, row.policy()[0] / f64::from(row.lengths()[0]));
+    let likelihood = make(LIKELIHOOD, row.policy()[0] / f64::from(row.lengths().expect("lengths")[0]));
     let mut given = Columns::new(&columns).with_constants(&constants);
     if loss.reads_sample() || loss.reads_samples() {
         given = given.with_samples(columns.len() - 1);

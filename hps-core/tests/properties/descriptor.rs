@@ -104,7 +104,7 @@ fn a_descriptor_says_all_of_a_loss() {
                 continue;
             }
             let count = row.policy.len();
-            let mut scratch = vec![0.0; loss.scratch_len(count)];
+            let mut scratch = vec![0.0; Loss::scratch_len(count)];
             let evaluate = |loss: &Loss, scratch: &mut [f64]| {
                 let mut gradient = vec![0.0; count];
                 let responses = row.responses_for(loss, sample);

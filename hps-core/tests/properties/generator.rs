@@ -128,7 +128,11 @@ impl Row<f32> {
 
 impl<F: hps_core::Scalar> Row<F> {
     pub fn responses(&self) -> Responses<'_, F> {
-        Responses::new(&self.policy, &self.reference, &self.lengths, &self.rewards).unwrap()
+        Responses::new(&self.policy)
+            .and_then(|row| {
+                row.with_reference(&self.reference)?.with_lengths(&self.lengths)?.with_rewards(&self.rewards)
+            })
+            .unwrap()
     }
 
     /// As [`responses`](Self::responses), with all that the loss reads besides.

@@ -9,8 +9,10 @@ const LENGTHS: [u32; 5] = [4, 5, 4, 6, 10];
 const REWARDS: [f64; 5] = [1.0, 0.2, -0.3, 0.7, -2.0];
 
 fn evaluate(loss: Loss) -> (f64, [f64; 5]) {
-    let row = Responses::new(&POLICY, &REFERENCE, &LENGTHS, &REWARDS).unwrap();
-    let mut scratch = vec![f64::NAN; loss.scratch_len(5)];
+    let row = Responses::new(&POLICY)
+        .and_then(|row| row.with_reference(&REFERENCE)?.with_lengths(&LENGTHS)?.with_rewards(&REWARDS))
+        .unwrap();
+    let mut scratch = vec![f64::NAN; Loss::scratch_len(5)];
     let mut gradient = [f64::NAN; 5];
     (loss.value_and_gradient(&row, &mut scratch, &mut gradient).unwrap(), gradient)
 }

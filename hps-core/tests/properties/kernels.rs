@@ -128,7 +128,7 @@ fn the_gradient_by_log_probs_is_beta_times_that_by_scores() {
         let (data, sample) = Row::random(&mut generator, 1, 1.0);
         let row = data.responses_for(&loss, sample);
         let (value, by_score, scores) = kernel(&loss, &row);
-        let mut scratch = vec![f64::NAN; loss.scratch_len(row.count())];
+        let mut scratch = vec![f64::NAN; Loss::scratch_len(row.count())];
         let mut by_log_prob = vec![f64::NAN; row.count()];
         assert_eq!(loss.value_and_gradient(&row, &mut scratch, &mut by_log_prob), Ok(value));
         for index in 0..row.count() {
@@ -146,7 +146,7 @@ fn long_scratch_and_its_content_change_nothing() {
         let data = data.clone().suited_to(&loss);
         let row = data.responses_for(&loss, sample);
         let (value, gradient, _) = kernel(&loss, &row);
-        let mut scratch = vec![1e9; loss.scratch_len(row.count()) + 5];
+        let mut scratch = vec![1e9; Loss::scratch_len(row.count()) + 5];
         let mut again = vec![-3.0; row.count()];
         assert_eq!(loss.value_and_score_gradient(&row, &mut scratch, &mut again), Ok(value));
         assert_eq!(gradient, again);

@@ -2,7 +2,7 @@
 
 use crate::generator::{Generator, Row};
 use crate::tolerance;
-use hps_core::{Hps, Loss, NegativeScale, Pair, Preference, Reward, TiePolicy};
+use hps_core::{Hps, Loss, NegativeScale, Pair, Preference, Responses, Reward, TiePolicy};
 
 fn loss(name: &str) -> Loss {
     name.parse::<Loss>().unwrap().with_beta(1.0).unwrap()
@@ -17,7 +17,7 @@ fn evaluate(loss: &Loss, scores: &[f64], rewards: &[f64], sample: usize) -> (f64
     let data = Row::of_scores(scores, rewards);
     let row = data.responses_for(loss, sample);
     let mut gradient = vec![f64::NAN; scores.len()];
-    let mut scratch = vec![f64::NAN; loss.scratch_len(scores.len())];
+    let mut scratch = vec![f64::NAN; Loss::scratch_len(scores.len())];
     let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient).unwrap();
     (value, gradient)
 }
@@ -215,7 +215,7 @@ fn the_limit_is_minus_the_hard_margin() {
     for count in [3, 10, 100, 1000] {
         let bound = 1.5;
         let scores = random_scores(&mut generator, count, bound);
-        let margin = hps_core::metrics::hardest_margin(&scores).unwrap();
+        let margin = hps_core::metrics::hardest_margin(&Responses::new(&scores).unwrap(), &scores).unwrap();
         let negatives = (count - 1) as f64;
         let limit = value(&full(f64::INFINITY, NegativeScale::Count), &scores, &scores);
         let rest = limit - negatives.ln() + margin;

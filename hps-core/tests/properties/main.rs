@@ -7,6 +7,7 @@ mod descriptor;
 mod draws;
 mod generator;
 mod golden;
+mod inputs;
 mod kernels;
 mod limits;
 mod losses;

@@ -14,7 +14,7 @@ fn evaluate(loss: &Loss, scores: &[f64], rewards: &[f64], samples: &[usize]) -> 
     data.samples = samples.to_vec();
     let row = data.responses_for(loss, samples.first().copied().unwrap_or(1));
     let mut gradient = vec![f64::NAN; scores.len()];
-    let mut scratch = vec![f64::NAN; loss.scratch_len(scores.len())];
+    let mut scratch = vec![f64::NAN; Loss::scratch_len(scores.len())];
     let value = loss.value_and_score_gradient(&row, &mut scratch, &mut gradient).unwrap();
     (value, gradient)
 }
@@ -259,7 +259,7 @@ fn the_misprint_of_slic_turns_the_supervised_term_off() {
     for (placement, value, slope) in [(Supervised::Outside, 2.0, -0.1), (Supervised::Inside, 0.0, 0.0)] {
         let loss = slic(placement);
         let mut gradient = [f64::NAN; 2];
-        let given = loss.value_and_gradient(&data.responses_for(&loss, 1), &mut [0.0; 4], &mut gradient).unwrap();
+        let given = loss.value_and_gradient(&data.responses_for(&loss, 1), &mut [0.0; 8], &mut gradient).unwrap();
         assert_eq!((given, gradient), (value, [0.0, 0.0]));
         assert_eq!(loss.supervised_gradient(&gradient), slope);
     }

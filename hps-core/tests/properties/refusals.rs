@@ -11,7 +11,9 @@ const LENGTHS: [u32; 3] = [4, 5, 6];
 const REWARDS: [f64; 3] = [1.0, 0.0, -1.0];
 
 fn row() -> Responses<'static, f64> {
-    Responses::new(&POLICY, &REFERENCE, &LENGTHS, &REWARDS).unwrap()
+    Responses::new(&POLICY)
+        .and_then(|row| row.with_reference(&REFERENCE)?.with_lengths(&LENGTHS)?.with_rewards(&REWARDS))
+        .unwrap()
 }
 
 fn new<'a>(
@@ -20,7 +22,7 @@ fn new<'a>(
     lengths: &'a [u32],
     rewards: &'a [f64],
 ) -> Result<Responses<'a, f64>, hps_core::Error> {
-    Responses::new(policy, reference, lengths, rewards)
+    Responses::new(policy).and_then(|row| row.with_reference(reference)?.with_lengths(lengths)?.with_rewards(rewards))
 }
 
 fn loss(name: &str) -> Loss {
@@ -28,7 +30,7 @@ fn loss(name: &str) -> Loss {
 }
 
 fn evaluate(loss: &Loss, row: &Responses<'_, f64>) -> Result<f64, hps_core::Error> {
-    loss.value_and_gradient(row, &mut [0.0; 9], &mut [0.0; 3])
+    loss.value_and_gradient(row, &mut [0.0; 12], &mut [0.0; 3])
 }
 
 #[track_caller]
@@ -44,17 +46,18 @@ fn rows() {
     use ErrorKind::*;
     refused(new(&[], &[], &[], &[]), TooFewResponses, "0 responses given, at least 2 are needed");
     refused(new(&[-1.0], &[-1.0], &[1], &[0.0]), TooFewResponses, "1 responses given, at least 2 are needed");
-    let mismatch = |list: &str| format!("{list}: 2 entries given, 3 expected");
+    let mismatch = |list: &str| format!("{list}: 2 entries given, 3 are needed");
     refused(new(&POLICY, &REFERENCE[..2], &LENGTHS, &REWARDS), LengthMismatch, &mismatch("reference"));
     refused(new(&POLICY, &REFERENCE, &LENGTHS[..2], &REWARDS), LengthMismatch, &mismatch("lengths"));
     refused(new(&POLICY, &REFERENCE, &LENGTHS, &REWARDS[..2]), LengthMismatch, &mismatch("rewards"));
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let list = [0.0, -1.0, bad];
-        refused(new(&list, &REFERENCE, &LENGTHS, &REWARDS), NonFinite, "policy log-prob 2 is not a finite number");
-        refused(new(&POLICY, &list, &LENGTHS, &REWARDS), NonFinite, "reference log-prob 2 is not a finite number");
-        refused(new(&POLICY, &REFERENCE, &LENGTHS, &list), NonFinite, "reward 2 is not a finite number");
+        let text = |name: &str| format!("{name}[2] = {bad} is not a finite number");
+        refused(new(&list, &REFERENCE, &LENGTHS, &REWARDS), NonFinite, &text("policy"));
+        refused(new(&POLICY, &list, &LENGTHS, &REWARDS), NonFinite, &text("reference"));
+        refused(new(&POLICY, &REFERENCE, &LENGTHS, &list), NonFinite, &text("rewards"));
     }
-    let text = "response 1 has length 0 (tokens), at least 1 is needed";
+    let text = "lengths[1] = 0: a response has at least 1 token";
     refused(new(&POLICY, &REFERENCE, &[1, 0, 1], &REWARDS), ZeroLength, text);
 }
 
@@ -80,7 +83,9 @@ fn samples() {
         assert_eq!(evaluate(&loss(name), &sampled).unwrap_err().kind(), Unsupported, "{name}");
     }
 
-    let tied = Responses::new(&POLICY, &REFERENCE, &LENGTHS, &[1.0, 1.0, 0.0]).unwrap();
+    let tied = Responses::new(&POLICY)
+        .and_then(|row| row.with_reference(&REFERENCE)?.with_lengths(&LENGTHS)?.with_rewards(&[1.0, 1.0, 0.0]))
+        .unwrap();
     let masking = loss("dpo-hps").with_tie_policy(TiePolicy::MaskMax).unwrap();
     let text = "sample 1 is not one of the negatives among 3 responses";
     refused(evaluate(&masking, &tied.with_sample(1).unwrap()), SampleNotNegative, text);
@@ -92,7 +97,9 @@ fn samples() {
 #[test]
 fn no_negatives_left() {
     let rewards = [2.0; 3];
-    let tied = Responses::new(&POLICY, &REFERENCE, &LENGTHS, &rewards).unwrap();
+    let tied = Responses::new(&POLICY)
+        .and_then(|row| row.with_reference(&REFERENCE)?.with_lengths(&LENGTHS)?.with_rewards(&rewards))
+        .unwrap();
     let masking = loss("dpo-hps-full").with_tie_policy(TiePolicy::MaskMax).unwrap();
     assert_eq!(evaluate(&masking, &tied).unwrap_err().kind(), ErrorKind::NoNegatives);
     let draw = NegativeSampler::new(1).draw(&rewards, 0.0, TiePolicy::MaskMax, Position::default());
@@ -138,14 +145,14 @@ fn combinations() {
 fn buffers() {
     use ErrorKind::*;
     let loss = loss("dpo-hps-full");
-    let short = loss.value_and_gradient(&row(), &mut [0.0; 8], &mut [0.0; 3]);
-    refused(short, ScratchTooSmall, "scratch holds 8 numbers, 9 are needed");
-    let gradient = loss.value_and_gradient(&row(), &mut [0.0; 9], &mut [0.0; 4]);
-    refused(gradient, LengthMismatch, "gradient: 4 entries given, 3 expected");
-    refused(loss.scores(&row(), &mut [0.0; 2]), LengthMismatch, "scores: 2 entries given, 3 expected");
-    refused(loss.constants(&row(), &mut [0.0; 3]), LengthMismatch, "constants: 3 entries given, 2 expected");
+    let short = loss.value_and_gradient(&row(), &mut [0.0; 11], &mut [0.0; 3]);
+    refused(short, ScratchTooSmall, "scratch holds 11 numbers, 12 are needed");
+    let gradient = loss.value_and_gradient(&row(), &mut [0.0; 12], &mut [0.0; 4]);
+    refused(gradient, LengthMismatch, "gradient: 4 entries given, 3 are needed");
+    refused(loss.scores(&row(), &mut [0.0; 2]), LengthMismatch, "out: 2 entries given, 3 are needed");
+    refused(loss.constants(&row(), &mut [0.0; 3]), LengthMismatch, "out: 3 entries given, 2 are needed");
     let free = log_weights(&REWARDS, 0.0, TiePolicy::Keep, &mut [0.0; 3]);
-    refused(free, LengthMismatch, "log weights: 3 entries given, 2 expected");
+    refused(free, LengthMismatch, "out: 3 entries given, 2 are needed");
 }
 
 #[test]
@@ -155,9 +162,9 @@ fn columns() {
     let list = [0.0_f64; 4];
     let few = Columns::new(&list[..1]);
     refused(over("dpo-bt", &few), TooFewResponses, "1 responses given, at least 2 are needed");
-    let text = "constant columns: 0 entries given, 2 expected";
+    let text = "constants: 0 entries given, 2 are needed";
     refused(over("dpo-hps-full", &Columns::new(&list[..3])), LengthMismatch, text);
-    let text = "constant columns: 1 entries given, 0 expected";
+    let text = "constants: 1 entries given, 0 are needed";
     refused(over("dpo-pl", &Columns::new(&list[..3]).with_constants(&list[..1])), LengthMismatch, text);
 }
 
@@ -168,13 +175,13 @@ fn columns_under_another_name() {
     let over = |name: &str, columns: &Columns<'_, f64>| loss(name).over(columns).map(|_| ());
     let (list, other) = ([0.0_f64; 4], -2.0);
     for name in ["cpo-bt", "cpo-pl", "orpo-bt", "orpo-pl"] {
-        refused(over(name, &Columns::new(&list)), InputMissing, "the loss reads a likelihood, but none is given");
+        refused(over(name, &Columns::new(&list)), InputMissing, "the loss reads `likelihood`, which is not given");
     }
-    let text = "the loss reads a supervised target, but none is given";
+    let text = "the loss reads `supervised`, which is not given";
     refused(over("slic", &Columns::new(&list)), InputMissing, text);
-    let text = "unsupported: a likelihood is given, the loss has no term of it";
+    let text = "unsupported: the loss has no likelihood term";
     refused(over("dpo-bt", &Columns::new(&list).with_likelihood(&other)), Unsupported, text);
-    let text = "unsupported: a supervised target is given, only slic reads one";
+    let text = "unsupported: only slic reads a supervised target";
     refused(over("dpo-bt", &Columns::new(&list).with_supervised(&other)), Unsupported, text);
 
     let whole = Columns::new(&list).with_constants(&list[..1]);
@@ -183,9 +190,9 @@ fn columns_under_another_name() {
         let columns = if name == "cpo-hps" { whole.with_likelihood(&other) } else { whole };
         refused(over(name, &columns), SampleMissing, text);
     }
-    let text = "score columns: 4 entries given, 3 expected";
+    let text = "scores: 4 entries given, 3 are needed";
     refused(over("dpo-hps-multi", &whole.with_samples(2)), LengthMismatch, text);
-    refused(over("dpo-hps", &whole.with_samples(3)), LengthMismatch, "samples: 3 entries given, 1 expected");
+    refused(over("dpo-hps", &whole.with_samples(3)), LengthMismatch, "samples: 3 entries given, 1 are needed");
     let text = "unsupported: the columns are of sampled negatives, the loss reads a list";
     refused(over("dpo-pl", &Columns::new(&list).with_samples(3)), Unsupported, text);
     assert!(over("dpo-hps-multi", &whole.with_samples(3)).is_ok());
@@ -194,9 +201,11 @@ fn columns_under_another_name() {
 #[test]
 fn scores_that_overflow() {
     let policy = [-1e300, -2.0, -3.0];
-    let row = Responses::new(&policy, &REFERENCE, &LENGTHS, &REWARDS).unwrap();
+    let row = Responses::new(&policy)
+        .and_then(|row| row.with_reference(&REFERENCE)?.with_lengths(&LENGTHS)?.with_rewards(&REWARDS))
+        .unwrap();
     let large = loss("dpo-bt").with_beta(1e10).unwrap();
-    refused(evaluate(&large, &row), ErrorKind::NonFinite, "score 0 is not a finite number");
+    refused(evaluate(&large, &row), ErrorKind::NonFinite, "scores[0] = -inf is not a finite number");
 }
 
 #[test]
@@ -207,8 +216,26 @@ fn draws_and_metrics() {
     assert_eq!(draw(&[1.0], 0.0).unwrap_err().kind(), TooFewResponses);
     assert_eq!(draw(&[1.0, f64::NAN], 0.0).unwrap_err().kind(), NonFinite);
     assert_eq!(draw(&[1.0, 0.0], f64::NAN).unwrap_err().kind(), BadHyper);
-    assert_eq!(metrics::hardest_margin(&[1.0]).unwrap_err().kind(), TooFewResponses);
-    assert_eq!(metrics::ranks_first(&[1.0, f64::NAN]).unwrap_err().kind(), NonFinite);
-    assert_eq!(metrics::prefers_over(&[1.0, 0.0], 0).unwrap_err().kind(), SampleNotNegative);
-    assert_eq!(metrics::prefers_over(&[1.0, 0.0], 2).unwrap_err().kind(), SampleNotNegative);
+    let row = Responses::new(&[-9.0; 2]).unwrap();
+    type Metric = fn(&Responses<'_, f64>, &[f64]) -> Result<f64, hps_core::Error>;
+    let with_rewards = row.with_lengths(&[3, 2]).unwrap().with_rewards(&[1.0, 0.0]).unwrap();
+    let all: [Metric; 6] = [
+        metrics::margin,
+        metrics::length_controlled_margin,
+        metrics::hardest_margin,
+        metrics::ranks_first,
+        metrics::kendall_tau,
+        metrics::ndcg,
+    ];
+    for metric in all {
+        assert_eq!(metric(&with_rewards, &[1.0]).unwrap_err().kind(), LengthMismatch);
+        assert_eq!(metric(&with_rewards, &[1.0, f64::NAN]).unwrap_err().index(), Some(1));
+    }
+    for (metric, list) in [(all[1], "lengths"), (all[4], "rewards"), (all[5], "rewards")] {
+        let error = metric(&row, &[1.0, 0.0]).unwrap_err();
+        assert_eq!((error.kind(), error.list()), (InputMissing, Some(list)));
+    }
+    assert_eq!(metrics::log_ratios(&row, &mut [0.0; 2]).unwrap_err().list(), Some("reference"));
+    let error = metrics::ndcg(&row.with_rewards(&[1.0, -0.5]).unwrap(), &[1.0, 0.0]).unwrap_err();
+    assert_eq!((error.kind(), error.index(), error.given()), (OutOfRange, Some(1), Some(-0.5)));
 }

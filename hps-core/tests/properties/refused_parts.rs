@@ -16,7 +16,9 @@ const EXO: Pair = Pair::Exo { label_smoothing: 1e-3 };
 const HINGE: Pair = Pair::Hinge { margin: 1.0 };
 
 fn row() -> Responses<'static, f64> {
-    Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &REWARDS).unwrap()
+    Responses::new(&LOG_PROBS)
+        .and_then(|row| row.with_reference(&LOG_PROBS)?.with_lengths(&LENGTHS)?.with_rewards(&REWARDS))
+        .unwrap()
 }
 
 fn loss(name: &str) -> Loss {
@@ -24,7 +26,7 @@ fn loss(name: &str) -> Loss {
 }
 
 fn evaluate(loss: &Loss, row: &Responses<'_, f64>) -> Result<f64, hps_core::Error> {
-    loss.value_and_gradient(row, &mut [0.0; 9], &mut [0.0; 3])
+    loss.value_and_gradient(row, &mut [0.0; 12], &mut [0.0; 3])
 }
 
 #[track_caller]
@@ -177,13 +179,13 @@ fn options_a_loss_does_not_have() {
 fn rows_that_lack_something() {
     use ErrorKind::*;
     let scaled = Loss::new(Reward::Kto { scale: ResponseScale::FromRow }, Pair::LOGISTIC, Preference::PlackettLuce);
-    let text = "the loss reads a scale per response, but none is given";
+    let text = "the loss reads `scales`, which is not given";
     refused(evaluate(&scaled.unwrap(), &row()), InputMissing, text);
     let slopes = scaled.and_then(|loss| loss.score_constants(&row(), &mut [0.0; 3], &mut [0.0; 3]));
     refused(slopes, InputMissing, text);
     let short = loss("dpo-bt").score_constants(&row(), &mut [0.0; 3], &mut [0.0; 2]);
-    refused(short, LengthMismatch, "origins: 2 entries given, 3 expected");
-    let text = "the loss reads a supervised log-probability, but none is given";
+    refused(short, LengthMismatch, "origins: 2 entries given, 3 are needed");
+    let text = "the loss reads `supervised`, which is not given";
     refused(evaluate(&loss("slic"), &row()), InputMissing, text);
     let text = "the loss compares with sampled negatives, but none are named";
     refused(evaluate(&loss("dpo-hps-multi"), &row()), SampleMissing, text);
@@ -196,39 +198,50 @@ fn rows_that_lack_something() {
     }
     assert_eq!(evaluate(&loss("dpo-hps"), &drawn).unwrap_err().kind(), SampleMissing);
     assert!(evaluate(&loss("dpo-hps-multi"), &drawn).is_ok());
-    let text = "scale 1 = 0 is outside (0, inf)";
+    let text = "scales[1] = 0 is outside (0, inf)";
     refused(row().with_scales(&[1.0, 0.0, 1.0]), OutOfRange, text);
-    refused(row().with_scales(&[1.0]), LengthMismatch, "scales: 1 entries given, 3 expected");
-    refused(row().with_supervised(f64::NAN), NonFinite, "supervised log-prob 0 is not a finite number");
+    refused(row().with_scales(&[1.0]), LengthMismatch, "scales: 1 entries given, 3 are needed");
+    refused(row().with_supervised(f64::NAN), NonFinite, "supervised[0] = NaN is not a finite number");
     let rewards = [1.0, 0.0, -61.0];
-    let raw = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &rewards).unwrap();
-    refused(evaluate(&loss("lipo"), &raw), OutOfRange, "reward 2 = -61 is outside [-60, 60]");
+    let raw = Responses::new(&LOG_PROBS)
+        .and_then(|row| row.with_reference(&LOG_PROBS)?.with_lengths(&LENGTHS)?.with_rewards(&rewards))
+        .unwrap();
+    refused(evaluate(&loss("lipo"), &raw), OutOfRange, "rewards[2] = -61 is outside [-60, 60]");
 }
 
 #[test]
 fn groups_without_a_contrast() {
     // Three times 0.1 does not have 0.1 as its mean in f64.
     let equal = [0.1; 3];
-    let row = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &equal).unwrap();
+    let row = Responses::new(&LOG_PROBS)
+        .and_then(|row| row.with_reference(&LOG_PROBS)?.with_lengths(&LENGTHS)?.with_rewards(&equal))
+        .unwrap();
     let text = "none of the 3 responses is left as a negative: all tie with the highest reward";
     refused(evaluate(&loss("dpo-swepo"), &row), ErrorKind::NoNegatives, text);
     // One unit in the last place is enough.
     let nearly = [0.1, 0.1, 0.1_f64.next_down()];
-    let row = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &nearly).unwrap();
+    let row = Responses::new(&LOG_PROBS)
+        .and_then(|row| row.with_reference(&LOG_PROBS)?.with_lengths(&LENGTHS)?.with_rewards(&nearly))
+        .unwrap();
     assert!((evaluate(&loss("dpo-swepo"), &row).unwrap() - 1.5_f64.ln()).abs() < 1e-12);
     let far = [1e300, 0.0, -1e300];
-    let row = Responses::new(&LOG_PROBS, &LOG_PROBS, &LENGTHS, &far).unwrap();
+    let row = Responses::new(&LOG_PROBS)
+        .and_then(|row| row.with_reference(&LOG_PROBS)?.with_lengths(&LENGTHS)?.with_rewards(&far))
+        .unwrap();
     let squared = Preference::Contrast(Contrast { alpha: 1.0, power: 2.0 });
     let squared = Loss::new(DPO, Pair::LOGISTIC, squared).unwrap();
-    refused(evaluate(&squared, &row), ErrorKind::NonFinite, "log weight 0 is not a finite number");
+    refused(evaluate(&squared, &row), ErrorKind::NonFinite, "log weights[0] = inf is not a finite number");
 }
 
 #[test]
 fn odds_of_certainty() {
-    for certain in [0.0, 0.5] {
+    for (certain, odds) in [(0.0, "inf"), (0.5, "NaN")] {
         let policy = [-10.0, certain, -12.0];
-        let row = Responses::new(&policy, &LOG_PROBS, &LENGTHS, &REWARDS).unwrap();
-        refused(evaluate(&loss("orpo-pl"), &row), ErrorKind::NonFinite, "score 1 is not a finite number");
+        let row = Responses::new(&policy)
+            .and_then(|row| row.with_reference(&LOG_PROBS)?.with_lengths(&LENGTHS)?.with_rewards(&REWARDS))
+            .unwrap();
+        let text = format!("scores[1] = {odds} is not a finite number");
+        refused(evaluate(&loss("orpo-pl"), &row), ErrorKind::NonFinite, &text);
     }
 }
 

@@ -59,7 +59,7 @@ fn every_gradient_passes_through_its_reward() {
         }
         let count = data.policy.len();
         let [mut by_score, mut by_log_prob, mut before, mut after] = [(); 4].map(|()| vec![f64::NAN; count]);
-        let mut scratch = vec![f64::NAN; loss.scratch_len(count)];
+        let mut scratch = vec![f64::NAN; Loss::scratch_len(count)];
         let row = data.responses_for(&loss, sample);
         let value = loss.value_and_score_gradient(&row, &mut scratch, &mut by_score).unwrap();
         assert_eq!(loss.value_and_gradient(&row, &mut scratch, &mut by_log_prob), Ok(value));
@@ -90,7 +90,7 @@ fn scores_over_tensors_are_the_scores() {
         let (row, count) = (data.responses_for(loss, sample), data.policy.len());
         let [mut slopes, mut origins, mut scores, mut by_score, mut by_log_prob] =
             [(); 5].map(|()| vec![f64::NAN; count]);
-        let mut scratch = vec![f64::NAN; loss.scratch_len(count)];
+        let mut scratch = vec![f64::NAN; Loss::scratch_len(count)];
         loss.scores(&row, &mut scores).unwrap();
         loss.score_constants(&row, &mut slopes, &mut origins).unwrap();
         loss.value_and_score_gradient(&row, &mut scratch, &mut by_score).unwrap();
@@ -119,8 +119,8 @@ fn a_step_of_log_odds() {
         let mut row = Row::of_scores(&[log_prob, -5.0], &[1.0, 0.0]);
         row.lengths = vec![length, 3];
         let (mut by_score, mut by_log_prob) = ([f64::NAN; 2], [f64::NAN; 2]);
-        loss.value_and_score_gradient(&row.responses(), &mut [0.0; 4], &mut by_score).unwrap();
-        loss.value_and_gradient(&row.responses(), &mut [0.0; 4], &mut by_log_prob).unwrap();
+        loss.value_and_score_gradient(&row.responses(), &mut [0.0; 8], &mut by_score).unwrap();
+        loss.value_and_gradient(&row.responses(), &mut [0.0; 8], &mut by_log_prob).unwrap();
         let slope = 1.0 / (f64::from(length) * -(log_prob / f64::from(length)).exp_m1());
         let expected = slope * by_score[0] - 1.0 / f64::from(length);
         let error = (by_log_prob[0] - expected).abs();
@@ -135,6 +135,6 @@ fn r_dpo_credits_length_in_training() {
     row.lengths = vec![300, 100];
     let mut gradient = [f64::NAN; 2];
     let loss: Loss = "rdpo-bt".parse().unwrap();
-    loss.value_and_score_gradient(&row.responses(), &mut [0.0; 4], &mut gradient).unwrap();
+    loss.value_and_score_gradient(&row.responses(), &mut [0.0; 8], &mut gradient).unwrap();
     assert!((gradient[0] + 1.0 / (1.0 + 2.0_f64.exp())).abs() <= tolerance::SAME_F64);
 }

@@ -31,7 +31,8 @@ pub fn evaluate<F: Scalar>(case: &Value) -> Result<Outcome, Error> {
     let scales = inputs.get("kto_l").map(narrow);
     let samples = hyper.get("samples").map(indices);
 
-    let mut row = Responses::new(&policy, &reference, &lengths, &rewards)?;
+    let mut row =
+        Responses::new(&policy)?.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(&rewards)?;
     if let Some(sample) = hyper.get("sample") {
         row = row.with_sample(sample.as_u64().unwrap() as usize)?;
     }
@@ -47,7 +48,7 @@ pub fn evaluate<F: Scalar>(case: &Value) -> Result<Outcome, Error> {
 
     let count = row.count();
     let widen = |numbers: &[F]| numbers.iter().map(|number| number.widen()).collect::<Vec<f64>>();
-    let mut scratch = vec![F::nan(); loss.scratch_len(count)];
+    let mut scratch = vec![F::nan(); Loss::scratch_len(count)];
     let [mut score, mut grad_score, mut grad_policy_logp] = [(); 3].map(|()| vec![F::nan(); count]);
     loss.scores(&row, &mut score)?;
     let value = loss.value_and_score_gradient(&row, &mut scratch, &mut grad_score)?;

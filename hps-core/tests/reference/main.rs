@@ -111,9 +111,14 @@ fn reward_margins() {
     for case in cases {
         let (policy, reference) = (numbers(&case["policy_logps"]), numbers(&case["ref_logps"]));
         let lengths = lengths(&case["lengths"]);
-        let row = Responses::new(&policy, &reference, &lengths, &[1.0, 0.0]).unwrap();
-        assert_close("rm_dpo", &[metrics::reward_margin(&row)], &[number(&case["rm_dpo"])]);
-        assert_close("rm_rdpo", &[metrics::length_controlled_margin(&row)], &[number(&case["rm_rdpo"])]);
+        let row = Responses::new(&policy)
+            .and_then(|row| row.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(&[1.0, 0.0]))
+            .unwrap();
+        let mut gains = [0.0; 2];
+        metrics::log_ratios(&row, &mut gains).unwrap();
+        assert_close("rm_dpo", &[metrics::margin(&row, &gains).unwrap()], &[number(&case["rm_dpo"])]);
+        let controlled = metrics::length_controlled_margin(&row, &gains).unwrap();
+        assert_close("rm_rdpo", &[controlled], &[number(&case["rm_rdpo"])]);
     }
 }
 

@@ -156,9 +156,11 @@ fn population_gradient(truth: &[f64; 3], gamma: f64) -> [f64; 3] {
     for best in 0..3 {
         let order = [best, (best + 1) % 3, (best + 2) % 3];
         let scores = order.map(|index| truth[index]);
-        let row = Responses::new(&scores, &[0.0; 3], &[1; 3], &scores).unwrap();
+        let row = Responses::new(&scores)
+            .and_then(|row| row.with_reference(&[0.0; 3])?.with_lengths(&[1; 3])?.with_rewards(&scores))
+            .unwrap();
         let mut gradient = [0.0; 3];
-        loss.value_and_gradient(&row, &mut [0.0; 9], &mut gradient).unwrap();
+        loss.value_and_gradient(&row, &mut [0.0; 12], &mut gradient).unwrap();
         for (index, entry) in order.into_iter().zip(gradient) {
             sum[index] += truth[best].exp() / total * entry;
         }
@@ -193,10 +195,12 @@ fn a_ranking_informs_at_least_as_much_as_its_first_choice() {
         let mut information = [0.0; 2];
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let (scores, along) = (order.map(|index| truth[index]), order.map(|index| direction[index]));
-            let row = Responses::new(&scores, &[0.0; 3], &[1; 3], &scores).unwrap();
+            let row = Responses::new(&scores)
+                .and_then(|row| row.with_reference(&[0.0; 3])?.with_lengths(&[1; 3])?.with_rewards(&scores))
+                .unwrap();
             let mut gradient = [0.0; 3];
             let mut slope = |loss: &Loss| {
-                let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut gradient).unwrap();
+                let value = loss.value_and_gradient(&row, &mut [0.0; 12], &mut gradient).unwrap();
                 (value, dot(&gradient, &along))
             };
             let probability = (-slope(&losses[0]).0).exp();

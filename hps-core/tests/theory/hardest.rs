@@ -1,7 +1,7 @@
 //! Theorems 2 and 3, and the single sample.
 
 use crate::rows::{BOUND, Generator, SLACK, mean_under, q, rows, sigmoid, softplus};
-use hps_core::{metrics, theory};
+use hps_core::{Responses, metrics, theory};
 
 const GAMMAS: [f64; 8] = [0.0, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4, f64::INFINITY];
 
@@ -87,7 +87,7 @@ fn the_limiting_objective_is_minus_the_margin() {
     for (scores, _) in rows() {
         let negatives = scores.len() - 1;
         let objective = theory::hardest_objective(&scores).unwrap();
-        assert_eq!(objective, -metrics::hardest_margin(&scores).unwrap());
+        assert_eq!(objective, -metrics::hardest_margin(&Responses::new(&scores).unwrap(), &scores).unwrap());
         let rest = theory::hardest_loss(&scores).unwrap() - (negatives as f64).ln() - objective;
         assert!(rest >= -SLACK && rest <= theory::hardest_objective_error(BOUND, negatives).unwrap() + SLACK);
     }

@@ -22,7 +22,7 @@ use hps_core::{Batch, Loss, LossDescriptor, Scalar};
 /// let loss: Loss = "dpo-hps-full".parse()?;
 /// let reference = [-9.0_f32; 6];
 /// // The batch's own policy is not read here; the device's is.
-/// let batch = Batch::new(3, &reference, &reference, &[4; 6], &[1.0, 0.5, 0.0, 2.0, 1.0, -1.0])?;
+/// let batch = Batch::new(3, &reference)?.with_reference(&reference)?.with_lengths(&[4; 6])?.with_rewards(&[1.0, 0.5, 0.0, 2.0, 1.0, -1.0])?;
 /// let on_device = PreferenceLoss::new(&device, &loss, &batch)?;
 /// let policy = device.upload(&[-9.0; 6], 3)?;
 /// let computed = on_device.of_policy(&policy)?;
@@ -259,7 +259,7 @@ impl PreferenceLoss {
     ) -> Result<(Vec<f32>, Vec<f32>)> {
         let on_device = PreferenceLoss::new(device, loss, batch)?;
         let policy = device.upload(&rows::narrow(batch.policy()), batch.responses())?;
-        let computed = if rows::reads_reference(&on_device.descriptor.0) {
+        let computed = if loss.reads_reference() {
             on_device.of_ratios(&policy, &device.upload(&rows::ratios(batch), batch.responses())?)?
         } else {
             on_device.of_policy(&policy)?

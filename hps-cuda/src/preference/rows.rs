@@ -21,19 +21,24 @@ pub(crate) struct Rows {
 impl Rows {
     /// Refuses what [`Loss::check`] refuses of the batch rounded to f32. The policy's numbers are not looked at.
     pub fn of<F: Scalar>(loss: &Loss, descriptor: &LossDescriptor, batch: &Batch<'_, F>) -> Result<Rows> {
-        let [reference, rewards] = [batch.reference(), batch.rewards()].map(narrow);
-        let [scales, supervised] = [batch.scales(), batch.supervised()].map(|list| list.map(narrow));
-        check(loss, batch, &reference, &rewards, scales.as_deref(), supervised.as_deref())?;
-        let lengths = batch.lengths().iter().map(|&length| length as f32);
+        let lists = Lists::of(batch);
+        check(loss, batch, &lists)?;
+        let Lists { reference, rewards, scales, supervised } = lists;
+        let lengths = batch.lengths().unwrap_or_default().iter().map(|&length| length as f32);
         Ok(Rows {
-            reference: if reads_reference(descriptor) { reference } else { Vec::new() },
+            reference: reference.filter(|_| loss.reads_reference()).unwrap_or_default(),
             measures: match descriptor.reward {
                 2 => scales.unwrap_or_default(),
                 1 | 4 | 5 | 6 => lengths.clone().collect(),
                 _ => Vec::new(),
             },
-            rewards,
-            supervised: if descriptor.preference == 6 { supervised.unwrap_or_default() } else { Vec::new() },
+            rewards: if loss.reads_rewards() {
+                // Samples that were drawn elsewhere come without.
+                rewards.unwrap_or_else(|| vec![0.0; batch.policy().len()])
+            } else {
+                Vec::new()
+            },
+            supervised: supervised.filter(|_| loss.reads_supervised()).unwrap_or_default(),
             preferred_lengths: if descriptor.likelihood == 0.0 {
                 Vec::new()
             } else {
@@ -45,17 +50,12 @@ impl Rows {
     }
 }
 
-/// Whether a loss's scores are made of `log π − log π_ref`.
-pub(crate) fn reads_reference(loss: &LossDescriptor) -> bool {
-    matches!(loss.reward, 0 | 1 | 2 | 5)
-}
-
 /// `log π − log π_ref` of every response, subtracted before it is rounded.
 pub(crate) fn ratios<F: Scalar>(batch: &Batch<'_, F>) -> Vec<f32> {
     batch
         .policy()
         .iter()
-        .zip(batch.reference())
+        .zip(batch.reference().unwrap_or_default())
         .map(|(&policy, &reference)| (policy - reference).widen() as f32)
         .collect()
 }
@@ -64,25 +64,45 @@ pub(crate) fn narrow<F: Scalar>(list: &[F]) -> Vec<f32> {
     list.iter().map(|number| number.widen() as f32).collect()
 }
 
-fn check<F: Scalar>(
-    loss: &Loss,
-    batch: &Batch<'_, F>,
-    reference: &[f32],
-    rewards: &[f32],
-    scales: Option<&[f32]>,
-    supervised: Option<&[f32]>,
-) -> Result<()> {
-    let mut rounded = Batch::new(batch.responses(), reference, reference, batch.lengths(), rewards)?;
+/// As hps-core does; the policy's place is taken by zeros, which it takes for log-probabilities.
+fn check<F: Scalar>(loss: &Loss, batch: &Batch<'_, F>, lists: &Lists) -> Result<()> {
+    let policy = vec![0.0; batch.policy().len()];
+    let mut rounded = Batch::new(batch.responses(), &policy)?;
+    if let Some(reference) = &lists.reference {
+        rounded = rounded.with_reference(reference)?;
+    }
+    if let Some(lengths) = batch.lengths() {
+        rounded = rounded.with_lengths(lengths)?;
+    }
+    if let Some(rewards) = &lists.rewards {
+        rounded = rounded.with_rewards(rewards)?;
+    }
     if let Some(samples) = batch.samples() {
         rounded = rounded.with_samples(samples, batch.drawn_from())?;
     }
-    if let Some(scales) = scales {
+    if let Some(scales) = &lists.scales {
         rounded = rounded.with_scales(scales)?;
     }
-    if let Some(supervised) = supervised {
+    if let Some(supervised) = &lists.supervised {
         rounded = rounded.with_supervised(supervised)?;
     }
     Ok(loss.check(&rounded)?)
+}
+
+/// What a batch has, rounded.
+struct Lists {
+    reference: Option<Vec<f32>>,
+    rewards: Option<Vec<f32>>,
+    scales: Option<Vec<f32>>,
+    supervised: Option<Vec<f32>>,
+}
+
+impl Lists {
+    fn of<F: Scalar>(batch: &Batch<'_, F>) -> Lists {
+        let [reference, rewards, scales, supervised] =
+            [batch.reference(), batch.rewards(), batch.scales(), batch.supervised()].map(|list| list.map(narrow));
+        Lists { reference, rewards, scales, supervised }
+    }
 }
 
 fn words(numbers: &[usize]) -> Result<Vec<u32>> {

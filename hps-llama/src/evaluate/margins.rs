@@ -58,12 +58,15 @@ pub fn margins_against<B: Backend>(
 fn row(example: &Example, policy: &[f64], reference: &[f64]) -> Result<RowMargins> {
     let refused = |source: hps_core::Error| Error::new(ErrorKind::Loss, "no margin").because(source).at(&example.place);
     let lengths: Vec<u32> = example.group.responses.iter().map(|response| response.len() as u32).collect();
-    let responses = Responses::new(policy, reference, &lengths, &example.rewards).map_err(refused)?;
     let h: Vec<f64> = policy.iter().zip(reference).map(|(policy, reference)| policy - reference).collect();
+    let row = Responses::new(policy).and_then(|row| row.with_lengths(&lengths)).map_err(refused)?;
+    let metric = |metric: Metric| metric(&row, &h).map_err(refused);
     Ok(RowMargins {
-        rm_dpo: metrics::reward_margin(&responses),
-        rm_rdpo: metrics::length_controlled_margin(&responses),
-        hardest: metrics::hardest_margin(&h).map_err(refused)?,
-        accuracy: f64::from(u8::from(metrics::ranks_first(&h).map_err(refused)?)),
+        rm_dpo: metric(metrics::margin)?,
+        rm_rdpo: metric(metrics::length_controlled_margin)?,
+        hardest: metric(metrics::hardest_margin)?,
+        accuracy: metric(metrics::ranks_first)?,
     })
 }
+
+type Metric = fn(&Responses<'_, f64>, &[f64]) -> std::result::Result<f64, hps_core::Error>;

@@ -123,10 +123,15 @@ impl TrainConfig {
         let loss = self.scored_loss()?;
         let (log_probs, lengths, rewards) = ([-1.0; 3], [1; 3], [2.0, 1.0, 0.0]);
         let count = if loss.reads_sample() { 2 } else { 3 };
-        let tried = Responses::new(&log_probs[..count], &log_probs[..count], &lengths[..count], &rewards[..count])
+        let tried = Responses::new(&log_probs[..count])
+            .and_then(|row| {
+                row.with_reference(&log_probs[..count])?
+                    .with_lengths(&lengths[..count])?
+                    .with_rewards(&rewards[..count])
+            })
             .and_then(|row| if loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
             .and_then(|row| {
-                let mut scratch = vec![0.0; loss.scratch_len(count)];
+                let mut scratch = vec![0.0; Loss::scratch_len(count)];
                 loss.value_and_gradient(&row, &mut scratch, &mut [0.0; 3][..count])
             });
         let message = || format!("`loss_type` {} is not trained here", self.loss);

@@ -262,11 +262,13 @@ pub(super) fn value_and_gradient(
     reference: &[f64],
 ) -> Result<(f64, Vec<f64>)> {
     let (lengths, rewards) = lengths_and_rewards(example, drawn);
-    let mut row = Responses::new(policy, reference, &lengths, &rewards).map_err(refused)?;
+    let mut row = Responses::new(policy)
+        .and_then(|row| row.with_reference(reference)?.with_lengths(&lengths)?.with_rewards(&rewards))
+        .map_err(refused)?;
     if loss.reads_sample() {
         row = row.with_sample_from(1, negatives(loss, &example.rewards)).map_err(refused)?;
     }
-    let mut scratch = vec![0.0; loss.scratch_len(drawn.len())];
+    let mut scratch = vec![0.0; Loss::scratch_len(drawn.len())];
     let mut gradient = vec![0.0; drawn.len()];
     let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient).map_err(refused)?;
     Ok((value, gradient))
@@ -281,7 +283,9 @@ pub(super) fn scores(
     reference: &[f64],
 ) -> Result<Vec<f64>> {
     let (lengths, rewards) = lengths_and_rewards(example, drawn);
-    let row = Responses::new(policy, reference, &lengths, &rewards).map_err(refused)?;
+    let row = Responses::new(policy)
+        .and_then(|row| row.with_reference(reference)?.with_lengths(&lengths)?.with_rewards(&rewards))
+        .map_err(refused)?;
     let mut scores = vec![0.0; drawn.len()];
     loss.scores(&row, &mut scores).map_err(refused)?;
     Ok(scores)

@@ -12,6 +12,12 @@ fn send(signal: &str, process: u32) {
 
 #[test]
 fn a_signal_saves_and_is_told_by_the_code() {
+    // Tests that run under `nohup` would have their children ignore it: a handler of ours is not handed on.
+    signal_hook::flag::register(
+        signal_hook::consts::SIGHUP,
+        std::sync::Arc::<std::sync::atomic::AtomicBool>::default(),
+    )
+    .expect("a handler");
     for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let folder = Folder::new("num_train_epochs = 500");
         let child = begun(&folder, &[]);

@@ -51,7 +51,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let loss: Loss = "dpo-hps".parse()?;
     let (reference, lengths, ranks) = ([-45.0; 2 * PROMPTS], [20; 2 * PROMPTS], [1.0, 0.0].repeat(PROMPTS));
     let (second, out_of) = ([1; PROMPTS], [RESPONSES - 1; PROMPTS]);
-    let batch = |policy| Batch::new(2, policy, &reference, &lengths, &ranks)?.with_samples(&second, Some(&out_of));
+    let batch = |policy| {
+        Batch::new(2, policy)?
+            .with_reference(&reference)?
+            .with_lengths(&lengths)?
+            .with_rewards(&ranks)?
+            .with_samples(&second, Some(&out_of))
+    };
     let computed = PreferenceLoss::new(&device, &loss, &batch(&reference)?)?.of_policy(&policy)?;
     let (values, gradient) = (device.download(&computed.values)?, device.download(&computed.gradient)?);
 
@@ -62,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert_eq!(negative, NegativeSampler::new(7).draw(rewards, 1.0, TiePolicy::Keep, position)?);
     }
     let (policy, mut expected, mut slopes) = (device.download(&policy)?, [0.0; PROMPTS], [0.0; 2 * PROMPTS]);
-    let mut scratch = vec![0.0; loss.batch_scratch_len(2)];
+    let mut scratch = vec![0.0; Loss::batch_scratch_len(2)];
     loss.values_and_gradients(&batch(&policy)?, &mut scratch, &mut expected, &mut slopes)?;
     let pairs = values.iter().chain(&gradient).zip(expected.iter().chain(&slopes));
     let largest = pairs.fold(0.0, |largest: f32, (given, expected)| largest.max((given - expected).abs()));

@@ -23,7 +23,7 @@ const MOST: usize = 1 << 31;
 /// let loss: Loss = "dpo-hps-full".parse()?;
 /// let reference = [-9.0_f32; 6];
 /// // The batch's own policy is not read here; the device's is.
-/// let batch = Batch::new(3, &reference, &reference, &[4; 6], &[1.0, 0.5, 0.0, 2.0, 1.0, -1.0])?;
+/// let batch = Batch::new(3, &reference)?.with_reference(&reference)?.with_lengths(&[4; 6])?.with_rewards(&[1.0, 0.5, 0.0, 2.0, 1.0, -1.0])?;
 /// let on_device = PreferenceLoss::new(&device, &loss, &batch)?;
 /// let policy = device.upload(&[-9.0; 6], 3)?;
 /// let computed = on_device.of_policy(&policy)?;
@@ -84,7 +84,7 @@ impl PreferenceLoss {
             team: family.team(responses),
             prompts,
             responses,
-            reference: rows::reads_reference(&descriptor).then(|| uploaded(&rows.reference)).transpose()?,
+            reference: loss.reads_reference().then(|| uploaded(&rows.reference)).transpose()?,
             measures: (!rows.measures.is_empty()).then(|| uploaded(&rows.measures)).transpose()?,
             rewards: uploaded(&rows.rewards)?,
             words: device.upload_indices(&rows.words)?,

@@ -1,7 +1,7 @@
 //! The lists of a batch in f32, as kernels read them, and what hps-core says of them.
 
 use crate::error::{Error, ErrorKind, Result};
-use hps_core::{Batch, Loss, LossDescriptor, Scalar};
+use hps_core::{Batch, Loss, Scalar};
 
 /// Lists of a batch, checked.
 #[derive(Debug)]
@@ -19,33 +19,31 @@ pub(crate) struct Rows {
 impl Rows {
     /// Refuses what [`Loss::check`] refuses of the batch rounded to f32. The policy's numbers are not looked at.
     pub fn of<F: Scalar>(loss: &Loss, batch: &Batch<'_, F>) -> Result<Rows> {
-        let [reference, rewards] = [batch.reference(), batch.rewards()].map(narrow);
-        let [scales, supervised] = [batch.scales(), batch.supervised()].map(|list| list.map(narrow));
-        check(loss, batch, &reference, &rewards, scales.as_deref(), supervised.as_deref())?;
-
+        let lists = Lists::of(batch);
+        check(loss, batch, &lists)?;
+        let Lists { reference, rewards, scales, supervised } = lists;
+        let lengths = batch.lengths().unwrap_or_default();
         let (prompts, responses) = (batch.prompts(), batch.responses());
-        let samples = batch.samples().map_or(0, |samples| samples.len() / prompts);
+        let samples = batch.samples().map_or(0, |samples| samples.len().checked_div(prompts).unwrap_or(0));
         let mut words = Vec::with_capacity(prompts * (3 + samples));
         for prompt in 0..prompts {
             words.push(batch.drawn_from().map_or(Ok(0), |negatives| word(negatives[prompt]))?);
             words.push(supervised.as_ref().map_or(0, |supervised| supervised[prompt].to_bits()));
-            words.push((batch.lengths()[prompt * responses] as f32).to_bits());
+            words.push(lengths.get(prompt * responses).map_or(0, |&length| (length as f32).to_bits()));
             for &index in batch.samples().unwrap_or_default().iter().skip(prompt * samples).take(samples) {
                 words.push(word(index)?);
             }
         }
         let measures = match loss.descriptor()?.reward {
             2 => scales.unwrap_or_default(),
-            1 | 4 | 5 | 6 => batch.lengths().iter().map(|&length| length as f32).collect(),
+            1 | 4 | 5 | 6 => lengths.iter().map(|&length| length as f32).collect(),
             _ => Vec::new(),
         };
+        // Kernels bind every list, and read of these what the loss reads.
+        let zeros = || vec![0.0; batch.policy().len()];
+        let (reference, rewards) = (reference.unwrap_or_default(), rewards.unwrap_or_else(zeros));
         Ok(Rows { reference, measures, rewards, words, samples })
     }
-}
-
-/// Whether a loss's scores are made of `log π − log π_ref`.
-pub(crate) fn reads_reference(loss: &LossDescriptor) -> bool {
-    matches!(loss.reward, 0 | 1 | 2 | 5)
 }
 
 /// `log π − log π_ref` of every response, subtracted before it is rounded.
@@ -53,7 +51,7 @@ pub(crate) fn ratios<F: Scalar>(batch: &Batch<'_, F>) -> Vec<f32> {
     batch
         .policy()
         .iter()
-        .zip(batch.reference())
+        .zip(batch.reference().unwrap_or_default())
         .map(|(&policy, &reference)| (policy - reference).widen() as f32)
         .collect()
 }
@@ -62,25 +60,45 @@ pub(crate) fn narrow<F: Scalar>(list: &[F]) -> Vec<f32> {
     list.iter().map(|number| number.widen() as f32).collect()
 }
 
-fn check<F: Scalar>(
-    loss: &Loss,
-    batch: &Batch<'_, F>,
-    reference: &[f32],
-    rewards: &[f32],
-    scales: Option<&[f32]>,
-    supervised: Option<&[f32]>,
-) -> Result<()> {
-    let mut rounded = Batch::new(batch.responses(), reference, reference, batch.lengths(), rewards)?;
+/// As hps-core does; the policy's place is taken by zeros, which it takes for log-probabilities.
+fn check<F: Scalar>(loss: &Loss, batch: &Batch<'_, F>, lists: &Lists) -> Result<()> {
+    let policy = vec![0.0; batch.policy().len()];
+    let mut rounded = Batch::new(batch.responses(), &policy)?;
+    if let Some(reference) = &lists.reference {
+        rounded = rounded.with_reference(reference)?;
+    }
+    if let Some(lengths) = batch.lengths() {
+        rounded = rounded.with_lengths(lengths)?;
+    }
+    if let Some(rewards) = &lists.rewards {
+        rounded = rounded.with_rewards(rewards)?;
+    }
     if let Some(samples) = batch.samples() {
         rounded = rounded.with_samples(samples, batch.drawn_from())?;
     }
-    if let Some(scales) = scales {
+    if let Some(scales) = &lists.scales {
         rounded = rounded.with_scales(scales)?;
     }
-    if let Some(supervised) = supervised {
+    if let Some(supervised) = &lists.supervised {
         rounded = rounded.with_supervised(supervised)?;
     }
     Ok(loss.check(&rounded)?)
+}
+
+/// What a batch has, rounded.
+struct Lists {
+    reference: Option<Vec<f32>>,
+    rewards: Option<Vec<f32>>,
+    scales: Option<Vec<f32>>,
+    supervised: Option<Vec<f32>>,
+}
+
+impl Lists {
+    fn of<F: Scalar>(batch: &Batch<'_, F>) -> Lists {
+        let [reference, rewards, scales, supervised] =
+            [batch.reference(), batch.rewards(), batch.scales(), batch.supervised()].map(|list| list.map(narrow));
+        Lists { reference, rewards, scales, supervised }
+    }
 }
 
 fn word(number: usize) -> Result<u32> {

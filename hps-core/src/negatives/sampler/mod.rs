@@ -1,35 +1,5 @@
-//! Which negative a seed draws: from `q_i ∝ e^{γ r_i}` (Eq. 9), in integers, alike on every device.
-//!
-//! With `r*` the retained negatives' largest reward if `γ ≥ 0`, else their smallest, and `N` their number:
-//!
-//! 1. `t_i = ⌊(−γ · (r_i − r*)) · (log2(e) · 2^24)⌋` in f64, in this order of operations, saturated to u32;
-//! 2. `w_i = h(t_i mod 2^24) ≫ (⌈log2 N⌉ + (t_i ≫ 24))`, a shift of 32 or more giving 0, where `h(f)` is
-//!    `2^31 · 2^(−f/2^24)` interpolated in a table of 257 words: `T[k] − (((T[k] − T[k+1]) · (f mod 2^16)) ≫ 16)`,
-//!    `k = f ≫ 16`, `T[k] = round(2^31 · 2^(−k/256))`;
-//! 3. `W = Σ w_i`, at most 2^31; `u` = word 0 of the Philox4x32-10 block with counter `(row, epoch, draw, 1)` and the
-//!    seed's low and high words as key;
-//! 4. the draw is the first retained `i` in list order with `w_2 + … + w_i > ⌊u · W / 2^32⌋`.
-//!
-//! At `γ = ±∞`, `t_i` is 0 where `r_i = r*` and `w_i` is 0 elsewhere.
-//!
-//! Floats stop at step 1, whose two products and floor are the same on every IEEE machine. Sums of `e^x` are not: two
-//! orders of summation in f32 draw differently a few times in a million.
-//!
-//! **Several draws** ([`draw_many`](NegativeSampler::draw_many)) take consecutive values of `draw` in the counter.
-//! **Without replacement** ([`draw_distinct`](NegativeSampler::draw_distinct)) the `k`-th draw, `k = 0, 1, …`, is made by
-//! steps 1 to 4 with `draw + k` in the counter, from the retained negatives that no earlier draw took: their number is
-//! `N`, theirs are `r*` and `W`. So the first is the draw itself, each follows `q` of what is left, and where `γ` is
-//! large they come in order of reward.
-//!
-//! **Other devices** compute steps 2 to 4 alone, from integers that hold `t_i` and `⌈log2 N⌉`
-//! ([`exponents`](NegativeSampler::exponents)).
-//!
-//! **What the integers cost.** The weights make some `q̃` in place of `q`, with
-//! `|q̃_i − q_i| ≤ 10^−6 q_i + (1 + N q_i) · 2^(⌈log2 N⌉ − 30)`;
-//! among 99 negatives at most 1.3e-5, whatever `γ`, and among a few thousand at most 1 %. A negative whose `q_i` is less
-//! than `2^(⌈log2 N⌉ − 31)` of the largest is never drawn.
-//!
-//! **Promise.** Which negatives a seed draws is part of this crate's interface: changing it is a breaking change.
+//! Which negative a seed draws: from `q_i ∝ e^{γ r_i}` (Eq. 9), in integers, alike on every device; the steps and the promise
+//! stand at [`NegativeSampler`].
 
 use crate::error::{Cause, Error};
 use crate::negatives::philox::Philox;
@@ -57,6 +27,39 @@ use weights::IntegerWeights;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Which negative a seed draws
+///
+/// With `r*` the retained negatives' largest reward if `γ ≥ 0`, else their smallest, and `N` their number:
+///
+/// 1. `t_i = ⌊(−γ · (r_i − r*)) · (log2(e) · 2^24)⌋` in f64, in this order of operations, saturated to u32;
+/// 2. `w_i = h(t_i mod 2^24) ≫ (⌈log2 N⌉ + (t_i ≫ 24))`, a shift of 32 or more giving 0, where `h(f)` is
+///    `2^31 · 2^(−f/2^24)` interpolated in a table of 257 words: `T[k] − (((T[k] − T[k+1]) · (f mod 2^16)) ≫ 16)`,
+///    `k = f ≫ 16`, `T[k] = round(2^31 · 2^(−k/256))`;
+/// 3. `W = Σ w_i`, at most 2^31; `u` = word 0 of the Philox4x32-10 block with counter `(row, epoch, draw, 1)` and the
+///    seed's low and high words as key;
+/// 4. the draw is the first retained `i` in list order with `w_2 + … + w_i > ⌊u · W / 2^32⌋`.
+///
+/// At `γ = ±∞`, `t_i` is 0 where `r_i = r*` and `w_i` is 0 elsewhere.
+///
+/// Floats stop at step 1, whose two products and floor are the same on every IEEE machine. Sums of `e^x` are not: two
+/// orders of summation in f32 draw differently a few times in a million.
+///
+/// **Several draws** ([`draw_many`](Self::draw_many)) take consecutive values of `draw` in the counter.
+/// **Without replacement** ([`draw_distinct`](Self::draw_distinct)) the `k`-th draw, `k = 0, 1, …`, is made by
+/// steps 1 to 4 with `draw + k` in the counter, from the retained negatives that no earlier draw took: their number is
+/// `N`, theirs are `r*` and `W`. So the first is the draw itself, each follows `q` of what is left, and where `γ` is
+/// large they come in order of reward.
+///
+/// **Other devices** compute steps 2 to 4 alone, from integers that hold `t_i` and `⌈log2 N⌉`
+/// ([`exponents`](Self::exponents)).
+///
+/// **What the integers cost.** The weights make some `q̃` in place of `q`, with
+/// `|q̃_i − q_i| ≤ 10^−6 q_i + (1 + N q_i) · 2^(⌈log2 N⌉ − 30)`;
+/// among 99 negatives at most 1.3e-5, whatever `γ`, and among a few thousand at most 1 %. A negative whose `q_i` is less
+/// than `2^(⌈log2 N⌉ − 31)` of the largest is never drawn.
+///
+/// **Promise.** Which negatives a seed draws is part of this crate's interface: changing it is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NegativeSampler {
     philox: Philox,
@@ -208,41 +211,24 @@ impl NegativeSampler {
     }
 }
 
-/// Draws one negative with a generator of the caller's: steps 1 to 4 with its next word as `u`.
+/// Draws one negative with a random word of the caller's: the steps of [`NegativeSampler`] with `word` as `u`.
 ///
 /// * `rewards`, `gamma`, `ties`: as for [`NegativeSampler::draw`].
-/// * `generator`: asked for one `u32`.
+/// * `word`: 32 random bits, from whatever generator.
 ///
 /// ```
-/// use hps_core::{TiePolicy, draw_with_generator};
-/// # use core::convert::Infallible;
-///
-/// struct Counter(u32); // stands for a generator of the rand crates
-/// impl rand_core::TryRng for Counter {
-///     type Error = Infallible;
-///     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-///         self.0 = self.0.wrapping_add(0x4000_0000);
-///         Ok(self.0)
-///     }
-///     # fn try_next_u64(&mut self) -> Result<u64, Infallible> { rand_core::utils::next_u64_via_u32(self) }
-///     # fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> { bytes.fill(0); Ok(()) }
-/// }
+/// use hps_core::{TiePolicy, draw_with_word};
 ///
 /// # fn main() -> Result<(), hps_core::Error> {
-/// let mut generator = Counter(0);
-/// let mut draw = || draw_with_generator(&[1.0, 0.0, 0.0], 0.0, TiePolicy::Keep, &mut generator);
-/// assert_eq!([draw()?, draw()?, draw()?], [1, 2, 2]); // u = 1/4, 1/2, 3/4
+/// let draw = |word| draw_with_word(&[1.0, 0.0, 0.0], 0.0, TiePolicy::Keep, word);
+/// // u = 1/4, 1/2, 3/4
+/// assert_eq!([draw(1 << 30)?, draw(1 << 31)?, draw(3 << 30)?], [1, 2, 2]);
 /// # Ok(())
 /// # }
 /// ```
-pub fn draw_with_generator<F: Scalar, R: rand_core::Rng + ?Sized>(
-    rewards: &[F],
-    gamma: f64,
-    ties: TiePolicy,
-    generator: &mut R,
-) -> Result<usize, Error> {
+pub fn draw_with_word<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, word: u32) -> Result<usize, Error> {
     let weights = IntegerWeights::new(rewards, gamma, ties)?;
-    Ok(weights.index_at(|| retained(rewards, ties), generator.next_u32()))
+    Ok(weights.index_at(|| retained(rewards, ties), word))
 }
 
 /// The first index whose cumulative probability exceeds `uniform`: NumPy's `choice`, for float probabilities.

@@ -44,9 +44,9 @@ use weighted::Comparisons;
 /// (hps.gamma, hps.scale) = (2.0_f64.ln(), NegativeScale::Unit);
 /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(hps))?;
 /// let policy = [0.0, 0.0, 3.0_f64.ln()];
-/// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+/// let row = Responses::new(&policy)?.with_reference(&[0.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?;
 /// // q = (2/3, 1/3), e^s = (1, 3): ln(1 + 2/3 + 1).
-/// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+/// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
 /// assert!((value - (8.0_f64 / 3.0).ln()).abs() < 1e-14);
 /// # Ok(())
 /// # }
@@ -98,9 +98,9 @@ impl Hps {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::full()))?;
     /// let policy = [0.0, 0.0, 3.0_f64.ln()];
-    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// let row = Responses::new(&policy)?.with_reference(&[0.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?;
     /// // e^s = (1, 1, 3): ln(1 + 1 + 3).
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     /// assert!((value - 5.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -117,9 +117,9 @@ impl Hps {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::single()))?;
     /// let policy = [0.0, 0.0, 3.0_f64.ln()];
-    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?.with_sample(2)?;
+    /// let row = Responses::new(&policy)?.with_reference(&[0.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?.with_sample(2)?;
     /// // e^s = (1, 1, 3), of which the last was drawn: ln(1 + 3).
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut [0.0; 3])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     /// assert!((value - 4.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -136,9 +136,9 @@ impl Hps {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::multi()))?;
     /// let policy = [0.0, 0.0, 3.0_f64.ln()];
-    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?.with_samples(&[2, 2])?;
+    /// let row = Responses::new(&policy)?.with_reference(&[0.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?.with_samples(&[2, 2])?;
     /// // e^s = (1, 1, 3), of which the last was drawn twice and stands for both negatives: ln(1 + 2 · 3).
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut [0.0; 3])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     /// assert!((value - 7.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -155,9 +155,9 @@ impl Hps {
     /// # fn main() -> Result<(), hps_core::Error> {
     /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(Hps::expected()))?;
     /// let policy = [0.0, 0.0, 3.0_f64.ln()];
-    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// let row = Responses::new(&policy)?.with_reference(&[0.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?;
     /// // e^s = (1, 1, 3): half of ln(1 + 1), half of ln(1 + 3).
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 6], &mut [0.0; 3])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     /// assert!((value - 1.5 * 2.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -175,9 +175,9 @@ impl Hps {
     /// let hps = Hps::weighted(RankWeights::new(&[1.0, 0.5])?, NegativeSet::NonPreferred);
     /// let loss = Loss::new(Reward::Dpo { beta: 1.0 }, Pair::LOGISTIC, Preference::Hps(hps))?;
     /// let policy = [0.0, 0.0, 3.0_f64.ln()];
-    /// let row = Responses::new(&policy, &[0.0; 3], &[3; 3], &[2.0, 1.0, 0.0])?;
+    /// let row = Responses::new(&policy)?.with_reference(&[0.0; 3])?.with_rewards(&[2.0, 1.0, 0.0])?;
     /// // e^s = (1, 1, 3): ln(1 + 3) for the first, half of it for the second.
-    /// let value = loss.value_and_gradient(&row, &mut [0.0; 9], &mut [0.0; 3])?;
+    /// let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(3)], &mut [0.0; 3])?;
     /// assert!((value - 1.5 * 4.0_f64.ln()).abs() < 1e-14);
     /// # Ok(())
     /// # }
@@ -222,7 +222,7 @@ impl Hps {
     pub(crate) fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         match self.form {
             HpsForm::Full => {
-                let retained = log_weights(row.rewards(), self.gamma, self.ties, out)?;
+                let retained = log_weights(row.rewards, self.gamma, self.ties, out)?;
                 let log_scale = self.scale.log(retained);
                 out.iter_mut().for_each(|entry| *entry = *entry + log_scale);
             }
@@ -230,7 +230,7 @@ impl Hps {
             HpsForm::Multi => out[0] = self.draws(row)?.1,
             HpsForm::Expected => {
                 let (log_q, log_scale) = out.split_at_mut(row.count() - 1);
-                log_scale[0] = self.scale.log(log_weights(row.rewards(), self.gamma, self.ties, log_q)?);
+                log_scale[0] = self.scale.log(log_weights(row.rewards, self.gamma, self.ties, log_q)?);
             }
             HpsForm::Weighted { weights, negatives: set } => {
                 Comparisons { hps: self, weights: &weights, set }.constants(row, out)?
@@ -262,9 +262,9 @@ impl Hps {
     ) -> Result<F, Error> {
         match self.form {
             HpsForm::Full => {
-                let hardness = Hardness::find(row.rewards(), self.gamma, self.ties)?;
+                let hardness = Hardness::find(row.rewards, self.gamma, self.ties)?;
                 let negatives =
-                    Negatives { rewards: &row.rewards()[1..], scores: &scores[1..], hardness, scale: self.scale };
+                    Negatives { rewards: &row.rewards[1..], scores: &scores[1..], hardness, scale: self.scale };
                 gradient.fill(F::zero());
                 let (value, slope) =
                     full::add_gradient(pair, F::one(), scores[0], &negatives, scratch, &mut gradient[1..]);
@@ -294,7 +294,7 @@ impl Hps {
     /// Refuses a row without negatives, or with samples that are none.
     pub(crate) fn check<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
         match self.form {
-            HpsForm::Full | HpsForm::Expected => Anchor::find(row.rewards(), self.gamma, self.ties).map(drop),
+            HpsForm::Full | HpsForm::Expected => Anchor::find(row.rewards, self.gamma, self.ties).map(drop),
             HpsForm::Single => self.single_draw(row).map(drop),
             HpsForm::Multi => self.draws(row).map(drop),
             HpsForm::Weighted { weights, .. } => expect_negatives(&weights, row.count()),
@@ -326,8 +326,8 @@ impl Hps {
         if let Some(negatives) = given {
             return Ok(negatives);
         }
-        let retained = Anchor::find(row.rewards(), self.gamma, self.ties)?.retained;
-        match indices.iter().find(|&&index| !self.ties.retains(row.rewards(), index)) {
+        let retained = Anchor::find(row.rewards, self.gamma, self.ties)?.retained;
+        match indices.iter().find(|&&index| !self.ties.retains(row.rewards, index)) {
             Some(&index) => Err(Cause::SampleNotNegative { index, responses: row.count() }.into()),
             None => Ok(retained),
         }

@@ -140,7 +140,7 @@ impl Comparisons<'_> {
             let range = self.negatives(preferred, scores.len());
             let (hardness, scale) = (self.hardness(row, range.start)?, self.hps.scale);
             let negatives =
-                Negatives { rewards: &row.rewards()[range.clone()], scores: &scores[range.clone()], hardness, scale };
+                Negatives { rewards: &row.rewards[range.clone()], scores: &scores[range.clone()], hardness, scale };
             let weight = F::narrow(weight);
             let (value, slope) =
                 full::add_gradient(pair, weight, scores[preferred], &negatives, scratch, &mut gradient[range]);
@@ -159,7 +159,7 @@ impl Comparisons<'_> {
 
     fn log_weights<F: Scalar>(&self, row: &Responses<'_, F>, preferred: usize, out: &mut [F]) -> Result<(), Error> {
         let first = self.negatives(preferred, row.count()).start;
-        let retained = log_weights(&row.rewards()[first - 1..], self.hps.gamma, TiePolicy::Keep, out)?;
+        let retained = log_weights(&row.rewards[first - 1..], self.hps.gamma, TiePolicy::Keep, out)?;
         let log_scale = self.hps.scale.log(retained);
         out.iter_mut().for_each(|entry| *entry = *entry + log_scale);
         Ok(())
@@ -167,7 +167,7 @@ impl Comparisons<'_> {
 
     /// That of the negatives from `first` on. The response before stands for the preferred one; its reward is not read.
     fn hardness<F: Scalar>(&self, row: &Responses<'_, F>, first: usize) -> Result<Hardness<F>, Error> {
-        Hardness::find(&row.rewards()[first - 1..], self.hps.gamma, TiePolicy::Keep)
+        Hardness::find(&row.rewards[first - 1..], self.hps.gamma, TiePolicy::Keep)
     }
 }
 
