@@ -78,6 +78,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// assert_eq!((unfinished.kind(), unfinished.index()), (ErrorKind::NonFinite, Some(1)));
     /// # Ok::<(), hps_core::Error>(())
     /// ```
+    #[inline]
     pub fn new(policy: &'a [F]) -> Result<Responses<'a, F>, Error> {
         if policy.len() < 2 {
             return Err(Cause::TooFewResponses { given: policy.len() }.into());
@@ -87,6 +88,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     }
 
     /// For lists that would be taken, or that are looked at elsewhere; empty ones are not given.
+    #[inline(always)]
     pub(crate) fn of_checked(
         policy: &'a [F],
         reference: &'a [F],
@@ -108,6 +110,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// assert_eq!(gains, [2.0, -1.0]);
     /// # Ok::<(), hps_core::Error>(())
     /// ```
+    #[inline]
     pub fn with_reference(self, reference: &'a [F]) -> Result<Self, Error> {
         expect_length("reference", reference.len(), self.count())?;
         lanes::expect_finite("reference", reference)?;
@@ -126,6 +129,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// assert_eq!(row.with_lengths(&[50]).unwrap_err().kind(), ErrorKind::LengthMismatch);
     /// # Ok::<(), hps_core::Error>(())
     /// ```
+    #[inline]
     pub fn with_lengths(self, lengths: &'a [u32]) -> Result<Self, Error> {
         expect_length("lengths", lengths.len(), self.count())?;
         lanes::expect_tokens(lengths)?;
@@ -148,6 +152,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn with_rewards(self, rewards: &'a [F]) -> Result<Self, Error> {
         expect_length("rewards", rewards.len(), self.count())?;
         lanes::expect_finite("rewards", rewards)?;
