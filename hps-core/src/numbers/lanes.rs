@@ -114,7 +114,7 @@ pub(crate) fn all_finite<F: Scalar>(values: &[F]) -> bool {
 pub(crate) fn all_tokens(lengths: &[u32]) -> bool {
     let (blocks, rest) = lengths.as_chunks::<LANES>();
     let none = blocks.as_flattened().iter().fold(false, |none, &length| none | (length == 0));
-    !rest.iter().fold(none, |none, &length| none | (length == 0))
+    !none && !rest.contains(&0)
 }
 
 /// Refuses NaN and infinities.
