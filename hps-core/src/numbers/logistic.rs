@@ -20,11 +20,11 @@ pub(crate) fn both_ways<F: Scalar>(x: F) -> (F, F, F, F) {
     let tail = decay(-x.abs());
     let (logarithm, larger) = choice(tail, F::one());
     let smaller = tail * larger;
-    if x > F::zero() {
-        (x + logarithm, larger, logarithm, smaller)
-    } else {
-        (logarithm, smaller, logarithm - x, larger)
-    }
+    // Selections one by one: as a branch, every second comparison would be guessed wrong.
+    let is_positive = x > F::zero();
+    let positive = if is_positive { x } else { F::zero() };
+    let (up, down) = (if is_positive { larger } else { smaller }, if is_positive { smaller } else { larger });
+    (positive + logarithm, up, (positive - x) + logarithm, down)
 }
 
 /// `−∞` stands for an absent term; two absent terms stay absent.

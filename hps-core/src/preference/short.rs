@@ -104,7 +104,10 @@ fn each_against<F: Scalar, const WIDTH: usize>(
         return None;
     }
     let factor = if margin == F::zero() { F::one() } else { exp(margin) };
-    let weights = filled.map(|score| decay(score - highest));
+    let mut weights = filled;
+    for weight in &mut weights {
+        *weight = decay(*weight - highest);
+    }
     let (mut tails, mut behind) = ([F::zero(); WIDTH], F::zero());
     for place in (0..WIDTH).rev() {
         tails[place] = factor * behind;
