@@ -1,6 +1,6 @@
 //! Checks this library's losses against reference values of your own.
 //!
-//! `cargo run --release --example check_losses -- tests/data/losses.json`
+//! `cargo run --release --example check_losses -- hps-core/tests/data/losses.json`
 //!
 //! The file lists cases: a loss, a row of log-probabilities and rewards, and the value and gradients that some other
 //! program computed for them, or the kind of error they should meet. Prints what differs and `N passed, N failed`.
@@ -18,7 +18,7 @@ const ABSOLUTE: f64 = 1e-12;
 const RELATIVE: f64 = 1e-9;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/losses.json");
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/hps-core/tests/data/losses.json");
     let path = std::env::args().nth(1).unwrap_or_else(|| bundled.into());
     let (passed, failed) = check_file(Path::new(&path))?;
     println!("{passed} passed, {failed} failed");

@@ -73,7 +73,7 @@ impl Options {
     fn config(&self, seed: u64) -> Result<TrainConfig> {
         let toy = self.data.is_none();
         Ok(TrainConfig {
-            loss: self.loss.with_beta(self.beta.unwrap_or(if toy { 0.5 } else { 0.1 }))?,
+            loss: self.loss.with_beta(self.beta.unwrap_or(if toy { 0.5 } else { 0.1 }))?.into(),
             gamma_schedule: GammaSchedule::LinspaceFifths,
             learning_rate: self.learning_rate.unwrap_or(if toy { 2e-3 } else { 5e-7 }),
             warmup_ratio: 0.1,

@@ -24,7 +24,11 @@ use support::{data as path, json};
 fn setting() -> TrainConfig {
     let args = &json("trl-sigmoid/run.json")["args"];
     TrainConfig {
-        loss: "dpo-bt".parse().and_then(|loss: hps_core::Loss| loss.with_beta(number(&args["beta"]))).expect("a loss"),
+        loss: "dpo-bt"
+            .parse()
+            .and_then(|loss: hps_core::Loss| loss.with_beta(number(&args["beta"])))
+            .expect("a loss")
+            .into(),
         learning_rate: number(&args["lr"]),
         lr_scheduler_type: SchedulerType::Cosine,
         warmup_ratio: 0.0,

@@ -218,7 +218,7 @@ fn config(run: &Run) -> Result<TrainConfig> {
     let own_scale = ["ipo", "sppo"].iter().any(|family| run.loss.starts_with(family));
     let loss = if own_scale { loss } else { loss.with_beta(run.beta.unwrap_or(BETA))? };
     Ok(TrainConfig {
-        loss,
+        loss: loss.into(),
         gamma_schedule: run.gamma.map_or(GammaSchedule::LinspaceFifths, GammaSchedule::Constant),
         learning_rate: 2e-3,
         warmup_ratio: 0.1,

@@ -60,6 +60,9 @@ pub trait Probe {
 
     /// Writes `∂(Σ of)/∂by`, one entry a row, zeros where `of` does not depend on `by`; `false` from a type without
     /// gradients.
+    ///
+    /// One result is asked for its gradients by both inputs, before another [`variable`](Self::variable) is made: where
+    /// autograd walks a graph only once, the first call keeps what the second one reads.
     fn gradient(&self, of: &Self::Tensor, by: &Self::Tensor, out: &mut [f64]) -> bool;
 }
 

@@ -9,7 +9,7 @@
 //! your backward pass     ->  Σ_i c_i ∇ log π_i
 //! ```
 //!
-//! One loss in five lines:
+//! One loss:
 //!
 //! ```
 //! use hps_core::{Loss, Responses};
@@ -26,7 +26,20 @@
 //! # }
 //! ```
 //!
-//! The responses of a prompt always come *best first*: index 0 is the preferred one. No loss sorts.
+//! If you come from DPO: `"dpo-bt"` is TRL's `sigmoid` loss on `[chosen, rejected]`, and the same call.
+//!
+//! # What to pass
+//!
+//! * **Responses, best first.** Index 0 is the preferred one, the last index the worst; of a pair, chosen and rejected. No
+//!   loss sorts, and no loss asks the rewards who is best. [`rank`] gives the order of falling rewards,
+//!   [`Responses::expect_ranked`] refuses a list that has another.
+//! * **Log-probabilities** of whole responses: sums over the response's tokens, nats, without the prompt's tokens.
+//! * **What the loss reads, under its name.** The policy always; the reference, lengths and rewards only where
+//!   [the loss's table](Loss#what-a-loss-reads) says so. What is missing is an error that names it.
+//! * **Scratch**: [`Loss::scratch_len`] numbers for a row, [`Loss::batch_scratch_len`] for a batch, whatever the loss and its
+//!   options, with any content. Both are `const`.
+//!
+//! The coefficients are `∂L/∂log π_i`. An autograd step that starts from them is `Σ_i c_i · log π_i`, with `c` detached.
 //!
 //! # Preference losses, from the beginning
 //!
@@ -61,8 +74,9 @@
 //! | log-probabilities in slices | [`Loss::value_and_gradient`]: closed form, `O(n)`, your scratch, no allocation |
 //! | the same of many prompts | [`Loss::values_and_gradients`] of a [`Batch`]: several prompts at once in vector units |
 //! | a tensor type to implement [`ScoreTensor`] for | [`conformance`], in a test |
-//! | tensors with autograd | [`Loss::score_over`] and [`Loss::over`]: the same losses over anything that is a [`ScoreTensor`]; candle's are, with the feature `candle` |
-//! | lists too long to score whole | [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
+//! | tensors with autograd | the coefficients above; or, for a graph that goes through the loss, [`Loss::score_over`] and [`Loss::over`] over anything that is a [`ScoreTensor`]; candle's are, with the feature `candle` (`examples/candle_step.rs` is a whole step) |
+//! | a loss of your own | [`ListLoss`], which trainers take beside [`Loss`]; a formula over [`ScoreTensor`] gets its gradient from [`Dual`] numbers (the repository's `examples/your_own_loss` has both, and trains with it) |
+//! | lists too long to score whole | [`Loss::draw`] with a [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
 //! | a kernel to write for a GPU | `LossDescriptor`, [`Loss::check`], [`NegativeSampler::exponents`] |
 //! | an evaluation to write | [`metrics`] |
 //! | a bound or limit of the paper to check | [`theory`] |
@@ -78,13 +92,22 @@
 //!
 //! # Features
 //!
-//! All are off by default, and then the crate depends on `libm`, `num-traits` and `rand_core` alone.
+//! All are off by default, and then the crate depends on `libm` and `num-traits` alone.
 //!
 //! | feature | gives |
 //! |---|---|
 //! | `bytemuck` | `LossDescriptor`: a loss as 144 bytes that kernels in other languages read |
 //! | `candle` | [`ScoreTensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
 //! | `serde` | a [`Loss`] in configuration files, by name |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # Versions
+//!
+//! Two dependencies are seen through this crate's interface. `num-traits` 0.2, whose `Float` is a supertrait of the sealed
+//! [`Scalar`], has been at 0.2 since 2018. `candle-core` is at 0.x, each release breaking: the feature `candle` means 0.11 for
+//! as long as this crate's own version does not break, and a later candle gets a feature of its own beside it
+//! (`candle-0_12`), as an implementation for another type breaks nobody. Random words come from the caller as `u32`
+//! ([`draw_with_word`]), so no generator's crate is among the dependencies.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -102,7 +125,7 @@ pub mod theory;
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "bytemuck")]
 pub use loss::LossDescriptor;
-pub use loss::{Batch, Columns, Loss, LossOver};
+pub use loss::{Batch, Columns, ListLoss, Loss, LossOver};
 pub use negatives::{
     GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_uniform, draw_with_word,
     log_weights,
@@ -113,3 +136,8 @@ pub use preference::{
     Supervised,
 };
 pub use responses::{ResponseScale, Responses, Reward, rank};
+
+/// The README's program, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,6 +18,7 @@
 //! | [`resumable`], [`files`] | JSON lines, and whatever is written | files that survive being killed |
 //! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::disallowed_macros)]
 
 mod adapter;
@@ -55,5 +56,5 @@ pub use visible::{visible, visible_json, visible_lines};
 
 /// The README's programs, compiled as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

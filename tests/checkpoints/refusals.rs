@@ -39,11 +39,11 @@ fn every_option_that_changes_numbers_is_compared() {
     let loss = |name: &str| name.parse::<hps_core::Loss>().expect("a loss");
     let adamw = AdamWConfig::default();
     let others = [
-        ("`loss_type` is dpo-hps in", "dpo-bt in this run", TrainConfig { loss: loss("dpo-bt"), ..config() }),
+        ("`loss_type` is dpo-hps in", "dpo-bt in this run", TrainConfig { loss: loss("dpo-bt").into(), ..config() }),
         (
             "`beta` is Some(0.1)",
             "Some(0.25)",
-            TrainConfig { loss: loss("dpo-hps").with_beta(0.25).expect("β"), ..config() },
+            TrainConfig { loss: loss("dpo-hps").with_beta(0.25).expect("β").into(), ..config() },
         ),
         (
             "`gamma_schedule` is Linspace",

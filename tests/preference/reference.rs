@@ -7,7 +7,7 @@ use hps_core::Batch;
 use serde_json::Value;
 
 pub fn every_case(device: &impl Kernels) {
-    let file = support::json("losses.json");
+    let file = support::json("../../hps-core/tests/data/losses.json");
     let (mut values, mut refusals) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
         let expected = evaluate::<f64>(case);

@@ -4,7 +4,6 @@ use crate::support::data;
 use crate::tolerance::{ACCURACY, LOWER};
 use crate::toy_world::rows::write_rows;
 use crate::toy_world::{Split, World};
-use hps_core::Loss;
 use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::chat::Chat;
@@ -33,7 +32,7 @@ fn rows(split: Split, prompts: usize) -> Vec<Example> {
 fn config(task: Task, loss: &str, learning_rate: f64, epochs: u32) -> TrainConfig {
     TrainConfig {
         task,
-        loss: loss.parse::<Loss>().expect("a loss"),
+        loss: loss.parse().expect("a loss"),
         learning_rate,
         warmup_ratio: 0.1,
         num_train_epochs: epochs,

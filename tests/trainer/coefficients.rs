@@ -18,7 +18,8 @@ const GAMMA: f64 = 0.5;
 
 /// The mean loss of the first epoch's first prompts and the norm of its gradient.
 fn by_hand(policy: &Policy<Cpu>, examples: &[Example], config: &TrainConfig) -> (f64, f64) {
-    let loss = config.loss.with_gamma(GAMMA).unwrap_or(config.loss);
+    let loss = config.loss.named().expect("one of hps-core");
+    let loss = loss.with_gamma(GAMMA).unwrap_or(*loss);
     let mut gradients = Gradients::zeros(policy).expect("zeros");
     let mut total = 0.0;
     for Example { group, rewards, .. } in examples {

@@ -19,6 +19,7 @@ mod margins;
 mod memory;
 mod negatives;
 mod options;
+mod own_loss;
 mod policy;
 mod reference;
 mod refusals;

@@ -86,7 +86,7 @@ fn shuffling_changes_the_order_alone() {
 #[test]
 fn each_epoch_has_its_own_order() {
     let tokens = |seed| {
-        let config = TrainConfig { shuffle: true, loss: named("dpo-bt"), ..setting(seed, 1) };
+        let config = TrainConfig { shuffle: true, loss: named("dpo-bt").into(), ..setting(seed, 1) };
         costs(&run(fresh(0.0), &examples(), config).0)
     };
     let (one, other) = (tokens(3), tokens(4));
@@ -138,7 +138,7 @@ fn the_drawn_negative_stands_for_the_whole_list() {
     for (scale, ties, rewards, negatives) in cases {
         let mut examples = fours(2);
         examples.iter_mut().for_each(|example| example.rewards = rewards.to_vec());
-        let config = TrainConfig { loss: loss(scale, ties).expect("a loss"), ..config("dpo-hps") };
+        let config = TrainConfig { loss: loss(scale, ties).expect("a loss").into(), ..config("dpo-hps") };
         let log = first(fresh(0.0), &examples, config);
         let expected = (1.0f64 + negatives).ln();
         assert!((log.loss - expected).abs() <= F64, "{scale:?}, {ties:?}: {} against {expected}", log.loss);

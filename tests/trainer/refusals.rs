@@ -120,7 +120,7 @@ fn a_trained_weight_that_is_no_number_is_refused() {
 fn a_gradient_that_overflows_stops_the_run_before_the_update() {
     let loss = named("dpo-hps-full").with_beta(1e4).expect("a loss");
     let policy = with(LoraConfig { r: 1, lora_alpha: 3e38, ..LoraConfig::default() });
-    let config = TrainConfig { loss, per_device_train_batch_size: 2, ..config("dpo-hps-full") };
+    let config = TrainConfig { loss: loss.into(), per_device_train_batch_size: 2, ..config("dpo-hps-full") };
     let (error, steps, unchanged) = refusal(trainer(policy, &fours(4), config));
     assert_eq!((error.kind(), steps, unchanged), (ErrorKind::NonFinite, 0, true), "{error}");
     let text = error.to_string();

@@ -13,7 +13,7 @@ pub const LOSSES: [&str; 4] = ["dpo-bt", "dpo-pl", "dpo-hps", "dpo-hps-full"];
 /// One pass in the order of the examples, four prompts an update, at a constant rate.
 pub fn config(loss: &str) -> TrainConfig {
     TrainConfig {
-        loss: named(loss),
+        loss: named(loss).into(),
         gamma_schedule: GammaSchedule::LinspaceFifths,
         learning_rate: 1e-3,
         lr_scheduler_type: SchedulerType::Constant,

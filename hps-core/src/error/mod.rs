@@ -57,6 +57,8 @@ pub enum ErrorKind {
     UnknownName,
     /// The scratch buffer is shorter than the loss asks for.
     ScratchTooSmall,
+    /// A loss that is not of this crate refuses the row.
+    Custom,
 }
 
 /// `list` is the name of the argument, as its method documents it.
@@ -78,9 +80,22 @@ pub(crate) enum Cause {
     OutOfRange { list: &'static str, index: usize, given: f64, range: &'static str },
     UnknownName { what: &'static str, given: Spelling, nearest: Option<&'static str>, known: &'static str },
     ScratchTooSmall { given: usize, needed: usize },
+    Custom { what: &'static str },
 }
 
 impl Error {
+    /// An error of a loss of one's own ([`ListLoss`](crate::ListLoss)): what it refuses, in a sentence.
+    ///
+    /// ```
+    /// use hps_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::custom("a pair is needed");
+    /// assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Custom, "a pair is needed"));
+    /// ```
+    pub fn custom(what: &'static str) -> Error {
+        Cause::Custom { what }.into()
+    }
+
     /// Which kind of error this is.
     ///
     /// ```
@@ -105,6 +120,7 @@ impl Error {
             Cause::OutOfRange { .. } => ErrorKind::OutOfRange,
             Cause::UnknownName { .. } => ErrorKind::UnknownName,
             Cause::ScratchTooSmall { .. } => ErrorKind::ScratchTooSmall,
+            Cause::Custom { .. } => ErrorKind::Custom,
         }
     }
 
@@ -267,6 +283,7 @@ impl fmt::Display for Error {
             Cause::ScratchTooSmall { given, needed } => {
                 write!(f, "scratch holds {given} numbers, {needed} are needed")
             }
+            Cause::Custom { what } => write!(f, "{what}"),
         }
     }
 }

@@ -48,6 +48,7 @@ use bytemuck::{Pod, Zeroable};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C, align(16))]
+#[non_exhaustive]
 pub struct LossDescriptor {
     /// How scores are made.
     pub reward: u32,

@@ -11,6 +11,7 @@ mod draws;
 mod fillers;
 mod inputs;
 mod likelihood;
+mod list_loss;
 mod name;
 mod options;
 #[cfg(feature = "serde")]
@@ -20,6 +21,7 @@ pub use batch::Batch;
 pub use columns::{Columns, LossOver};
 #[cfg(feature = "bytemuck")]
 pub use descriptor::LossDescriptor;
+pub use list_loss::ListLoss;
 
 use crate::error::{Cause, Error, expect_length};
 use crate::loss::inputs::Given;
@@ -50,13 +52,41 @@ use crate::responses::{Responses, Reward};
 /// # }
 /// ```
 ///
-/// Names are a reward and pair, and a model: `dpo`, `kto`, `simpo`, `rdpo`, `orpo` and `cpo` go with all of `bt`,
+/// # Names
+///
+/// A reward and pair, and a model: `dpo`, `kto`, `simpo`, `rdpo`, `orpo` and `cpo` go with all of `bt`,
 /// `top1`, `top2`, … (the first `K` choices), `pl`, `hps` (one sampled negative, scale 1), `hps-full` (all negatives,
 /// scale `N`), `hps-multi`, `hps-expected`, `hps-weighted` and `swepo`; `exo` and `nca` with `bt`, `pl`, `hps`,
 /// `hps-full` and `hps-expected`; `ipo` and `sppo` with `bt`, `pl`, `hps` and `hps-expected`. Besides, there are
-/// `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge` and `lipo`. `β` is 0.1 and `γ` 0 unless
-/// [`FromStr`](core::str::FromStr) says otherwise.
+/// `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `slic`, `hinge` and `lipo`. [`names`](Self::names) lists them. `β` is 0.1
+/// and `γ` 0 unless [`FromStr`](core::str::FromStr) says otherwise.
 /// [`Display`](core::fmt::Display) prints the name; hyperparameters are not part of it.
+///
+/// # What a loss reads
+///
+/// Of a row, beside the policy's log-probabilities: what its reward reads, and what its model reads. In code these are
+/// [`reads_reference`](Self::reads_reference), [`reads_lengths`](Self::reads_lengths),
+/// [`reads_rewards`](Self::reads_rewards), [`reads_sample`](Self::reads_sample), [`reads_samples`](Self::reads_samples),
+/// [`reads_scales`](Self::reads_scales) and [`reads_supervised`](Self::reads_supervised).
+///
+/// | reward | reference | lengths | others |
+/// |---|---|---|---|
+/// | `dpo-`, `exo-`, `nca-`, `sppo-`, `hinge`, `lipo`, `infonca-k` | yes | | |
+/// | `ipo-`, which is per token | yes | yes | |
+/// | `rdpo-` | yes | yes | |
+/// | `kto-` | yes | if per token | scales, if [from the row](crate::ResponseScale::FromRow) |
+/// | `simpo-`, `orpo-` | | yes | |
+/// | `cpo-` | | yes, for its likelihood | |
+/// | `slic` | | | the supervised target |
+///
+/// | model | rewards | others |
+/// |---|---|---|
+/// | `bt`, `topK`, `pl`, `hinge`, `slic` | | |
+/// | `hps-full`, `hps-expected`, `hps-weighted`, `swepo`, `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `lipo` | yes | |
+/// | `hps` | to draw | one sample |
+/// | `hps-multi` | to draw | several samples |
+///
+/// [`with_likelihood`](Self::with_likelihood) adds the lengths to any of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
     reward: Reward,

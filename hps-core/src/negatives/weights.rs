@@ -12,6 +12,7 @@ use crate::numbers::{Scalar, lanes};
 
 /// What happens to a negative whose reward ties with the highest of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TiePolicy {
     /// It stays a negative, as in the paper.
     #[default]
@@ -22,6 +23,7 @@ pub enum TiePolicy {
 
 /// The factor `c` on the negatives' expectation: how many negatives one expectation stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum NegativeScale {
     /// `c = 1`: Eq. 10 as printed.
     Unit,

@@ -22,7 +22,8 @@ use core::convert::Infallible;
 /// Autograd differentiates the branches that a `where` drops, too, and 0 times their infinite slopes is NaN. What serves:
 /// value and slope from detached inputs, outside the graph, and then `value + slope · (x − detach(x))`, in which `x` is
 /// replaced by 0 where it is infinite. The bracket is 0 with derivative 1, so value and gradient are what was computed. The
-/// implementation for candle (feature `candle`) is written in this way.
+/// implementation for candle (feature `candle`) is written in this way, and so is one for burn, to copy, in `tests/burn` of
+/// the repository.
 ///
 /// ```
 /// use hps_core::ScoreTensor;

@@ -28,6 +28,7 @@ pub struct Lipo {
 
 /// The base of the logarithm in LiPO's discount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LogBase {
     /// As printed.
     #[default]
@@ -38,6 +39,7 @@ pub enum LogBase {
 
 /// What LiPO ranks responses by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RankBy {
     /// The model's present scores: pairs near the top of its own ranking weigh most.
     #[default]

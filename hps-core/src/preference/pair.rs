@@ -59,6 +59,7 @@ pub enum Pair {
 
 /// Whether terms are summed or averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reduction {
     /// Their sum.
     #[default]

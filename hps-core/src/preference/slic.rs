@@ -21,6 +21,7 @@ pub struct Slic {
 
 /// Where SLiC-HF's supervised term stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Supervised {
     /// Beside the maximum, as published.
     #[default]

@@ -1,5 +1,6 @@
 //! The lists of [`Responses`], as they were given.
 
+use crate::error::{Cause, Error, expect_length};
 use crate::numbers::Scalar;
 use crate::responses::Responses;
 
@@ -103,6 +104,29 @@ impl<'a, F: Scalar> Responses<'a, F> {
     pub fn supervised(&self) -> Option<F> {
         self.supervised
     }
+}
+
+/// Writes `h_i = log π_i − log π_ref,i`, nats, without `β`: by how much more likely each response has become.
+///
+/// # Errors
+/// The row has no reference, or `out` another length.
+///
+/// ```
+/// use hps_core::{Responses, metrics};
+///
+/// let row = Responses::new(&[-10.0, -21.0])?.with_reference(&[-12.0, -20.0])?;
+/// let mut gains = [0.0; 2];
+/// metrics::log_ratios(&row, &mut gains)?;
+/// assert_eq!(gains, [2.0, -1.0]);
+/// # Ok::<(), hps_core::Error>(())
+/// ```
+pub fn log_ratios<F: Scalar>(row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
+    let reference = row.reference().ok_or(Cause::InputMissing { list: "reference" })?;
+    expect_length("out", out.len(), row.count())?;
+    for ((out, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(reference) {
+        *out = policy - reference;
+    }
+    Ok(())
 }
 
 /// A list that is given is not empty.

@@ -5,6 +5,7 @@ mod ranking;
 pub(crate) mod reward;
 mod scores;
 
+pub use lists::log_ratios;
 pub use ranking::rank;
 pub use reward::{ResponseScale, Reward};
 

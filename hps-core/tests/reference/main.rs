@@ -123,7 +123,7 @@ fn reward_margins() {
 }
 
 fn reference() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/losses.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/losses.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 

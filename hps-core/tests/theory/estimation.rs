@@ -7,7 +7,7 @@ use serde_json::Value;
 
 #[test]
 fn zeta_of_the_reference_file() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/losses.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/losses.json");
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let cases = file["aux"]["zeta"].as_array().unwrap();
     assert!(cases.len() > 5);

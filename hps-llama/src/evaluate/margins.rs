@@ -59,7 +59,8 @@ fn row(example: &Example, policy: &[f64], reference: &[f64]) -> Result<RowMargin
     let refused = |source: hps_core::Error| Error::new(ErrorKind::Loss, "no margin").because(source).at(&example.place);
     let lengths: Vec<u32> = example.group.responses.iter().map(|response| response.len() as u32).collect();
     let h: Vec<f64> = policy.iter().zip(reference).map(|(policy, reference)| policy - reference).collect();
-    let row = Responses::new(policy).and_then(|row| row.with_lengths(&lengths)).map_err(refused)?;
+    let row = Responses::new(policy).and_then(|row| row.with_lengths(&lengths)?.with_rewards(&example.rewards));
+    let row = row.map_err(refused)?;
     let metric = |metric: Metric| metric(&row, &h).map_err(refused);
     Ok(RowMargins {
         rm_dpo: metric(metrics::margin)?,

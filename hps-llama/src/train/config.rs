@@ -1,7 +1,7 @@
 //! What a run is asked to do.
 
 use super::options::Task;
-use super::{ActivationPolicy, AdamWConfig, Route, SchedulerType};
+use super::{ActivationPolicy, AdamWConfig, Route, SchedulerType, TrainLoss};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Responses, Reward};
 
@@ -10,8 +10,8 @@ use hps_core::{GammaSchedule, Loss, Responses, Reward};
 pub struct TrainConfig {
     /// What is trained.
     pub task: Task,
-    /// Which loss, with its β and estimator (`loss_type`, `beta`, …).
-    pub loss: Loss,
+    /// Which loss, with its β and estimator (`loss_type`, `beta`, …), or one of the program's own.
+    pub loss: TrainLoss,
     /// γ of the negatives' distribution over the run, in time.
     pub gamma_schedule: GammaSchedule,
     /// The greatest learning rate.
@@ -95,45 +95,43 @@ impl TrainConfig {
         self.check_loss()
     }
 
+    /// Whether the policy is measured against a reference.
+    pub(super) fn reads_reference(&self) -> bool {
+        self.task == Task::Preference && self.loss.reads_reference()
+    }
+
     /// The loss of what the task scores: for a reward model, of its scores `s_i = r_i` in the implicit reward's place.
-    pub(super) fn scored_loss(&self) -> Result<Loss> {
+    pub(super) fn scored_loss(&self) -> Result<TrainLoss> {
         if self.task != Task::Reward {
-            return Ok(self.loss);
+            return Ok(self.loss.clone());
         }
-        let refused = |source: Option<hps_core::Error>| {
-            let error = Error::new(ErrorKind::Option, format!("`loss_type` is {} with `task` reward", self.loss));
-            match source {
-                Some(source) => error.because(source),
-                None => error.because("a reward model has no likelihood"),
-            }
+        let error = || Error::new(ErrorKind::Option, format!("`loss_type` is {} with `task` reward", self.loss));
+        let Some(loss) = self.loss.named() else {
+            return Err(error().because("a loss of one's own trains with `task` preference"));
         };
-        if self.loss.likelihood() != 0.0 {
-            return Err(refused(None));
+        if loss.likelihood() != 0.0 {
+            return Err(error().because("a reward model has no likelihood"));
         }
-        Loss::new(Reward::Cpo { beta: 1.0 }, self.loss.pair(), self.loss.preference())
-            .map_err(|source| refused(Some(source)))
+        Loss::new(Reward::Cpo { beta: 1.0 }, loss.pair(), loss.preference())
+            .map(TrainLoss::Named)
+            .map_err(|source| error().because(source))
     }
 
     /// Refuses a loss that reads more than the trainer gives it: several samples, scales of one's own, a supervised
-    /// response. Tried on a row of equal log-probabilities, below 0 as all are.
+    /// response. Tried on a row of equal log-probabilities, below 0 as all are. A loss of one's own is tried on the rows.
     fn check_loss(&self) -> Result<()> {
         if self.task == Task::Sft {
             return Ok(());
         }
-        let loss = self.scored_loss()?;
+        let scored = self.scored_loss()?;
+        let Some(loss) = scored.named() else { return Ok(()) };
         let (log_probs, lengths, rewards) = ([-1.0; 3], [1; 3], [2.0, 1.0, 0.0]);
         let count = if loss.reads_sample() { 2 } else { 3 };
         let tried = Responses::new(&log_probs[..count])
-            .and_then(|row| {
-                row.with_reference(&log_probs[..count])?
-                    .with_lengths(&lengths[..count])?
-                    .with_rewards(&rewards[..count])
-            })
+            .and_then(|row| row.with_reference(&log_probs[..count])?.with_lengths(&lengths[..count]))
+            .and_then(|row| row.with_rewards(&rewards[..count]))
             .and_then(|row| if loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
-            .and_then(|row| {
-                let mut scratch = vec![0.0; Loss::scratch_len(count)];
-                loss.value_and_gradient(&row, &mut scratch, &mut [0.0; 3][..count])
-            });
+            .and_then(|row| scored.value_and_gradient(&row));
         let message = || format!("`loss_type` {} is not trained here", self.loss);
         tried.map(drop).map_err(|source| Error::new(ErrorKind::Option, message()).because(source))
     }

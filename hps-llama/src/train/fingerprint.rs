@@ -56,7 +56,7 @@ impl Fingerprint {
             ("task", task.to_string()),
             ("loss_type", loss.to_string()),
             ("beta", format!("{:?}", loss.beta())),
-            ("loss", format!("{loss:?}")),
+            ("loss", loss.identity()),
             ("gamma_schedule", format!("{gamma_schedule:?}")),
             ("learning_rate", format!("{learning_rate:?}")),
             ("lr_scheduler_type", lr_scheduler_type.to_string()),

@@ -19,6 +19,7 @@ mod route;
 mod schedule;
 mod split;
 mod task;
+mod train_loss;
 mod trainer;
 mod truncation;
 
@@ -38,5 +39,6 @@ pub use report::{EventFile, Report, write_page};
 pub use route::{ActivationPolicy, Route};
 pub use schedule::{Schedule, SchedulerType};
 pub use split::Split;
+pub use train_loss::TrainLoss;
 pub use trainer::Trainer;
 pub use truncation::Truncation;

@@ -2,15 +2,16 @@
 //! shape tell.
 
 use super::options::Task;
+use super::train_loss::Reads;
 use super::trainer::{retained, value_and_gradient, widest_read};
-use super::{Example, Memory, Plan, Split, TrainConfig};
+use super::{Example, Memory, Plan, Split, TrainConfig, TrainLoss};
 use crate::backend::Footprint;
 use crate::config::LlamaConfig;
 use crate::lora::LoraConfig;
 use crate::parameter::Parameter;
 use crate::reward_model::expect_ends;
 use crate::{Error, ErrorKind, Result};
-use hps_core::{Loss, NegativeSampler, Position, Preference};
+use hps_core::{NegativeSampler, Position};
 
 /// A model and what is trained of it, by their shapes.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +48,7 @@ impl Outline<'_> {
         memory.largest(rows.train.iter().map(|example| (example, widest_read(example, config))))
     }
 
-    fn check_row(&self, config: &TrainConfig, losses: &[Loss], example: &Example, held_out: bool) -> Result<()> {
+    fn check_row(&self, config: &TrainConfig, losses: &[TrainLoss], example: &Example, held_out: bool) -> Result<()> {
         let count = example.group.responses.len();
         if config.task == Task::Sft {
             return Ok(());
@@ -93,10 +94,10 @@ impl Outline<'_> {
 }
 
 /// The loss at the ends of the run's course of γ: between them it is no farther from 0.
-fn losses(config: &TrainConfig, examples: usize) -> Result<Vec<Loss>> {
+fn losses(config: &TrainConfig, examples: usize) -> Result<Vec<TrainLoss>> {
     let count = examples.saturating_mul(config.num_train_epochs as usize);
     if config.loss.gamma().is_none() || config.task == Task::Sft {
-        return Ok(vec![config.loss]);
+        return Ok(vec![config.loss.clone()]);
     }
     let mut ends = vec![config.gamma_schedule.at(0, count), config.gamma_schedule.at(count.saturating_sub(1), count)];
     ends.dedup();
@@ -106,19 +107,18 @@ fn losses(config: &TrainConfig, examples: usize) -> Result<Vec<Loss>> {
 
 /// Lists of responses that the loss may read of an example: of pairs with a drawn negative those with the first and with the
 /// last one, between whose rewards all others lie.
-fn drawn(config: &TrainConfig, loss: &Loss, example: &Example) -> Result<Vec<Vec<usize>>> {
+fn drawn(config: &TrainConfig, loss: &TrainLoss, example: &Example) -> Result<Vec<Vec<usize>>> {
     let count = example.rewards.len();
-    match loss.preference() {
-        Preference::BradleyTerry => Ok(vec![vec![0, count - 1]]),
-        Preference::Hps(hps) if loss.reads_sample() => {
+    match loss.reads() {
+        Reads::Ends => Ok(vec![vec![0, count - 1]]),
+        Reads::Drawn(loss, hps) => {
             let position = Position { row: example.group.row, epoch: 0, draw: 0 };
-            NegativeSampler::new(config.seed)
-                .draw(&example.rewards, hps.gamma, hps.ties, position)
-                .map_err(super::trainer::refused)?;
+            let sampler = NegativeSampler::new(config.seed);
+            loss.draw(&sampler, &example.rewards, position).map_err(super::trainer::refused)?;
             let negatives: Vec<usize> = retained(&hps, &example.rewards).collect();
             let ends = [negatives.first(), negatives.last()];
             Ok(ends.into_iter().flatten().map(|negative| vec![0, *negative]).collect())
         }
-        _ => Ok(vec![(0..count).collect()]),
+        Reads::All => Ok(vec![(0..count).collect()]),
     }
 }

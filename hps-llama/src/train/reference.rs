@@ -6,8 +6,8 @@
 
 mod cache;
 
-use super::Example;
 use super::options::Task;
+use super::{Example, TrainConfig};
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
@@ -49,16 +49,18 @@ impl ReferenceOptions {
     /// reference's adapter does not fit the model; something stands in the place of the cache's folder.
     pub fn adapter<B: Backend>(
         &self,
-        task: Task,
+        config: &TrainConfig,
         backend: &B,
         model: &LlamaConfig,
         trained: Option<&Lora<B>>,
     ) -> Result<Option<Lora<B>>> {
-        if !task.reads_reference() {
-            if *self != ReferenceOptions::default() {
-                let message = format!("a reference is named, but `task` {task} has none");
-                return Err(Error::new(ErrorKind::Option, message));
-            }
+        let task = config.task;
+        if task != Task::Preference && *self != ReferenceOptions::default() {
+            let message = format!("a reference is named, but `task` {task} has none");
+            return Err(Error::new(ErrorKind::Option, message));
+        }
+        // One that a loss does not read is not looked at, so that runs of several losses can share their options.
+        if !config.reads_reference() {
             return Ok(None);
         }
         if let (None, Some(adapter)) = (&self.policy, trained)
@@ -82,7 +84,7 @@ impl ReferenceOptions {
 #[derive(Debug)]
 pub struct Reference<B: Backend> {
     description: String,
-    /// For a task that reads none; its log-probs are zeros.
+    /// For a task or a loss that reads none; its log-probs are zeros.
     absent: bool,
     adapter: Option<Lora<B>>,
     kept: BTreeMap<Digest, Vec<f32>>,
@@ -92,7 +94,7 @@ pub struct Reference<B: Backend> {
 }
 
 impl<B: Backend> Reference<B> {
-    /// None, for a task that is not measured against one.
+    /// None, for what is not measured against one.
     fn none() -> Self {
         let (description, kept) = ("none".to_string(), BTreeMap::new());
         Reference { description, absent: true, adapter: None, kept, cache: None, computed: 0, reused: 0 }
@@ -104,15 +106,15 @@ impl<B: Backend> Reference<B> {
     /// The adapter to be trained is not fresh and no reference is named; the reference's adapter does not fit; the cache
     /// is malformed or a number in it is not what is computed here.
     pub(super) fn open(
-        task: Task,
+        config: &TrainConfig,
         policy: &Policy<B>,
         examples: &[Example],
         options: &ReferenceOptions,
         base: Option<Digest>,
     ) -> Result<Self> {
         let backend = policy.model.backend();
-        let adapter = options.adapter(task, backend, policy.model.config(), policy.adapter.as_ref())?;
-        if !task.reads_reference() {
+        let adapter = options.adapter(config, backend, policy.model.config(), policy.adapter.as_ref())?;
+        if !config.reads_reference() {
             return Ok(Self::none());
         }
         let description = match &adapter {
@@ -136,7 +138,7 @@ impl<B: Backend> Reference<B> {
         Ok(reference)
     }
 
-    /// What it is, for logs: `base`, or `adapter` and its digest; `none` for a task that reads none.
+    /// What it is, for logs: `base`, or `adapter` and its digest; `none` where none is read.
     pub fn description(&self) -> &str {
         &self.description
     }

@@ -15,11 +15,6 @@ use crate::parameter::Parameter;
 use crate::{Error, ErrorKind, Result};
 
 impl Task {
-    /// Whether the policy is measured against a reference.
-    pub(super) fn reads_reference(self) -> bool {
-        self == Task::Preference
-    }
-
     /// Refuses a policy with another head than the task trains.
     pub(super) fn check<B: Backend>(self, policy: &Policy<B>) -> Result<()> {
         let refused = |message: String| Err(Error::new(ErrorKind::Option, message));

@@ -7,16 +7,17 @@ mod sound;
 use super::options::Task;
 use super::passes::{List, Passes};
 use super::task::{expect_finite, supervised};
+use super::train_loss::Reads;
 use super::{
     AdamW, Example, Interrupt, Memory, Outline, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog,
-    TrainConfig,
+    TrainConfig, TrainLoss,
 };
 use crate::Digest;
 use crate::backend::Backend;
 use crate::model::{Gradients, Policy};
 use crate::{Error, ErrorKind, Result};
 pub(super) use draws::widest_read;
-use hps_core::{Hps, Loss, Preference, Responses};
+use hps_core::{Hps, Responses};
 use std::path::PathBuf;
 
 /// A run in progress: [`Trainer::step`] until it returns `None`.
@@ -84,7 +85,7 @@ impl<B: Backend> Trainer<B> {
         };
         let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
         let base = if needed { Some(policy.model.digest()?) } else { None };
-        let reference = Reference::open(config.task, &policy, &examples, reference, base)?;
+        let reference = Reference::open(&config, &policy, &examples, reference, base)?;
         let optimizer = AdamW::new(&policy, config.adamw)?;
         let mut trainer = Trainer {
             policy,
@@ -201,7 +202,7 @@ impl<B: Backend> Trainer<B> {
         &mut self,
         prompts: &[usize],
         epoch: u32,
-        loss: &Loss,
+        loss: &TrainLoss,
         share: f64,
         gradients: &mut Gradients<B>,
         log: &mut StepLog,
@@ -240,7 +241,7 @@ impl<B: Backend> Trainer<B> {
 
 /// The loss of one list at weight `share` of the step, into the log; returns `∂L/∂log π` of each response.
 fn weigh(
-    loss: &Loss,
+    loss: &TrainLoss,
     example: &Example,
     drawn: &[usize],
     policy: &[f64],
@@ -255,39 +256,33 @@ fn weigh(
 
 /// The loss of the drawn responses of an example, and `∂L/∂log π` of each.
 pub(super) fn value_and_gradient(
-    loss: &Loss,
+    loss: &TrainLoss,
     example: &Example,
     drawn: &[usize],
     policy: &[f64],
     reference: &[f64],
 ) -> Result<(f64, Vec<f64>)> {
     let (lengths, rewards) = lengths_and_rewards(example, drawn);
-    let mut row = Responses::new(policy)
-        .and_then(|row| row.with_reference(reference)?.with_lengths(&lengths)?.with_rewards(&rewards))
-        .map_err(refused)?;
-    if loss.reads_sample() {
-        row = row.with_sample_from(1, negatives(loss, &example.rewards)).map_err(refused)?;
+    let mut row = row(loss, policy, reference, &lengths, &rewards).map_err(refused)?;
+    if let Reads::Drawn(loss, _) = loss.reads() {
+        let negatives = loss.negatives(&example.rewards).map_err(refused)?;
+        row = row.with_sample_from(1, negatives).map_err(refused)?;
     }
-    let mut scratch = vec![0.0; Loss::scratch_len(drawn.len())];
-    let mut gradient = vec![0.0; drawn.len()];
-    let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient).map_err(refused)?;
-    Ok((value, gradient))
+    loss.value_and_gradient(&row).map_err(refused)
 }
 
 /// The rewards that the policy implies of some responses of an example.
 pub(super) fn scores(
-    loss: &Loss,
+    loss: &TrainLoss,
     example: &Example,
     drawn: &[usize],
     policy: &[f64],
     reference: &[f64],
 ) -> Result<Vec<f64>> {
     let (lengths, rewards) = lengths_and_rewards(example, drawn);
-    let row = Responses::new(policy)
-        .and_then(|row| row.with_reference(reference)?.with_lengths(&lengths)?.with_rewards(&rewards))
-        .map_err(refused)?;
+    let row = row(loss, policy, reference, &lengths, &rewards).map_err(refused)?;
     let mut scores = vec![0.0; drawn.len()];
-    loss.scores(&row, &mut scores).map_err(refused)?;
+    loss.as_list_loss().scores(&row, &mut scores).map_err(refused)?;
     Ok(scores)
 }
 
@@ -296,12 +291,16 @@ fn lengths_and_rewards(example: &Example, drawn: &[usize]) -> (Vec<u32>, Vec<f64
     (lengths, drawn.iter().map(|index| example.rewards[*index]).collect())
 }
 
-/// How many negatives the one drawn stands for.
-fn negatives(loss: &Loss, rewards: &[f64]) -> usize {
-    match loss.preference() {
-        Preference::Hps(hps) => retained(&hps, rewards).count(),
-        _ => rewards.len() - 1,
-    }
+/// With a reference where the loss reads one.
+fn row<'a>(
+    loss: &TrainLoss,
+    policy: &'a [f64],
+    reference: &'a [f64],
+    lengths: &'a [u32],
+    rewards: &'a [f64],
+) -> std::result::Result<Responses<'a, f64>, hps_core::Error> {
+    let row = Responses::new(policy)?.with_lengths(lengths)?.with_rewards(rewards)?;
+    if loss.reads_reference() { row.with_reference(reference) } else { Ok(row) }
 }
 
 /// The negatives that the tie policy leaves.

@@ -11,7 +11,7 @@ use hps_llama::train::{ActivationPolicy, AdamWConfig, Route, SchedulerType, Trai
 fn paper() -> TrainConfig {
     TrainConfig {
         task: Task::Preference,
-        loss: "dpo-hps".parse::<Loss>().and_then(|loss| loss.with_beta(0.1)).expect("a loss"),
+        loss: "dpo-hps".parse::<Loss>().and_then(|loss| loss.with_beta(0.1)).expect("a loss").into(),
         gamma_schedule: GammaSchedule::LinspaceFifths,
         learning_rate: 5e-7,
         lr_scheduler_type: SchedulerType::Cosine,
@@ -54,7 +54,7 @@ fn official_code_is_the_authors() {
     let loss = "dpo-hps".parse::<Loss>().and_then(|loss| loss.with_beta(0.25));
     let loss = loss.and_then(|loss| loss.with_label_smoothing(0.1));
     let loss = loss.and_then(|loss| loss.with_tie_policy(TiePolicy::MaskMax)).expect("a loss");
-    let expected = TrainConfig { loss, gamma_schedule: GammaSchedule::OfficialCode, ..paper() };
+    let expected = TrainConfig { loss: loss.into(), gamma_schedule: GammaSchedule::OfficialCode, ..paper() };
     assert_eq!(options.config().expect("a run"), expected);
     assert_eq!((options.lora(), options.max_length), (Some(lora()), 2048));
 }
@@ -76,6 +76,6 @@ fn other_losses_take_what_they_have() {
     for (preset, name, expected) in cases {
         let options = by_flags(&[("preset", preset), ("loss_type", name)]).expect("options");
         let config = options.config().expect("a run");
-        assert_eq!(config, TrainConfig { loss: expected, ..paper() }, "{preset} {name}");
+        assert_eq!(config, TrainConfig { loss: expected.into(), ..paper() }, "{preset} {name}");
     }
 }

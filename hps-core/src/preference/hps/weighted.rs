@@ -20,6 +20,7 @@ pub struct RankWeights {
 
 /// Which responses are negatives of the `a`-th preferred one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NegativeSet {
     /// `{k+1, …, n}`: what is not preferred, as App. E describes it.
     #[default]

@@ -39,7 +39,7 @@ impl Plan {
         let model = folder.config();
         let started = Started::read(options, base, &folder)?;
         let started = started.as_ref();
-        options.reference().adapter(options.task, &Cpu, model, started.map(|started| &started.adapter))?;
+        options.reference().adapter(config, &Cpu, model, started.map(|started| &started.adapter))?;
         let adapter = match started {
             Some(Started { adapter, .. }) => Some((adapter.config().clone(), adapter.target_modules(model))),
             None => options.lora().map(|lora| {

@@ -97,7 +97,7 @@ impl TrainOptions {
         let constant = self.gamma.map(GammaSchedule::Constant);
         let config = TrainConfig {
             task: self.task,
-            loss: self.loss()?,
+            loss: self.loss()?.into(),
             gamma_schedule: constant.or(self.gamma_schedule).unwrap_or(TrainConfig::default().gamma_schedule),
             learning_rate: self.learning_rate,
             lr_scheduler_type: self.lr_scheduler_type,

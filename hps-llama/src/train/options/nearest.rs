@@ -31,16 +31,5 @@ pub(super) fn loss(name: &str) -> Option<String> {
     if let Some((_, here)) = TRL_NAMES.iter().find(|(theirs, _)| *theirs == name) {
         return Some((*here).into());
     }
-    let names = losses();
-    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
-}
-
-/// Names of all losses: every `<reward>-<model>` that parses, and the whole ones. Of `top1`, `top2`, … three.
-fn losses() -> Vec<String> {
-    const REWARDS: [&str; 10] = ["dpo", "kto", "simpo", "rdpo", "orpo", "cpo", "exo", "nca", "ipo", "sppo"];
-    const MODELS: [&str; 11] =
-        ["bt", "pl", "hps", "hps-full", "hps-multi", "hps-expected", "hps-weighted", "swepo", "top1", "top2", "top3"];
-    const WHOLE: [&str; 7] = ["exo-rw", "nca-k", "infonca-k", "sppo-soft-bt", "slic", "hinge", "lipo"];
-    let pairs = REWARDS.iter().flat_map(|reward| MODELS.iter().map(move |model| format!("{reward}-{model}")));
-    pairs.filter(|name| name.parse::<Loss>().is_ok()).chain(WHOLE.map(String::from)).collect()
+    nearest(name, Loss::names().iter().copied()).map(str::to_owned)
 }

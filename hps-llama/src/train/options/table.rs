@@ -146,7 +146,7 @@ options! {
     }
     "loss" {
         /// The loss's name: `dpo-hps`, `dpo-bt`, `exo-pl`, …
-        loss_type: Loss = |defaults: &Defaults| defaults.train.loss;
+        loss_type: Loss = |defaults: &Defaults| *defaults.train.loss.named().expect("one of hps-core");
         /// Its β; unset, the one its name stands for.
         beta: Option<f64> = |_: &Defaults| None;
         /// Share of wrong labels assumed, ε.

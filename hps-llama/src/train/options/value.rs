@@ -317,6 +317,7 @@ impl Setting for NegativeScale {
             NegativeScale::Unit => quoted("unit"),
             NegativeScale::Count => quoted("count"),
             NegativeScale::Custom(scale) => format!("{scale:?}"),
+            _ => return None,
         })
     }
 }

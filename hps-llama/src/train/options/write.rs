@@ -1,6 +1,7 @@
 //! Options as a TOML file that reads back to them.
 
 use super::TrainOptions;
+use crate::train::{TrainConfig, TrainLoss};
 
 /// How a run is begun, not what it computes: not written.
 const BEGINNING: [&str; 2] = ["overwrite_output_dir", "resume_from_checkpoint"];
@@ -10,19 +11,47 @@ impl TrainOptions {
     ///
     /// Read back it gives the same options, but for `preset`, `overwrite_output_dir` and `resume_from_checkpoint`.
     pub fn to_toml(&self) -> String {
-        let written = self.written();
-        let width = written.iter().map(|(_, name, _)| name.len()).max().unwrap_or(0);
-        let mut text = String::new();
-        let mut last = "";
-        for (group, name, value) in &written {
-            if *group != last {
-                text += if last.is_empty() { "" } else { "\n" };
-                text += &format!("# {group}\n");
-                last = group;
-            }
-            text += &format!("{name:width$} = {value}\n");
+        text(&self.written())
+    }
+
+    /// [`to_toml`](Self::to_toml) of a run with this config, for its `train.toml`. Where the config's loss is not one of
+    /// hps-core, its identity stands in the place of `loss_type`, with a line that says that the file cannot repeat the run
+    /// by itself: to read it back is refused.
+    ///
+    /// ```
+    /// # use core::fmt;
+    /// # use hps_core::{Error, ListLoss, Responses};
+    /// use hps_llama::train::{TrainLoss, TrainOptions};
+    ///
+    /// #[derive(Debug)]
+    /// struct Lead;
+    ///
+    /// impl ListLoss for Lead {
+    ///     fn identity(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+    ///         write!(out, "lead")
+    ///     }
+    ///     # fn value_and_gradient(&self, _: &Responses<'_, f64>, _: &mut [f64], _: &mut [f64]) -> Result<f64, Error> { Ok(0.0) }
+    ///     // …
+    /// }
+    ///
+    /// # fn main() -> hps_llama::Result<()> {
+    /// let options = TrainOptions::default();
+    /// let mut config = options.config()?;
+    /// config.loss = TrainLoss::own(Lead);
+    /// let text = options.record(&config);
+    /// assert!(text.starts_with("# The loss is the program's own: this file cannot repeat the run by itself.\n"));
+    /// assert!(text.lines().any(|line| line.starts_with("loss_type") && line.ends_with("= \"lead\"")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn record(&self, config: &TrainConfig) -> String {
+        let TrainLoss::Own(_) = config.loss else { return self.to_toml() };
+        let mut written = self.written();
+        written.retain(|(group, name, _)| *group != "loss" || *name == "loss_type");
+        for (_, _, value) in written.iter_mut().filter(|(_, name, _)| *name == "loss_type") {
+            *value = serde_json::Value::from(config.loss.identity()).to_string();
         }
-        text
+        format!("# The loss is the program's own: this file cannot repeat the run by itself.\n{}", text(&written))
     }
 
     /// `(group, name, value)` of all that is set and has a bearing on the run.
@@ -35,4 +64,20 @@ impl TrainOptions {
         let table = TrainOptions::table().into_iter().filter(|option| bears(option.name));
         table.filter_map(|option| Some((option.group, option.name, self.value(option.name)?))).collect()
     }
+}
+
+/// As TOML, by group.
+fn text(written: &[(&str, &str, String)]) -> String {
+    let width = written.iter().map(|(_, name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut last = "";
+    for (group, name, value) in written {
+        if *group != last {
+            text += if last.is_empty() { "" } else { "\n" };
+            text += &format!("# {group}\n");
+            last = group;
+        }
+        text += &format!("{name:width$} = {value}\n");
+    }
+    text
 }

@@ -6,32 +6,33 @@ use crate::backend::Backend;
 use crate::pack::Group;
 use crate::train::options::Task;
 use crate::train::passes::List;
-use crate::train::{Example, ListShape, TrainConfig};
-use hps_core::{Loss, NegativeSampler, Philox, Position, Preference};
+use crate::train::train_loss::Reads;
+use crate::train::{Example, ListShape, TrainConfig, TrainLoss};
+use hps_core::{NegativeSampler, Philox, Position};
 
 /// Counter word that sets the order of rows apart from other uses of the same seed.
 const ORDER: u32 = 0x4f72_6465;
 
 impl<B: Backend> Trainer<B> {
     /// The responses of an example that the loss reads in this epoch, the preferred one first; only they are computed.
-    pub(in crate::train) fn draw(&self, example: &Example, epoch: u32, loss: &Loss) -> Result<Vec<usize>> {
+    pub(in crate::train) fn draw(&self, example: &Example, epoch: u32, loss: &TrainLoss) -> Result<Vec<usize>> {
         let count = example.rewards.len();
-        match loss.preference() {
+        match loss.reads() {
             _ if self.config.task == Task::Sft => Ok(vec![0]),
-            Preference::BradleyTerry => Ok(vec![0, count - 1]),
-            Preference::Hps(hps) if loss.reads_sample() => {
+            Reads::Ends => Ok(vec![0, count - 1]),
+            Reads::Drawn(loss, _) => {
                 let position = Position { row: example.group.row, epoch, draw: 0 };
-                let negative = NegativeSampler::new(self.config.seed)
-                    .draw(&example.rewards, hps.gamma, hps.ties, position)
+                let negative = loss
+                    .draw(&NegativeSampler::new(self.config.seed), &example.rewards, position)
                     .map_err(|source| refused(source).at(&example.place))?;
                 Ok(vec![0, negative])
             }
-            _ => Ok((0..count).collect()),
+            Reads::All => Ok((0..count).collect()),
         }
     }
 
     /// Prompts with the responses that the loss reads of them in this epoch.
-    pub(super) fn lists(&self, prompts: &[usize], epoch: u32, loss: &Loss) -> Result<Vec<List>> {
+    pub(super) fn lists(&self, prompts: &[usize], epoch: u32, loss: &TrainLoss) -> Result<Vec<List>> {
         let list = |prompt: &usize| {
             let example = &self.examples[*prompt];
             let drawn = self.draw(example, epoch, loss)?;
@@ -43,11 +44,11 @@ impl<B: Backend> Trainer<B> {
     }
 
     /// The loss at a prompt of an epoch, and its γ if it has one.
-    pub(super) fn loss_at(&self, epoch: u32, prompt: usize) -> Result<(Option<f64>, Loss)> {
+    pub(super) fn loss_at(&self, epoch: u32, prompt: usize) -> Result<(Option<f64>, TrainLoss)> {
         let gamma = self.gamma(epoch, prompt)?;
         let loss = match gamma {
             Some(gamma) => self.config.loss.with_gamma(gamma).map_err(refused)?,
-            None => self.config.loss,
+            None => self.config.loss.clone(),
         };
         Ok((gamma, loss))
     }
@@ -125,16 +126,14 @@ impl<B: Backend> Trainer<B> {
 /// The widest list that the loss may read of an example.
 pub(in crate::train) fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
     let mut shape = ListShape::from(&example.group);
-    match loss.preference() {
+    match loss.reads() {
         _ if *task == Task::Sft => shape.responses.truncate(1),
-        Preference::BradleyTerry => {
-            shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]]
-        }
-        Preference::Hps(_) if loss.reads_sample() => {
+        Reads::Ends => shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]],
+        Reads::Drawn(..) => {
             let longest = shape.responses[1..].iter().copied().max().unwrap_or(0);
             shape.responses = vec![shape.responses[0], longest];
         }
-        _ => {}
+        Reads::All => {}
     }
     shape
 }

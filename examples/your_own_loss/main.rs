@@ -1,9 +1,12 @@
-//! A loss of your own: ten lines, and its gradient comes for free, as plain numbers or under candle's autograd.
+//! A loss of your own: ten lines, and its gradient comes for free, as plain numbers or under candle's autograd; and with
+//! it a tiny Llama is trained.
 //!
 //! `cargo run --release --example your_own_loss`
 //!
 //! The focal loss, `L = (1 − p)² · (−ln p)`, `p = e^{s_1} / Σ_j e^{s_j}`, for lists of answers, best first: a prompt
 //! whose best answer wins already counts little, and the step goes to the prompts that are still wrong.
+
+mod training;
 
 use candle_core::{Device, Var};
 use hps_core::{Dual, ScoreTensor};
@@ -48,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         assert!(total < before);
         scores.set(&(scores.as_tensor() - (gradient * STEP_SIZE)?)?)?;
     }
+    training::train()?;
     Ok(())
 }
 
