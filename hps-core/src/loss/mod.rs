@@ -313,10 +313,11 @@ impl Loss {
         let slope = self.reward.common_slope::<F>().filter(|_| !self.reward.reads_lengths())?;
         let reference = if self.reward.reads_reference() { row.reference } else { &[] };
         let score = |index: usize| slope * (row.policy[index] - reference.get(index).map_or(F::zero(), |&own| own));
-        let (value, up, down) = self.pair.value_and_gradient(score(0), score(last));
+        let (best, worst) = (score(0), score(last));
+        let (value, up, down) = self.pair.value_and_gradient(best, worst);
         let (up, down) = (slope * up, slope * down);
-        // 0, if all are finite.
-        let mut none = (value + up + down) * F::zero();
+        // 0, if all are finite; a lead without end costs nothing, and is to be refused.
+        let mut none = (value + up + down) * F::zero() + (best * F::zero() + worst * F::zero());
         for (index, entry) in gradient.iter_mut().enumerate().take(last).skip(1) {
             none = none + score(index) * F::zero();
             *entry = F::zero();
