@@ -13,6 +13,7 @@ use crate::numbers::math::{choice, decay, exp};
 pub(super) const LONGEST: usize = LANES;
 /// Half as wide, for rows that leave the other half idle.
 const NARROW: usize = LANES / 2;
+const WIDE: usize = NARROW + 1;
 
 /// The first response against all others: `ln(1 + t/w_1)`, `t = e^shift Σ_{i≥2} e^{h_i + s_i − max}`.
 ///
@@ -27,8 +28,8 @@ pub(super) fn one_against_all<F: Scalar>(
     gradient: &mut [F],
 ) -> Option<F> {
     match scores.len() {
-        2..=NARROW => one_against::<F, NARROW>(scores, shift, hardness, factor, gradient),
-        2..=LONGEST => one_against::<F, LONGEST>(scores, shift, hardness, factor, gradient),
+        ..=NARROW => one_against::<F, NARROW>(scores, shift, hardness, factor, gradient),
+        WIDE..=LONGEST => one_against::<F, LONGEST>(scores, shift, hardness, factor, gradient),
         _ => None,
     }
 }
@@ -79,8 +80,8 @@ fn one_against<F: Scalar, const WIDTH: usize>(
 #[inline(always)]
 pub(super) fn each_against_all<F: Scalar>(margin: F, choices: usize, scores: &[F], gradient: &mut [F]) -> Option<F> {
     match scores.len() {
-        2..=NARROW => each_against::<F, NARROW>(margin, choices, scores, gradient),
-        2..=LONGEST => each_against::<F, LONGEST>(margin, choices, scores, gradient),
+        ..=NARROW => each_against::<F, NARROW>(margin, choices, scores, gradient),
+        WIDE..=LONGEST => each_against::<F, LONGEST>(margin, choices, scores, gradient),
         _ => None,
     }
 }
