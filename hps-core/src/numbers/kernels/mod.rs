@@ -115,15 +115,10 @@ macro_rules! kernels {
                     // To an exponent of all ones a further one carries into the sign's place.
                     let carries = |value: $float| (value.to_bits() & $float::INFINITY.to_bits()) + (1 << FRACTION);
                     let (blocks, rest) = values.as_chunks::<LANES>();
-                    let mut all = [0; LANES];
-                    for block in blocks {
-                        for (all, &value) in all.iter_mut().zip(block) {
-                            *all |= carries(value);
-                        }
-                    }
+                    let all = blocks.as_flattened().iter().fold(0, |all, &value| all | carries(value));
                     // A sum of floats has one order: so few are not worth a vector, nor the ways in and out of one.
                     let rest = rest.iter().fold(0.0, |sum, value| sum + value * 0.0);
-                    (all.iter().fold(0, |any, all| any | all) >> ($bits::BITS - 1) == 0) & (rest == 0.0)
+                    (all >> ($bits::BITS - 1) == 0) & (rest == 0.0)
                 }
             }
 
