@@ -285,7 +285,8 @@ impl Loss {
 
     /// [`value_and_gradient`](Self::value_and_gradient) of every prompt of a batch, up to rounding.
     ///
-    /// HPS full and Plackett–Luce over logistic pairs compute several prompts at once, several times as fast.
+    /// Bradley–Terry, and HPS full and Plackett–Luce over logistic pairs, compute several prompts at once, several times as
+    /// fast.
     ///
     /// * `scratch`: at least [`batch_scratch_len`](Self::batch_scratch_len) numbers, any content.
     /// * `values`: one entry per prompt.
