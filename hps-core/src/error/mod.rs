@@ -291,9 +291,13 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {}
 
 /// Refuses a list of another length than the one it belongs to.
+#[inline(always)]
 pub(crate) fn expect_length(list: &'static str, given: usize, needed: usize) -> Result<(), Error> {
-    if given != needed {
-        return Err(Cause::LengthMismatch { list, given, needed }.into());
-    }
-    Ok(())
+    if given == needed { Ok(()) } else { Err(other_length(list, given, needed)) }
+}
+
+#[cold]
+#[inline(never)]
+fn other_length(list: &'static str, given: usize, needed: usize) -> Error {
+    Cause::LengthMismatch { list, given, needed }.into()
 }

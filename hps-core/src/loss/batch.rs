@@ -278,14 +278,15 @@ impl Loss {
     /// The kernel that takes several rows of so many responses at once, if there is one.
     fn tile_kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
         let bare = self.likelihood() == 0.0 && self.preference_weight() == 1.0;
-        (bare && self.reward().reads_reference() && responses <= tile::LONGEST)
-            .then(|| self.preference().tile(&self.pair(), responses))
-            .flatten()
+        let short = responses <= tile::LONGEST;
+        let kernel = bare.then(|| self.preference().tile(&self.pair(), responses)).flatten();
+        kernel.filter(|kernel| short && (self.reward().reads_reference() || !kernel.is_of_lists()))
     }
 
     /// [`value_and_gradient`](Self::value_and_gradient) of every prompt of a batch, up to rounding.
     ///
-    /// HPS full and Plackett–Luce over logistic pairs compute several prompts at once, several times as fast.
+    /// Bradley–Terry, and HPS full and Plackett–Luce over logistic pairs, compute several prompts at once, several times as
+    /// fast.
     ///
     /// * `scratch`: at least [`batch_scratch_len`](Self::batch_scratch_len) numbers, any content.
     /// * `values`: one entry per prompt.
@@ -370,6 +371,11 @@ impl Loss {
         // The reward reads many rows like a long one. Where it reads both log-probabilities, its scores are finite only if
         // they are.
         let Some(rows) = batch.rows(range.clone()) else { return false };
+        let supervised = batch.supervised.map_or(&[][..], |list| &list[first..first + LANES]);
+        let unread = if self.reward().reads_reference() { &[][..] } else { rows.reference };
+        if !lanes::all_finite(supervised) || !lanes::all_finite(unread) {
+            return false;
+        }
         let (columns, _) = scratch.as_chunks_mut::<LANES>();
         let (scores, rest) = columns.split_at_mut(count);
         let others = &mut rest[..count];
@@ -387,6 +393,18 @@ impl Loss {
                 let lanes = plackett_luce::tile::values_and_gradients(*margin, *choices, scores, others);
                 tile::lay(scores, slope.unwrap_or(F::one()), gradient, count);
                 lanes
+            }
+            Tile::BradleyTerry(pair) => {
+                let (best, worst) = (tile::column(gradient, count, 0), tile::column(gradient, count, count - 1));
+                let [lanes, up, down] = pair.of_lanes(best, worst);
+                if count > 2 {
+                    gradient.fill(F::zero());
+                }
+                let slope = slope.unwrap_or(F::one());
+                for (lane, gradient) in gradient.chunks_exact_mut(count).enumerate() {
+                    (gradient[0], gradient[count - 1]) = (slope * up[lane], slope * down[lane]);
+                }
+                Some(lanes)
             }
         };
         let Some(lanes) = lanes else { return false };

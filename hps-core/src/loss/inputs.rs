@@ -115,12 +115,14 @@ impl Loss {
     }
 
     /// Refuses what lacks a list that the loss reads.
+    #[inline(always)]
     pub(crate) fn expect_inputs(&self, given: Given) -> Result<(), Error> {
         self.expect_score_inputs(given)?;
         self.expect_constant_inputs(given)
     }
 
     /// Refuses what lacks a list that scores are made of.
+    #[inline(always)]
     pub(crate) fn expect_score_inputs(&self, given: Given) -> Result<(), Error> {
         expect("reference", self.reads_reference(), given.reference)?;
         expect("lengths", self.reads_lengths(), given.lengths)?;
@@ -128,6 +130,7 @@ impl Loss {
     }
 
     /// Refuses what lacks a list that constants are made of.
+    #[inline(always)]
     pub(crate) fn expect_constant_inputs(&self, given: Given) -> Result<(), Error> {
         expect("rewards", self.reads_rewards(), given.rewards)?;
         expect("supervised", self.reads_supervised(), given.supervised)
@@ -146,6 +149,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    #[inline(always)]
     pub(crate) fn of_row<F: Scalar>(row: &Responses<'_, F>) -> Given {
         Given {
             reference: !row.reference.is_empty(),

@@ -29,6 +29,12 @@ impl Terms {
     /// The preference alone.
     pub(crate) const BARE: Terms = Terms { preference: 1.0, likelihood: 0.0 };
 
+    /// Whether the loss is the preference alone.
+    #[inline(always)]
+    pub(crate) fn are_bare(&self) -> bool {
+        (self.preference == 1.0) & (self.likelihood == 0.0)
+    }
+
     pub(crate) fn validate(&self, preference: &Preference) -> Result<(), Error> {
         validate_positive("preference weight", self.preference)?;
         if !(self.likelihood >= 0.0 && self.likelihood.is_finite()) {

@@ -263,6 +263,9 @@ impl Loss {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.expect(row, scratch, gradient)?;
+        if let Some(value) = self.short_pair(row, gradient) {
+            return Ok(value);
+        }
         let value = self.kernel(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
         self.terms.add_likelihood_gradient(row, gradient);
@@ -299,6 +302,32 @@ impl Loss {
         finite(value, gradient)
     }
 
+    /// The best against the worst of few, whose scores have one slope; nothing, where something else is asked for, or to
+    /// be refused.
+    #[inline]
+    fn short_pair<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) -> Option<F> {
+        let last = row.count() - 1;
+        let plain = matches!(self.preference, Preference::BradleyTerry) && last < lanes::LANES;
+        if !plain || row.names_samples() || !self.terms.are_bare() {
+            return None;
+        }
+        let slope = self.reward.common_slope::<F>().filter(|_| !self.reward.reads_lengths())?;
+        let reference = if self.reward.reads_reference() { row.reference } else { &[] };
+        let score = |index: usize| slope * (row.policy[index] - reference.get(index).map_or(F::zero(), |&own| own));
+        let (best, worst) = (score(0), score(last));
+        let (value, up, down) = self.pair.value_and_gradient(best, worst);
+        let (up, down) = (slope * up, slope * down);
+        // 0, if all are finite; a lead without end costs nothing, and is to be refused.
+        let mut none = (value + up + down) * F::zero() + (best * F::zero() + worst * F::zero());
+        for (index, entry) in gradient.iter_mut().enumerate().take(last).skip(1) {
+            none = none + score(index) * F::zero();
+            *entry = F::zero();
+        }
+        (gradient[0], gradient[last]) = (up, down);
+        (none == F::zero()).then_some(value)
+    }
+
+    #[inline(always)]
     fn expect<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &[F], gradient: &[F]) -> Result<(), Error> {
         expect_length("gradient", gradient.len(), row.count())?;
         expect_scratch(scratch.len(), Loss::scratch_len(row.count()))?;

@@ -112,25 +112,33 @@ pub(crate) fn all_finite<F: Scalar>(values: &[F]) -> bool {
 /// Whether no length is 0.
 #[inline(always)]
 pub(crate) fn all_tokens(lengths: &[u32]) -> bool {
-    lengths.iter().fold(u32::MAX, |shortest, &length| shortest.min(length)) > 0
+    let (blocks, rest) = lengths.as_chunks::<LANES>();
+    let none = blocks.as_flattened().iter().fold(false, |none, &length| none | (length == 0));
+    !none && !rest.contains(&0)
 }
 
 /// Refuses NaN and infinities.
 #[inline(always)]
 pub(crate) fn expect_finite<F: Scalar>(list: &'static str, values: &[F]) -> Result<(), Error> {
-    if all_finite(values) {
-        return Ok(());
-    }
+    if all_finite(values) { Ok(()) } else { Err(not_finite(list, values)) }
+}
+
+#[cold]
+#[inline(never)]
+fn not_finite<F: Scalar>(list: &'static str, values: &[F]) -> Error {
     let index = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-    Err(Cause::NonFinite { list, index, given: values[index].widen() }.into())
+    Cause::NonFinite { list, index, given: values[index].widen() }.into()
 }
 
 /// Refuses lengths of 0.
 #[inline(always)]
 pub(crate) fn expect_tokens(lengths: &[u32]) -> Result<(), Error> {
-    if all_tokens(lengths) {
-        return Ok(());
-    }
+    if all_tokens(lengths) { Ok(()) } else { Err(without_tokens(lengths)) }
+}
+
+#[cold]
+#[inline(never)]
+fn without_tokens(lengths: &[u32]) -> Error {
     let index = lengths.iter().position(|&length| length == 0).unwrap_or(0);
-    Err(Cause::ZeroLength { index }.into())
+    Cause::ZeroLength { index }.into()
 }

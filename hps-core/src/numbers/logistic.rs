@@ -3,16 +3,28 @@
 //! `softplus(x) = ln(1 + eˣ)`, `sigmoid(x) = 1 / (1 + e⁻ˣ)`, `log_add_exp(a, b) = ln(eᵃ + eᵇ)`.
 //! All three are formed from `e^−|·|`, which lies in (0, 1].
 
-use crate::numbers::math::{exp, ln, ln_1p};
+use crate::numbers::math::{choice, decay, exp, ln, ln_1p};
 pub(crate) use crate::numbers::math::{sigmoid, softplus};
 use crate::numbers::scalar::Scalar;
 
-/// `(softplus(x), sigmoid(x))`, the value and its slope, from one exponential.
+/// `(softplus(x), sigmoid(x))`, the value and its slope, from one exponential and one division.
 #[inline(always)]
 pub(crate) fn softplus_and_sigmoid<F: Scalar>(x: F) -> (F, F) {
-    let tail = exp(-x.abs());
-    let (positive, numerator) = if x > F::zero() { (x, F::one()) } else { (F::zero(), tail) };
-    (positive + ln_1p(tail), numerator / (F::one() + tail))
+    let (softplus, sigmoid, ..) = both_ways(x);
+    (softplus, sigmoid)
+}
+
+/// `(softplus(x), sigmoid(x), softplus(−x), sigmoid(−x))`, at the price of one of them.
+#[inline(always)]
+pub(crate) fn both_ways<F: Scalar>(x: F) -> (F, F, F, F) {
+    let tail = decay(-x.abs());
+    let (logarithm, larger) = choice(tail, F::one());
+    let smaller = tail * larger;
+    // Selections one by one: as a branch, every second comparison would be guessed wrong.
+    let is_positive = x > F::zero();
+    let positive = if is_positive { x } else { F::zero() };
+    let (up, down) = (if is_positive { larger } else { smaller }, if is_positive { smaller } else { larger });
+    (positive + logarithm, up, (positive - x) + logarithm, down)
 }
 
 /// `−∞` stands for an absent term; two absent terms stay absent.
@@ -33,4 +45,12 @@ pub(crate) fn log1m_exp<F: Scalar>(x: F) -> F {
 pub(crate) fn log_sum_exp<F: Scalar>(terms: &[F]) -> F {
     let largest = terms.iter().fold(F::neg_infinity(), |largest, &term| largest.max(term));
     largest + ln(terms.iter().fold(F::zero(), |sum, &term| sum + exp(term - largest)))
+}
+
+/// Whether scores so far apart can be compared as exponentials.
+#[inline(always)]
+pub(crate) fn within_reach<F: Scalar>(spread: F, margin: F) -> bool {
+    // Two thirds of the exponents; the rest is for what n of them add up to.
+    let span = if size_of::<F>() == 4 { 60.0 } else { 600.0 };
+    spread + margin.abs() < F::narrow(span)
 }

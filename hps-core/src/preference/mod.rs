@@ -20,6 +20,7 @@ mod lipo;
 pub(crate) mod pair;
 pub(crate) mod plackett_luce;
 mod reward_targets;
+mod short;
 mod slic;
 mod win_rates;
 
@@ -105,6 +106,14 @@ pub enum Preference {
 pub(crate) enum Tile<F> {
     HpsFull(FullTile<F>),
     PlackettLuce { margin: F, choices: usize },
+    BradleyTerry(Pair),
+}
+
+impl<F> Tile<F> {
+    /// Whether it computes exponentials of all scores, which in long rows fill vectors by themselves.
+    pub(crate) fn is_of_lists(&self) -> bool {
+        !matches!(self, Tile::BradleyTerry(_))
+    }
 }
 
 impl Preference {
@@ -245,6 +254,9 @@ impl Preference {
 
     /// The kernel for rows side by side, if there is one: of `[responses]` columns of scores and of rewards.
     pub(crate) fn tile<F: Scalar>(&self, pair: &Pair, responses: usize) -> Option<Tile<F>> {
+        if *self == Preference::BradleyTerry {
+            return Some(Tile::BradleyTerry(*pair));
+        }
         let Pair::Logistic { label_smoothing, margin } = *pair else { return None };
         let (label_smoothing, margin) = (F::narrow(label_smoothing), F::narrow(margin));
         match self {

@@ -13,7 +13,9 @@
 //! given `ε`, not convex, and its gradient vanishes for large `|m|`. SPPO and NCA see more than the lead.
 
 use crate::error::{Cause, Error};
-use crate::numbers::logistic::{sigmoid, softplus, softplus_and_sigmoid};
+use crate::numbers::lanes::LANES;
+use crate::numbers::logistic::{both_ways, softplus_and_sigmoid};
+use crate::numbers::tile::Lane;
 use crate::numbers::{Scalar, ScoreTensor};
 use crate::responses::reward::{Reward, validate_positive};
 use num_traits::Float;
@@ -128,7 +130,33 @@ impl Pair {
         }
     }
 
+    /// [`value_and_gradient`](Self::value_and_gradient) of several comparisons at once: values, then slopes.
+    pub(crate) fn of_lanes<F: Scalar>(&self, preferred: Lane<F>, other: Lane<F>) -> [Lane<F>; 3] {
+        // Which pair it is, is known within each branch: no lane asks.
+        match *self {
+            Pair::Logistic { label_smoothing, margin } => {
+                Pair::Logistic { label_smoothing, margin }.each(preferred, other)
+            }
+            Pair::Exo { label_smoothing } => Pair::Exo { label_smoothing }.each(preferred, other),
+            Pair::Ipo { beta } => Pair::Ipo { beta }.each(preferred, other),
+            Pair::Sppo { beta, reduction } => Pair::Sppo { beta, reduction }.each(preferred, other),
+            Pair::Nca => Pair::Nca.each(preferred, other),
+            Pair::Hinge { margin } => Pair::Hinge { margin }.each(preferred, other),
+        }
+    }
+
+    #[inline(always)]
+    fn each<F: Scalar>(self, preferred: Lane<F>, other: Lane<F>) -> [Lane<F>; 3] {
+        let mut results = [[F::zero(); LANES]; 3];
+        for lane in 0..LANES {
+            let (value, up, down) = self.value_and_gradient(preferred[lane], other[lane]);
+            (results[0][lane], results[1][lane], results[2][lane]) = (value, up, down);
+        }
+        results
+    }
+
     /// `(L, ∂L/∂u, ∂L/∂v)`.
+    #[inline(always)]
     pub(crate) fn value_and_gradient<F: Scalar>(&self, preferred: F, other: F) -> (F, F, F) {
         let lead = preferred - other;
         let of_lead = |value: F, slope: F| (value, slope, -slope);
@@ -142,8 +170,8 @@ impl Pair {
             Pair::Exo { label_smoothing } => {
                 let log_win = F::narrow((-label_smoothing).ln_1p());
                 let log_loss = F::narrow(Float::ln(label_smoothing));
-                let (win, loss) = (sigmoid(lead), sigmoid(-lead));
-                let value = win * (-softplus(-lead) - log_win) + loss * (-softplus(lead) - log_loss);
+                let (cost_of_loss, win, cost_of_win, loss) = both_ways(lead);
+                let value = win * (-cost_of_win - log_win) + loss * (-cost_of_loss - log_loss);
                 of_lead(value, win * loss * (lead - (log_win - log_loss)))
             }
             Pair::Ipo { beta } => {
@@ -157,8 +185,9 @@ impl Pair {
             }
             Pair::Nca => {
                 let half = F::narrow(0.5);
-                let value = softplus(-preferred) + half * (softplus(preferred) + softplus(other));
-                (value, half * sigmoid(preferred) - sigmoid(-preferred), half * sigmoid(other))
+                let (pushed, share, pulled, short) = both_ways(preferred);
+                let (value, slope) = softplus_and_sigmoid(other);
+                (pulled + half * (pushed + value), half * share - short, half * slope)
             }
             Pair::Hinge { margin } => {
                 let short = F::narrow(margin) - lead;

@@ -79,6 +79,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// assert_eq!((unfinished.kind(), unfinished.index()), (ErrorKind::NonFinite, Some(1)));
     /// # Ok::<(), hps_core::Error>(())
     /// ```
+    #[inline(always)]
     pub fn new(policy: &'a [F]) -> Result<Responses<'a, F>, Error> {
         if policy.len() < 2 {
             return Err(Cause::TooFewResponses { given: policy.len() }.into());
@@ -88,6 +89,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     }
 
     /// For lists that would be taken, or that are looked at elsewhere; empty ones are not given.
+    #[inline(always)]
     pub(crate) fn of_checked(
         policy: &'a [F],
         reference: &'a [F],
@@ -109,6 +111,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// assert_eq!(gains, [2.0, -1.0]);
     /// # Ok::<(), hps_core::Error>(())
     /// ```
+    #[inline(always)]
     pub fn with_reference(self, reference: &'a [F]) -> Result<Self, Error> {
         expect_length("reference", reference.len(), self.count())?;
         lanes::expect_finite("reference", reference)?;
@@ -127,6 +130,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// assert_eq!(row.with_lengths(&[50]).unwrap_err().kind(), ErrorKind::LengthMismatch);
     /// # Ok::<(), hps_core::Error>(())
     /// ```
+    #[inline(always)]
     pub fn with_lengths(self, lengths: &'a [u32]) -> Result<Self, Error> {
         expect_length("lengths", lengths.len(), self.count())?;
         lanes::expect_tokens(lengths)?;
@@ -149,6 +153,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline(always)]
     pub fn with_rewards(self, rewards: &'a [F]) -> Result<Self, Error> {
         expect_length("rewards", rewards.len(), self.count())?;
         lanes::expect_finite("rewards", rewards)?;
@@ -292,6 +297,11 @@ impl<'a, F: Scalar> Responses<'a, F> {
         }
         self.supervised = Some(log_prob);
         Ok(self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn names_samples(&self) -> bool {
+        self.sample.is_some() | self.samples.is_some()
     }
 
     pub(crate) fn draw(&self) -> Option<Sample> {

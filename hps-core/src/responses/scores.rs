@@ -47,6 +47,7 @@ impl Reward {
     }
 
     /// Turns `∂L/∂s_i` into `∂L/∂log π_i`, in place.
+    #[inline]
     pub(crate) fn chain<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) {
         self.multiply_by_slopes(row, gradient);
         if let Reward::LogOdds = self {
@@ -79,6 +80,7 @@ impl Reward {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn reads_reference(&self) -> bool {
         !matches!(self, Reward::SimPo { .. } | Reward::LogOdds | Reward::Cpo { .. } | Reward::LogProb)
     }
@@ -92,6 +94,7 @@ impl Reward {
     }
 
     /// The slope of all responses, if they have one in common.
+    #[inline(always)]
     pub(crate) fn common_slope<F: Scalar>(&self) -> Option<F> {
         match self.slopes() {
             Slopes::Same(slope) => Some(slope),
@@ -99,6 +102,7 @@ impl Reward {
         }
     }
 
+    #[inline(always)]
     fn multiply_by_slopes<F: Scalar>(&self, row: &Responses<'_, F>, values: &mut [F]) {
         match self.slopes::<F>() {
             Slopes::Same(slope) => values.iter_mut().for_each(|value| *value = slope * *value),
@@ -116,6 +120,7 @@ impl Reward {
         }
     }
 
+    #[inline(always)]
     fn slopes<F: Scalar>(&self) -> Slopes<F> {
         match *self {
             Reward::Dpo { beta } | Reward::Cpo { beta } | Reward::RDpo { beta, .. } => Slopes::Same(F::narrow(beta)),

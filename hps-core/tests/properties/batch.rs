@@ -10,6 +10,7 @@ const PROMPTS: usize = 37;
 /// Around the width of a vector, and beyond the longest list that is computed side by side with others.
 const COUNTS: [usize; 6] = [2, 3, 8, 17, 100, 600];
 
+#[derive(Clone)]
 struct Lists<F> {
     policy: Vec<F>,
     reference: Vec<F>,
@@ -139,6 +140,64 @@ fn an_error_names_the_prompt() {
     let error = evaluate(&policy, &empty).unwrap_err();
     assert_eq!(error.to_string(), "prompt 36: lengths[2] = 0: a response has at least 1 token");
     assert_eq!(evaluate(&policy, &lengths), Ok(()));
+}
+
+/// Pairs are computed side by side: what their row calls refuse, read or not, they refuse, of the same prompt.
+#[test]
+fn pairs_refuse_what_their_rows_refuse() {
+    let mut generator = Generator::new(13);
+    for count in [2, 3, 8, 17] {
+        let sound = Lists::<f32>::random(&mut generator, count, 1.0, 1.0);
+        for name in ["dpo-bt", "hinge", "ipo-bt", "sppo-bt", "exo-bt", "nca-bt", "simpo-bt", "cpo-bt", "rdpo-bt"] {
+            let loss: Loss = name.parse().unwrap();
+            let place = 20 * count + count - 1;
+            let spoil = |spoil: fn(&mut Lists<f32>, usize)| {
+                let mut lists = Lists { samples: vec![], ..sound.clone() };
+                spoil(&mut lists, place);
+                let mut scratch = vec![0.0; Loss::batch_scratch_len(count)];
+                let (mut values, mut gradient) = (vec![0.0; PROMPTS], vec![0.0; PROMPTS * count]);
+                let error =
+                    loss.values_and_gradients(&lists.batch(&loss, count), &mut scratch, &mut values, &mut gradient);
+                let row = lists.batch(&loss, count);
+                let alone = Batch::new(count, &row.policy()[20 * count..21 * count])
+                    .and_then(|batch| {
+                        let range = 20 * count..21 * count;
+                        batch
+                            .with_reference(&lists.reference[range.clone()])?
+                            .with_lengths(&lists.lengths[range.clone()])?
+                            .with_rewards(&lists.rewards[range.clone()])?
+                            .with_scales(&lists.scales[range])?
+                            .with_supervised(&lists.supervised[20..21])
+                    })
+                    .and_then(|batch| {
+                        loss.values_and_gradients(&batch, &mut scratch, &mut [0.0], &mut gradient[..count])
+                    });
+                assert_eq!(
+                    error.map_err(|error| (error.kind(), error.list(), error.index(), error.prompt())),
+                    alone.map_err(|error| (error.kind(), error.list(), error.index(), Some(20))),
+                    "{name} of {count}"
+                );
+                error
+            };
+            assert_eq!(spoil(|_, _| ()), Ok(()));
+            for list in [0, 1, 2] {
+                let spoilt = match list {
+                    0 => spoil(|lists, place| lists.policy[place] = f32::NAN),
+                    1 => spoil(|lists, place| lists.reference[place] = f32::INFINITY),
+                    _ => spoil(|lists, place| lists.rewards[place] = f32::NEG_INFINITY),
+                };
+                assert_eq!(spoilt.unwrap_err().kind(), ErrorKind::NonFinite, "{name} of {count}");
+            }
+            assert_eq!(spoil(|lists, place| lists.lengths[place] = 0).unwrap_err().kind(), ErrorKind::ZeroLength);
+            assert!(spoil(|lists, _| lists.supervised[20] = f32::NAN).is_err(), "{name} of {count}");
+            // In the middle of a longer row, where no pair reads it, and beyond the largest number only as a score.
+            let between = spoil(|lists, place| {
+                lists.policy[place - 1] = f32::MAX;
+                lists.reference[place - 1] = -f32::MAX;
+            });
+            assert!(between.is_err() || ["simpo-bt", "cpo-bt"].contains(&name), "{name} of {count}");
+        }
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ macro_rules! kernels {
         mod $name {
             use super::Kernels;
             use super::constants::$name::*;
+            use crate::numbers::lanes::LANES;
 
             impl Kernels for $float {
                 #[inline(always)]
@@ -62,7 +63,8 @@ macro_rules! kernels {
                     let lifted = if subnormal { self * LIFT } else { self };
                     let lift = if subnormal { (FRACTION + 1) as $float } else { 0.0 };
                     let (exponent, excess) = split(lifted);
-                    let value = logarithm(exponent - lift, excess, excess / (2.0 + excess), 0.0);
+                    let ratio = excess / (2.0 + excess);
+                    let value = logarithm(exponent - lift, excess, ratio, polynomial(LN, ratio * ratio), 0.0);
                     let value = if self > 0.0 { value } else { $float::NAN };
                     let value = if self == 0.0 { $float::NEG_INFINITY } else { value };
                     if self == $float::INFINITY { $float::INFINITY } else { value }
@@ -72,7 +74,8 @@ macro_rules! kernels {
                 fn ln_1p_kernel(self) -> Self {
                     let (sum, error) = one_plus(self);
                     let (exponent, excess) = split(sum);
-                    let value = logarithm(exponent, excess, excess / (2.0 + excess), error / sum);
+                    let ratio = excess / (2.0 + excess);
+                    let value = logarithm(exponent, excess, ratio, polynomial(LN, ratio * ratio), error / sum);
                     let value = if self > -1.0 { value } else { $float::NAN };
                     let value = if self == -1.0 { $float::NEG_INFINITY } else { value };
                     // Either zero is itself, and infinity too.
@@ -90,7 +93,8 @@ macro_rules! kernels {
                     let inverse = 1.0 / (total * twice);
                     let reciprocal = inverse * twice;
                     let ratio = excess * (inverse * total);
-                    (logarithm(exponent, excess, ratio, error * (weight * reciprocal)), reciprocal)
+                    let series = polynomial_in_halves(LN, ratio * ratio);
+                    (logarithm(exponent, excess, ratio, series, error * (weight * reciprocal)), reciprocal)
                 }
 
                 #[inline(always)]
@@ -108,9 +112,13 @@ macro_rules! kernels {
 
                 #[inline(always)]
                 fn all_finite(values: &[Self]) -> bool {
-                    // Without their signs, bits are in the order of the numbers; and integers may be compared in any order.
-                    let largest = values.iter().fold(0, |largest, value| (value.to_bits() << 1).max(largest));
-                    largest < $float::INFINITY.to_bits() << 1
+                    // To an exponent of all ones a further one carries into the sign's place.
+                    let carries = |value: $float| (value.to_bits() & $float::INFINITY.to_bits()) + (1 << FRACTION);
+                    let (blocks, rest) = values.as_chunks::<LANES>();
+                    let all = blocks.as_flattened().iter().fold(0, |all, &value| all | carries(value));
+                    // A sum of floats has one order: so few are not worth a vector, nor the ways in and out of one.
+                    let rest = rest.iter().fold(0.0, |sum, value| sum + value * 0.0);
+                    (all >> ($bits::BITS - 1) == 0) & (rest == 0.0)
                 }
             }
 
@@ -137,13 +145,12 @@ macro_rules! kernels {
                 (sum, (x - (sum - one)) + (1.0 - one))
             }
 
-            /// `k ln 2 + ln(1 + f) + low`; `ratio` is `s = f / (2 + f)`.
+            /// `k ln 2 + ln(1 + f) + low`; `ratio` is `s = f / (2 + f)`, `series` is `P(s²)`.
             #[inline(always)]
-            fn logarithm(exponent: $float, excess: $float, ratio: $float, low: $float) -> $float {
+            fn logarithm(exponent: $float, excess: $float, ratio: $float, series: $float, low: $float) -> $float {
                 // ln(1 + f) = f − f²/2 + s (f²/2 + s² P(s²)), its large terms first.
-                let square = ratio * ratio;
                 let half = 0.5 * excess * excess;
-                let tail = ratio * (half + square * polynomial(LN, square)) + (exponent * LN_2_LOW + low);
+                let tail = ratio * (half + ratio * ratio * series) + (exponent * LN_2_LOW + low);
                 exponent * LN_2_HIGH + (excess - (half - tail))
             }
 
@@ -151,12 +158,19 @@ macro_rules! kernels {
             #[inline(always)]
             fn polynomial_in_halves(coefficients: &[$float], x: $float) -> $float {
                 let square = x * x;
-                let half = |first: usize| {
-                    let last = coefficients.len() - 1 - (coefficients.len() - 1 - first) % 2;
-                    let lower = coefficients[first..last].iter().step_by(2).rev();
-                    lower.fold(coefficients[last], |sum, &coefficient| sum * square + coefficient)
-                };
-                half(0) + x * half(1)
+                every_other(coefficients, 0, square) + x * every_other(coefficients, 1, square)
+            }
+
+            /// The polynomial of every second coefficient, from the first or the second on.
+            #[inline(always)]
+            fn every_other(coefficients: &[$float], first: usize, x: $float) -> $float {
+                let mut index = coefficients.len() - 1 - (coefficients.len() - 1 - first) % 2;
+                let mut sum = coefficients[index];
+                while index > first {
+                    index -= 2;
+                    sum = sum * x + coefficients[index];
+                }
+                sum
             }
 
             /// Coefficients lowest power first.

@@ -7,11 +7,13 @@
 //! `∂L/∂s_k = Σ_{j≤k, j<n} e^{s_k − D_j} (s_k − D_j − ln t_{k|j} − K_j)`. The sum over `j < k` is carried forward,
 //! relative to the latest `D`, which is the smallest: every exponent is at most 0. `O(n)`.
 
+use super::logistic::{sums_before, sums_behind};
 use crate::numbers::column_sums::{log_sum_exp, zero};
-use crate::numbers::logistic::{log_add_exp, softplus};
-use crate::numbers::math::exp;
-use crate::numbers::{Scalar, ScoreTensor};
-use num_traits::Float;
+use crate::numbers::lanes::LANES;
+use crate::numbers::logistic::{log_add_exp, softplus, within_reach};
+use crate::numbers::math::{decay, exp, ln, ln_1p};
+use crate::numbers::tile::Lane;
+use crate::numbers::{Scalar, ScoreTensor, lanes};
 
 pub(super) fn define<T: ScoreTensor>(label_smoothing: f64, scores: &[T]) -> Result<T, T::Error> {
     let mut total = zero(&scores[0])?;
@@ -35,6 +37,103 @@ pub(super) fn value_and_gradient<F: Scalar>(
     scratch: &mut [F],
     gradient: &mut [F],
 ) -> F {
+    let highest = lanes::max(scores);
+    if within_reach(highest - lanes::min(scores), F::zero()) {
+        let (sums, means) = scratch.split_at_mut(scores.len());
+        return of_weights(label_smoothing, highest, scores, sums, &mut means[..scores.len()], gradient);
+    }
+    of_logarithms(label_smoothing, scores, scratch, gradient)
+}
+
+/// With `x_i = s_i − max s`, `w_i = e^{x_i}`, `S_j = Σ_{k≥j} w_k`, `M_j = Σ_{k≥j} w_k x_k / S_j`:
+/// `K_j = M_j − ln S_j − p_j ln(1−ε) − (1−p_j) ln(ε/(n−j))`, `p_j = w_j / S_j`, and
+/// `∂L/∂s_k = [k<n] p_k (x_k − ln S_k − ln(1−ε) − K_k) + w_k (x_k Σ_{j<k} 1/S_j − Σ_{j<k} (ln S_j + ln(ε/(n−j)) + K_j)/S_j)`.
+///
+/// * `sums`, `means`: scratch, each as long as `scores`.
+fn of_weights<F: Scalar>(
+    label_smoothing: f64,
+    highest: F,
+    scores: &[F],
+    sums: &mut [F],
+    means: &mut [F],
+    gradient: &mut [F],
+) -> F {
+    let last = scores.len() - 1;
+    let (first, log_smoothing) = (F::narrow(log_first(label_smoothing)), F::narrow(ln(label_smoothing)));
+    gradient.copy_from_slice(scores);
+    lanes::decay_in_place(gradient, highest);
+    sums.copy_from_slice(gradient);
+    sums_behind(sums);
+    for ((mean, &score), &weight) in means.iter_mut().zip(scores).zip(&*gradient) {
+        *mean = weight * (score - highest);
+    }
+    sums_behind(means);
+
+    let mut value = F::zero();
+    let blocks = scores.chunks(LANES).zip(sums.chunks_mut(LANES)).zip(means.chunks_mut(LANES));
+    for (number, (((scores, sums), means), gradient)) in blocks.zip(gradient.chunks_mut(LANES)).enumerate() {
+        // What fills the last block is a stage of its own with one response, as the last response is: nothing is left.
+        let left = last - number * LANES;
+        let (left_over, count) = (F::narrow(left as f64), scores.len());
+        let mut block = Stages {
+            score: [F::zero(); LANES],
+            weight: [F::one(); LANES],
+            sum: [F::zero(); LANES],
+            mean: [F::zero(); LANES],
+        };
+        for place in 0..LANES {
+            if place < count {
+                block.score[place] = scores[place] - highest;
+                block.weight[place] = gradient[place];
+                block.sum[place] = sums[place];
+                block.mean[place] = means[place];
+            }
+        }
+        let mut divergences = [F::zero(); LANES];
+        let Stages { score, weight, sum, mean } = &mut block;
+        for place in 0..LANES {
+            let following = left_over - F::narrow(place as f64);
+            let is_stage = following > F::zero();
+            let following = if is_stage { following } else { F::one() };
+            let other = log_smoothing - ln(following);
+            let total = weight[place] + sum[place];
+            let (log_total, reciprocal) = (ln(total), F::one() / total);
+            let (share, rest) = (weight[place] * reciprocal, sum[place] * reciprocal);
+            let expected = (mean[place] + weight[place] * score[place]) * reciprocal;
+            let divergence = expected - log_total - share * first - rest * other;
+            divergences[place] = if is_stage { divergence } else { F::zero() };
+            let push = share * (score[place] - log_total - first - divergence);
+            weight[place] = if is_stage { push } else { F::zero() };
+            sum[place] = reciprocal;
+            mean[place] = (log_total + other + divergence) * reciprocal;
+        }
+        value = value + lanes::join(divergences, |a, b| a + b);
+        for place in 0..LANES {
+            if place < count {
+                gradient[place] = block.weight[place];
+                sums[place] = block.sum[place];
+                means[place] = block.mean[place];
+            }
+        }
+    }
+    sums_before(sums);
+    sums_before(means);
+    for (((entry, &score), &reciprocals), &means) in gradient.iter_mut().zip(scores).zip(&*sums).zip(&*means) {
+        let score = score - highest;
+        *entry = *entry + decay(score) * (score * reciprocals - means);
+    }
+    value
+}
+
+/// As many places of a ranking as fill a vector.
+struct Stages<F> {
+    score: Lane<F>,
+    weight: Lane<F>,
+    sum: Lane<F>,
+    mean: Lane<F>,
+}
+
+fn of_logarithms<F: Scalar>(label_smoothing: f64, scores: &[F], scratch: &mut [F], gradient: &mut [F]) -> F {
     let last = scores.len() - 1;
     let (normalisers, divergences) = scratch.split_at_mut(scores.len());
     let first = F::narrow(log_first(label_smoothing));
@@ -70,9 +169,9 @@ pub(super) fn value_and_gradient<F: Scalar>(
 }
 
 fn log_first(label_smoothing: f64) -> f64 {
-    (-label_smoothing).ln_1p()
+    ln_1p(-label_smoothing)
 }
 
 fn log_other(label_smoothing: f64, others: usize) -> f64 {
-    Float::ln(label_smoothing / others as f64)
+    ln(label_smoothing / others as f64)
 }

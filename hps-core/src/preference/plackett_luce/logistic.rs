@@ -10,9 +10,10 @@
 //! Where all scores lie within a span that `e^s` can cover, the sweeps run over `e^{s − max s}`, block by block; else over
 //! logarithms, response by response, several times slower.
 
-use crate::numbers::logistic::{log_add_exp, sigmoid, softplus};
+use crate::numbers::logistic::{log_add_exp, sigmoid, softplus, within_reach};
 use crate::numbers::math::exp;
 use crate::numbers::{Scalar, ScoreTensor, lanes};
+use crate::preference::short;
 
 /// Responses per block: as many as prefix sums take in `log2 BLOCK` steps of vector additions.
 const BLOCK: usize = 8;
@@ -49,6 +50,9 @@ pub(super) fn value_and_gradient<F: Scalar>(
     gradient: &mut [F],
 ) -> F {
     let margin = F::narrow(margin);
+    if let Some(value) = short::each_against_all(margin, choices, scores, gradient) {
+        return value;
+    }
     let highest = lanes::max(scores);
     if within_reach(highest - lanes::min(scores), margin) {
         let (weights, terms) = scratch.split_at_mut(scores.len());
@@ -58,14 +62,6 @@ pub(super) fn value_and_gradient<F: Scalar>(
     } else {
         of_logarithms(margin, choices, scores, scratch, gradient)
     }
-}
-
-/// Whether scores so far apart can be compared as exponentials.
-#[inline(always)]
-pub(super) fn within_reach<F: Scalar>(spread: F, margin: F) -> bool {
-    // Two thirds of the exponents; the rest is for what n of them add up to.
-    let span = if size_of::<F>() == 4 { 60.0 } else { 600.0 };
-    spread + margin.abs() < F::narrow(span)
 }
 
 /// With `w_i = e^{s_i − max s}` and `t_i = e^δ Σ_{k>i} w_k`: `L = Σ_i ln(1 + t_i/w_i)`,
@@ -99,7 +95,7 @@ fn of_weights<F: Scalar>(factor: F, choices: usize, weights: &[F], terms: &mut [
 }
 
 /// Replaces every entry by the sum of those before it.
-fn sums_before<F: Scalar>(values: &mut [F]) {
+pub(super) fn sums_before<F: Scalar>(values: &mut [F]) {
     let mut before = F::zero();
     let (blocks, rest) = values.as_chunks_mut::<BLOCK>();
     for block in blocks {
@@ -124,7 +120,7 @@ fn sums_before<F: Scalar>(values: &mut [F]) {
 }
 
 /// Replaces every entry by the sum of those behind it.
-fn sums_behind<F: Scalar>(values: &mut [F]) {
+pub(super) fn sums_behind<F: Scalar>(values: &mut [F]) {
     let mut behind = F::zero();
     let (rest, blocks) = values.as_rchunks_mut::<BLOCK>();
     for block in blocks.iter_mut().rev() {

@@ -1,9 +1,9 @@
 //! Plackett–Luce for rows side by side: with `w_i = e^{s_i − max s}`, `t_i = e^δ Σ_{k>i} w_k`,
 //! `L = Σ_i ln(1 + t_i/w_i)`, `∂L/∂s_k = e^δ w_k Σ_{j<k} 1/(w_j + t_j) − t_k/(w_k + t_k)`.
 
-use super::logistic::within_reach;
 use crate::numbers::Scalar;
 use crate::numbers::lanes::LANES;
+use crate::numbers::logistic::within_reach;
 use crate::numbers::math::{choice, decay, exp};
 use crate::numbers::tile::Lane;
 
