@@ -2,7 +2,7 @@
 
 use crate::lists::Lists;
 use crate::plain;
-use hps_core::{Batch, Loss, Responses, Scalar};
+use hps_core::{Batch, Error, Loss, Responses, Scalar};
 use std::hint::black_box;
 
 /// All prompts in one call.
@@ -20,26 +20,40 @@ pub fn batch<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMut() {
     }
 }
 
-/// One prompt a call.
-pub fn one_by_one<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMut() {
+/// One prompt a call, with the lists that the loss reads, as its user writes it.
+pub fn one_by_one<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> Box<dyn FnMut()> {
+    match (loss.reads_reference(), loss.reads_rewards()) {
+        (true, true) => Box::new(rows(loss, lists, |policy, reference, rewards| {
+            Responses::new(policy)?.with_reference(reference)?.with_rewards(rewards)
+        })),
+        (true, false) => {
+            Box::new(rows(loss, lists, |policy, reference, _| Responses::new(policy)?.with_reference(reference)))
+        }
+        _ => unreachable!("the losses that are measured read a reference"),
+    }
+}
+
+/// * `row`: of the policy, the reference and the rewards.
+fn rows<F: Scalar + 'static>(
+    loss: Loss,
+    lists: Lists<F>,
+    row: impl for<'a> Fn(&'a [F], &'a [F], &'a [F]) -> Result<Responses<'a, F>, Error>,
+) -> impl FnMut() {
     let mut scratch = vec![F::zero(); Loss::scratch_len(lists.responses)];
     let mut values = vec![F::zero(); lists.prompts];
     let mut gradient = vec![F::zero(); lists.policy.len()];
-    move || {
-        let Lists { responses, policy, reference, lengths, rewards, .. } = &lists;
+    let mut call = move |lists: &Lists<F>| -> Result<(), Error> {
+        let Lists { responses, policy, reference, rewards, .. } = lists;
         for (prompt, value) in values.iter_mut().enumerate() {
             let range = prompt * responses..(prompt + 1) * responses;
             let [policy, reference, rewards] = [policy, reference, rewards].map(|list| &list[range.clone()]);
-            let row = Responses::new(policy)
-                .and_then(|row| {
-                    row.with_reference(reference)?.with_lengths(&lengths[range.clone()])?.with_rewards(rewards)
-                })
-                .expect("a row");
-            let gradient = &mut gradient[range];
-            *value = black_box(&loss).value_and_gradient(&row, &mut scratch, gradient).expect("finite rows");
+            let row = row(policy, reference, rewards)?;
+            *value = black_box(&loss).value_and_gradient(&row, &mut scratch, &mut gradient[range])?;
         }
         black_box((&values, &gradient));
-    }
+        Ok(())
+    };
+    move || call(&lists).expect("finite rows")
 }
 
 /// One prompt a call, by the loop of [`plain`] for this loss.

@@ -18,8 +18,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_reference(&self) -> bool {
-        self.reward().reads_reference()
+        self.reward.reads_reference()
     }
 
     /// Whether the loss reads the lengths of the responses: for scores per token, R-DPO's credit, or a likelihood term.
@@ -34,8 +35,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_lengths(&self) -> bool {
-        self.reward().reads_lengths() || self.likelihood() != 0.0
+        self.reward.reads_lengths() || self.terms.likelihood != 0.0
     }
 
     /// Whether the loss reads the estimated rewards. One that compares with sampled negatives reads them to draw
@@ -50,8 +52,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_rewards(&self) -> bool {
-        self.preference().reads_rewards()
+        self.preference.reads_rewards()
     }
 
     /// Whether the loss reads one sampled negative, which the row must then name
@@ -66,8 +69,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_sample(&self) -> bool {
-        self.preference().reads_sample()
+        self.preference.reads_sample()
     }
 
     /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`]).
@@ -81,8 +85,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_samples(&self) -> bool {
-        self.preference().reads_samples()
+        self.preference.reads_samples()
     }
 
     /// Whether the loss reads a factor of each response ([`Responses::with_scales`]).
@@ -96,8 +101,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_scales(&self) -> bool {
-        self.reward().reads_scales()
+        self.reward.reads_scales()
     }
 
     /// Whether the loss reads a supervised target ([`Responses::with_supervised`]): SLiC-HF alone does.
@@ -110,8 +116,9 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reads_supervised(&self) -> bool {
-        self.preference().reads_supervised()
+        self.preference.reads_supervised()
     }
 
     /// Refuses what lacks a list that the loss reads.
@@ -173,6 +180,7 @@ impl Given {
     }
 }
 
+#[inline]
 fn expect(list: &'static str, is_read: bool, is_given: bool) -> Result<(), Error> {
     if is_read && !is_given {
         return Err(Cause::InputMissing { list }.into());

@@ -134,6 +134,7 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reward(&self) -> Reward {
         self.reward
     }
@@ -149,6 +150,7 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn pair(&self) -> Pair {
         self.pair
     }
@@ -164,10 +166,12 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn preference(&self) -> Preference {
         self.preference
     }
 
+    #[inline]
     pub(crate) fn terms(&self) -> Terms {
         self.terms
     }
@@ -368,6 +372,7 @@ impl Loss {
     }
 }
 
+#[inline]
 pub(crate) fn expect_scratch(given: usize, needed: usize) -> Result<(), Error> {
     if given < needed {
         return Err(Cause::ScratchTooSmall { given, needed }.into());

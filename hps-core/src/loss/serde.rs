@@ -1,8 +1,13 @@
 //! Losses in configuration files (feature `serde`), for formats that say what stands in them: JSON, TOML, YAML.
 
 use crate::loss::Loss;
-use crate::loss::settings::{Kind, Name, SCALES, SETTINGS, Value};
-use crate::preference::RankWeights;
+use crate::loss::settings::{BASES, Kind, NEGATIVES, Name, PLACEMENTS, RANKS, REDUCTIONS, SCALES, SETTINGS, Value};
+use crate::negatives::weights::{NEGATIVE_SCALES, NegativeScale, TIE_POLICIES, TiePolicy};
+use crate::preference::{
+    Contrast, Hps, HpsForm, Lipo, LogBase, NegativeSet, Pair, Preference, RankBy, RankWeights, Reduction, Slic,
+    Supervised,
+};
+use crate::responses::{ResponseScale, Reward};
 use core::fmt::{self, Write};
 use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_core::ser::{SerializeMap, Serializer};
@@ -207,6 +212,87 @@ impl<'de> Visitor<'de> for Kind {
     }
 }
 
+impl Loss {
+    /// The loss with a setting that it has, at a value of its kind.
+    pub(crate) fn with_setting(self, key: &str, value: Value) -> Result<Loss, crate::Error> {
+        let number = if let Value::Number(number) = value { number } else { f64::NAN };
+        let second = |words: [&'static str; 2]| value == Value::Word(words[1]);
+        let (reward, pair, preference) = (self.reward(), self.pair(), self.preference());
+        let preferring = |preference| self.rebuilt(reward, pair, preference);
+        match (key, preference) {
+            ("scale", _) => {
+                let beta = self.beta().unwrap_or(Reward::DEFAULT_BETA);
+                let scale = match value {
+                    Value::Word(word) if word == SCALES[0] => ResponseScale::Constant(beta),
+                    Value::Word(word) if word == SCALES[1] => ResponseScale::PerToken(beta),
+                    _ => ResponseScale::FromRow,
+                };
+                self.rebuilt(Reward::Kto { scale }, pair, preference)
+            }
+            ("per_token", _) => {
+                self.rebuilt(Reward::LogRatio { per_token: value == Value::Flag(true) }, pair, preference)
+            }
+            ("beta", _) => self.with_beta(number),
+            ("alpha", _) => self.with_alpha(number),
+            ("label_smoothing", _) => match pair {
+                Pair::Exo { .. } => self.rebuilt(reward, Pair::Exo { label_smoothing: number }, preference),
+                _ => self.with_label_smoothing(number),
+            },
+            ("margin", _) => self.with_margin(number),
+            ("reduction", _) => {
+                let reduction = if second(REDUCTIONS) { Reduction::Mean } else { Reduction::Sum };
+                match (pair, preference) {
+                    (_, Preference::Lipo(lipo)) => preferring(Preference::Lipo(Lipo { reduction, ..lipo })),
+                    (Pair::Sppo { beta, .. }, _) => self.rebuilt(reward, Pair::Sppo { beta, reduction }, preference),
+                    _ => Ok(self),
+                }
+            }
+            ("temperature", _) => self.with_temperature(number),
+            ("likelihood", _) => self.with_likelihood(number),
+            ("preference_weight", _) => self.with_preference_weight(number),
+            ("gamma", _) => self.with_gamma(number),
+            ("negative_scale", _) => self.with_negative_scale(match value {
+                Value::Number(scale) => NegativeScale::Custom(scale),
+                _ if second(NEGATIVE_SCALES) => NegativeScale::Count,
+                _ => NegativeScale::Unit,
+            }),
+            ("tie_policy", _) => {
+                self.with_tie_policy(if second(TIE_POLICIES) { TiePolicy::MaskMax } else { TiePolicy::Keep })
+            }
+            (_, Preference::Hps(Hps { form: HpsForm::Weighted { weights, negatives }, .. })) => {
+                let form = match value {
+                    Value::Weights(weights) => HpsForm::Weighted { weights, negatives },
+                    _ if second(NEGATIVES) => HpsForm::Weighted { weights, negatives: NegativeSet::NextRanks },
+                    _ => HpsForm::Weighted { weights, negatives: NegativeSet::NonPreferred },
+                };
+                self.with_hps(|hps| Hps { form, ..hps })
+            }
+            ("supervised_weight", Preference::Slic(slic)) => {
+                preferring(Preference::Slic(Slic { weight: number, ..slic }))
+            }
+            (_, Preference::Slic(slic)) => {
+                let placement = if second(PLACEMENTS) { Supervised::Inside } else { Supervised::Outside };
+                preferring(Preference::Slic(Slic { placement, ..slic }))
+            }
+            ("ranks", Preference::Lipo(lipo)) => {
+                let ranks = if second(RANKS) { RankBy::Rewards } else { RankBy::Scores };
+                preferring(Preference::Lipo(Lipo { ranks, ..lipo }))
+            }
+            (_, Preference::Lipo(lipo)) => {
+                let log_base = if second(BASES) { LogBase::Two } else { LogBase::Natural };
+                preferring(Preference::Lipo(Lipo { log_base, ..lipo }))
+            }
+            ("contrast_alpha", Preference::Contrast(contrast)) => {
+                preferring(Preference::Contrast(Contrast { alpha: number, ..contrast }))
+            }
+            (_, Preference::Contrast(contrast)) => {
+                preferring(Preference::Contrast(Contrast { power: number, ..contrast }))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
 /// A type that is written by `Display` and read by `FromStr`.
 macro_rules! as_text {
     ($Type:ty, $what:literal) => {
@@ -239,5 +325,47 @@ macro_rules! as_text {
 }
 
 as_text!(crate::GammaSchedule, "the name of a schedule of gamma");
-as_text!(crate::TiePolicy, "`keep` or `mask-max`");
-as_text!(crate::NegativeScale, "`unit`, `count` or a number as text");
+as_text!(TiePolicy, "`keep` or `mask-max`");
+
+impl Serialize for NegativeScale {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            NegativeScale::Custom(scale) => serializer.serialize_f64(*scale),
+            named => serializer.collect_str(named),
+        }
+    }
+}
+
+/// `unit`, `count`, or a number, which may be text too.
+impl<'de> Deserialize<'de> for NegativeScale {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NegativeScale, D::Error> {
+        struct Scale;
+
+        impl Visitor<'_> for Scale {
+            type Value = NegativeScale;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "`unit`, `count` or a number")
+            }
+
+            fn visit_f64<E: Error>(self, scale: f64) -> Result<NegativeScale, E> {
+                let scale = NegativeScale::Custom(scale);
+                scale.validate().map_err(E::custom).map(|()| scale)
+            }
+
+            fn visit_i64<E: Error>(self, scale: i64) -> Result<NegativeScale, E> {
+                self.visit_f64(scale as f64)
+            }
+
+            fn visit_u64<E: Error>(self, scale: u64) -> Result<NegativeScale, E> {
+                self.visit_f64(scale as f64)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NegativeScale, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Scale)
+    }
+}

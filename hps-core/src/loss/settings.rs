@@ -1,11 +1,9 @@
 //! What a loss may have beyond its name, setting by setting: a name and these are the whole loss.
 
-use crate::error::Error;
 use crate::loss::Loss;
 use crate::negatives::weights::{NEGATIVE_SCALES, NegativeScale, TIE_POLICIES, TiePolicy};
 use crate::preference::{
-    Contrast, Hps, HpsForm, Lipo, LogBase, NegativeSet, Pair, Preference, RankBy, RankWeights, Reduction, Slic,
-    Supervised,
+    Hps, HpsForm, Lipo, LogBase, NegativeSet, Pair, Preference, RankBy, RankWeights, Reduction, Supervised,
 };
 use crate::responses::{ResponseScale, Reward};
 use core::fmt::{self, Display, Formatter};
@@ -21,6 +19,7 @@ pub(crate) enum Value {
 
 /// How a setting is written.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "only files are read by it"))]
 pub(crate) enum Kind {
     Number,
     Flag,
@@ -33,11 +32,11 @@ pub(crate) enum Kind {
 }
 
 pub(crate) const SCALES: [&str; 3] = ["constant", "per-token", "from-row"];
-const REDUCTIONS: [&str; 2] = ["sum", "mean"];
-const NEGATIVES: [&str; 2] = ["non-preferred", "next-ranks"];
-const PLACEMENTS: [&str; 2] = ["outside", "inside"];
-const RANKS: [&str; 2] = ["scores", "rewards"];
-const BASES: [&str; 2] = ["natural", "two"];
+pub(crate) const REDUCTIONS: [&str; 2] = ["sum", "mean"];
+pub(crate) const NEGATIVES: [&str; 2] = ["non-preferred", "next-ranks"];
+pub(crate) const PLACEMENTS: [&str; 2] = ["outside", "inside"];
+pub(crate) const RANKS: [&str; 2] = ["scores", "rewards"];
+pub(crate) const BASES: [&str; 2] = ["natural", "two"];
 
 /// All settings, in the order in which they are written, and set: what a number is of, before the number.
 pub(crate) const SETTINGS: [(&str, Kind); 21] = [
@@ -139,85 +138,6 @@ impl Loss {
         })
     }
 
-    /// The loss with a setting that it has, at a value of its kind.
-    pub(crate) fn with_setting(self, key: &str, value: Value) -> Result<Loss, Error> {
-        let number = if let Value::Number(number) = value { number } else { f64::NAN };
-        let second = |words: [&'static str; 2]| value == Value::Word(words[1]);
-        let (reward, pair, preference) = (self.reward(), self.pair(), self.preference());
-        let preferring = |preference| self.rebuilt(reward, pair, preference);
-        match (key, preference) {
-            ("scale", _) => {
-                let beta = self.beta().unwrap_or(Reward::DEFAULT_BETA);
-                let scale = match value {
-                    Value::Word(word) if word == SCALES[0] => ResponseScale::Constant(beta),
-                    Value::Word(word) if word == SCALES[1] => ResponseScale::PerToken(beta),
-                    _ => ResponseScale::FromRow,
-                };
-                self.rebuilt(Reward::Kto { scale }, pair, preference)
-            }
-            ("per_token", _) => {
-                self.rebuilt(Reward::LogRatio { per_token: value == Value::Flag(true) }, pair, preference)
-            }
-            ("beta", _) => self.with_beta(number),
-            ("alpha", _) => self.with_alpha(number),
-            ("label_smoothing", _) => match pair {
-                Pair::Exo { .. } => self.rebuilt(reward, Pair::Exo { label_smoothing: number }, preference),
-                _ => self.with_label_smoothing(number),
-            },
-            ("margin", _) => self.with_margin(number),
-            ("reduction", _) => {
-                let reduction = if second(REDUCTIONS) { Reduction::Mean } else { Reduction::Sum };
-                match (pair, preference) {
-                    (_, Preference::Lipo(lipo)) => preferring(Preference::Lipo(Lipo { reduction, ..lipo })),
-                    (Pair::Sppo { beta, .. }, _) => self.rebuilt(reward, Pair::Sppo { beta, reduction }, preference),
-                    _ => Ok(self),
-                }
-            }
-            ("temperature", _) => self.with_temperature(number),
-            ("likelihood", _) => self.with_likelihood(number),
-            ("preference_weight", _) => self.with_preference_weight(number),
-            ("gamma", _) => self.with_gamma(number),
-            ("negative_scale", _) => self.with_negative_scale(match value {
-                Value::Number(scale) => NegativeScale::Custom(scale),
-                _ if second(NEGATIVE_SCALES) => NegativeScale::Count,
-                _ => NegativeScale::Unit,
-            }),
-            ("tie_policy", _) => {
-                self.with_tie_policy(if second(TIE_POLICIES) { TiePolicy::MaskMax } else { TiePolicy::Keep })
-            }
-            (_, Preference::Hps(Hps { form: HpsForm::Weighted { weights, negatives }, .. })) => {
-                let form = match value {
-                    Value::Weights(weights) => HpsForm::Weighted { weights, negatives },
-                    _ if second(NEGATIVES) => HpsForm::Weighted { weights, negatives: NegativeSet::NextRanks },
-                    _ => HpsForm::Weighted { weights, negatives: NegativeSet::NonPreferred },
-                };
-                self.with_hps(|hps| Hps { form, ..hps })
-            }
-            ("supervised_weight", Preference::Slic(slic)) => {
-                preferring(Preference::Slic(Slic { weight: number, ..slic }))
-            }
-            (_, Preference::Slic(slic)) => {
-                let placement = if second(PLACEMENTS) { Supervised::Inside } else { Supervised::Outside };
-                preferring(Preference::Slic(Slic { placement, ..slic }))
-            }
-            ("ranks", Preference::Lipo(lipo)) => {
-                let ranks = if second(RANKS) { RankBy::Rewards } else { RankBy::Scores };
-                preferring(Preference::Lipo(Lipo { ranks, ..lipo }))
-            }
-            (_, Preference::Lipo(lipo)) => {
-                let log_base = if second(BASES) { LogBase::Two } else { LogBase::Natural };
-                preferring(Preference::Lipo(Lipo { log_base, ..lipo }))
-            }
-            ("contrast_alpha", Preference::Contrast(contrast)) => {
-                preferring(Preference::Contrast(Contrast { alpha: number, ..contrast }))
-            }
-            (_, Preference::Contrast(contrast)) => {
-                preferring(Preference::Contrast(Contrast { power: number, ..contrast }))
-            }
-            _ => Ok(self),
-        }
-    }
-
     /// The loss that the name alone stands for.
     pub(crate) fn of_its_name(&self) -> Loss {
         let mut name = Name::default();
@@ -236,10 +156,13 @@ impl Display for Description {
         for (key, value) in self.0.settings() {
             write!(f, "{separator}{key}: ")?;
             match value {
-                Value::Number(number) => write!(f, "{number:?}")?,
+                // To 0 either zero adds up.
+                Value::Number(number) => write!(f, "{:?}", number + 0.0)?,
                 Value::Flag(flag) => write!(f, "{flag}")?,
                 Value::Word(word) => write!(f, "{word}")?,
-                Value::Weights(weights) => write!(f, "{:?}", weights.as_slice())?,
+                Value::Weights(weights) => {
+                    f.debug_list().entries(weights.as_slice().iter().map(|weight| weight + 0.0)).finish()?
+                }
             }
             separator = ", ";
         }

@@ -138,10 +138,12 @@ impl Preference {
         }
     }
 
+    #[inline]
     pub(crate) fn reads_sample(&self) -> bool {
         matches!(self, Preference::Hps(Hps { form: HpsForm::Single, .. }))
     }
 
+    #[inline]
     pub(crate) fn reads_rewards(&self) -> bool {
         match self {
             Preference::Hps(_) | Preference::Contrast(_) | Preference::RewardTargets { .. } => true,
@@ -150,10 +152,12 @@ impl Preference {
         }
     }
 
+    #[inline]
     pub(crate) fn reads_supervised(&self) -> bool {
         matches!(self, Preference::Slic(_))
     }
 
+    #[inline]
     pub(crate) fn reads_samples(&self) -> bool {
         matches!(self, Preference::Hps(Hps { form: HpsForm::Multi, .. }))
     }

@@ -85,10 +85,12 @@ impl Reward {
         !matches!(self, Reward::SimPo { .. } | Reward::LogOdds | Reward::Cpo { .. } | Reward::LogProb)
     }
 
+    #[inline]
     pub(crate) fn reads_lengths(&self) -> bool {
         matches!(self, Reward::RDpo { .. }) || matches!(self.slopes::<f64>(), Slopes::PerToken(_))
     }
 
+    #[inline]
     pub(crate) fn reads_scales(&self) -> bool {
         matches!(self, Reward::Kto { scale: ResponseScale::FromRow })
     }

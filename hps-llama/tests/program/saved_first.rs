@@ -208,11 +208,11 @@ fn what_can_be_known_is_refused_before() {
         ),
         (
             &["--data", &wides, "--loss_type", "lipo"],
-            "wides.jsonl:2: the loss refuses this row: reward 0 = 61 is outside [-60, 60]",
+            "wides.jsonl:2: the loss refuses this row: rewards[0] = 61 is outside [-60, 60]",
         ),
         (
             &["--data", &lists, "--eval_data", &wides, "--loss_type", "lipo"],
-            "wides.jsonl:2: the loss refuses this row: reward 0 = 61 is outside [-60, 60]",
+            "wides.jsonl:2: the loss refuses this row: rewards[0] = 61 is outside [-60, 60]",
         ),
         (&["--memory_budget", "1KB"], "`memory_budget` is 1000 B, but a prompt of "),
         (&["--max_tokens_per_batch", "3"], "`max_tokens_per_batch` is 3, but a prompt of "),

@@ -21,7 +21,8 @@ impl TrainOptions {
     /// ```
     /// # use core::fmt;
     /// # use hps_core::{Error, ListLoss, Responses};
-    /// use hps_llama::train::{TrainLoss, TrainOptions};
+    /// use hps_llama::train::TrainLoss;
+    /// use hps_llama::train::options::TrainOptions;
     ///
     /// #[derive(Debug)]
     /// struct Lead;

@@ -1,10 +1,18 @@
 //! Losses and their options in files: `cargo test -p hps-core --features serde`.
 
+mod random;
+
 use hps_core::{
     Contrast, GammaSchedule, Hps, Lipo, LogBase, Loss, NegativeScale, NegativeSet, Pair, Preference, RankBy,
     RankWeights, Reduction, ResponseScale, Reward, Slic, Supervised, TiePolicy,
 };
 use std::collections::HashSet;
+
+/// There and back, in JSON.
+fn through_json(loss: &Loss) {
+    let text = serde_json::to_string(loss).unwrap();
+    assert_eq!(serde_json::from_str::<Loss>(&text).unwrap(), *loss, "{text}");
+}
 
 fn named(name: &str) -> Loss {
     name.parse().unwrap()
@@ -139,5 +147,12 @@ fn schedules_tie_policies_and_scales_are_text() {
     round(TiePolicy::Keep, "keep");
     round(NegativeScale::Unit, "unit");
     round(NegativeScale::Count, "count");
-    round(NegativeScale::Custom(0.1 + 0.2), "0.30000000000000004");
+    // A number is one, and as text it is read too.
+    let scale = NegativeScale::Custom(0.1 + 0.2);
+    assert_eq!(serde_json::to_string(&scale).unwrap(), "0.30000000000000004");
+    for text in ["0.30000000000000004", "\"0.30000000000000004\""] {
+        assert_eq!(serde_json::from_str::<NegativeScale>(text).unwrap(), scale);
+    }
+    assert_eq!(serde_json::from_str::<NegativeScale>("2").unwrap(), NegativeScale::Custom(2.0));
+    assert!(serde_json::from_str::<NegativeScale>("-2.5").unwrap_err().to_string().contains("negative scale = -2.5"));
 }
