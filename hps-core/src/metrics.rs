@@ -53,7 +53,7 @@ pub const LENGTH_PENALTY: f64 = 0.01;
 /// ```
 pub fn margin<F: Scalar>(row: &Responses<'_, F>, scores: &[F]) -> Result<F, Error> {
     expect(row, scores)?;
-    Ok(scores[0] - scores[1])
+    finite(scores[0] - scores[1])
 }
 
 /// [`margin`] less 0.01 per token by which the first response is longer; of log ratios it is RM_R-DPO.
@@ -85,7 +85,7 @@ pub fn length_controlled_margin<F: Scalar>(row: &Responses<'_, F>, scores: &[F])
 /// ```
 pub fn hardest_margin<F: Scalar>(row: &Responses<'_, F>, scores: &[F]) -> Result<F, Error> {
     expect(row, scores)?;
-    Ok(scores[0] - lanes::max(&scores[1..]))
+    finite(scores[0] - lanes::max(&scores[1..]))
 }
 
 /// 1 if the preferred score is above all others, else 0; a tie is not above. The mean over prompts is the ranking accuracy.
@@ -99,7 +99,8 @@ pub fn hardest_margin<F: Scalar>(row: &Responses<'_, F>, scores: &[F]) -> Result
 /// # Ok::<(), hps_core::Error>(())
 /// ```
 pub fn ranks_first<F: Scalar>(row: &Responses<'_, F>, scores: &[F]) -> Result<F, Error> {
-    let is_first = hardest_margin(row, scores)? > F::zero();
+    expect(row, scores)?;
+    let is_first = scores[0] > lanes::max(&scores[1..]);
     Ok(if is_first { F::one() } else { F::zero() })
 }
 
@@ -173,6 +174,11 @@ fn discounted_gain<F: Scalar>(rewards: &[F], scores: &[F]) -> f64 {
         (libm::exp2(reward.widen()) - 1.0) * discounts / tied as f64
     };
     rewards.iter().zip(scores).map(of).sum()
+}
+
+/// Finite scores can be too far apart.
+fn finite<F: Scalar>(value: F) -> Result<F, Error> {
+    if value.is_finite() { Ok(value) } else { Err(Cause::Overflow.into()) }
 }
 
 fn sign<F: Scalar>(a: F, b: F) -> f64 {

@@ -251,7 +251,7 @@ impl fmt::Display for Error {
                 write!(f, "{given} responses given, the loss prefers so many that at least {needed} are needed")
             }
             Cause::NonFinite { list, index, given } => write!(f, "{list}[{index}] = {given} is not a finite number"),
-            Cause::Overflow => write!(f, "the loss or its gradient is beyond the largest number"),
+            Cause::Overflow => write!(f, "the value or its gradient is beyond the largest number"),
             Cause::LengthMismatch { list, given, needed } => {
                 write!(f, "{list}: {given} entries given, {needed} are needed")
             }

@@ -30,12 +30,9 @@ impl Spelling {
 }
 
 impl fmt::Display for Spelling {
-    /// Without what a terminal would act on.
+    /// Names are plain letters; of others a terminal would act on some, and a reader not see some.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().chars().try_for_each(|letter| match letter.is_control() {
-            true => write!(f, "{}", letter.escape_default()),
-            false => f.write_char(letter),
-        })?;
+        write!(f, "{}", self.as_str().escape_default())?;
         if self.is_cut { f.write_char('…') } else { Ok(()) }
     }
 }
@@ -67,7 +64,7 @@ fn distance(a: &[u8], b: &[u8]) -> Option<usize> {
         previous = row;
         row[0] = i;
         for j in 1..=b.len() {
-            let replaced = previous[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let replaced = previous[j - 1] + usize::from(!a[i - 1].eq_ignore_ascii_case(&b[j - 1]));
             row[j] = replaced.min(previous[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 row[j] = row[j].min(before[j - 2] + 1);
@@ -91,5 +88,6 @@ mod tests {
         assert_eq!(between(&"a".repeat(32), "bt"), None);
         assert_eq!(nearest("slick", ["lipo", "slic"]), Some("slic"));
         assert_eq!(nearest("ppo", ["lipo", "slic"]), None);
+        assert_eq!(nearest("DPO-BT", ["dpo-pl", "dpo-bt"]), Some("dpo-bt"));
     }
 }

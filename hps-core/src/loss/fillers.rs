@@ -9,12 +9,14 @@ use crate::loss::batch::Batch;
 use crate::loss::inputs::Given;
 use crate::loss::{Loss, expect_scratch};
 use crate::numbers::Scalar;
+use crate::preference::OTHER_SAMPLES;
 
 impl Loss {
     /// How many responses of each prompt of a batch the loss reads, `R`: all, or the preferred one and its samples.
     ///
     /// # Errors
-    /// The loss reads samples and the batch names none, or other than one where it reads one.
+    /// The loss reads samples and the batch names none, or other than one where it reads one; it reads none, and the batch
+    /// names some.
     ///
     /// ```
     /// use hps_core::{Batch, Loss};
@@ -28,7 +30,10 @@ impl Loss {
     /// ```
     pub fn column_count<F: Scalar>(&self, batch: &Batch<'_, F>) -> Result<usize, Error> {
         if !self.reads_sample() && !self.reads_samples() {
-            return Ok(batch.responses());
+            return match batch.samples {
+                Some(_) if batch.prompts() > 0 => Err(Cause::Unsupported { what: OTHER_SAMPLES }.into()),
+                _ => Ok(batch.responses()),
+            };
         }
         let count = batch.samples.map_or(0, |samples| samples.count);
         let needed = if self.reads_sample() { 1 } else { count.max(1) };

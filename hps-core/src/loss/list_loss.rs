@@ -1,6 +1,6 @@
 //! What a trainer asks of a loss: those of this crate answer it, and a loss of one's own can.
 
-use crate::error::Error;
+use crate::error::{Error, expect_length};
 use crate::loss::Loss;
 use crate::responses::Responses;
 use core::fmt;
@@ -102,6 +102,7 @@ pub trait ListLoss: fmt::Debug {
         match row.reference() {
             Some(_) => crate::responses::log_ratios(row, out),
             None => {
+                expect_length("out", out.len(), row.count())?;
                 out.copy_from_slice(row.policy());
                 Ok(())
             }

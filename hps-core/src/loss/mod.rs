@@ -82,7 +82,8 @@ use crate::responses::{Responses, Reward};
 ///
 /// | model | rewards | others |
 /// |---|---|---|
-/// | `bt`, `topK`, `pl`, `hinge`, `slic` | | |
+/// | `bt`, `hinge`, `slic`: of a list the first and the last response | | |
+/// | `topK`, `pl` | | |
 /// | `hps-full`, `hps-expected`, `hps-weighted`, `swepo`, `exo-rw`, `nca-k`, `infonca-k`, `sppo-soft-bt`, `lipo` | yes | |
 /// | `hps` | to draw | one sample |
 /// | `hps-multi` | to draw | several samples |
@@ -192,7 +193,7 @@ impl Loss {
     /// assert_eq!(scratch.len(), 32);
     /// ```
     pub const fn scratch_len(responses: usize) -> usize {
-        4 * responses
+        responses.saturating_mul(4)
     }
 
     /// Writes the scores `s_i`, one per response.
@@ -366,7 +367,7 @@ impl Loss {
     /// ```
     pub fn supervised_gradient<F: Scalar>(&self, gradient: &[F]) -> F {
         match self.preference {
-            Preference::Slic(slic) => slic.supervised_gradient(gradient[0]),
+            Preference::Slic(slic) => gradient.first().map_or(F::zero(), |&own| slic.supervised_gradient(own)),
             _ => F::zero(),
         }
     }

@@ -56,7 +56,7 @@ impl FromStr for Loss {
     /// | name | default |
     /// |---|---|
     /// | `kto-…` | the same factor `k_i = β` for all responses: DPO's reward |
-    /// | `simpo-…` | `β = 2` |
+    /// | `simpo-…` | `β = 2`; no target margin, which the paper has: [`with_margin`](Self::with_margin), in the unit of the scores |
     /// | `rdpo-…` | `α = 0.01` |
     /// | `orpo-…` | the likelihood, and 0.1 of the preference: `β` is its weight |
     /// | `cpo-…` | the likelihood too |

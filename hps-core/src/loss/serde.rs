@@ -15,7 +15,8 @@ use serde_core::{Deserialize, Serialize};
 
 /// Written as its name where that says all, `"dpo-hps-full"`; else as a map with the name and what differs from the loss of
 /// that name: `{"name": "dpo-hps-full", "gamma": 2.0, "negative_scale": "unit"}`. Infinite numbers are `"inf"` and `"-inf"`.
-/// Read back it is the same loss.
+/// Read back it is the same loss; from JSON with the feature `float_roundtrip` of `serde_json`, without which that crate reads
+/// some numbers a last digit off.
 impl Serialize for Loss {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut name = Name::default();

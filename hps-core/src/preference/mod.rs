@@ -102,6 +102,9 @@ pub enum Preference {
     Lipo(Lipo),
 }
 
+/// Samples mean something to those alone that read them.
+pub(crate) const OTHER_SAMPLES: &str = "the row names sampled negatives, the loss reads others";
+
 /// A kernel for rows side by side.
 pub(crate) enum Tile<F> {
     HpsFull(FullTile<F>),
@@ -293,10 +296,18 @@ impl Preference {
     fn check_samples<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
         let (one, several) = (row.sample().is_some(), row.samples().is_some());
         match (self.reads_sample(), self.reads_samples()) {
+            (true, _) if several && !one => {
+                Err(Cause::Unsupported { what: "the row names several samples, the loss reads one (with_sample)" }
+                    .into())
+            }
+            (_, true) if one && !several => {
+                Err(Cause::Unsupported { what: "the row names one sample, the loss reads several (with_samples)" }
+                    .into())
+            }
             (true, _) if !one => Err(Cause::SampleMissing.into()),
             (_, true) if !several => Err(Cause::SampleMissing.into()),
             (reads_one, reads_several) if (one && !reads_one) || (several && !reads_several) => {
-                Err(Cause::Unsupported { what: "the row names sampled negatives, the loss reads others" }.into())
+                Err(Cause::Unsupported { what: OTHER_SAMPLES }.into())
             }
             _ => Ok(()),
         }

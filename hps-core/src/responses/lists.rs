@@ -1,7 +1,7 @@
 //! The lists of [`Responses`], as they were given.
 
 use crate::error::{Cause, Error, expect_length};
-use crate::numbers::Scalar;
+use crate::numbers::{Scalar, lanes};
 use crate::responses::Responses;
 
 impl<'a, F: Scalar> Responses<'a, F> {
@@ -126,7 +126,8 @@ pub fn log_ratios<F: Scalar>(row: &Responses<'_, F>, out: &mut [F]) -> Result<()
     for ((out, &policy), &reference) in out.iter_mut().zip(row.policy()).zip(reference) {
         *out = policy - reference;
     }
-    Ok(())
+    // Finite log-probabilities can be too far apart.
+    lanes::expect_finite("log ratios", out)
 }
 
 /// A list that is given is not empty.

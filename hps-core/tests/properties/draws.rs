@@ -195,6 +195,9 @@ fn f32_and_f64_rewards_of_one_value_draw_alike() {
 #[test]
 fn uniform_draws_at_the_edges() {
     assert_eq!(draw_with_uniform::<f64>(&[], 0.5), None);
+    for outside in [f64::NAN, -0.5, 1.0, 2.0] {
+        assert_eq!(draw_with_uniform(&[0.5, 0.5], outside), None);
+    }
     assert_eq!(draw_with_uniform(&[0.0, 1.0], 0.0), Some(1));
     // Three thirds sum to less than one in f32.
     let almost = [0.333_333_3_f32, 0.333_333_3, 0.333_333_3, 0.0];

@@ -132,6 +132,8 @@ fn samples_that_are_no_negatives_have_no_place() {
     let twice = bare.with_samples(&SAMPLES, None).unwrap();
     assert_eq!(loss.column_count(&twice).unwrap_err().kind(), ErrorKind::LengthMismatch);
     assert_eq!(loss.column_count(&bare).unwrap_err().list(), Some("samples"));
+    let list: Loss = "dpo-pl".parse().unwrap();
+    assert_eq!(list.column_count(&twice).unwrap_err().kind(), ErrorKind::Unsupported);
     let multi: Loss = "dpo-hps-multi".parse().unwrap();
     assert_eq!(multi.column_count(&twice), Ok(3));
     assert_eq!(multi.column_count(&bare).unwrap_err().list(), Some("samples"));

@@ -167,3 +167,48 @@ fn ranks_are_a_stable_sorts() {
     assert_eq!(hps_core::rank(&[1.0, f64::NAN], &mut [0; 2]).unwrap_err().index(), Some(1));
     assert_eq!(hps_core::rank(&[1.0, 2.0], &mut [0; 3]).unwrap_err().needed(), Some(2));
 }
+
+/// The other kind of sample than the loss reads is told as such.
+#[test]
+fn one_sample_is_not_several() {
+    let row = Responses::new(&POLICY).unwrap().with_reference(&REFERENCE).unwrap().with_rewards(&REWARDS).unwrap();
+    let (one, several): (Loss, Loss) = ("dpo-hps".parse().unwrap(), "dpo-hps-multi".parse().unwrap());
+    for (loss, row, said) in [
+        (one, row.with_samples(&[1]).unwrap(), "the row names several samples, the loss reads one (with_sample)"),
+        (several, row.with_sample(1).unwrap(), "the row names one sample, the loss reads several (with_samples)"),
+    ] {
+        let error = evaluate(&loss, &row).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Unsupported, format!("unsupported: {said}")));
+    }
+}
+
+/// What a loss of one's own does not write itself: log ratios, or without a reference the log-probabilities.
+#[test]
+fn scores_of_a_loss_of_ones_own() {
+    #[derive(Debug)]
+    struct Own;
+    impl hps_core::ListLoss for Own {
+        fn identity(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result {
+            write!(out, "own")
+        }
+        fn value_and_gradient(
+            &self,
+            _: &Responses<'_, f64>,
+            _: &mut [f64],
+            _: &mut [f64],
+        ) -> Result<f64, hps_core::Error> {
+            Err(hps_core::Error::custom("not computed here"))
+        }
+    }
+    let (bare, mut out) = (Responses::new(&POLICY).unwrap(), [0.0; 4]);
+    hps_core::ListLoss::scores(&Own, &bare, &mut out).unwrap();
+    assert_eq!(out, POLICY);
+    hps_core::ListLoss::scores(&Own, &bare.with_reference(&REFERENCE).unwrap(), &mut out).unwrap();
+    assert_eq!(out, [1.0, -0.5, 0.5, -1.0]);
+    for row in [bare, bare.with_reference(&REFERENCE).unwrap()] {
+        let error = hps_core::ListLoss::scores(&Own, &row, &mut [0.0; 1]).unwrap_err();
+        assert_eq!((error.kind(), error.needed()), (ErrorKind::LengthMismatch, Some(4)));
+    }
+    let slic: Loss = "slic".parse().unwrap();
+    assert_eq!(slic.supervised_gradient::<f64>(&[]), 0.0);
+}

@@ -151,3 +151,15 @@ fn schedules_at_the_edges() {
         assert!(LinspaceFifths.at(index, 1000) >= LinspaceFifths.at(index - 1, 1000));
     }
 }
+
+/// What is no letter of a name is not shown as it is, and a long name is cut.
+#[test]
+fn unknown_names_are_repeated_safely() {
+    let said = |name: &str| name.parse::<Loss>().unwrap_err().to_string();
+    let hidden = said("\u{202e}dpo\n\u{200b}");
+    assert!(hidden.starts_with("no loss is named `\\u{202e}dpo\\n\\u{200b}`; "), "{hidden}");
+    let long = said(&"dpö".repeat(4000));
+    assert!(long.len() < 600 && long.contains("…`; known are"), "{long}");
+    assert_eq!("DPO-HPS".parse::<Loss>().unwrap_err().nearest(), Some("dpo-hps"));
+    assert_eq!("".parse::<Loss>().unwrap_err().nearest(), None);
+}

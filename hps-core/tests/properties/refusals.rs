@@ -236,6 +236,12 @@ fn draws_and_metrics() {
         assert_eq!((error.kind(), error.list()), (InputMissing, Some(list)));
     }
     assert_eq!(metrics::log_ratios(&row, &mut [0.0; 2]).unwrap_err().list(), Some("reference"));
+    for metric in [metrics::margin, metrics::hardest_margin] {
+        assert_eq!(metric(&row, &[1e308, -1e308]).unwrap_err().kind(), NonFinite);
+    }
+    assert_eq!(metrics::ranks_first(&row, &[1e308, -1e308]), Ok(1.0));
+    let far = Responses::new(&[1e308, 0.0]).unwrap().with_reference(&[-1e308, 0.0]).unwrap();
+    assert_eq!(metrics::log_ratios(&far, &mut [0.0; 2]).unwrap_err().index(), Some(0));
     let error = metrics::ndcg(&row.with_rewards(&[1.0, -0.5]).unwrap(), &[1.0, 0.0]).unwrap_err();
     assert_eq!((error.kind(), error.index(), error.given()), (OutOfRange, Some(1), Some(-0.5)));
 }

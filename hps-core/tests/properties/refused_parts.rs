@@ -196,7 +196,7 @@ fn rows_that_lack_something() {
     for name in ["dpo-bt", "dpo-hps-full", "dpo-hps-expected", "lipo"] {
         assert_eq!(evaluate(&loss(name), &drawn).unwrap_err().kind(), Unsupported, "{name}");
     }
-    assert_eq!(evaluate(&loss("dpo-hps"), &drawn).unwrap_err().kind(), SampleMissing);
+    assert_eq!(evaluate(&loss("dpo-hps"), &drawn).unwrap_err().kind(), Unsupported);
     assert!(evaluate(&loss("dpo-hps-multi"), &drawn).is_ok());
     let text = "scales[1] = 0 is outside (0, inf)";
     refused(row().with_scales(&[1.0, 0.0, 1.0]), OutOfRange, text);

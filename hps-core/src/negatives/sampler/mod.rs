@@ -234,7 +234,7 @@ pub fn draw_with_word<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, wor
 /// The first index whose cumulative probability exceeds `uniform`: NumPy's `choice`, for float probabilities.
 ///
 /// * `probabilities`: at least 0, summing to 1 up to rounding.
-/// * `uniform`: in [0, 1). Where rounding leaves the last sum below it, the last positive probability is drawn.
+/// * `uniform`: in [0, 1); of another one nothing is drawn. Where rounding leaves the last sum below it, the last positive probability is drawn.
 ///
 /// For draws that must agree between machines use [`NegativeSampler`].
 ///
@@ -243,6 +243,9 @@ pub fn draw_with_word<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, wor
 /// assert_eq!(hps_core::draw_with_uniform(&[0.25_f64, 0.5, 0.25], 0.75), Some(2));
 /// ```
 pub fn draw_with_uniform<F: Scalar>(probabilities: &[F], uniform: F) -> Option<usize> {
+    if !(uniform >= F::zero() && uniform < F::one()) {
+        return None;
+    }
     let mut cumulative = F::zero();
     for (index, &probability) in probabilities.iter().enumerate() {
         cumulative = cumulative + probability;
