@@ -17,6 +17,7 @@ mod options;
 #[cfg(feature = "serde")]
 mod serde;
 pub(crate) mod settings;
+mod side_by_side;
 
 pub use batch::Batch;
 pub use columns::{Columns, LossOver};
