@@ -25,7 +25,7 @@ fn numbers_are_right() -> Result<bool, Error> {
     let (policy, reference) = ([-10.0, -11.0, -15.0], [-12.0, -12.0, -12.0]);
     let rewards = [1.0, 0.5, -2.0];
     let row = Responses::new(&policy)?.with_reference(&reference)?.with_lengths(&[3, 4, 5])?.with_rewards(&rewards)?;
-    let (mut scratch, mut gradient) = ([0.0; 9], [0.0; 3]);
+    let (mut scratch, mut gradient) = ([0.0; Loss::scratch_len(3)], [0.0; 3]);
 
     let full: Loss = "dpo-hps-full".parse()?;
     let value: f64 = full.value_and_gradient(&row, &mut scratch, &mut gradient)?;
