@@ -19,7 +19,7 @@ const REWARDS: [f64; 4] = [1.0, 0.7, -0.2, -1.1];
 /// `L` and the push on every answer.
 fn pushes(loss: &Loss) -> Result<(f64, [f64; 4]), Error> {
     let row = Responses::new(&POLICY)?.with_reference(&REFERENCE)?.with_lengths(&LENGTHS)?.with_rewards(&REWARDS)?;
-    let (mut scratch, mut gradient) = ([0.0; 12], [0.0; 4]);
+    let (mut scratch, mut gradient) = ([0.0; Loss::scratch_len(4)], [0.0; 4]);
     let value = loss.value_and_gradient(&row, &mut scratch, &mut gradient)?;
     Ok((value, gradient.map(|derivative| -derivative)))
 }
