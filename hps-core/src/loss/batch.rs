@@ -5,8 +5,8 @@ use crate::numbers::{Scalar, lanes};
 use crate::responses::Responses;
 use core::ops::Range;
 
-/// What [`Loss::values_and_gradients`](crate::Loss::values_and_gradients) reads: the lists of [`Responses`], one prompt after the other. Of them, too, those
-/// that a loss does not read may be left out.
+/// What [`Loss::values_and_gradients`](crate::Loss::values_and_gradients) reads: the lists of [`Responses`], one prompt
+/// after the other. Of them, too, those that a loss does not read may be left out.
 ///
 /// ```
 /// use hps_core::{Batch, Loss};

@@ -25,9 +25,8 @@ impl Loss {
 
     /// The kernel that takes several rows of so many responses at once, if there is one.
     fn tile_kernel<F: Scalar>(&self, responses: usize) -> Option<Tile<F>> {
-        let bare = self.likelihood() == 0.0 && self.preference_weight() == 1.0;
         let short = responses <= tile::LONGEST;
-        let kernel = bare.then(|| self.preference().tile(&self.pair(), responses)).flatten();
+        let kernel = self.terms().are_bare().then(|| self.preference().tile(&self.pair(), responses)).flatten();
         kernel.filter(|kernel| short && (self.reward().reads_reference() || !kernel.is_of_lists()))
     }
 

@@ -234,7 +234,8 @@ pub fn draw_with_word<F: Scalar>(rewards: &[F], gamma: f64, ties: TiePolicy, wor
 /// The first index whose cumulative probability exceeds `uniform`: NumPy's `choice`, for float probabilities.
 ///
 /// * `probabilities`: at least 0, summing to 1 up to rounding.
-/// * `uniform`: in [0, 1); of another one nothing is drawn. Where rounding leaves the last sum below it, the last positive probability is drawn.
+/// * `uniform`: in [0, 1); of another one nothing is drawn. Where rounding leaves the last sum below it, the last positive
+///   probability is drawn.
 ///
 /// For draws that must agree between machines use [`NegativeSampler`].
 ///
