@@ -1,10 +1,7 @@
 //! PEFT adapters from anywhere: every option read, known or refused; modules by their matrices; the base that is recorded.
 
-#[path = "adapters/base.rs"]
 mod base;
-#[path = "adapters/modules.rs"]
 mod modules;
-#[path = "adapters/options.rs"]
 mod options;
 
 use hps_llama::backend::cpu::Cpu;

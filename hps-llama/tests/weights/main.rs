@@ -1,6 +1,5 @@
 //! Weights and adapters from files: shards, number types, and every way a file can be wrong.
 
-#[path = "weights/finite.rs"]
 mod finite;
 
 use hps_llama::backend::cpu::Cpu;
