@@ -23,37 +23,38 @@ pub fn batch<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> impl FnMut() {
 /// One prompt a call, with the lists that the loss reads, as its user writes it.
 pub fn one_by_one<F: Scalar + 'static>(loss: Loss, lists: Lists<F>) -> Box<dyn FnMut()> {
     match (loss.reads_reference(), loss.reads_rewards()) {
-        (true, true) => Box::new(rows(loss, lists, |policy, reference, rewards| {
-            Responses::new(policy)?.with_reference(reference)?.with_rewards(rewards)
+        (true, true) => Box::new(rows(loss, lists, |loss, [policy, reference, rewards], scratch, gradient| {
+            let row = Responses::new(policy)?.with_reference(reference)?.with_rewards(rewards)?;
+            loss.value_and_gradient(&row, scratch, gradient)
         })),
-        (true, false) => {
-            Box::new(rows(loss, lists, |policy, reference, _| Responses::new(policy)?.with_reference(reference)))
-        }
+        (true, false) => Box::new(rows(loss, lists, |loss, [policy, reference, _], scratch, gradient| {
+            let row = Responses::new(policy)?.with_reference(reference)?;
+            loss.value_and_gradient(&row, scratch, gradient)
+        })),
         _ => unreachable!("the losses that are measured read a reference"),
     }
 }
 
-/// * `row`: of the policy, the reference and the rewards.
+/// * `call`: of the policy, the reference and the rewards; scratch; the gradient.
 fn rows<F: Scalar + 'static>(
     loss: Loss,
     lists: Lists<F>,
-    row: impl for<'a> Fn(&'a [F], &'a [F], &'a [F]) -> Result<Responses<'a, F>, Error>,
+    call: impl Fn(&Loss, [&[F]; 3], &mut [F], &mut [F]) -> Result<F, Error>,
 ) -> impl FnMut() {
     let mut scratch = vec![F::zero(); Loss::scratch_len(lists.responses)];
     let mut values = vec![F::zero(); lists.prompts];
     let mut gradient = vec![F::zero(); lists.policy.len()];
-    let mut call = move |lists: &Lists<F>| -> Result<(), Error> {
+    let mut all = move |lists: &Lists<F>| -> Result<(), Error> {
         let Lists { responses, policy, reference, rewards, .. } = lists;
         for (prompt, value) in values.iter_mut().enumerate() {
             let range = prompt * responses..(prompt + 1) * responses;
-            let [policy, reference, rewards] = [policy, reference, rewards].map(|list| &list[range.clone()]);
-            let row = row(policy, reference, rewards)?;
-            *value = black_box(&loss).value_and_gradient(&row, &mut scratch, &mut gradient[range])?;
+            let row = [policy, reference, rewards].map(|list| &list[range.clone()]);
+            *value = call(black_box(&loss), row, &mut scratch, &mut gradient[range])?;
         }
         black_box((&values, &gradient));
         Ok(())
     };
-    move || call(&lists).expect("finite rows")
+    move || all(&lists).expect("finite rows")
 }
 
 /// One prompt a call, by the loop of [`plain`] for this loss.

@@ -220,18 +220,13 @@ impl<'a, F: Scalar> Batch<'a, F> {
     }
 
     /// The row of one prompt, for a loss that reads one sampled negative (`one`) or several.
+    #[inline(always)]
     pub(crate) fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
         let range = prompt * self.responses..(prompt + 1) * self.responses;
-        let mut row = Responses::new(&self.policy[range.clone()])?;
-        if !self.reference.is_empty() {
-            row = row.with_reference(&self.reference[range.clone()])?;
-        }
-        if !self.lengths.is_empty() {
-            row = row.with_lengths(&self.lengths[range.clone()])?;
-        }
-        if !self.rewards.is_empty() {
-            row = row.with_rewards(&self.rewards[range.clone()])?;
-        }
+        let [reference, rewards] = [self.reference, self.rewards].map(|list| part(list, &range));
+        let mut row =
+            Responses::of_checked(&self.policy[range.clone()], reference, part(self.lengths, &range), rewards);
+        row.expect_sound()?;
         if let Some(Samples { indices, count, drawn_from }) = self.samples {
             let indices = &indices[prompt * count..(prompt + 1) * count];
             row = match (one && count == 1, drawn_from) {

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::loss::Loss;
 use crate::loss::batch::Batch;
-use crate::loss::inputs::Given;
+use crate::loss::inputs;
 use crate::numbers::Scalar;
 use crate::responses::Responses;
 
@@ -22,7 +22,7 @@ impl Loss {
     /// # }
     /// ```
     pub fn check_row<F: Scalar>(&self, row: &Responses<'_, F>) -> Result<(), Error> {
-        self.expect_inputs(Given::of_row(row))?;
+        self.reads().expect(row.given)?;
         self.preference().check(row)
     }
 
@@ -43,7 +43,7 @@ impl Loss {
     /// # }
     /// ```
     pub fn check<F: Scalar>(&self, batch: &Batch<'_, F>) -> Result<(), Error> {
-        self.expect_inputs(Given::of_batch(batch))?;
+        self.reads().expect(inputs::given(batch))?;
         let one = self.reads_sample();
         (0..batch.prompts()).try_for_each(|prompt| {
             let checked = batch.row(prompt, one).and_then(|row| self.preference().check(&row));

@@ -7,10 +7,10 @@
 
 use crate::error::{Cause, Error, expect_length};
 use crate::loss::Loss;
-use crate::loss::inputs::Given;
 use crate::numbers::{Scalar, ScoreTensor};
 use crate::preference::Preference;
 use crate::responses::Responses;
+use crate::responses::inputs::Inputs;
 
 /// The columns that a loss is taken over, each under its name; what the loss reads and is not given, or is given and
 /// does not read, is an error of [`Loss::over`].
@@ -148,10 +148,9 @@ impl Loss {
     /// ```
     pub fn constants<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         expect_length("out", out.len(), self.constant_count(row.count()))?;
-        let given = Given::of_row(row);
-        self.expect_constant_inputs(given)?;
+        self.reads().without(Inputs::OF_SCORES).expect(row.given)?;
         if let Preference::Lipo(_) = self.preference() {
-            self.expect_score_inputs(given)?;
+            self.reads().among(Inputs::OF_SCORES).expect(row.given)?;
         }
         self.preference().constants(&self.reward(), &self.pair(), row, out)
     }
@@ -190,7 +189,7 @@ impl Loss {
     ) -> Result<(), Error> {
         expect_length("slopes", slopes.len(), row.count())?;
         expect_length("origins", origins.len(), row.count())?;
-        self.expect_score_inputs(Given::of_row(row))?;
+        self.reads().among(Inputs::OF_SCORES).expect(row.given)?;
         for (index, (slope, origin)) in slopes.iter_mut().zip(origins).enumerate() {
             (*slope, *origin) = self.reward().line(row, index);
         }

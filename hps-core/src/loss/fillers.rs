@@ -6,10 +6,11 @@
 
 use crate::error::{Cause, Error, expect_length};
 use crate::loss::batch::Batch;
-use crate::loss::inputs::Given;
+use crate::loss::inputs;
 use crate::loss::{Loss, expect_scratch};
 use crate::numbers::Scalar;
 use crate::preference::OTHER_SAMPLES;
+use crate::responses::inputs::Inputs;
 
 impl Loss {
     /// How many responses of each prompt of a batch the loss reads, `R`: all, or the preferred one and its samples.
@@ -107,7 +108,7 @@ impl Loss {
         let columns = self.column_count(batch)?;
         expect_length("slopes", slopes.len(), columns * batch.prompts())?;
         expect_length("origins", origins.len(), columns * batch.prompts())?;
-        self.expect_score_inputs(Given::of_batch(batch))?;
+        self.reads().among(Inputs::OF_SCORES).expect(inputs::given(batch))?;
         let (prompts, one) = (batch.prompts(), self.reads_sample());
         for prompt in 0..prompts {
             let row = batch.row(prompt, one).map_err(|error| error.of_prompt(prompt))?;

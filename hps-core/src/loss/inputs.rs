@@ -1,10 +1,12 @@
 //! Which lists of a row a loss reads.
 
-use crate::error::{Cause, Error};
 use crate::loss::Loss;
 use crate::loss::batch::Batch;
+use crate::loss::likelihood::Terms;
 use crate::numbers::Scalar;
-use crate::responses::Responses;
+use crate::preference::Preference;
+use crate::responses::Reward;
+use crate::responses::inputs::Inputs;
 
 impl Loss {
     /// Whether the loss reads the reference policy's log-probabilities; if not, no reference has to be run.
@@ -20,7 +22,7 @@ impl Loss {
     /// ```
     #[inline]
     pub fn reads_reference(&self) -> bool {
-        self.reward.reads_reference()
+        self.plan.reads.has(Inputs::REFERENCE)
     }
 
     /// Whether the loss reads the lengths of the responses: for scores per token, R-DPO's credit, or a likelihood term.
@@ -37,7 +39,7 @@ impl Loss {
     /// ```
     #[inline]
     pub fn reads_lengths(&self) -> bool {
-        self.reward.reads_lengths() || self.terms.likelihood != 0.0
+        self.plan.reads.has(Inputs::LENGTHS)
     }
 
     /// Whether the loss reads the estimated rewards. One that compares with sampled negatives reads them to draw
@@ -54,7 +56,7 @@ impl Loss {
     /// ```
     #[inline]
     pub fn reads_rewards(&self) -> bool {
-        self.preference.reads_rewards()
+        self.plan.reads.has(Inputs::REWARDS)
     }
 
     /// Whether the loss reads one sampled negative, which the row must then name
@@ -103,7 +105,7 @@ impl Loss {
     /// ```
     #[inline]
     pub fn reads_scales(&self) -> bool {
-        self.reward.reads_scales()
+        self.plan.reads.has(Inputs::SCALES)
     }
 
     /// Whether the loss reads a supervised target ([`Responses::with_supervised`]): SLiC-HF alone does.
@@ -118,72 +120,44 @@ impl Loss {
     /// ```
     #[inline]
     pub fn reads_supervised(&self) -> bool {
-        self.preference.reads_supervised()
-    }
-
-    /// Refuses what lacks a list that the loss reads.
-    #[inline(always)]
-    pub(crate) fn expect_inputs(&self, given: Given) -> Result<(), Error> {
-        self.expect_score_inputs(given)?;
-        self.expect_constant_inputs(given)
-    }
-
-    /// Refuses what lacks a list that scores are made of.
-    #[inline(always)]
-    pub(crate) fn expect_score_inputs(&self, given: Given) -> Result<(), Error> {
-        expect("reference", self.reads_reference(), given.reference)?;
-        expect("lengths", self.reads_lengths(), given.lengths)?;
-        expect("scales", self.reads_scales(), given.scales)
-    }
-
-    /// Refuses what lacks a list that constants are made of.
-    #[inline(always)]
-    pub(crate) fn expect_constant_inputs(&self, given: Given) -> Result<(), Error> {
-        expect("rewards", self.reads_rewards(), given.rewards)?;
-        expect("supervised", self.reads_supervised(), given.supervised)
+        self.plan.reads.has(Inputs::SUPERVISED)
     }
 }
 
-/// Which lists there are.
-#[derive(Clone, Copy)]
-pub(crate) struct Given {
-    reference: bool,
-    lengths: bool,
-    /// Or negatives that were drawn elsewhere.
-    rewards: bool,
-    scales: bool,
-    supervised: bool,
+/// What every call asks of a loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) reads: Inputs,
+    /// Of a loss that is a preference alone, over scores that are this times the log-probability or the log ratio.
+    pub(super) slope: Option<f64>,
 }
 
-impl Given {
-    #[inline(always)]
-    pub(crate) fn of_row<F: Scalar>(row: &Responses<'_, F>) -> Given {
-        Given {
-            reference: !row.reference.is_empty(),
-            lengths: !row.lengths.is_empty(),
-            rewards: !row.rewards.is_empty() || row.is_drawn_elsewhere(),
-            scales: row.scales().is_some(),
-            supervised: row.supervised().is_some(),
-        }
-    }
-
-    pub(crate) fn of_batch<F: Scalar>(batch: &Batch<'_, F>) -> Given {
-        // Nothing is missing of no prompts.
-        let none = batch.prompts() == 0;
-        Given {
-            reference: none || !batch.reference.is_empty(),
-            lengths: none || !batch.lengths.is_empty(),
-            rewards: none || !batch.rewards.is_empty() || batch.drawn_from().is_some(),
-            scales: none || batch.scales().is_some(),
-            supervised: none || batch.supervised().is_some(),
-        }
+impl Plan {
+    pub(super) fn of(reward: &Reward, preference: &Preference, terms: &Terms) -> Plan {
+        let reads = read(reward, preference, terms);
+        Plan { reads, slope: reward.plain_slope().filter(|_| terms.are_bare()) }
     }
 }
 
-#[inline]
-fn expect(list: &'static str, is_read: bool, is_given: bool) -> Result<(), Error> {
-    if is_read && !is_given {
-        return Err(Cause::InputMissing { list }.into());
+fn read(reward: &Reward, preference: &Preference, terms: &Terms) -> Inputs {
+    Inputs::NONE
+        .with_if(reward.reads_reference(), Inputs::REFERENCE)
+        .with_if(reward.reads_lengths() || terms.likelihood != 0.0, Inputs::LENGTHS)
+        .with_if(reward.reads_scales(), Inputs::SCALES)
+        .with_if(preference.reads_rewards(), Inputs::REWARDS)
+        .with_if(preference.reads_supervised(), Inputs::SUPERVISED)
+}
+
+/// Of a batch.
+pub(super) fn given<F: Scalar>(batch: &Batch<'_, F>) -> Inputs {
+    // Nothing is missing of no prompts.
+    if batch.prompts() == 0 {
+        return Inputs::ALL;
     }
-    Ok(())
+    Inputs::NONE
+        .with_if(!batch.reference.is_empty(), Inputs::REFERENCE)
+        .with_if(!batch.lengths.is_empty(), Inputs::LENGTHS)
+        .with_if(batch.scales().is_some(), Inputs::SCALES)
+        .with_if(!batch.rewards.is_empty() || batch.drawn_from().is_some(), Inputs::REWARDS)
+        .with_if(batch.supervised().is_some(), Inputs::SUPERVISED)
 }

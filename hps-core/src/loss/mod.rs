@@ -17,6 +17,7 @@ mod options;
 #[cfg(feature = "serde")]
 mod serde;
 pub(crate) mod settings;
+mod short;
 mod side_by_side;
 
 pub use batch::Batch;
@@ -26,10 +27,11 @@ pub use descriptor::LossDescriptor;
 pub use list_loss::ListLoss;
 
 use crate::error::{Cause, Error, expect_length};
-use crate::loss::inputs::Given;
+use crate::loss::inputs::Plan;
 use crate::loss::likelihood::Terms;
 use crate::numbers::{Scalar, lanes};
 use crate::preference::{Pair, Preference};
+use crate::responses::inputs::Inputs;
 use crate::responses::{Responses, Reward};
 
 /// A preference loss: [`Reward`] × [`Pair`] × [`Preference`], and, if asked for, the likelihood of the preferred
@@ -96,6 +98,8 @@ pub struct Loss {
     pair: Pair,
     preference: Preference,
     terms: Terms,
+    /// What follows from these, and is asked at every call.
+    plan: Plan,
 }
 
 impl Loss {
@@ -122,7 +126,8 @@ impl Loss {
             return Err(Cause::Unsupported { what: "the pair is not defined for scores of this reward" }.into());
         }
         preference.validate(&reward, &pair)?;
-        Ok(Loss { reward, pair, preference, terms: Terms::BARE })
+        let terms = Terms::BARE;
+        Ok(Loss { reward, pair, preference, terms, plan: Plan::of(&reward, &preference, &terms) })
     }
 
     /// The implicit reward.
@@ -174,13 +179,18 @@ impl Loss {
     }
 
     #[inline]
+    pub(crate) fn reads(&self) -> Inputs {
+        self.plan.reads
+    }
+
+    #[inline]
     pub(crate) fn terms(&self) -> Terms {
         self.terms
     }
 
     pub(crate) fn with_terms(self, terms: Terms) -> Result<Loss, Error> {
         terms.validate(&self.preference)?;
-        Ok(Loss { terms, ..self })
+        Ok(Loss { terms, plan: Plan::of(&self.reward, &self.preference, &terms), ..self })
     }
 
     /// How many numbers of scratch a row of so many responses takes, whatever the loss and its options: four a response.
@@ -214,7 +224,7 @@ impl Loss {
     /// ```
     pub fn scores<F: Scalar>(&self, row: &Responses<'_, F>, out: &mut [F]) -> Result<(), Error> {
         expect_length("out", out.len(), row.count())?;
-        self.expect_score_inputs(Given::of_row(row))?;
+        self.plan.reads.among(Inputs::OF_SCORES).expect(row.given)?;
         self.reward.scores(row, out)
     }
 
@@ -237,7 +247,7 @@ impl Loss {
     pub fn value<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F]) -> Result<F, Error> {
         let count = row.count();
         expect_scratch(scratch.len(), Loss::scratch_len(count))?;
-        self.expect_inputs(Given::of_row(row))?;
+        self.plan.reads.expect(row.given)?;
         let (gradient, rest) = scratch.split_at_mut(count);
         finite(self.kernel(row, rest, gradient)?, &[])
     }
@@ -269,9 +279,15 @@ impl Loss {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.expect(row, scratch, gradient)?;
-        if let Some(value) = self.short_pair(row, gradient) {
+        if let Some(value) = self.short(row, gradient) {
             return Ok(value);
         }
+        self.long(row, scratch, gradient)
+    }
+
+    /// By itself, so that a short row saves no registers for it.
+    #[inline(never)]
+    fn long<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F], gradient: &mut [F]) -> Result<F, Error> {
         let value = self.kernel(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
         self.terms.add_likelihood_gradient(row, gradient);
@@ -308,36 +324,11 @@ impl Loss {
         finite(value, gradient)
     }
 
-    /// The best against the worst of few, whose scores have one slope; nothing, where something else is asked for, or to
-    /// be refused.
-    #[inline]
-    fn short_pair<F: Scalar>(&self, row: &Responses<'_, F>, gradient: &mut [F]) -> Option<F> {
-        let last = row.count() - 1;
-        let plain = matches!(self.preference, Preference::BradleyTerry) && last < lanes::LANES;
-        if !plain || row.names_samples() || !self.terms.are_bare() {
-            return None;
-        }
-        let slope = self.reward.common_slope::<F>().filter(|_| !self.reward.reads_lengths())?;
-        let reference = if self.reward.reads_reference() { row.reference } else { &[] };
-        let score = |index: usize| slope * (row.policy[index] - reference.get(index).map_or(F::zero(), |&own| own));
-        let (best, worst) = (score(0), score(last));
-        let (value, up, down) = self.pair.value_and_gradient(best, worst);
-        let (up, down) = (slope * up, slope * down);
-        // 0, if all are finite; a lead without end costs nothing, and is to be refused.
-        let mut none = (value + up + down) * F::zero() + (best * F::zero() + worst * F::zero());
-        for (index, entry) in gradient.iter_mut().enumerate().take(last).skip(1) {
-            none = none + score(index) * F::zero();
-            *entry = F::zero();
-        }
-        (gradient[0], gradient[last]) = (up, down);
-        (none == F::zero()).then_some(value)
-    }
-
     #[inline(always)]
     fn expect<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &[F], gradient: &[F]) -> Result<(), Error> {
         expect_length("gradient", gradient.len(), row.count())?;
         expect_scratch(scratch.len(), Loss::scratch_len(row.count()))?;
-        self.expect_inputs(Given::of_row(row))
+        self.plan.reads.expect(row.given)
     }
 
     /// `L`, and its gradient by the scores. What is read is given, and the buffers are large enough: three numbers a

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, expect_length};
 use crate::loss::batch::Batch;
-use crate::loss::inputs::Given;
+use crate::loss::inputs;
 use crate::loss::{Loss, expect_scratch};
 use crate::numbers::lanes::{self, LANES};
 use crate::numbers::{Scalar, tile};
@@ -65,7 +65,7 @@ impl Loss {
         expect_length("values", values.len(), batch.prompts())?;
         expect_length("gradient", gradient.len(), batch.policy.len())?;
         expect_scratch(scratch.len(), Loss::batch_scratch_len(batch.responses))?;
-        self.expect_inputs(Given::of_batch(batch))?;
+        self.reads().expect(inputs::given(batch))?;
         // Who names samples for a loss that reads none is refused row by row.
         let kernel = if batch.samples.is_none() { self.tile_kernel(batch.responses) } else { None };
         let tiles = values.chunks_mut(LANES).zip(gradient.chunks_mut(LANES * batch.responses));

@@ -1,5 +1,6 @@
 //! What is computed with: `f32` and `f64`, dual numbers, columns of tensors; and how, branch-free or side by side.
 
+pub(crate) mod by_table;
 #[cfg(feature = "candle")]
 mod candle;
 pub(crate) mod column_sums;

@@ -1,10 +1,11 @@
 //! The number a row kernel computes in: `f32` or `f64`.
 
+use crate::numbers::by_table::ByTable;
 use crate::numbers::kernels::Kernels;
 use core::fmt::{Debug, Display};
 
 /// `f32` or `f64`. Sealed, by a supertrait that cannot be named: the closed forms are tested for these two and no other.
-pub trait Scalar: num_traits::Float + Debug + Display + Kernels {
+pub trait Scalar: num_traits::Float + Debug + Display + Kernels + ByTable {
     /// The nearest number of this type.
     ///
     /// ```

@@ -20,7 +20,7 @@ mod lipo;
 pub(crate) mod pair;
 pub(crate) mod plackett_luce;
 mod reward_targets;
-mod short;
+pub(crate) mod short;
 mod slic;
 mod win_rates;
 
@@ -241,6 +241,9 @@ impl Preference {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.check_samples(row)?;
+        if let Some(value) = self.of_few(pair, row.rewards, scores, gradient) {
+            return Ok(value);
+        }
         match self {
             Preference::BradleyTerry => Ok(bradley_terry::value_and_gradient(pair, scores, gradient)),
             Preference::Top { choices } => Ok(top::value_and_gradient(pair, *choices, scores, scratch, gradient)),

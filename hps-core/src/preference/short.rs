@@ -1,146 +1,194 @@
-//! Rows of few responses over the logistic pair, in one vector or two: what a loop over them would wait for, its start,
-//! its end and the logarithm behind each sum, costs more than their arithmetic.
+//! Rows of few responses, number by number: what a loop over vectors would wait for, its start, its
+//! end and the logarithm behind each sum, costs more than their arithmetic.
 //!
-//! With `w_i = e^{s_i − max s}` every choice of `w` against `t` costs `ln(1 + t/w)`. Scores too far apart for that are
-//! left to the kernels for long rows.
+//! With `w_i = e^{s_i − s_1}` every choice of `w` against `t` costs `ln(1 + t/w)`. Scores too far apart for that are left to
+//! the kernels for long rows.
 
+use crate::negatives::weights::TiePolicy;
 use crate::numbers::Scalar;
+use crate::numbers::by_table::{exp, exp_and_softplus, ln_1p};
 use crate::numbers::lanes::{LANES, larger, smaller};
 use crate::numbers::logistic::within_reach;
-use crate::numbers::math::{choice, decay, exp};
+use crate::preference::Preference;
+use crate::preference::hps::{Hps, HpsForm};
+use crate::preference::pair::Pair;
+use crate::preference::plackett_luce::exo;
 
 /// The longest row.
-pub(super) const LONGEST: usize = LANES;
-/// Half as wide, for rows that leave the other half idle.
-const NARROW: usize = LANES / 2;
-const WIDE: usize = NARROW + 1;
+pub(crate) const LONGEST: usize = LANES;
 
-/// The first response against all others: `ln(1 + t/w_1)`, `t = e^shift Σ_{i≥2} e^{h_i + s_i − max}`.
+impl Preference {
+    /// `(L, ∂L/∂s_1, ∂L/∂s_n)` of a loss that compares the first score with the last and reads no other: Bradley–Terry, and
+    /// of two responses every model of choices.
+    #[inline(always)]
+    pub(crate) fn of_two<F: Scalar>(&self, pair: &Pair, count: usize, first: F, last: F) -> Option<(F, F, F)> {
+        let (label_smoothing, margin) = match *pair {
+            Pair::Logistic { label_smoothing, margin } => (F::narrow(label_smoothing), F::narrow(margin)),
+            // Over two responses the forms of a ranking are the pair's.
+            _ => match self {
+                Preference::BradleyTerry => return Some(pair.value_and_gradient(first, last)),
+                Preference::PlackettLuce if count == 2 => return Some(pair.value_and_gradient(first, last)),
+                _ => return None,
+            },
+        };
+        let margin = match self {
+            Preference::BradleyTerry => margin,
+            _ if count != 2 || label_smoothing != F::zero() => return None,
+            Preference::Top { .. } | Preference::PlackettLuce => margin,
+            Preference::Hps(Hps { form: HpsForm::Full, scale, ties: TiePolicy::Keep, .. }) => {
+                margin + scale.parts::<F>(1).1
+            }
+            _ => return None,
+        };
+        Some(first_against_last(label_smoothing, first - last - margin))
+    }
+
+    /// As [`value_and_gradient`](Self::value_and_gradient), where there is a kernel for such a row and its numbers are not out
+    /// of the ordinary.
+    pub(super) fn of_few<F: Scalar>(&self, pair: &Pair, rewards: &[F], scores: &[F], gradient: &mut [F]) -> Option<F> {
+        let count = scores.len();
+        if count > LONGEST {
+            return None;
+        }
+        let Some((value, up, down)) = self.of_two(pair, count, scores[0], scores[count - 1]) else {
+            return self.short(pair, rewards, scores, gradient);
+        };
+        gradient.fill(F::zero());
+        (gradient[0], gradient[count - 1]) = (up, down);
+        Some(value)
+    }
+
+    /// Returns `L` and writes `∂L/∂s_i`; nothing, where there is no kernel for such a row, or its numbers are out of the
+    /// ordinary.
+    ///
+    /// * `rewards`: of all responses, where the model reads them.
+    #[inline(always)]
+    pub(crate) fn short<F: Scalar>(&self, pair: &Pair, rewards: &[F], scores: &[F], gradient: &mut [F]) -> Option<F> {
+        let margin = match (self, *pair) {
+            (_, Pair::Logistic { label_smoothing: 0.0, margin }) => F::narrow(margin),
+            (Preference::PlackettLuce, Pair::Exo { label_smoothing }) => {
+                return exo::of_few(label_smoothing, scores, gradient);
+            }
+            _ => return None,
+        };
+        match self {
+            Preference::Top { choices: 1 } => one_against_all(scores, margin, |_| F::zero(), |_| F::one(), gradient),
+            Preference::Top { choices } => each_against_all(margin, *choices as usize, scores, gradient),
+            Preference::PlackettLuce => each_against_all(margin, usize::MAX, scores, gradient),
+            Preference::Hps(Hps { form: HpsForm::Full, gamma, scale, ties: TiePolicy::Keep }) => {
+                let (factor, log_scale) = scale.parts::<F>(scores.len() - 1);
+                best_against_hard(margin + log_scale, factor, F::narrow(*gamma), rewards, scores, gradient)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `softplus(−m) + ε m` and its derivatives by what `m` is the difference of.
+#[inline(always)]
+fn first_against_last<F: Scalar>(label_smoothing: F, lead: F) -> (F, F, F) {
+    let (tail, softplus) = exp_and_softplus(-lead.abs());
+    let behind = larger(-lead, F::zero());
+    // 1 behind, `tail` ahead: as a branch, every second comparison would be guessed wrong.
+    let share = larger(tail, smaller(behind * F::max_value(), F::one()));
+    let slope = label_smoothing - share / (F::one() + tail);
+    ((behind + label_smoothing * lead) + softplus, slope, -slope)
+}
+
+/// HPS's full form; `c = factor · e^{log scale}`, and the latter is in `shift`.
+#[inline(always)]
+fn best_against_hard<F: Scalar>(
+    shift: F,
+    factor: F,
+    gamma: F,
+    rewards: &[F],
+    scores: &[F],
+    gradient: &mut [F],
+) -> Option<F> {
+    let normalised = |sum| factor / sum;
+    if gamma == F::zero() {
+        return one_against_all(scores, shift, |_| F::zero(), normalised, gradient);
+    }
+    if !gamma.is_finite() {
+        return None;
+    }
+    let extreme = |kept: F, reward: F| if (reward > kept) == (gamma > F::zero()) { reward } else { kept };
+    let anchor = rewards[2..].iter().fold(rewards[1], |kept, &reward| extreme(kept, reward));
+    one_against_all(scores, shift, |place| gamma * (rewards[place] - anchor), normalised, gradient)
+}
+
+/// The first response against all others: `ln(1 + t)`, `t = e^shift Σ_{i≥2} e^{h_i + s_i − s_1}`.
 ///
 /// * `hardness`: `h_i`, at most 0, of a response behind the first.
 /// * `factor`: what `t` is multiplied by, given `Σ_{i≥2} e^{h_i}`.
 #[inline(always)]
-pub(super) fn one_against_all<F: Scalar>(
+fn one_against_all<F: Scalar>(
     scores: &[F],
     shift: F,
     hardness: impl Fn(usize) -> F,
     factor: impl Fn(F) -> F,
     gradient: &mut [F],
 ) -> Option<F> {
-    match scores.len() {
-        ..=NARROW => one_against::<F, NARROW>(scores, shift, hardness, factor, gradient),
-        WIDE..=LONGEST => one_against::<F, LONGEST>(scores, shift, hardness, factor, gradient),
-        _ => None,
+    let (&first, others) = scores.split_first()?;
+    let (own, gradient) = gradient.split_first_mut()?;
+    let (mut furthest, mut normaliser, mut sum) = (F::zero(), F::zero(), F::zero());
+    for (place, (entry, &score)) in gradient.iter_mut().zip(others).enumerate() {
+        let (hardness, distance) = (hardness(place + 1), score - first);
+        furthest = larger(furthest, distance + hardness);
+        *entry = exp(distance + hardness);
+        sum = sum + *entry;
+        normaliser = normaliser + exp(hardness);
     }
-}
-
-#[inline(always)]
-fn one_against<F: Scalar, const WIDTH: usize>(
-    scores: &[F],
-    shift: F,
-    hardness: impl Fn(usize) -> F,
-    factor: impl Fn(F) -> F,
-    gradient: &mut [F],
-) -> Option<F> {
-    let count = scores.len();
-    let mut hard = [F::neg_infinity(); WIDTH];
-    let mut terms = [F::neg_infinity(); WIDTH];
-    for place in 0..WIDTH {
-        if place > 0 && place < count {
-            hard[place] = hardness(place);
-            terms[place] = scores[place] + hard[place];
-        }
-    }
-    terms[0] = scores[0];
-    let highest = reduce(terms, larger);
     // NaN is not within reach.
-    if !within_reach(highest - scores[0], shift) {
+    if !within_reach(furthest, shift) {
         return None;
     }
-    for place in 0..WIDTH {
-        hard[place] = decay(hard[place]);
-        terms[place] = decay(terms[place] - highest);
-    }
-    let weight = core::mem::replace(&mut terms[0], F::zero());
-    let scale = factor(reduce(hard, |a, b| a + b));
+    let scale = factor(normaliser);
     let scale = if shift == F::zero() { scale } else { scale * exp(shift) };
-    let tail = scale * reduce(terms, |a, b| a + b);
-    let (value, reciprocal) = choice(tail, weight);
+    let tail = scale * sum;
+    let reciprocal = F::one() / (F::one() + tail);
     let shared = scale * reciprocal;
-    for place in 0..WIDTH {
-        if place < count {
-            gradient[place] = shared * terms[place];
-        }
+    for entry in gradient {
+        *entry = shared * *entry;
     }
-    gradient[0] = -tail * reciprocal;
-    Some(value)
+    *own = -tail * reciprocal;
+    Some(ln_1p(tail))
 }
 
-/// The first `choices`, each against all behind it; `∂L/∂s_k = e^δ w_k Σ_{j<k} 1/(w_j + t_j) − t_k/(w_k + t_k)`.
+/// The first `choices`, each against all behind it, from the steps `u_k = e^{s_{k+1} − s_k}` alone.
+///
+/// * `x_k = e^δ y_k`, `y_k = u_k (1 + y_{k+1})`, is what is behind a response, relative to it: `L = Σ_k ln(1 + x_k)`, one
+///   logarithm, that of `Π_k (1 + x_k) = 1 + P`. A choice makes of `P` `P + x + P x`, in which nothing cancels.
+/// * `b_{k+1} = u_k (b_k + 1/(1 + x_k))` is what stands before it: `∂L/∂s_k = e^δ b_k − x_k/(1 + x_k)`.
 #[inline(always)]
-pub(super) fn each_against_all<F: Scalar>(margin: F, choices: usize, scores: &[F], gradient: &mut [F]) -> Option<F> {
-    match scores.len() {
-        ..=NARROW => each_against::<F, NARROW>(margin, choices, scores, gradient),
-        WIDE..=LONGEST => each_against::<F, LONGEST>(margin, choices, scores, gradient),
-        _ => None,
-    }
-}
-
-#[inline(always)]
-fn each_against<F: Scalar, const WIDTH: usize>(
-    margin: F,
-    choices: usize,
-    scores: &[F],
-    gradient: &mut [F],
-) -> Option<F> {
-    let count = scores.len();
-    let mut filled = [scores[0]; WIDTH];
-    for place in 0..WIDTH {
-        if place < count {
-            filled[place] = scores[place];
-        }
-    }
-    let highest = reduce(filled, larger);
-    if !within_reach(highest - reduce(filled, smaller), margin) {
-        return None;
-    }
+fn each_against_all<F: Scalar>(margin: F, choices: usize, scores: &[F], gradient: &mut [F]) -> Option<F> {
+    let last = scores.len() - 1;
+    let gradient = &mut gradient[..scores.len()];
     let factor = if margin == F::zero() { F::one() } else { exp(margin) };
-    let mut weights = filled;
-    for weight in &mut weights {
-        *weight = decay(*weight - highest);
+    let (mut steps, mut shares) = ([F::zero(); LONGEST], [F::zero(); LONGEST]);
+    let (mut highest, mut behind, mut product) = (F::zero(), F::zero(), F::zero());
+    gradient[last] = F::zero();
+    for place in (0..last).rev() {
+        let step = scores[place + 1] - scores[place];
+        highest = larger(highest, step);
+        steps[place] = exp(step);
+        behind = steps[place] + steps[place] * behind;
+        gradient[place] = F::zero();
+        if place < choices {
+            let ratio = factor * behind;
+            shares[place] = F::one() / (F::one() + ratio);
+            gradient[place] = ratio * shares[place];
+            product = (product + ratio) + product * ratio;
+        }
     }
-    let (mut tails, mut behind) = ([F::zero(); WIDTH], F::zero());
-    for place in (0..WIDTH).rev() {
-        tails[place] = factor * behind;
-        // Nothing is behind the last response but what fills the vector.
-        behind = if place < count { behind + weights[place] } else { F::zero() };
-    }
-    let mut costs = [F::zero(); WIDTH];
-    let mut reciprocals = [F::zero(); WIDTH];
-    for place in 0..WIDTH {
-        let (cost, reciprocal) = choice(tails[place], weights[place]);
-        let counts = place < choices;
-        costs[place] = if counts { cost } else { F::zero() };
-        reciprocals[place] = if counts { reciprocal } else { F::zero() };
+    // NaN is not within reach; what is can still come to more than a number holds.
+    if !(within_reach(highest, margin) && product.is_finite()) {
+        return None;
     }
     let mut before = F::zero();
-    for place in 0..WIDTH {
-        if place < count {
-            gradient[place] = factor * weights[place] * before - tails[place] * reciprocals[place];
-        }
-        before = before + reciprocals[place];
+    for place in 0..=last {
+        gradient[place] = factor * before - gradient[place];
+        before = steps[place] * (before + shares[place]);
     }
-    Some(reduce(costs, |a, b| a + b))
-}
-
-#[inline(always)]
-fn reduce<F: Scalar, const WIDTH: usize>(mut values: [F; WIDTH], f: impl Fn(F, F) -> F) -> F {
-    let mut width = WIDTH / 2;
-    while width > 0 {
-        for place in 0..width {
-            values[place] = f(values[place], values[place + width]);
-        }
-        width /= 2;
-    }
-    values[0]
+    Some(ln_1p(product))
 }

@@ -1,5 +1,6 @@
 //! The responses to one prompt, best first: `(log π_i, log π_ref,i, l_i, r_i)`, `i = 0` preferred.
 
+pub(crate) mod inputs;
 pub(crate) mod lists;
 mod ranking;
 pub(crate) mod reward;
@@ -11,6 +12,7 @@ pub use reward::{ResponseScale, Reward};
 
 use crate::error::{Cause, Error, expect_length};
 use crate::numbers::{Scalar, lanes};
+use crate::responses::inputs::Inputs;
 
 /// The responses to one prompt, *best first*: index 0 is the preferred one, the last the worst. Borrowed and validated.
 ///
@@ -43,6 +45,7 @@ use crate::numbers::{Scalar, lanes};
 #[derive(Clone, Copy, Debug)]
 pub struct Responses<'a, F> {
     // Of the three that may be missing, an empty list is one: a list that is given has at least two entries.
+    pub(crate) given: Inputs,
     pub(crate) policy: &'a [F],
     pub(crate) reference: &'a [F],
     pub(crate) lengths: &'a [u32],
@@ -96,7 +99,21 @@ impl<'a, F: Scalar> Responses<'a, F> {
         lengths: &'a [u32],
         rewards: &'a [F],
     ) -> Responses<'a, F> {
-        Responses { policy, reference, lengths, rewards, sample: None, samples: None, scales: None, supervised: None }
+        let given = Inputs::NONE
+            .with_if(!reference.is_empty(), Inputs::REFERENCE)
+            .with_if(!lengths.is_empty(), Inputs::LENGTHS)
+            .with_if(!rewards.is_empty(), Inputs::REWARDS);
+        Responses {
+            given,
+            policy,
+            reference,
+            lengths,
+            rewards,
+            sample: None,
+            samples: None,
+            scales: None,
+            supervised: None,
+        }
     }
 
     /// * `reference`: log-probabilities of the responses under the reference policy, summed over tokens, nats; finite.
@@ -115,7 +132,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     pub fn with_reference(self, reference: &'a [F]) -> Result<Self, Error> {
         expect_length("reference", reference.len(), self.count())?;
         lanes::expect_finite("reference", reference)?;
-        Ok(Responses { reference, ..self })
+        Ok(Responses { reference, given: self.given.with(Inputs::REFERENCE), ..self })
     }
 
     /// * `lengths`: tokens of each response, at least 1. Counts come from tokenizers and go to devices as `u32`; samples,
@@ -134,7 +151,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     pub fn with_lengths(self, lengths: &'a [u32]) -> Result<Self, Error> {
         expect_length("lengths", lengths.len(), self.count())?;
         lanes::expect_tokens(lengths)?;
-        Ok(Responses { lengths, ..self })
+        Ok(Responses { lengths, given: self.given.with(Inputs::LENGTHS), ..self })
     }
 
     /// * `rewards`: estimated rewards `r_est`, from the data set or a reward model; finite, in any unit: `γ` is per unit.
@@ -157,7 +174,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     pub fn with_rewards(self, rewards: &'a [F]) -> Result<Self, Error> {
         expect_length("rewards", rewards.len(), self.count())?;
         lanes::expect_finite("rewards", rewards)?;
-        Ok(Responses { rewards, ..self })
+        Ok(Responses { rewards, given: self.given.with(Inputs::REWARDS), ..self })
     }
 
     /// Names the one negative that counts, `index` in `1..n`, drawn from all the negatives of this row.
@@ -181,6 +198,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
     pub fn with_sample(mut self, index: usize) -> Result<Self, Error> {
         self.expect_behind_preferred(index)?;
         self.sample = Some(Sample { index, drawn_from: None });
+        self.given = self.given.with(Inputs::SAMPLES);
         Ok(self)
     }
 
@@ -205,6 +223,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
         let mut row = self.with_sample(index)?;
         row.expect_negatives(negatives)?;
         row.sample = Some(Sample { index, drawn_from: Some(negatives) });
+        row.given = row.given.with(Inputs::REWARDS);
         Ok(row)
     }
 
@@ -229,6 +248,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
         }
         indices.iter().try_for_each(|&index| self.expect_behind_preferred(index))?;
         self.samples = Some(Samples { indices, drawn_from: None });
+        self.given = self.given.with(Inputs::SAMPLES);
         Ok(self)
     }
 
@@ -250,6 +270,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
         let mut row = self.with_samples(indices)?;
         row.expect_negatives(negatives)?;
         row.samples = Some(Samples { indices, drawn_from: Some(negatives) });
+        row.given = row.given.with(Inputs::REWARDS);
         Ok(row)
     }
 
@@ -274,6 +295,7 @@ impl<'a, F: Scalar> Responses<'a, F> {
             return Err(Cause::OutOfRange { list: "scales", index, given, range: "(0, inf)" }.into());
         }
         self.scales = Some(scales);
+        self.given = self.given.with(Inputs::SCALES);
         Ok(self)
     }
 
@@ -296,22 +318,26 @@ impl<'a, F: Scalar> Responses<'a, F> {
             return Err(Cause::NonFinite { list: "supervised", index: 0, given: log_prob.widen() }.into());
         }
         self.supervised = Some(log_prob);
+        self.given = self.given.with(Inputs::SUPERVISED);
         Ok(self)
+    }
+
+    /// Refuses a list of log-probabilities, lengths or rewards as it would be refused when given.
+    #[inline(always)]
+    pub(crate) fn expect_sound(&self) -> Result<(), Error> {
+        lanes::expect_finite("policy", self.policy)?;
+        lanes::expect_finite("reference", self.reference)?;
+        lanes::expect_tokens(self.lengths)?;
+        lanes::expect_finite("rewards", self.rewards)
     }
 
     #[inline(always)]
     pub(crate) fn names_samples(&self) -> bool {
-        self.sample.is_some() | self.samples.is_some()
+        self.given.has(Inputs::SAMPLES)
     }
 
     pub(crate) fn draw(&self) -> Option<Sample> {
         self.sample
-    }
-
-    /// Whether the row names samples of negatives that it does not all hold.
-    pub(crate) fn is_drawn_elsewhere(&self) -> bool {
-        self.sample.is_some_and(|sample| sample.drawn_from.is_some())
-            || self.samples.is_some_and(|samples| samples.drawn_from.is_some())
     }
 
     pub(crate) fn draws(&self) -> Option<Samples<'a>> {

@@ -169,3 +169,48 @@ fn all_equal_scores_split_the_gradient_evenly() {
         assert!((dual.derivative() - expected).abs() <= tolerance::SAME_F64);
     }
 }
+
+/// Rows of few responses have kernels of their own, which leave numbers that exponentials cannot cover to those for long ones.
+#[test]
+fn few_responses_at_any_distance_cost_what_the_definition_says() {
+    let mut generator = Generator::new(17);
+    // Between these lie the bounds of f32 and of f64: 0, next to nothing, what fits, what does not, and both signs.
+    let distances = [0.0, 1e-9, 1.0, 40.0, 59.0, 88.0, 300.0, 590.0, 650.0, 720.0, 1e4];
+    let names = ["dpo-bt", "dpo-top1", "dpo-top2", "dpo-pl", "dpo-hps-full", "exo-pl", "exo-bt", "cpo-pl"];
+    for number in 0..4_000 {
+        let count = 2 + number % 7;
+        let draw = |generator: &mut Generator| {
+            let distance = distances[generator.index(distances.len())];
+            if generator.uniform() < 0.5 { -distance } else { distance }
+        };
+        let scores: Vec<f64> = (0..count).map(|_| draw(&mut generator)).collect();
+        let rewards: Vec<f64> = (0..count).map(|_| draw(&mut generator) / 100.0).collect();
+        let row = Row::of_scores(&scores, &rewards);
+        // The power of a distance is off by what the distance was rounded by, a few times over.
+        let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
+        let allowed = tolerance::KERNEL_F64.max(8.0 * largest * f64::EPSILON);
+        for name in names {
+            let loss = name.parse::<Loss>().unwrap().with_beta(1.0).unwrap();
+            let loss = loss.with_gamma(3.0).unwrap_or(loss).with_likelihood(0.0).unwrap();
+            let (value, gradient, scores) = kernel(&loss, &row.responses());
+            let mut by_log_prob = vec![f64::NAN; count];
+            let scratch = &mut vec![f64::NAN; Loss::scratch_len(count)];
+            assert_eq!(
+                loss.value_and_gradient(&row.responses(), scratch, &mut by_log_prob),
+                Ok(value),
+                "{name} {scores:?}"
+            );
+            assert_eq!(by_log_prob, gradient, "{name} {scores:?}");
+            for (direction, &entry) in gradient.iter().enumerate() {
+                let dual = definition(&loss, &row.responses(), &scores, |index, number| {
+                    if index == direction { Dual::variable(number) } else { Dual::constant(number) }
+                });
+                let size = size(&loss, value, &gradient, entry);
+                let (off, pull) =
+                    ((dual.value() - value).abs() / (1.0 + value.abs()), (dual.derivative() - entry).abs() / size);
+                assert!(off <= allowed, "{name} {scores:?}: {value}, {}", dual.value());
+                assert!(pull <= allowed, "{name} {scores:?}: {entry}, {}", dual.derivative());
+            }
+        }
+    }
+}

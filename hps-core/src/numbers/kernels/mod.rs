@@ -7,8 +7,11 @@
 
 mod constants;
 
+use crate::numbers::lanes::LANES;
+
 /// What makes a [`Scalar`](crate::Scalar) one; not nameable outside.
 pub trait Kernels: Sized {
+    const ZEROS: [Self; LANES];
     fn exp_kernel(self) -> Self;
     /// See [`decay`](crate::numbers::math::decay): half the work of `exp_kernel`.
     fn decay_kernel(self) -> Self;
@@ -30,6 +33,8 @@ macro_rules! kernels {
             use crate::numbers::lanes::LANES;
 
             impl Kernels for $float {
+                const ZEROS: [Self; LANES] = [0.0; LANES];
+
                 #[inline(always)]
                 fn exp_kernel(self) -> Self {
                     // Not clamped but replaced: where the result is 0, to form it would be slow, as subnormal numbers are.
@@ -116,9 +121,10 @@ macro_rules! kernels {
                     let carries = |value: $float| (value.to_bits() & $float::INFINITY.to_bits()) + (1 << FRACTION);
                     let (blocks, rest) = values.as_chunks::<LANES>();
                     let all = blocks.as_flattened().iter().fold(0, |all, &value| all | carries(value));
-                    // A sum of floats has one order: so few are not worth a vector, nor the ways in and out of one.
-                    let rest = rest.iter().fold(0.0, |sum, value| sum + value * 0.0);
-                    (all >> ($bits::BITS - 1) == 0) & (rest == 0.0)
+                    // So few are not worth a vector, nor the ways in and out of one. Their sum is finite if they are, unless it
+                    // overflows by itself.
+                    let sum = rest.iter().fold(0.0, |sum, value| sum + value);
+                    (all >> ($bits::BITS - 1) == 0) && (sum.is_finite() || rest.iter().all(|value| value.is_finite()))
                 }
             }
 

@@ -28,7 +28,6 @@ use crate::negatives::weights::{Anchor, Hardness, NegativeScale, TiePolicy, log_
 use crate::numbers::math::ln;
 use crate::numbers::{Scalar, ScoreTensor};
 use crate::preference::pair::Pair;
-use crate::preference::short;
 use crate::responses::Responses;
 use full::Negatives;
 use weighted::Comparisons;
@@ -263,9 +262,6 @@ impl Hps {
     ) -> Result<F, Error> {
         match self.form {
             HpsForm::Full => {
-                if let Some(value) = self.short_row(pair, row, scores, gradient) {
-                    return Ok(value);
-                }
                 let hardness = Hardness::find(row.rewards, self.gamma, self.ties)?;
                 let negatives =
                     Negatives { rewards: &row.rewards[1..], scores: &scores[1..], hardness, scale: self.scale };
@@ -293,30 +289,6 @@ impl Hps {
                 comparisons.value_and_gradient(pair, row, scores, scratch, gradient)
             }
         }
-    }
-
-    /// The full form of a row of few responses, unless its numbers, or what is asked of them, are out of the ordinary.
-    fn short_row<F: Scalar>(&self, pair: &Pair, row: &Responses<'_, F>, scores: &[F], gradient: &mut [F]) -> Option<F> {
-        let (Pair::Logistic { label_smoothing: 0.0, margin }, TiePolicy::Keep) = (*pair, self.ties) else {
-            return None;
-        };
-        if scores.len() > short::LONGEST {
-            return None;
-        }
-        let (factor, log_scale) = self.scale.parts::<F>(scores.len() - 1);
-        let (shift, gamma) = (F::narrow(margin) + log_scale, F::narrow(self.gamma));
-        let (rewards, normalised) = (&row.rewards[..scores.len()], |sum| factor / sum);
-        if gamma == F::zero() || scores.len() == 2 {
-            return short::one_against_all(scores, shift, |_| F::zero(), normalised, gradient);
-        }
-        if !gamma.is_finite() {
-            return None;
-        }
-        let extreme = |kept: F, reward: F| {
-            if (reward > kept) == (gamma > F::zero()) { reward } else { kept }
-        };
-        let anchor = rewards[2..].iter().fold(rewards[1], |kept, &reward| extreme(kept, reward));
-        short::one_against_all(scores, shift, |place| gamma * (rewards[place] - anchor), normalised, gradient)
     }
 
     /// Refuses a row without negatives, or with samples that are none.

@@ -8,6 +8,7 @@
 //! relative to the latest `D`, which is the smallest: every exponent is at most 0. `O(n)`.
 
 use super::logistic::{sums_before, sums_behind};
+use crate::numbers::by_table;
 use crate::numbers::column_sums::{log_sum_exp, zero};
 use crate::numbers::lanes::LANES;
 use crate::numbers::logistic::{log_add_exp, softplus, within_reach};
@@ -44,6 +45,81 @@ pub(super) fn value_and_gradient<F: Scalar>(
     }
     of_logarithms(label_smoothing, scores, scratch, gradient)
 }
+
+/// Of at most [`LANES`] responses, from the steps `u_k = e^{s_{k+1} − s_k}`: what is behind a response relative to it, `y_k = u_k (1 + y_{k+1})`,
+/// gives `D_k − s_k = ln(1 + y_k)`, `p_k = 1/(1 + y_k)`, `ln(1−p_k) = s_{k+1} − s_k + ln(1 + y_{k+1}) − ln(1 + y_k)`, and so
+/// every exponential of [`of_logarithms`]. Nothing, where the scores are too far apart.
+pub(crate) fn of_few<F: Scalar>(label_smoothing: f64, scores: &[F], gradient: &mut [F]) -> Option<F> {
+    let last = scores.len() - 1;
+    // ln(1−ε) = −ln(1 + ε/(1−ε)), ln ε = −ln(1 + (1−ε)/ε)
+    let odds = label_smoothing / (1.0 - label_smoothing);
+    let (first, log_smoothing) = (F::narrow(-by_table::ln_1p(odds)), F::narrow(-by_table::ln_1p(1.0 / odds)));
+    let other = |index: usize| log_smoothing - F::narrow(LN[last - index]);
+
+    // What has no order, lane by lane: that is most of the work.
+    let mut steps = [F::zero(); LANES];
+    for (step, two) in steps.iter_mut().zip(scores.windows(2)) {
+        *step = two[1] - two[0];
+    }
+    // NaN is not within reach.
+    if !within_reach(lanes::max(&steps), F::zero()) {
+        return None;
+    }
+    let mut ratios = steps;
+    for ratio in &mut ratios {
+        *ratio = exp(*ratio);
+    }
+    let (mut odds, mut behind) = ([F::zero(); LANES], F::zero());
+    for index in (0..last).rev() {
+        behind = ratios[index] + ratios[index] * behind;
+        odds[index] = behind;
+    }
+    let (mut normalisers, mut shares) = (odds, odds);
+    for lane in 0..LANES {
+        (normalisers[lane], shares[lane]) = (ln_1p(odds[lane]), F::one() / (F::one() + odds[lane]));
+    }
+    let mut divergences = [F::zero(); LANES];
+    let (mut entropy, mut value) = (F::zero(), F::zero());
+    for index in (0..last).rev() {
+        let (share, rest) = (shares[index], odds[index] * shares[index]);
+        entropy = rest * (entropy - drop(&steps, &normalisers, index)) + share * normalisers[index];
+        divergences[index] = -entropy - share * first - rest * other(index);
+        value = value + divergences[index];
+        gradient[index] = share * (-normalisers[index] - first - divergences[index]);
+    }
+    if !value.is_finite() {
+        return None;
+    }
+    gradient[last] = F::zero();
+
+    // As in `of_logarithms`.
+    let (mut masses, mut terms) = (F::one(), -other(0) - divergences[0]);
+    for index in 1..=last {
+        let above = steps[index - 1] - normalisers[index - 1];
+        gradient[index] = gradient[index] + ratios[index - 1] * shares[index - 1] * (terms + above * masses);
+        if index < last {
+            let rest = odds[index - 1] * shares[index - 1];
+            terms = rest * (terms + drop(&steps, &normalisers, index - 1) * masses) - other(index) - divergences[index];
+            masses = rest * masses + F::one();
+        }
+    }
+    Some(value)
+}
+
+/// `D_{j+1} − D_j = ln(1 − p_j)`.
+#[inline(always)]
+fn drop<F: Scalar>(steps: &Lane<F>, normalisers: &Lane<F>, stage: usize) -> F {
+    // Behind the last stage is one response: 0.
+    let later = if stage + 1 < LANES { normalisers[stage + 1] } else { F::zero() };
+    steps[stage] + later - normalisers[stage]
+}
+
+/// `ln i`, from 1 on; at 0 nothing is asked.
+const LN: [f64; LANES] = {
+    use core::f64::consts::LN_2;
+    let (three, five, seven) = (1.098_612_288_668_109_8, 1.609_437_912_434_100_3, 1.945_910_149_055_313_2);
+    [0.0, 0.0, LN_2, three, 2.0 * LN_2, five, LN_2 + three, seven]
+};
 
 /// With `x_i = s_i − max s`, `w_i = e^{x_i}`, `S_j = Σ_{k≥j} w_k`, `M_j = Σ_{k≥j} w_k x_k / S_j`:
 /// `K_j = M_j − ln S_j − p_j ln(1−ε) − (1−p_j) ln(ε/(n−j))`, `p_j = w_j / S_j`, and

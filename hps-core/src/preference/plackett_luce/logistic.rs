@@ -13,7 +13,6 @@
 use crate::numbers::logistic::{log_add_exp, sigmoid, softplus, within_reach};
 use crate::numbers::math::exp;
 use crate::numbers::{Scalar, ScoreTensor, lanes};
-use crate::preference::short;
 
 /// Responses per block: as many as prefix sums take in `log2 BLOCK` steps of vector additions.
 const BLOCK: usize = 8;
@@ -50,9 +49,6 @@ pub(super) fn value_and_gradient<F: Scalar>(
     gradient: &mut [F],
 ) -> F {
     let margin = F::narrow(margin);
-    if let Some(value) = short::each_against_all(margin, choices, scores, gradient) {
-        return value;
-    }
     let highest = lanes::max(scores);
     if within_reach(highest - lanes::min(scores), margin) {
         let (weights, terms) = scratch.split_at_mut(scores.len());

@@ -10,7 +10,7 @@
 //! | SPPO | `c Σ_i (s_i − (P_i − ½)/β)²`, `P_i = (n−i)/(n−1)` |
 //! | NCA | `Σ_{j<n} [softplus(−s_j) + 1/(n−j+1) Σ_{k≥j} softplus(s_k)]` |
 
-mod exo;
+pub(crate) mod exo;
 mod ipo;
 mod logistic;
 mod nca;

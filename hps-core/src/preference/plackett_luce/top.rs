@@ -17,7 +17,6 @@ use crate::error::{Cause, Error};
 use crate::numbers::math::ln;
 use crate::numbers::{Scalar, ScoreTensor, column_sums, lanes};
 use crate::preference::pair::Pair;
-use crate::preference::short;
 
 pub(crate) fn validate(pair: &Pair, choices: u32) -> Result<(), Error> {
     let unsupported = |what| Err(Cause::Unsupported { what }.into());
@@ -50,12 +49,6 @@ pub(crate) fn value_and_gradient<F: Scalar>(
 ) -> F {
     if choices > 1 {
         return logistic::value_and_gradient(margin(pair), choices as usize, scores, scratch, gradient);
-    }
-    if let Pair::Logistic { label_smoothing: 0.0, margin } = *pair {
-        let (nothing, one) = (|_| F::zero(), |_| F::one());
-        if let Some(value) = short::one_against_all(scores, F::narrow(margin), nothing, one, gradient) {
-            return value;
-        }
     }
     let largest = lanes::max(&scores[1..]);
     gradient.copy_from_slice(scores);
