@@ -18,30 +18,34 @@ impl Loss {
         }
         let reference = if self.reward.reads_reference() { row.reference } else { &F::ZEROS };
         let (policy, reference, gradient) = (row.policy, &reference[..count], &mut gradient[..count]);
-        let score = |index: usize| slope * (policy[index] - reference[index]);
+        let score = |(&policy, &reference): (&F, &F)| slope * (policy - reference);
 
         // Of all that is computed: finite, if each is. Where the sum overflows by itself, the long way decides.
         let mut total;
         let value;
-        let (first, last) = (score(0), score(count - 1));
+        let (first, last) = (score((&policy[0], &reference[0])), score((&policy[count - 1], &reference[count - 1])));
         if let Some((loss, up, down)) = self.preference.of_two(&self.pair, count, first, last) {
             let (up, down) = (slope * up, slope * down);
             (gradient[0], gradient[count - 1]) = (up, down);
             value = loss;
             total = (first + last) + (up + down);
-            for index in 1..count - 1 {
-                // 0, written by hand: a library's routine for so few would take longer.
-                gradient[index] = score(index) - score(index);
-                total = total + gradient[index];
+            let between = 1..count - 1;
+            let scores = policy[between.clone()].iter().zip(&reference[between.clone()]).map(score);
+            for (entry, score) in gradient[between].iter_mut().zip(scores) {
+                // A library's routine that fills with 0 would take longer for so few.
+                #[expect(clippy::eq_op, reason = "0, or NaN")]
+                let none = score - score;
+                *entry = none;
+                total = total + none;
             }
         } else {
-            let mut scores = [F::zero(); LONGEST];
+            let mut list = [F::zero(); LONGEST];
             total = F::zero();
-            for index in 0..count {
-                scores[index] = score(index);
-                total = total + scores[index];
+            for (entry, score) in list.iter_mut().zip(policy.iter().zip(reference).map(score)) {
+                *entry = score;
+                total = total + score;
             }
-            value = self.preference.short(&self.pair, row.rewards, &scores[..count], gradient)?;
+            value = self.preference.short(&self.pair, row.rewards, &list[..count], gradient)?;
             for entry in gradient {
                 *entry = slope * *entry;
                 total = total + *entry;
