@@ -8,8 +8,11 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod driver;
+mod half;
 mod memory;
 mod options;
 mod product;
+mod program;
 mod ptx;
 mod run;
+mod status;

@@ -1,10 +1,10 @@
 //! The part of cuBLASLt that multiplies matrices: `D = α op(A) op(B) + β C`, by columns, summed in f32.
 
 use crate::driver::stream::{Stream, submit};
-use crate::driver::{SUCCESS, Status};
+use crate::half::{from_bf16, to_bf16};
 use crate::memory::{Allocation, range};
 use crate::options::options;
-use crate::run::half::{from_bf16, to_bf16};
+use crate::status::{SUCCESS, Status};
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
 

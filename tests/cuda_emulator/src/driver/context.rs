@@ -1,7 +1,7 @@
 //! Contexts: there is one, and each thread may have it current.
 
-use super::{SUCCESS, Status, alive, broken, give, set_broken};
-use crate::run::fault::status::INVALID_CONTEXT;
+use super::{alive, broken, give, set_broken};
+use crate::status::{INVALID_CONTEXT, SUCCESS, Status};
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,9 +1,9 @@
 //! The one device.
 
-use super::{SUCCESS, Status, give};
+use super::give;
 use crate::memory::TOTAL;
 use crate::options::options;
-use crate::run::fault::status::{INVALID_VALUE, NOT_FOUND};
+use crate::status::{INVALID_VALUE, NOT_FOUND, SUCCESS, Status};
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
 const NAME: &CStr = c"PTX emulator";

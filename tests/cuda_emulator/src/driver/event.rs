@@ -1,8 +1,8 @@
 //! Events: a time on the host's clock.
 
 use super::stream::{Stream, is_capturing};
-use super::{SUCCESS, Status, alive, broken, give};
-use crate::run::fault::status::INVALID_VALUE;
+use super::{alive, broken, give};
+use crate::status::{INVALID_VALUE, SUCCESS, Status};
 use std::ffi::c_uint;
 use std::sync::Mutex;
 use std::time::Instant;

@@ -2,12 +2,12 @@
 
 use super::device::SHARED;
 use super::stream::{Stream, submit};
-use super::{SUCCESS, Status, alive, give};
+use super::{alive, give};
 use crate::memory::{allocate, free, live, range};
 use crate::options::options;
-use crate::ptx::code::Program;
-use crate::run::fault::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY};
+use crate::program::Program;
 use crate::run::grid::Launch;
+use crate::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS, Status};
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,8 +1,8 @@
 //! Graphs: the work that was submitted to a stream while it was captured.
 
 use super::stream::{Stream, Work, begin, end, is_capturing};
-use super::{SUCCESS, Status, alive, give};
-use crate::run::fault::status::INVALID_VALUE;
+use super::{alive, give};
+use crate::status::{INVALID_VALUE, SUCCESS, Status};
 use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 
 /// What handles of graphs and of instances point to.

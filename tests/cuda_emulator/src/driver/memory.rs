@@ -1,9 +1,9 @@
 //! Memory: what is allocated, copied and filled.
 
 use super::stream::{Stream, submit};
-use super::{SUCCESS, Status, alive, broken, give};
+use super::{alive, broken, give};
 use crate::memory::{TOTAL, allocate, free, range, used};
-use crate::run::fault::status::{INVALID_VALUE, OUT_OF_MEMORY};
+use crate::status::{INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, Status};
 use std::alloc::Layout;
 use std::collections::HashMap;
 use std::ffi::{c_int, c_uchar, c_uint, c_ushort, c_void};

@@ -9,11 +9,8 @@ pub mod memory;
 pub mod module;
 pub mod stream;
 
+use crate::status::{SUCCESS, Status};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// As the driver numbers what went well or not.
-pub type Status = u32;
-pub const SUCCESS: Status = 0;
 
 /// What a kernel broke: as on a device, nothing works from then on, until the context is given back.
 static BROKEN: AtomicU32 = AtomicU32::new(SUCCESS);
@@ -30,7 +27,7 @@ pub fn set_broken(status: Status) {
 macro_rules! alive {
     () => {
         match $crate::driver::broken() {
-            $crate::driver::SUCCESS => {}
+            $crate::status::SUCCESS => {}
             status => return status,
         }
     };
@@ -41,7 +38,7 @@ macro_rules! give {
     ($to:expr, $value:expr) => {{
         let to = $to;
         if to.is_null() {
-            return $crate::run::fault::status::INVALID_VALUE;
+            return $crate::status::INVALID_VALUE;
         }
         // SAFETY: the caller gives a place for a value of this type, as the manual asks for.
         unsafe { to.write($value) }

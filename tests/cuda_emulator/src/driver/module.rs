@@ -1,11 +1,11 @@
 //! Modules: PTX that is read whole when it is loaded.
 
 use super::function::Kernel;
-use super::{SUCCESS, Status, alive, give};
+use super::{alive, give};
 use crate::memory::{allocate, free, range};
 use crate::ptx::decode::decode;
 use crate::ptx::module::{Initial, Module, Refusal};
-use crate::run::fault::status::{INVALID_PTX, INVALID_VALUE, NOT_FOUND};
+use crate::status::{INVALID_PTX, INVALID_VALUE, NOT_FOUND, SUCCESS, Status};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_uint, c_void};
 use std::sync::Arc;

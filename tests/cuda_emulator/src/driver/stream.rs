@@ -1,7 +1,7 @@
 //! Streams. Work is done at once, or recorded if the stream is being captured.
 
-use super::{SUCCESS, Status, alive, broken, give, set_broken};
-use crate::run::fault::status::INVALID_VALUE;
+use super::{alive, broken, give, set_broken};
+use crate::status::{INVALID_VALUE, SUCCESS, Status};
 use std::collections::HashMap;
 use std::ffi::{c_int, c_uint, c_void};
 use std::fmt;

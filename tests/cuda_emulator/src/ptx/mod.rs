@@ -1,9 +1,9 @@
-//! From PTX text to instructions that run.
+//! From PTX text to programs.
 
-pub mod code;
-pub mod collective;
+mod builder;
 pub mod decode;
-pub mod instruction;
+mod instruction;
 pub mod module;
-pub mod operand;
-pub mod token;
+mod opcode;
+mod operand;
+mod token;

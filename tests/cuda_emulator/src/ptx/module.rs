@@ -1,7 +1,7 @@
 //! What a module declares: variables, kernels, functions. Bodies stay tokens until a kernel is asked for.
 
-use super::code::Ty;
 use super::token::{Token, tokens};
+use crate::program::Ty;
 use std::collections::HashMap;
 use std::ops::Range;
 

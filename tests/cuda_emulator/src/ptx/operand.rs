@@ -1,10 +1,7 @@
-//! Operands: how they are written, and the rows they become.
+//! Operands as they are written.
 
-use super::code::{CONSTANT, Code, NEGATED, Slot, Special, Ty, flag};
-use super::decode::Decoder;
 use super::module::{Reader, Result, integer};
-use crate::ptx::code::Compare;
-use crate::run::file::Row;
+use crate::program::{Compare, Special};
 
 /// An operand as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,22 +18,6 @@ pub enum Operand {
     Not(Box<Operand>),
     /// `d|p`.
     Pair(Box<Operand>, Box<Operand>),
-}
-
-/// What a name stands for in a function.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Symbol {
-    Register {
-        row: u32,
-        bits: u32,
-    },
-    Predicate(u32),
-    /// An address in shared memory; the dynamic part starts where the static one ends.
-    Shared(u32),
-    DynamicShared,
-    Local(u32),
-    Param(u32),
-    Global(u64),
 }
 
 /// Reads the operands of an instruction, up to its `;`.
@@ -131,7 +112,8 @@ fn number(text: &str) -> Option<Operand> {
     integer(text).map(Operand::Int).or_else(|| text.parse::<f64>().ok().map(|value| Operand::Double(value.to_bits())))
 }
 
-fn special(name: &str) -> Option<(Special, u32)> {
+/// The special register of a name, and its bits.
+pub fn special(name: &str) -> Option<(Special, u32)> {
     let axis = |text: &str| match text {
         "x" => Some(0),
         "y" => Some(1),
@@ -165,170 +147,3 @@ fn special(name: &str) -> Option<(Special, u32)> {
         _ => return None,
     })
 }
-
-impl Decoder<'_> {
-    pub fn symbol(&self, name: &str) -> Result<Symbol> {
-        self.scopes
-            .iter()
-            .rev()
-            .find_map(|scope| scope.get(name).copied())
-            .or_else(|| self.module.addresses.get(name).map(|address| Symbol::Global(*address)))
-            .ok_or_else(|| self.refuse(format!("`{name}` is not declared")))
-    }
-
-    /// A constant in every lane.
-    pub fn constant(&mut self, bits: u64, wide: bool) -> u32 {
-        if let Some(row) = self.constants.get(&(bits, wide)) {
-            return *row;
-        }
-        let row = self.program.constants.len() as u32 | CONSTANT;
-        if wide {
-            let mut rows = [Row::default(); 2];
-            for (lane, word) in rows.iter_mut().flat_map(|row| row.0.chunks_exact_mut(2)).enumerate() {
-                debug_assert!(lane < 32);
-                word.copy_from_slice(&[bits as u32, (bits >> 32) as u32]);
-            }
-            self.program.constants.extend(rows);
-        } else {
-            self.program.constants.push(Row([bits as u32; 32]));
-        }
-        self.constants.insert((bits, wide), row);
-        row
-    }
-
-    /// The rows of a source that is read as `ty`.
-    pub fn source(&mut self, operand: &Operand, ty: Ty) -> Result<u32> {
-        let wide = ty.bits() == 64;
-        let address = match operand {
-            Operand::Int(value) => {
-                let bits = match ty {
-                    Ty::F64 => (*value as i64 as f64).to_bits(),
-                    Ty::F32 => u64::from((*value as i64 as f32).to_bits()),
-                    Ty::U16 | Ty::F16 | Ty::Bf16 | Ty::S16 => value & 0xffff,
-                    Ty::U8 | Ty::S8 => value & 0xff,
-                    _ if wide => *value,
-                    _ => value & 0xffff_ffff,
-                };
-                return Ok(self.constant(bits, wide));
-            }
-            Operand::Single(bits) => {
-                let bits = if ty == Ty::F64 { f64::from(f32::from_bits(*bits)).to_bits() } else { u64::from(*bits) };
-                return Ok(self.constant(bits, wide));
-            }
-            Operand::Double(bits) => {
-                let bits = if ty == Ty::F32 { u64::from((f64::from_bits(*bits) as f32).to_bits()) } else { *bits };
-                return Ok(self.constant(bits, wide));
-            }
-            Operand::Name(name) => match special(name) {
-                Some((special, bits)) => {
-                    let row = self.fresh(bits.max(ty.bits()));
-                    self.emit(Code::Special(special), |instr| {
-                        instr.d = row;
-                        instr.e = bits.max(ty.bits());
-                    });
-                    return Ok(row);
-                }
-                None => match self.symbol(name)? {
-                    Symbol::Register { row, bits } => {
-                        if (bits == 64) != wide {
-                            return Err(self.refuse(format!("{name} has {bits} bits where {} are read", ty.bits())));
-                        }
-                        return Ok(row);
-                    }
-                    Symbol::Predicate(_) => return Err(self.refuse(format!("{name} is a predicate"))),
-                    symbol => (symbol, 0),
-                },
-            },
-            Operand::Sum(name, offset) => (self.symbol(name)?, *offset),
-            _ => return Err(self.refuse("an operand of another sort is needed")),
-        };
-        let bits = match address {
-            (Symbol::Shared(at), offset) => i64::from(at) + offset,
-            (Symbol::DynamicShared, offset) => {
-                let row = self.constant(DYNAMIC_MARK.wrapping_add(offset as u64), wide);
-                self.dynamic_constants.push((row & !CONSTANT, offset, wide));
-                return Ok(row);
-            }
-            (Symbol::Local(at), offset) => i64::from(at) + offset,
-            (Symbol::Param(at), offset) => i64::from(at) + offset,
-            (Symbol::Global(at), offset) => at as i64 + offset,
-            _ => return Err(self.refuse("an offset to a register")),
-        };
-        Ok(self.constant(bits as u64, wide))
-    }
-
-    /// The row and width of a source register or constant, whatever its width.
-    pub fn source_any(&mut self, operand: &Operand, ty: Ty) -> Result<(u32, u32)> {
-        if let Operand::Name(name) = operand
-            && let Ok(Symbol::Register { row, bits }) = self.symbol(name)
-        {
-            return Ok((row, bits));
-        }
-        Ok((self.source(operand, ty)?, ty.bits()))
-    }
-
-    /// The register that is written, and its width.
-    pub fn destination(&mut self, operand: &Operand) -> Result<(u32, u32)> {
-        let Operand::Name(name) = operand else { return Err(self.refuse("a register is needed here")) };
-        if name == "_" {
-            return Ok((self.fresh(64), 64));
-        }
-        match self.symbol(name)? {
-            Symbol::Register { row, bits } => Ok((row, bits)),
-            _ => Err(self.refuse(format!("{name} is no register of numbers"))),
-        }
-    }
-
-    pub fn predicate(&mut self, operand: &Operand) -> Result<u32> {
-        match operand {
-            Operand::Not(inner) => Ok(self.predicate(inner)? ^ NEGATED),
-            Operand::Int(value) => Ok(if *value != 0 { 0 } else { NEGATED }),
-            Operand::Name(name) if name == "_" => {
-                self.program.predicates += 1;
-                Ok(self.program.predicates - 1)
-            }
-            Operand::Name(name) => match self.symbol(name)? {
-                Symbol::Predicate(at) => Ok(at),
-                _ => Err(self.refuse(format!("{name} is no predicate"))),
-            },
-            _ => Err(self.refuse("a predicate is needed here")),
-        }
-    }
-
-    /// The base row, the offset and the flags of an address; the space it is in if a variable is named.
-    pub fn address(&mut self, operand: &Operand) -> Result<(u32, i64, u32, Option<Symbol>)> {
-        let Operand::Memory(base, offset) = operand else { return Err(self.refuse("an address is needed here")) };
-        match &**base {
-            Operand::Int(value) => {
-                let zero = self.constant(0, true);
-                Ok((zero, *value as i64 + offset, 0, None))
-            }
-            Operand::Name(name) => match self.symbol(name)? {
-                Symbol::Register { row, bits: 64 } => Ok((row, *offset, 0, None)),
-                Symbol::Register { row, .. } => Ok((row, *offset, flag::NARROW_ADDRESS, None)),
-                Symbol::Predicate(_) => Err(self.refuse("a predicate as an address")),
-                symbol => {
-                    let base = self.source(base, Ty::U64)?;
-                    Ok((base, *offset, 0, Some(symbol)))
-                }
-            },
-            _ => Err(self.refuse("this address is not understood")),
-        }
-    }
-
-    pub fn fresh(&mut self, bits: u32) -> u32 {
-        let row = self.program.rows;
-        self.program.rows += if bits == 64 { 2 } else { 1 };
-        row
-    }
-
-    /// Operands of which there are many, one after the other; returns where they start.
-    pub fn list(&mut self, slots: &[Slot]) -> u32 {
-        let start = self.program.lists.len() as u32;
-        self.program.lists.extend_from_slice(slots);
-        start
-    }
-}
-
-/// Stands for the start of dynamic shared memory until the static part is known; no program has this constant.
-pub const DYNAMIC_MARK: u64 = 0x5eed_0000_0000;

@@ -1,11 +1,12 @@
 //! Loads and stores, each checked.
 
 use super::block::Block;
-use super::fault::{Fault, Result, status};
+use super::fault::{Fault, Result};
 use super::file::lanes;
 use super::warp::Warp;
 use crate::memory::{Allocation, LOCAL_WINDOW, SHARED_WINDOW, WINDOW, describe, find_in};
-use crate::ptx::code::{Code, Instr, Slot, Space, Ty, flag};
+use crate::program::{Code, Instr, Slot, Space, Ty, flag};
+use crate::status;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Spaces as a function is compiled for each.

@@ -3,9 +3,9 @@
 use super::block::Block;
 use super::fault::Result;
 use super::file::lanes;
-use super::half::{from_bf16, from_f16, to_bf16, to_f16};
 use super::warp::Warp;
-use crate::ptx::code::{Atomic, Instr, Rounding, Space, Ty};
+use crate::half::{from_bf16, from_f16, to_bf16, to_f16};
+use crate::program::{Atomic, Instr, Rounding, Space, Ty};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 impl Warp {

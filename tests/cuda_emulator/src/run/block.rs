@@ -1,11 +1,12 @@
 //! A block: its warps, its shared memory, its barriers.
 
 use super::counters::Counters;
-use super::fault::{Fault, Result, status};
+use super::fault::{Fault, Result};
 use super::grid::Launch;
 use super::shared::Shared;
 use super::warp::{Arrival, Stop, Warp};
-use crate::ptx::code::{BarrierKind, Program};
+use crate::program::{BarrierKind, Program};
+use crate::status;
 
 /// Instructions of a warp before others get a turn, for those that wait for another by reading memory.
 const TURN: u64 = 200_000;

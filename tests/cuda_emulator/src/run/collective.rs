@@ -4,7 +4,7 @@ use super::atomic::combine;
 use super::block::Block;
 use super::file::lanes;
 use super::warp::Warp;
-use crate::ptx::code::{Code, Compare, Instr, Shuffle, Special, Ty, Vote};
+use crate::program::{Code, Compare, Instr, Shuffle, Special, Ty, Vote};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Warp {

@@ -1,11 +1,12 @@
 //! `cp.async`: what is copied arrives when it is waited for, not before.
 
 use super::block::Block;
-use super::fault::{Fault, Result, status};
+use super::fault::{Fault, Result};
 use super::file::lanes;
 use super::warp::{Flight, Warp};
 use crate::memory::{SHARED_WINDOW, WINDOW};
-use crate::ptx::code::{Instr, Space, flag};
+use crate::program::{Instr, Space, flag};
+use crate::status;
 
 impl Warp {
     pub fn copy_async(&mut self, block: &mut Block<'_>, i: &Instr, m: u32, size: u8) -> Result<()> {

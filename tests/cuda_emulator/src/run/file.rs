@@ -1,11 +1,6 @@
 //! The registers of a warp: a row of 32 lanes each, two rows where they have 64 bits.
 
-use crate::ptx::code::{CONSTANT, NEGATED, Program};
-
-/// One register of 32 bits in all lanes.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(64))]
-pub struct Row(pub [u32; 32]);
+use crate::program::{CONSTANT, NEGATED, Program, Row};
 
 /// What a lane of a register may be read as.
 pub trait Lane: Copy {

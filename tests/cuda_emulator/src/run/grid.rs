@@ -2,10 +2,11 @@
 
 use super::block::{Place, Runner};
 use super::counters;
-use super::fault::{Fault, status};
+use super::fault::Fault;
 use crate::memory::Live;
 use crate::options::Options;
-use crate::ptx::code::Program;
+use crate::program::Program;
+use crate::status;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -2,7 +2,7 @@
 
 use super::file::File;
 use super::lanes::{each, one, three, two};
-use crate::ptx::code::{Code, Instr, Ty, flag};
+use crate::program::{Code, Instr, Ty, flag};
 
 /// The same for the types of integers that an operation knows.
 macro_rules! ints {

@@ -4,10 +4,10 @@
 
 use super::block::Block;
 use super::fault::Result;
-use super::half::{from_bf16, from_f16, to_f16};
 use super::warp::Warp;
+use crate::half::{from_bf16, from_f16, to_f16};
 use crate::memory::{SHARED_WINDOW, WINDOW};
-use crate::ptx::code::{Code, Factors, Instr, Rounding, Slot, Space};
+use crate::program::{Code, Factors, Instr, Rounding, Slot, Space};
 
 impl Warp {
     /// Runs an instruction for which all lanes are there.

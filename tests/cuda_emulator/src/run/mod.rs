@@ -12,7 +12,6 @@ pub mod fault;
 pub mod file;
 pub mod float;
 pub mod grid;
-pub mod half;
 pub mod integer;
 pub mod lanes;
 pub mod matrix;

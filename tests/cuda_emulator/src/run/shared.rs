@@ -4,7 +4,8 @@
 //! the block had passed. Warps meet only at barriers, so two of them that touch the same bytes between two barriers, one
 //! of them writing, race; in which order they ran here does not matter.
 
-use super::fault::{Fault, Result, status};
+use super::fault::{Fault, Result};
+use crate::status;
 
 /// Several warps; a copy on its way; accesses that are not followed.
 const MANY: u32 = 63;

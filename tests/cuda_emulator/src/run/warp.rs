@@ -8,11 +8,12 @@
 use super::block::Block;
 use super::choose::choose;
 use super::convert::convert;
-use super::fault::{Fault, Result, status};
+use super::fault::{Fault, Result};
 use super::file::{File, lanes};
 use super::float::float;
 use super::integer::integer;
-use crate::ptx::code::{BarrierKind, Code, Instr, Program, Unit};
+use crate::program::{BarrierKind, Code, Instr, Program, Unit};
+use crate::status;
 
 /// Instructions that a group may run on its own when it would else wait for one that spins.
 const HELD: u64 = 512;

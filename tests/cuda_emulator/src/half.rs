@@ -1,6 +1,6 @@
 //! Numbers of 16 bits: f16 and bf16.
 
-use crate::ptx::code::Rounding;
+use crate::program::Rounding;
 
 #[inline(always)]
 pub fn from_bf16(bits: u16) -> f32 {
