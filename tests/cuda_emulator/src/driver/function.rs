@@ -6,7 +6,8 @@ use super::{alive, give};
 use crate::memory::{allocate, free, live, range};
 use crate::options::options;
 use crate::program::Program;
-use crate::run::grid::Launch;
+use crate::run::grid;
+use crate::run::launch::Launch;
 use crate::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS, Status};
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -146,7 +147,7 @@ unsafe fn launch(
             cooperative,
             workspace,
         };
-        let result = launch.run();
+        let result = grid::run(&launch);
         if cooperative {
             free(workspace);
         }

@@ -1,6 +1,6 @@
 //! Counts that tell how a kernel would fare on a device: bank conflicts and sectors.
 
-use super::file::lanes;
+use super::lanes::lanes;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;

@@ -168,16 +168,3 @@ impl File {
         }
     }
 }
-
-/// The lanes of a mask, the lowest first.
-#[inline(always)]
-pub fn lanes(mut mask: u32) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        if mask == 0 {
-            return None;
-        }
-        let lane = mask.trailing_zeros();
-        mask &= mask - 1;
-        Some(lane as usize)
-    })
-}

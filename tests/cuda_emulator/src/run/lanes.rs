@@ -1,5 +1,18 @@
-//! Loops over the 32 lanes. They are macros so that each becomes one loop of vector instructions in the function that
-//! is compiled for them.
+//! Loops over the 32 lanes. Those over all are macros, so that each becomes one loop of vector instructions in the function
+//! that is compiled for them.
+
+/// The lanes of a mask, the lowest first.
+#[inline(always)]
+pub fn lanes(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        if mask == 0 {
+            return None;
+        }
+        let lane = mask.trailing_zeros();
+        mask &= mask - 1;
+        Some(lane as usize)
+    })
+}
 
 /// `d = e` in every lane.
 macro_rules! each {

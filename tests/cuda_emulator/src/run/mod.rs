@@ -1,19 +1,16 @@
 //! Running kernels.
 
-pub mod access;
-pub mod atomic;
-pub mod block;
-pub mod choose;
-pub mod collective;
-pub mod convert;
-pub mod copies;
-pub mod counters;
-pub mod fault;
-pub mod file;
-pub mod float;
+mod address;
+mod block;
+mod counters;
+mod fault;
+mod file;
+mod flow;
 pub mod grid;
-pub mod integer;
-pub mod lanes;
-pub mod matrix;
-pub mod shared;
-pub mod warp;
+mod lanes;
+pub mod launch;
+mod runner;
+mod shared;
+mod turn;
+mod unit;
+mod warp;

@@ -1,99 +1,15 @@
-//! Loads and stores, each checked.
+//! Addresses of a warp: which bytes its lanes reach, each checked and noted.
 
 use super::block::Block;
 use super::fault::{Fault, Result};
-use super::file::lanes;
+use super::lanes::lanes;
 use super::warp::Warp;
 use crate::memory::{Allocation, LOCAL_WINDOW, SHARED_WINDOW, WINDOW, describe, find_in};
-use crate::program::{Code, Instr, Slot, Space, Ty, flag};
+use crate::program::{Instr, Space, flag};
 use crate::status;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-/// Spaces as a function is compiled for each.
-const GLOBAL: u8 = 0;
-const SHARED: u8 = 1;
-const LOCAL: u8 = 2;
-
-const fn space_of(space: u8) -> Space {
-    match space {
-        SHARED => Space::Shared,
-        LOCAL => Space::Local,
-        _ => Space::Global,
-    }
-}
-
-/// What is accessed: by these lanes, at these addresses, from or to these registers.
-struct Access<'a, 'b> {
-    block: &'a mut Block<'b>,
-    m: u32,
-    addresses: &'a [u64; 32],
-    slots: &'a [Slot],
-    ty: Ty,
-}
-
-/// Calls what is compiled for a space and a size. Numbers of one byte are the rest.
-macro_rules! by_size {
-    ($warp:ident.$lanes:ident($access:expr), $space:expr, $bytes:expr) => {
-        match ($space, $bytes) {
-            (Space::Shared, 2) => $warp.$lanes::<SHARED, 2>($access),
-            (Space::Shared, 4) => $warp.$lanes::<SHARED, 4>($access),
-            (Space::Shared, 8) => $warp.$lanes::<SHARED, 8>($access),
-            (Space::Shared, _) => $warp.$lanes::<SHARED, 1>($access),
-            (Space::Local, 4) => $warp.$lanes::<LOCAL, 4>($access),
-            (Space::Local, 8) => $warp.$lanes::<LOCAL, 8>($access),
-            (Space::Local, 2) => $warp.$lanes::<LOCAL, 2>($access),
-            (Space::Local, _) => $warp.$lanes::<LOCAL, 1>($access),
-            (_, 2) => $warp.$lanes::<GLOBAL, 2>($access),
-            (_, 4) => $warp.$lanes::<GLOBAL, 4>($access),
-            (_, 8) => $warp.$lanes::<GLOBAL, 8>($access),
-            _ => $warp.$lanes::<GLOBAL, 1>($access),
-        }
-    };
-}
-
 impl Warp {
-    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
-    pub fn memory(&mut self, block: &mut Block<'_>, i: &Instr, m: u32) -> Result<()> {
-        match i.code {
-            Code::Load { space: Space::Param, ty, count, .. } => self.load_param(block, i, m, ty, count),
-            Code::Load { space, ty, count, .. } => {
-                let addresses = self.addresses(i);
-                self.by_space(space, &addresses, m, |warp, space, addresses, m| {
-                    warp.load(block, i, m, space, addresses, ty, count)
-                })
-            }
-            Code::Store { space, ty, count } => {
-                let addresses = self.addresses(i);
-                self.by_space(space, &addresses, m, |warp, space, addresses, m| {
-                    warp.store(block, i, m, space, addresses, ty, count)
-                })
-            }
-            Code::CopyParam => {
-                let bytes = i.b as usize;
-                for lane in lanes(m) {
-                    let frame = lane * block.program.local as usize;
-                    let from = frame + i.a as usize;
-                    self.local.copy_within(from..from + bytes, frame + i.d as usize);
-                }
-                Ok(())
-            }
-            Code::Atomic { space, ty, op } => {
-                let addresses = self.addresses(i);
-                self.by_space(space, &addresses, m, |warp, space, addresses, m| {
-                    warp.atomic(block, i, m, space, addresses, ty, op)
-                })
-            }
-            Code::CopyAsync { size } => self.copy_async(block, i, m, size),
-            Code::CommitCopies => {
-                for lane in lanes(m) {
-                    self.committed[lane] += 1;
-                }
-                Ok(())
-            }
-            _ => self.wait_copies(block, i, m),
-        }
-    }
-
     #[inline(always)]
     pub fn addresses(&self, i: &Instr) -> [u64; 32] {
         let mut addresses = [0; 32];
@@ -133,119 +49,6 @@ impl Warp {
             if mask != 0 {
                 let addresses = addresses.map(|address| address.wrapping_sub(window));
                 access(self, space, &addresses, mask)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn load_param(&mut self, block: &Block<'_>, i: &Instr, m: u32, ty: Ty, count: u8) -> Result<()> {
-        let bytes = ty.bytes() as usize;
-        for lane in lanes(m) {
-            let address = self.file.get_bits(i.a, if i.flags & flag::NARROW_ADDRESS != 0 { 32 } else { 64 }, lane);
-            let address = (address as i64 + i.offset) as usize;
-            for part in 0..count as usize {
-                let Slot { row, bits } = block.program.lists[i.list as usize + part];
-                let at = address + part * bytes;
-                let Some(value) = block.launch.params.get(at..at + bytes) else {
-                    return Err(Fault::of_lane(status::ILLEGAL_ADDRESS, lane, "a read beyond the parameters"));
-                };
-                let mut word = [0; 8];
-                word[..bytes].copy_from_slice(value);
-                self.file.set_bits(row, bits, lane, extended(u64::from_le_bytes(word), ty));
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
-    #[allow(clippy::too_many_arguments)]
-    fn load(
-        &mut self,
-        block: &mut Block<'_>,
-        i: &Instr,
-        m: u32,
-        space: Space,
-        addresses: &[u64; 32],
-        ty: Ty,
-        count: u8,
-    ) -> Result<()> {
-        self.count(block, space, addresses, m, ty.bytes() * u32::from(count));
-        let program = block.program;
-        let slots = &program.lists[i.list as usize..i.list as usize + count as usize];
-        let mut access = Access { block, m, addresses, slots, ty };
-        by_size!(self.load_lanes(&mut access), space, ty.bytes())
-    }
-
-    #[inline(always)]
-    fn load_lanes<const SPACE: u8, const BYTES: u32>(&mut self, access: &mut Access<'_, '_>) -> Result<()> {
-        let Access { block, m, addresses, slots, ty } = access;
-        let (m, space, all) = (*m, space_of(SPACE), BYTES * slots.len() as u32);
-        let first = m.trailing_zeros() as usize;
-        // What all lanes read is read once.
-        if SPACE != LOCAL && lanes(m).all(|lane| addresses[lane] == addresses[first]) {
-            let from = self.readable(block, space, addresses[first], all, first)?;
-            for (part, slot) in slots.iter().enumerate() {
-                // SAFETY: `readable` found all of it to be inside and aligned.
-                let value = extended(unsafe { read(from.add(part * BYTES as usize), BYTES) }, *ty);
-                match slot.bits {
-                    64 => self.file.put(slot.row, m, &[value; 32]),
-                    16 => self.file.put(slot.row, m, &[value as u16; 32]),
-                    8 => self.file.put(slot.row, m, &[value as u8; 32]),
-                    _ => self.file.put(slot.row, m, &[value as u32; 32]),
-                }
-            }
-            return Ok(());
-        }
-        for lane in lanes(m) {
-            let from = self.readable(block, space, addresses[lane], all, lane)?;
-            for (part, slot) in slots.iter().enumerate() {
-                // SAFETY: as above.
-                let value = unsafe { read(from.add(part * BYTES as usize), BYTES) };
-                if BYTES == 4 && slot.bits == 32 {
-                    self.file.set(slot.row, lane, value as u32);
-                } else {
-                    self.file.set_bits(slot.row, slot.bits, lane, extended(value, *ty));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]
-    #[allow(clippy::too_many_arguments)]
-    fn store(
-        &mut self,
-        block: &mut Block<'_>,
-        i: &Instr,
-        m: u32,
-        space: Space,
-        addresses: &[u64; 32],
-        ty: Ty,
-        count: u8,
-    ) -> Result<()> {
-        self.count(block, space, addresses, m, ty.bytes() * u32::from(count));
-        let program = block.program;
-        let slots = &program.lists[i.list as usize..i.list as usize + count as usize];
-        let mut access = Access { block, m, addresses, slots, ty };
-        by_size!(self.store_lanes(&mut access), space, ty.bytes())
-    }
-
-    #[inline(always)]
-    fn store_lanes<const SPACE: u8, const BYTES: u32>(&mut self, access: &mut Access<'_, '_>) -> Result<()> {
-        let Access { block, m, addresses, slots, .. } = access;
-        let (space, all) = (space_of(SPACE), BYTES as usize * slots.len());
-        for lane in lanes(*m) {
-            let mut value = [0u8; 32];
-            for (part, slot) in slots.iter().enumerate() {
-                let word = self.file.get_bits(slot.row, slot.bits, lane).to_le_bytes();
-                let at = part * BYTES as usize;
-                value[at..at + BYTES as usize].copy_from_slice(&word[..BYTES as usize]);
-            }
-            let to = self.writable(block, space, addresses[lane], &value[..all], lane)?;
-            for (part, slot) in slots.iter().enumerate() {
-                let word = self.file.get_bits(slot.row, slot.bits, lane);
-                // SAFETY: `writable` found all of it to be inside and aligned.
-                unsafe { write(to.add(part * BYTES as usize), BYTES, word) };
             }
         }
         Ok(())
@@ -328,7 +131,7 @@ impl Warp {
         lane: usize,
     ) -> Result<&'a Allocation> {
         let live = &block.launch.live;
-        let hint = &mut block.hints[self.pc as usize];
+        let hint = &mut block.hints[self.flow.pc as usize];
         let mut found = live.get(*hint as usize).map(|allocation| &**allocation);
         if !found.is_some_and(|allocation| allocation.contains(address, u64::from(bytes))) {
             found = find_in(live, address).map(|at| {
@@ -448,9 +251,4 @@ pub unsafe fn write(to: *mut u8, bytes: u32, value: u64) {
             _ => AtomicU64::from_ptr(to.cast()).store(value, Ordering::Relaxed),
         }
     }
-}
-
-#[inline(always)]
-fn extended(value: u64, ty: Ty) -> u64 {
-    if ty.signed() { ((value << (64 - ty.bits())) as i64 >> (64 - ty.bits())) as u64 } else { value }
 }

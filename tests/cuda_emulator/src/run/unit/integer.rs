@@ -1,8 +1,8 @@
 //! Arithmetic of integers and bits.
 
-use super::file::File;
-use super::lanes::{each, one, three, two};
 use crate::program::{Code, Instr, Ty, flag};
+use crate::run::file::File;
+use crate::run::lanes::{each, lanes, one, three, two};
 
 /// The same for the types of integers that an operation knows.
 macro_rules! ints {
@@ -219,7 +219,7 @@ fn bits(file: &mut File, i: &Instr, m: u32) {
 
 /// Sums with a carry, which is a bit of every lane.
 fn carries(file: &mut File, i: &Instr, m: u32) {
-    for lane in super::file::lanes(m) {
+    for lane in lanes(m) {
         let carry = u128::from(file.carry >> lane & 1) * u128::from(i.flags & flag::CARRY_IN != 0);
         let (ty, subtract) = match i.code {
             Code::AddCarry(ty) | Code::MadCarry { ty, .. } => (ty, false),

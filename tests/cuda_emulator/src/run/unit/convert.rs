@@ -1,10 +1,10 @@
 //! Conversions between types.
 
-use super::file::{File, lanes};
 use super::float::to_f32;
-use super::lanes::{each, one, two};
 use crate::half::{from_bf16, from_f16, to_bf16, to_bf16_rounded, to_f16, to_tf32};
 use crate::program::{Code, Instr, Rounding, Ty, flag};
+use crate::run::file::File;
+use crate::run::lanes::{each, lanes, one, two};
 
 /// Runs a conversion.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt"))]

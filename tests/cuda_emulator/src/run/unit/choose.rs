@@ -1,10 +1,10 @@
 //! Comparisons, selections and what is done with predicates.
 
-use super::file::{File, lanes};
-use super::lanes::{each, one, test, three};
 use crate::half::{from_bf16, from_f16};
 use crate::memory::{LOCAL_WINDOW, SHARED_WINDOW, WINDOW};
 use crate::program::{Code, Compare, Instr, NEGATED, Space, Ty, flag};
+use crate::run::file::File;
+use crate::run::lanes::{each, lanes, one, test, three};
 
 macro_rules! compare_as {
     ($file:ident, $i:ident, $compare:expr, $T:ty, |$x:ident| $widen:expr) => {

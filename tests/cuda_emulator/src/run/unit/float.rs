@@ -1,9 +1,9 @@
 //! Arithmetic of floats. Approximations of the hardware are computed exactly and rounded once.
 
-use super::file::File;
-use super::lanes::{each, one, three, two};
 use crate::half::{from_bf16, from_f16, to_bf16_rounded, to_f16};
 use crate::program::{Code, Instr, Rounding, Ty, flag};
+use crate::run::file::File;
+use crate::run::lanes::{each, one, three, two};
 
 /// As the instruction's modifiers treat subnormal numbers, and results out of 0..1.
 macro_rules! float_loop {
