@@ -1,4 +1,5 @@
-//! Running kernels.
+//! Running kernels. The lowest first: what a launch, its blocks and their warps are; which bytes a warp reaches; what
+//! instructions do (`unit`); a warp's turn, a block's warps, a grid's blocks.
 
 mod address;
 mod block;
