@@ -6,7 +6,8 @@
 //! What lies on what, the lowest first; no file imports one that lies above it:
 //!
 //! * `options`, `status`, `memory`: what the environment asks for, how calls end, the bytes of the device.
-//! * `program`: kernels as they run. It knows neither how they are written nor who runs them. `half`: numbers of 16 bits.
+//! * `program`: kernels as they run. It knows neither how they are written nor who runs them. `half`, above it: numbers
+//!   of 16 bits.
 //! * `ptx` makes programs of text, and `run` runs them; neither knows the other.
 //! * `driver`: the exported functions of the driver. `cublas`, on its streams: those of cuBLASLt.
 

@@ -1,5 +1,5 @@
-//! Loops over the 32 lanes. Those over all are macros, so that each becomes one loop of vector instructions in the function
-//! that is compiled for them.
+//! Loops over the 32 lanes. Those over all are macros, so that each becomes one loop of vector instructions in the
+//! function that is compiled for them.
 
 /// The lanes of a mask, the lowest first.
 #[inline(always)]
