@@ -1,0 +1,76 @@
+//! Events: a time on the host's clock.
+
+use super::stream::{Stream, is_capturing};
+use super::{alive, broken, give};
+use crate::status::{INVALID_VALUE, SUCCESS, Status};
+use std::ffi::c_uint;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// What an event's handle points to.
+#[derive(Debug)]
+pub struct Event(Mutex<Option<Instant>>);
+
+impl Event {
+    fn time(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventCreate(event: *mut *mut Event, _flags: c_uint) -> Status {
+    alive!();
+    give!(event, Box::into_raw(Box::new(Event(Mutex::new(None)))));
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventDestroy_v2(event: *mut Event) -> Status {
+    if !event.is_null() {
+        // SAFETY: the handle was given out once and is destroyed once.
+        drop(unsafe { Box::from_raw(event) });
+    }
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventRecord(event: *mut Event, stream: Stream) -> Status {
+    alive!();
+    if event.is_null() {
+        return INVALID_VALUE;
+    }
+    if !is_capturing(stream) {
+        // SAFETY: the handle is a live event's.
+        *unsafe { &*event }.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+    }
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventQuery(_event: *mut Event) -> Status {
+    broken()
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventSynchronize(_event: *mut Event) -> Status {
+    broken()
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventElapsedTime_v2(milliseconds: *mut f32, start: *mut Event, end: *mut Event) -> Status {
+    alive!();
+    if start.is_null() || end.is_null() {
+        return INVALID_VALUE;
+    }
+    // SAFETY: the handles are live events'.
+    let (start, end) = unsafe { ((*start).time(), (*end).time()) };
+    let (Some(start), Some(end)) = (start, end) else { return 400 };
+    give!(milliseconds, end.saturating_duration_since(start).as_secs_f32() * 1e3);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, start: *mut Event, end: *mut Event) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuEventElapsedTime_v2(milliseconds, start, end) }
+}

@@ -1,0 +1,291 @@
+//! Memory: what is allocated, copied and filled.
+
+use super::stream::{Stream, submit};
+use super::{alive, broken, give};
+use crate::memory::{TOTAL, allocate, free, range, used};
+use crate::status::{INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, Status};
+use std::alloc::Layout;
+use std::collections::HashMap;
+use std::ffi::{c_int, c_uchar, c_uint, c_ushort, c_void};
+use std::sync::{Mutex, PoisonError};
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemAlloc_v2(address: *mut u64, bytes: usize) -> Status {
+    alive!();
+    if bytes == 0 {
+        return INVALID_VALUE;
+    }
+    let Some(start) = allocate(bytes as u64) else { return OUT_OF_MEMORY };
+    give!(address, start);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemAllocAsync(address: *mut u64, bytes: usize, _stream: Stream) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemAlloc_v2(address, bytes) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemAllocFromPoolAsync(
+    address: *mut u64,
+    bytes: usize,
+    _pool: *mut c_void,
+    _stream: Stream,
+) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemAlloc_v2(address, bytes) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemFree_v2(address: u64) -> Status {
+    // What was given is taken back even if all is broken.
+    if address != 0 && !free(address) {
+        eprintln!("emulator: {address:#x} is freed, where no live allocation starts");
+        return INVALID_VALUE;
+    }
+    broken()
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemFreeAsync(address: u64, _stream: Stream) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemFree_v2(address) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Status {
+    alive!();
+    give!(free, (TOTAL - used()) as usize);
+    give!(total, TOTAL as usize);
+    SUCCESS
+}
+
+/// An address of the host that goes with recorded work.
+#[derive(Debug, Clone, Copy)]
+struct Host(*mut u8);
+
+// SAFETY: the caller keeps the host's memory until the work is done.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
+
+impl Host {
+    fn pointer(self) -> *mut u8 {
+        self.0
+    }
+}
+
+fn outside(what: &str, address: u64, bytes: usize) -> Status {
+    eprintln!("emulator: {what} of {bytes} bytes at {address:#x}: outside of every live allocation");
+    INVALID_VALUE
+}
+
+fn to_device(to: u64, from: Host, bytes: usize) -> Result<(), Status> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let allocation = range(to, bytes as u64).ok_or_else(|| outside("a copy to the device", to, bytes))?;
+    // SAFETY: the range is inside; the caller vouches for the host's side.
+    unsafe { allocation.at(to).copy_from_nonoverlapping(from.pointer(), bytes) };
+    allocation.mark(to, bytes as u64);
+    Ok(())
+}
+
+fn to_host(to: Host, from: u64, bytes: usize) -> Result<(), Status> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let allocation = range(from, bytes as u64).ok_or_else(|| outside("a copy to the host", from, bytes))?;
+    // SAFETY: as above.
+    unsafe { to.pointer().copy_from_nonoverlapping(allocation.at(from), bytes) };
+    Ok(())
+}
+
+/// What was never written is not written by being copied.
+fn on_device(to: u64, from: u64, bytes: usize) -> Result<(), Status> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let source = range(from, bytes as u64).ok_or_else(|| outside("a copy from", from, bytes))?;
+    let target = range(to, bytes as u64).ok_or_else(|| outside("a copy to", to, bytes))?;
+    // SAFETY: both ranges are inside; they may overlap.
+    unsafe { target.at(to).copy_from(source.at(from), bytes) };
+    if source.is_whole() || source.is_written(from, bytes as u64) {
+        target.mark(to, bytes as u64);
+    } else if !target.is_whole() {
+        // SAFETY: as above.
+        unsafe { target.written_at(to).copy_from(source.written_at(from), bytes) };
+    }
+    Ok(())
+}
+
+fn fill(to: u64, pattern: &[u8], count: usize) -> Result<(), Status> {
+    let bytes = pattern.len() * count;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let allocation = range(to, bytes as u64).ok_or_else(|| outside("a fill", to, bytes))?;
+    // SAFETY: the range is inside.
+    let target = unsafe { std::slice::from_raw_parts_mut(allocation.at(to), bytes) };
+    if pattern.len() == 1 {
+        target.fill(pattern[0]);
+    } else {
+        for part in target.chunks_exact_mut(pattern.len()) {
+            part.copy_from_slice(pattern);
+        }
+    }
+    allocation.mark(to, bytes as u64);
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Stream) -> Status {
+    let from = Host(from.cast_mut().cast());
+    submit(stream, move || to_device(to, from, bytes))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemcpyHtoDAsync_v2(to, from, bytes, std::ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Stream) -> Status {
+    let to = Host(to.cast());
+    submit(stream, move || to_host(to, from, bytes))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemcpyDtoHAsync_v2(to, from, bytes, std::ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Stream) -> Status {
+    submit(stream, move || on_device(to, from, bytes))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemcpyDtoDAsync_v2(to, from, bytes, std::ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemcpyPeerAsync(
+    to: u64,
+    _to_context: *mut c_void,
+    from: u64,
+    _from_context: *mut c_void,
+    bytes: usize,
+    stream: Stream,
+) -> Status {
+    // SAFETY: the same contract; there is one device.
+    unsafe { cuMemcpyDtoDAsync_v2(to, from, bytes, stream) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemsetD8Async(to: u64, value: c_uchar, count: usize, stream: Stream) -> Status {
+    submit(stream, move || fill(to, &[value], count))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemsetD8_v2(to: u64, value: c_uchar, count: usize) -> Status {
+    submit(std::ptr::null_mut(), move || fill(to, &[value], count))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemsetD16Async(to: u64, value: c_ushort, count: usize, stream: Stream) -> Status {
+    submit(stream, move || fill(to, &value.to_le_bytes(), count))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemsetD16_v2(to: u64, value: c_ushort, count: usize) -> Status {
+    submit(std::ptr::null_mut(), move || fill(to, &value.to_le_bytes(), count))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemsetD32Async(to: u64, value: c_uint, count: usize, stream: Stream) -> Status {
+    submit(stream, move || fill(to, &value.to_le_bytes(), count))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemsetD32_v2(to: u64, value: c_uint, count: usize) -> Status {
+    submit(std::ptr::null_mut(), move || fill(to, &value.to_le_bytes(), count))
+}
+
+/// The sizes of the host's memory that was given out, since it is given back without.
+static PINNED: Mutex<Option<HashMap<usize, Layout>>> = Mutex::new(None);
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemHostAlloc(pointer: *mut *mut c_void, bytes: usize, _flags: c_uint) -> Status {
+    alive!();
+    let Ok(layout) = Layout::from_size_align(bytes.max(1), 4096) else { return INVALID_VALUE };
+    // SAFETY: the size is not zero.
+    let memory = unsafe { std::alloc::alloc_zeroed(layout) };
+    if memory.is_null() {
+        return OUT_OF_MEMORY;
+    }
+    PINNED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(memory as usize, layout);
+    give!(pointer, memory.cast());
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemAllocHost_v2(pointer: *mut *mut c_void, bytes: usize) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuMemHostAlloc(pointer, bytes, 0) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemFreeHost(pointer: *mut c_void) -> Status {
+    let mut pinned = PINNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(layout) = pinned.get_or_insert_default().remove(&(pointer as usize)) else { return INVALID_VALUE };
+    // SAFETY: it was allocated with this layout.
+    unsafe { std::alloc::dealloc(pointer.cast(), layout) };
+    SUCCESS
+}
+
+/// The one pool's handle: an address that nothing lies at.
+const POOL: usize = 0x900d;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetDefaultMemPool(pool: *mut *mut c_void, _device: c_int) -> Status {
+    give!(pool, POOL as *mut c_void);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceGetMemPool(pool: *mut *mut c_void, device: c_int) -> Status {
+    // SAFETY: the same contract.
+    unsafe { cuDeviceGetDefaultMemPool(pool, device) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuDeviceSetMemPool(_device: c_int, _pool: *mut c_void) -> Status {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolSetAttribute(_pool: *mut c_void, _attribute: c_uint, _value: *mut c_void) -> Status {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolGetAttribute(_pool: *mut c_void, attribute: c_uint, value: *mut c_void) -> Status {
+    // From 4 on they are of 64 bits: the threshold, and what is reserved and used, now and at most.
+    if attribute >= 4 {
+        give!(value.cast::<u64>(), if attribute == 4 { 0 } else { used() });
+    } else {
+        give!(value.cast::<c_int>(), 1);
+    }
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuMemPoolTrimTo(_pool: *mut c_void, _keep: usize) -> Status {
+    SUCCESS
+}
