@@ -90,17 +90,6 @@ fn sorted(value: &serde_json::Value) -> String {
     }
 }
 
-/// The base that an adapter's file names.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Recorded {
-    /// [`BaseDigest`]'s digits, as they stand in the file.
-    pub(crate) digest: Option<String>,
-    /// `base_model_name_or_path`.
-    pub(crate) name: Option<String>,
-    /// The file; for errors.
-    pub(crate) place: String,
-}
-
 impl<B: Backend> Lora<B> {
     /// The same for use on a base, which is recorded when it is saved.
     ///

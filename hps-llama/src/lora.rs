@@ -4,7 +4,6 @@
 //! changes nothing. Hu et al. 2021; rsLoRA: Kalajdzievski 2023; initialisation as PEFT's default.
 
 use crate::backend::{Backend, Dropout, Precision, StoredTensor};
-use crate::base::Recorded;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
 use crate::parameter::{Parameter, Projection};
@@ -104,6 +103,17 @@ pub struct Lora<B: Backend> {
     seed: u64,
     /// What is known of its base.
     pub(crate) recorded: Recorded,
+}
+
+/// The base that an adapter's file names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorded {
+    /// Digits of a [`BaseDigest`](crate::base::BaseDigest), as they stand in the file.
+    pub(crate) digest: Option<String>,
+    /// `base_model_name_or_path`.
+    pub(crate) name: Option<String>,
+    /// The file; for errors.
+    pub(crate) place: String,
 }
 
 impl<B: Backend> Lora<B> {

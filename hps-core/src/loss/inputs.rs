@@ -2,10 +2,7 @@
 
 use crate::loss::Loss;
 use crate::loss::batch::Batch;
-use crate::loss::likelihood::Terms;
 use crate::numbers::Scalar;
-use crate::preference::Preference;
-use crate::responses::Reward;
 use crate::responses::inputs::Inputs;
 
 impl Loss {
@@ -122,30 +119,6 @@ impl Loss {
     pub fn reads_supervised(&self) -> bool {
         self.plan.reads.has(Inputs::SUPERVISED)
     }
-}
-
-/// What every call asks of a loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Plan {
-    pub(super) reads: Inputs,
-    /// Of a loss that is a preference alone, over scores that are this times the log-probability or the log ratio.
-    pub(super) slope: Option<f64>,
-}
-
-impl Plan {
-    pub(super) fn of(reward: &Reward, preference: &Preference, terms: &Terms) -> Plan {
-        let reads = read(reward, preference, terms);
-        Plan { reads, slope: reward.plain_slope().filter(|_| terms.are_bare()) }
-    }
-}
-
-fn read(reward: &Reward, preference: &Preference, terms: &Terms) -> Inputs {
-    Inputs::NONE
-        .with_if(reward.reads_reference(), Inputs::REFERENCE)
-        .with_if(reward.reads_lengths() || terms.likelihood != 0.0, Inputs::LENGTHS)
-        .with_if(reward.reads_scales(), Inputs::SCALES)
-        .with_if(preference.reads_rewards(), Inputs::REWARDS)
-        .with_if(preference.reads_supervised(), Inputs::SUPERVISED)
 }
 
 /// Of a batch.

@@ -14,6 +14,7 @@ mod likelihood;
 mod list_loss;
 mod name;
 mod options;
+mod plan;
 #[cfg(feature = "serde")]
 mod serde;
 pub(crate) mod settings;
@@ -27,8 +28,8 @@ pub use descriptor::LossDescriptor;
 pub use list_loss::ListLoss;
 
 use crate::error::{Cause, Error, expect_length};
-use crate::loss::inputs::Plan;
 use crate::loss::likelihood::Terms;
+use crate::loss::plan::Plan;
 use crate::numbers::{Scalar, lanes};
 use crate::preference::{Pair, Preference};
 use crate::responses::inputs::Inputs;

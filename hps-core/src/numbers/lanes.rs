@@ -6,11 +6,9 @@
 //! What does not fill the last block is computed in a whole one: its scalar remainder would cost more than ten blocks.
 
 use crate::error::{Cause, Error};
+pub(crate) use crate::numbers::kernels::LANES;
 use crate::numbers::math::{decay, ln_1p};
 use crate::numbers::scalar::Scalar;
-
-/// An AVX2 register of `f32`.
-pub(crate) const LANES: usize = 8;
 
 /// The largest entry; `−∞` of none. Entries are not NaN.
 #[inline(always)]

@@ -5,10 +5,10 @@ mod modules;
 mod options;
 
 use crate::backend::{Backend, Precision};
-use crate::base::{RECORD, Recorded};
+use crate::base::RECORD;
 use crate::config::LlamaConfig;
 use crate::files::write_whole;
-use crate::lora::Lora;
+use crate::lora::{Lora, Recorded};
 use crate::parameter::{Parameter, Projection};
 use crate::weights::{OwnedTensor, Weights, write_with_metadata};
 use crate::{Error, ErrorKind, Result};

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::field::{Read, describe, get, list, messages, number, prompt, required, response, text};
-use super::shape::{PAIR, Parts, pair};
+use super::field::{Read, describe, list, messages, number, prompt, required, response, text};
+use super::parts::{PAIR, Parts, pair};
 use super::{Prefer, Prompt, Reason, Response};
 
 /// PKU-SafeRLHF: two responses, and the number of the better and of the safer one.
@@ -54,20 +54,6 @@ pub(super) fn ultrafeedback(row: &Map<String, Value>) -> Read<Parts> {
 /// UltraFeedback's prompt.
 pub(super) fn instruction(row: &Map<String, Value>) -> Read<Prompt> {
     Ok(Prompt::Text(text(required(row, "instruction")?, "instruction")?.to_string()))
-}
-
-/// The rewards of a pair: `score_chosen` and `score_rejected` where the row has them.
-pub(super) fn pair_scores(row: &Map<String, Value>) -> Read<[f64; 2]> {
-    let score = |name: &str| get(row, name).map(|value| number(value, name)).transpose();
-    match (score("score_chosen")?, score("score_rejected")?) {
-        (Some(chosen), Some(rejected)) if chosen < rejected => {
-            Err(format!("`score_chosen` is {chosen} but `score_rejected` is {rejected}"))
-        }
-        (Some(chosen), Some(rejected)) => Ok([chosen, rejected]),
-        (Some(chosen), None) => Err(format!("`score_chosen` is {chosen} but there is no `score_rejected`")),
-        (None, Some(rejected)) => Err(format!("`score_rejected` is {rejected} but there is no `score_chosen`")),
-        (None, None) => Ok(PAIR),
-    }
 }
 
 /// A conversation to learn from: its last turn is the response.

@@ -40,6 +40,7 @@ mod field;
 mod first;
 mod lines;
 mod options;
+mod parts;
 mod prompts;
 mod records;
 mod row;

@@ -6,11 +6,9 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::field::{Read, describe, get, list, messages, numbers, prompt, required, response, text};
+use super::parts::{Parts, pair, pair_scores};
 use super::{Message, Prompt, ReadOptions, Reason, Response, Row, datasets, transcript};
 use crate::{Error, ErrorKind, Result};
-
-/// The rewards of a chosen and a rejected response; only their order matters.
-pub(super) const PAIR: [f64; 2] = [1.0, 0.0];
 
 /// What the rows of a file look like: see the [module](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +30,6 @@ pub enum Shape {
     /// `prompt`, `completion`.
     Completions,
 }
-
-/// The prompt, the responses and their rewards, or why the row cannot be used.
-pub(super) type Parts = Result<(Prompt, Vec<Response>, Vec<f64>), Reason>;
 
 impl Shape {
     /// All, in the order of the module's table.
@@ -202,7 +197,7 @@ fn lists(row: &Map<String, Value>) -> Read<Parts> {
 fn pairs(row: &Map<String, Value>) -> Read<Parts> {
     let prompt = prompt(required(row, "prompt")?)?;
     let read = |name| response(required(row, name)?, name);
-    pair(prompt, read("chosen")?, read("rejected")?, datasets::pair_scores(row)?)
+    pair(prompt, read("chosen")?, read("rejected")?, pair_scores(row)?)
 }
 
 /// As TRL takes it, the prompt is the longest common beginning that leaves both a message. A `prompt` that is text has to
@@ -241,7 +236,7 @@ fn conversations(row: &Map<String, Value>, given: bool) -> Read<Parts> {
     if best[0].role != "assistant" || other[0].role != "assistant" {
         return Ok(Err(Reason::Diverged));
     }
-    pair(Prompt::Messages(prompt), Response::Messages(best), Response::Messages(other), datasets::pair_scores(row)?)
+    pair(Prompt::Messages(prompt), Response::Messages(best), Response::Messages(other), pair_scores(row)?)
 }
 
 /// The prompt is all but the last turn, and has to be the same in both.
@@ -263,11 +258,5 @@ fn transcripts(row: &Map<String, Value>) -> Read<Parts> {
     if chosen != rejected {
         return Ok(Err(Reason::Diverged));
     }
-    pair(Prompt::Messages(chosen), Response::Messages(best), Response::Messages(other), datasets::pair_scores(row)?)
-}
-
-pub(super) fn pair(prompt: Prompt, chosen: Response, rejected: Response, scores: [f64; 2]) -> Read<Parts> {
-    let chosen = chosen.answering(&prompt).map_err(|wrong| format!("`chosen` {wrong}"))?;
-    let rejected = rejected.answering(&prompt).map_err(|wrong| format!("`rejected` {wrong}"))?;
-    Ok(Ok((prompt, vec![chosen, rejected], scores.to_vec())))
+    pair(Prompt::Messages(chosen), Response::Messages(best), Response::Messages(other), pair_scores(row)?)
 }

@@ -1,6 +1,6 @@
 //! Whose keys and values the queries of a pass see.
 
-use super::block::BlockActivations;
+use super::activations::BlockActivations;
 use super::{Batch, Llama};
 use crate::Result;
 use crate::backend::{Attended, Backend};

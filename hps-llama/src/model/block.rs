@@ -1,5 +1,6 @@
 //! One block and its projections, forward and backward.
 
+use super::activations::BlockActivations;
 use super::attention::Attention;
 use super::{Gradients, Llama};
 use crate::Result;
@@ -37,33 +38,6 @@ impl<B: Backend> Clone for Places<'_, B> {
     }
 }
 impl<B: Backend> Copy for Places<'_, B> {}
-
-/// What a block's backward needs of its forward.
-#[derive(Debug)]
-pub(crate) struct BlockActivations<B: Backend> {
-    pub x: B::Array,
-    normed: B::Array,
-    pub(super) q: B::Array,
-    pub(super) k: B::Array,
-    pub(super) v: B::Array,
-    pub(super) attended: Attended<B::Array>,
-    middle: B::Array,
-    middle_normed: B::Array,
-    gate: B::Array,
-    up: B::Array,
-}
-
-impl<B: Backend> BlockActivations<B> {
-    /// What later tokens attend to.
-    pub(super) fn keys_and_values(&self) -> [&B::Array; 2] {
-        [&self.k, &self.v]
-    }
-
-    /// The same, and nothing else is kept.
-    pub(crate) fn into_keys_and_values(self) -> [B::Array; 2] {
-        [self.k, self.v]
-    }
-}
 
 /// Attention of a block's queries, keys and values: over the batch's spans, or over a cache.
 pub(crate) type Attend<'a, B> =

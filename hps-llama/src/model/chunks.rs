@@ -4,8 +4,9 @@
 //! leaves two things for the prompt: `(dK, dV)` of each block, and the gradient of the prompt's last hidden state, which
 //! predicts every response's first token. Both add up over the chunks; the prompt goes backward once, last.
 
+use super::activations::BlockActivations;
 use super::attention::{Attention, OwnKeys};
-use super::block::{Adaptation, BlockActivations};
+use super::block::Adaptation;
 use super::kept::{Activations, Kept};
 use super::{Batch, Gradients, Llama, Policy};
 use crate::backend::{Attended, Backend};

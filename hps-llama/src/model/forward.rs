@@ -1,7 +1,8 @@
 //! From tokens to log-probs.
 
+use super::activations::BlockActivations;
 use super::attention::{Attention, OwnKeys};
-use super::block::{Adaptation, BlockActivations};
+use super::block::Adaptation;
 use super::kept::{Activations, Kept};
 use super::{Batch, Llama, Policy};
 use crate::Result;

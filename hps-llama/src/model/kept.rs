@@ -1,6 +1,6 @@
 //! What a forward pass keeps of its blocks, and what its backward computes once more.
 
-use super::block::BlockActivations;
+use super::activations::BlockActivations;
 use crate::backend::Backend;
 
 /// Whether a pass keeps what the backward of its blocks needs.

@@ -3,6 +3,7 @@
 //! `x₀ = embed(tokens)`; each block adds `o_proj(attention(rope(q), rope(k), v))` of the normed `x`, then
 //! `down_proj(silu(gate) ⊙ up)` of the normed sum; `log p = log_softmax(head · norm(x))`.
 
+mod activations;
 mod attention;
 mod backward;
 mod block;

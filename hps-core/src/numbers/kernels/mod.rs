@@ -7,7 +7,8 @@
 
 mod constants;
 
-use crate::numbers::lanes::LANES;
+/// Numbers side by side: an AVX2 register of `f32`.
+pub(crate) const LANES: usize = 8;
 
 /// What makes a [`Scalar`](crate::Scalar) one; not nameable outside.
 pub trait Kernels: Sized {
@@ -28,9 +29,8 @@ pub trait Kernels: Sized {
 macro_rules! kernels {
     ($float:ident, $bits:ident, $name:ident) => {
         mod $name {
-            use super::Kernels;
             use super::constants::$name::*;
-            use crate::numbers::lanes::LANES;
+            use super::{Kernels, LANES};
 
             impl Kernels for $float {
                 const ZEROS: [Self; LANES] = [0.0; LANES];

@@ -1,6 +1,6 @@
 //! The folder a run writes: `train.toml`, `metrics.jsonl`, and the adapter or the model; of a reward model always the whole.
 
-use crate::remains;
+use crate::remains::{self, METRICS, OPTIONS};
 use hps_llama::backend::{Backend, Precision};
 use hps_llama::companions::copy_companions;
 use hps_llama::files::{Lock, expect_folder, write_whole};
@@ -9,11 +9,6 @@ use hps_llama::train::options::{Resume, TrainOptions};
 use hps_llama::train::{Checkpoint, ReferencePolicy, Trainer};
 use hps_llama::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
-
-/// The options a run was begun with.
-pub const OPTIONS: &str = "train.toml";
-/// Where its lines go.
-pub const METRICS: &str = "metrics.jsonl";
 
 /// A run's folder. No other process writes into it while this is there.
 #[derive(Debug)]

@@ -1,11 +1,15 @@
 //! What a run leaves in its folder, so that the next one replaces it: all of that, and nothing else.
 
-use crate::output::{METRICS, OPTIONS};
 use hps_llama::companions;
 use hps_llama::train::{Checkpoint, EventFile};
 use hps_llama::{Error, ErrorKind, Result};
 use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
+
+/// The options a run was begun with.
+pub const OPTIONS: &str = "train.toml";
+/// Where its lines go.
+pub const METRICS: &str = "metrics.jsonl";
 
 /// What shows that a folder holds a run or a model, and what a run writes of it, beside weights in several files.
 const HELD: [&str; 7] = [
