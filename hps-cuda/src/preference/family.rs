@@ -1,8 +1,8 @@
 //! Which kernel computes a loss: one a family of preference models, put together from its own file and those families
 //! share.
 
+use crate::device::kernel::{Kernel, Source};
 use crate::preference::team::VARIANTS;
-use crate::source::{Kernel, Source};
 use hps_core::LossDescriptor;
 
 /// A source of the entry `loss`: the family's file, with those it builds on, between those all share.

@@ -1,10 +1,10 @@
 //! Loss and gradient of a batch: `(log π, log π_ref, l, r) -> L` and `∂L/∂log π_i` of every prompt, in nats.
 
-use crate::array::{Array, Format};
 use crate::device::Device;
+use crate::device::array::{Array, Format};
+use crate::device::launch::narrow;
+use crate::device::memory::Storage;
 use crate::error::{Error, ErrorKind, Result, While, agree};
-use crate::launch::narrow;
-use crate::memory::Storage;
 use crate::preference::family;
 use crate::preference::rows::{self, Rows};
 use crate::preference::team::Team;
@@ -284,8 +284,8 @@ impl PreferenceLoss {
         }
         let wide = self.device.as_format(policy, Format::F32)?;
         let ratios = ratios.map(|ratios| self.device.as_format(ratios, Format::F32)).transpose()?;
-        let values = Array::undefined(&self.device, self.prompts, 1, Format::F32)?;
-        let gradient = Array::undefined(&self.device, self.prompts, self.responses, Format::F32)?;
+        let values = self.device.undefined(self.prompts, 1, Format::F32)?;
+        let gradient = self.device.undefined(self.prompts, self.responses, Format::F32)?;
         self.launch(&Places {
             policy: wide.address(),
             origins: ratios.as_ref().map_or(self.reference.address(), |ratios| ratios.address()),

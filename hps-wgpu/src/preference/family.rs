@@ -1,6 +1,6 @@
 //! Which kernel computes a loss: one a family of preference models, put together from its WGSL and what families share.
 
-use crate::kernel::Kernel;
+use crate::device::kernel::Kernel;
 use crate::preference::team::Team;
 use hps_core::LossDescriptor;
 

@@ -1,7 +1,8 @@
 //! Loss and gradient of a batch: `(log π, log π_ref, l, r) -> L` and `∂L/∂log π_i` of every prompt, in nats.
 
-use crate::array::{Array, Indices, parts, windows};
-use crate::device::{Device, grid};
+use crate::device::Device;
+use crate::device::array::{Array, Indices};
+use crate::device::launch::{grid, parts, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::preference::family::Family;
 use crate::preference::rows::{self, Rows};
@@ -153,9 +154,9 @@ impl PreferenceLoss {
         }
         let (device, responses) = (&self.device, self.responses);
         device.expect_iterations("a loss", self.family.iterations(self.team, responses, self.samples))?;
-        let values = Array::undefined(device, self.prompts, 1)?;
-        let gradient = Array::undefined(device, self.prompts, responses)?;
-        let scratch = Array::undefined(device, self.prompts, responses * self.family.scratch)?;
+        let values = device.undefined(self.prompts, 1)?;
+        let gradient = device.undefined(self.prompts, responses)?;
+        let scratch = device.undefined(self.prompts, responses * self.family.scratch)?;
         let measures = self.measures.as_ref().unwrap_or(policy);
         let words = 3 + self.samples;
         let widest = responses * self.family.scratch.max(1);
