@@ -248,6 +248,7 @@ impl Device {
     pub(crate) fn kept<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
         let mut kept = lock(&self.inner.kept);
         let thing = kept.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        // What lies under a type's number is of that type.
         Arc::clone(thing).downcast().unwrap_or_default()
     }
 

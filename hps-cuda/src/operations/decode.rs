@@ -223,6 +223,7 @@ impl Device {
         self.launch(JOIN.kernel("join"), &defines, Grid::blocks(q.rows(), 256), &arguments)?;
         Ok(out)
     }
+
     /// Writes as many other spans over those that [`Device::decode_attention`] reads, and its tasks for them over those
     /// it has. Whether they have the sizes they had, and nothing else was planned for the spans; if not, they are made
     /// when they are asked for.
