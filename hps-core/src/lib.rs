@@ -77,7 +77,7 @@
 //! | tensors with autograd | the coefficients above; or, for a graph that goes through the loss, [`Loss::score_over`] and [`Loss::over`] over anything that is a [`ScoreTensor`]; candle's are, with the feature `candle` (`examples/candle_step.rs` is a whole step) |
 //! | a loss of your own | [`ListLoss`], which trainers take beside [`Loss`]; a formula over [`ScoreTensor`] gets its gradient from [`Dual`] numbers (the repository's `examples/your_own_loss` has both, and trains with it) |
 //! | lists too long to score whole | [`Loss::draw`] with a [`NegativeSampler`] before the forward pass, then `"dpo-hps"` |
-//! | a kernel to write for a GPU | `LossDescriptor`, [`Loss::check`], [`NegativeSampler::exponents`] |
+//! | a kernel to write for a GPU | `LossDescriptor` and its `KernelFamily`, `KernelRows`, [`NegativeSampler::exponents`] |
 //! | an evaluation to write | [`metrics`] |
 //! | a bound or limit of the paper to check | [`theory`] |
 //! | exponentials and logarithms of whole slices | [`math`] |
@@ -96,7 +96,7 @@
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `bytemuck` | `LossDescriptor`: a loss as 144 bytes that kernels in other languages read |
+//! | `bytemuck` | for kernels in other languages: `LossDescriptor`, a loss as 144 bytes; `KernelRows`, a batch in `f32`, checked |
 //! | `candle` | [`ScoreTensor`] for `candle_core::Tensor`: every loss under candle's autograd, on its devices (which need `std`) |
 //! | `serde` | a [`Loss`] in configuration files, by name or with its settings; [`GammaSchedule`], [`TiePolicy`], [`NegativeScale`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -123,9 +123,9 @@ mod responses;
 pub mod theory;
 
 pub use error::{Error, ErrorKind};
-#[cfg(feature = "bytemuck")]
-pub use loss::LossDescriptor;
 pub use loss::{Batch, Columns, ListLoss, Loss, LossOver};
+#[cfg(feature = "bytemuck")]
+pub use loss::{KernelFamily, KernelRows, LossDescriptor};
 pub use negatives::{
     GammaSchedule, NegativeSampler, NegativeScale, Philox, Position, TiePolicy, draw_with_uniform, draw_with_word,
     log_weights,

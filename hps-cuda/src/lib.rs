@@ -1,44 +1,28 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # What lies on what
+//! A file of this crate uses those below it and never one above. From the ground: `error`; `device/`, in it `stream`,
+//! `memory` and `array` below the device itself, which names no operation (what an operation keeps with it, it keeps by
+//! its type); `operations/`, each of which adds to [`Device`]; `preference/`; `sources`, the kernels of all. The kernels
+//! are in `kernels/`. hps-wgpu has the same rooms, and the same names for the same things.
 
-mod array;
-mod attention;
-mod compiler;
-mod decode;
 mod device;
-mod dropout;
-mod elementwise;
 mod error;
-mod head;
-mod launch;
-mod library;
-mod lora;
-mod memory;
-mod norm;
-mod optimizer;
-mod plan;
+mod operations;
 mod preference;
-mod product;
-mod replay;
-mod rotary;
-mod rows;
-mod sampling;
-mod source;
 mod sources;
-mod spans;
-mod staging;
-mod weight;
 
-pub use array::{Array, Format, Indices, Weight};
-pub use attention::{Attended, Heads};
-pub use compiler::compile;
 pub use device::Device;
+pub use device::array::{Array, Format, Indices, Weight};
+pub use device::compiler::compile;
+pub use device::kernel::{Defines, PRELUDE, Source};
+pub use device::library::Library;
 pub use error::{Error, ErrorKind, Result};
-pub use head::{LOGITS, LogProbs};
-pub use library::Library;
-pub use lora::{LowRank, Narrowed};
-pub use optimizer::{AdamWUpdate, Trained};
+pub use operations::attention::{Attended, Heads};
+pub use operations::head::{LOGITS, LogProbs};
+pub use operations::lora::{LowRank, Narrowed};
+pub use operations::optimizer::{AdamWUpdate, Trained};
+pub use operations::replay::{Replay, StepArrays, StepNumbers};
+pub use operations::sampling::{Drawn, Truncation};
 pub use preference::{DrawnNegatives, NegativeDraws, PreferenceGradient, PreferenceLoss};
-pub use replay::{Replay, StepArrays, StepNumbers};
-pub use sampling::{Drawn, Truncation};
-pub use source::{Defines, PRELUDE, Source};
 pub use sources::SOURCES;

@@ -1,22 +1,22 @@
 //! All kernels there are.
 
-use crate::source::Source;
+use crate::device::kernel::Source;
 
 /// Every source, to be compiled ahead of use: to check them where there is no GPU, or to fill the cache.
 pub static SOURCES: &[&Source] = &[
-    &crate::attention::BACKWARD,
-    &crate::attention::FORWARD,
-    &crate::attention::SINGLE,
-    &crate::attention::SUMS,
-    &crate::decode::DECODE,
-    &crate::decode::JOIN,
-    &crate::decode::SINGLE,
-    &crate::dropout::SOURCE,
-    &crate::elementwise::SOURCE,
-    &crate::head::SOURCE,
-    &crate::lora::SOURCE,
-    &crate::norm::SOURCE,
-    &crate::optimizer::SOURCE,
+    &crate::operations::attention::BACKWARD,
+    &crate::operations::attention::FORWARD,
+    &crate::operations::attention::SINGLE,
+    &crate::operations::attention::SUMS,
+    &crate::operations::decode::DECODE,
+    &crate::operations::decode::JOIN,
+    &crate::operations::decode::SINGLE,
+    &crate::operations::dropout::SOURCE,
+    &crate::operations::elementwise::SOURCE,
+    &crate::operations::head::SOURCE,
+    &crate::operations::lora::SOURCE,
+    &crate::operations::norm::SOURCE,
+    &crate::operations::optimizer::SOURCE,
     &crate::preference::family::BRADLEY_TERRY,
     &crate::preference::family::CONTRAST,
     &crate::preference::family::EXO_RANKING,
@@ -31,7 +31,7 @@ pub static SOURCES: &[&Source] = &[
     &crate::preference::family::REWARD_TARGETS,
     &crate::preference::family::SQUARES,
     &crate::preference::sampler::SOURCE,
-    &crate::rotary::SOURCE,
-    &crate::rows::SOURCE,
-    &crate::sampling::SOURCE,
+    &crate::operations::rotary::SOURCE,
+    &crate::operations::rows::SOURCE,
+    &crate::operations::sampling::SOURCE,
 ];

@@ -3,8 +3,8 @@
 #[allow(dead_code)] // The other tests use the rest.
 mod support;
 
-use hps_cuda::{Device, ErrorKind, Format};
-use support::device;
+use hps_cuda::{Device, ErrorKind, Format, Heads};
+use support::{Matrix, device};
 
 #[test]
 fn more_than_there_is_is_refused_with_numbers() {
@@ -43,6 +43,30 @@ fn freed_arrays_serve_later_ones() {
     let small = device.zeros(100, 100, Format::F32).unwrap();
     assert!(device.allocated() > allocated && small.address() != address);
     assert_eq!(device.peak(), device.allocated());
+}
+
+/// What attention plans for a batch's spans is kept with the device, as long as the spans are there.
+#[test]
+fn plans_go_with_their_spans() {
+    let Some(_) = device() else { return };
+    let device = Device::open(None).unwrap();
+    let heads = Heads { query: 2, key_value: 1, dimension: 16 };
+    let [q, kv] = [2, 1].map(|heads| Matrix::random(heads, 40, heads as usize * 16).array(&device, Format::BF16));
+    let mut run = |split: u32| {
+        let spans: Vec<u32> =
+            (0..40).flat_map(|t| if t < split { [0, 0, 0, split] } else { [0, 0, split, 40] }).collect();
+        let spans = device.upload_indices(&spans).unwrap();
+        let attended = device.attention(&q, &kv, &kv, &spans, heads).unwrap();
+        let saved = [&attended.output, &attended.log_sum_exp];
+        device.attention_backward(&q, [&q, &kv, &kv], saved, &spans, heads).unwrap();
+        let own = [[0, 0, 0, split], [0, 0, split, 40]].concat();
+        let two = device.gather(&q, &device.upload_indices(&[3, 30]).unwrap()).unwrap();
+        device.decode_attention(&two, &kv, &kv, &device.upload_indices(&own).unwrap(), heads).unwrap();
+        device.allocated()
+    };
+    let first: Vec<usize> = (1..4).map(&mut run).collect();
+    let later: Vec<usize> = (4..30).map(&mut run).collect();
+    assert!(later.iter().all(|bytes| *bytes == first[2]), "{first:?}, then {later:?}");
 }
 
 #[test]

@@ -206,6 +206,40 @@ fn other_threads_wait_while_a_step_is_recorded() {
     });
 }
 
+/// Nor does it wait for ever where it plans attention over new spans, of which the recorded step has some too.
+#[test]
+fn other_threads_plan_while_a_step_is_recorded() {
+    let Some(device) = device() else { return };
+    let (ended, begun) = (std::sync::atomic::AtomicBool::new(false), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let own = Model::new(&device);
+            let query = Matrix::random(8, 1, HEADS.query * HEADS.dimension).array(&device, Format::BF16);
+            let [keys, values] = &own.cache;
+            let mut outputs = Vec::new();
+            begun.wait();
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) || outputs.len() < 10 {
+                let planned: [Array; 16] = std::array::from_fn(|_| {
+                    let spans = device.upload_indices(&[0, PREFIX, PREFIX, PREFIX + 9]).unwrap();
+                    device.decode_attention(&query, keys, values, &spans, HEADS).unwrap()
+                });
+                outputs.push(device.download(&planned[15]).unwrap());
+            }
+            assert!(outputs.iter().all(|output| *output == outputs[0]));
+        });
+        let (mut model, mut sequences, mut replay) = (Model::new(&device), Sequences::new(2), Replay::default());
+        begun.wait();
+        for length in 0..60 {
+            // Recorded every third step.
+            sequences.step(length, u64::from(length / 3), &mut |numbers| {
+                device.replay(&mut replay, numbers, &mut |there| model.step(&device, there)) //
+            });
+        }
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(model.calls, 40);
+    });
+}
+
 /// Memory of graphs that are gone serves others.
 #[test]
 fn graphs_leave_their_memory() {

@@ -1,36 +1,24 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # What lies on what
+//! A file of this crate uses those below it and never one above. From the ground: `error`; `device/`, in it `failure`,
+//! `memory` and `array` below the device itself, which names no operation; `operations/`, each of which adds to
+//! [`Device`]; `preference/`. Kernels lie beside the files that run them. hps-cuda has the same rooms, and the same names
+//! for the same things.
 #![forbid(unsafe_code)]
 
-mod adapter;
-mod array;
-mod attention;
-mod decode;
 mod device;
-mod elementwise;
 mod error;
-mod failure;
-mod head;
-mod kernel;
-mod memory;
-mod norm;
-mod optimizer;
+mod operations;
 mod preference;
-mod product;
-mod recording;
-mod rotary;
-mod rows;
-mod sampling;
-mod spans;
-mod timing;
-mod weight;
 
-pub use adapter::Adapter;
-pub use array::{Array, Format, Indices, Weight};
-pub use attention::{Attended, Heads};
+pub use device::adapter::Adapter;
+pub use device::array::{Array, Format, Indices, Weight};
+pub use device::timing::DispatchTime;
 pub use device::{Device, Limits};
 pub use error::{Error, ErrorKind, Result};
-pub use head::LogProbs;
-pub use optimizer::AdamWUpdate;
+pub use operations::attention::{Attended, Heads};
+pub use operations::head::LogProbs;
+pub use operations::optimizer::AdamWUpdate;
+pub use operations::sampling::{Drawn, Truncation};
 pub use preference::{DrawnNegatives, NegativeDraws, PreferenceGradient, PreferenceLoss};
-pub use sampling::{Drawn, Truncation};
-pub use timing::DispatchTime;

@@ -16,7 +16,7 @@ const SOFTPLUS: f64 = 6.0;
 /// Of `1/(1 + e⁻ˣ)`: 2 of `e⁻ˣ`, the addition's half and the division's 2.5, rounded up. Measured 3.0.
 const SIGMOID: f64 = 5.5;
 
-const PRELUDE: &str = include_str!("../src/prelude.wgsl");
+const PRELUDE: &str = include_str!("../src/device/prelude.wgsl");
 
 const ENTRY: &str = "
 @group(0) @binding(0) var<storage, read_write> numbers: array<f32>;

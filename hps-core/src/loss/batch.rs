@@ -247,6 +247,6 @@ impl<'a, F: Scalar> Batch<'a, F> {
 }
 
 /// A list that is not given has no parts.
-fn part<'a, T>(list: &'a [T], range: &Range<usize>) -> &'a [T] {
+pub(super) fn part<'a, T>(list: &'a [T], range: &Range<usize>) -> &'a [T] {
     list.get(range.clone()).unwrap_or_default()
 }

@@ -10,6 +10,10 @@ mod descriptor;
 mod draws;
 mod fillers;
 mod inputs;
+#[cfg(feature = "bytemuck")]
+mod kernel_family;
+#[cfg(feature = "bytemuck")]
+mod kernel_rows;
 mod likelihood;
 mod list_loss;
 mod name;
@@ -25,6 +29,10 @@ pub use batch::Batch;
 pub use columns::{Columns, LossOver};
 #[cfg(feature = "bytemuck")]
 pub use descriptor::LossDescriptor;
+#[cfg(feature = "bytemuck")]
+pub use kernel_family::KernelFamily;
+#[cfg(feature = "bytemuck")]
+pub use kernel_rows::KernelRows;
 pub use list_loss::ListLoss;
 
 use crate::error::{Cause, Error, expect_length};

@@ -9,6 +9,8 @@ mod fillers;
 mod generator;
 mod golden;
 mod inputs;
+#[cfg(feature = "bytemuck")]
+mod kernel_rows;
 mod kernels;
 mod limits;
 mod losses;

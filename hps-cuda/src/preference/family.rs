@@ -1,9 +1,9 @@
 //! Which kernel computes a loss: one a family of preference models, put together from its own file and those families
 //! share.
 
+use crate::device::kernel::{Kernel, Source};
 use crate::preference::team::VARIANTS;
-use crate::source::{Kernel, Source};
-use hps_core::LossDescriptor;
+use hps_core::{KernelFamily, LossDescriptor};
 
 /// A source of the entry `loss`: the family's file, with those it builds on, between those all share.
 ///
@@ -42,22 +42,20 @@ pub(crate) static CONTRAST: Source = family!("contrast", BLOCKED = "false");
 
 /// The kernel of a loss; none for a code that this version does not know.
 pub(crate) fn kernel(loss: &LossDescriptor) -> Option<Kernel> {
-    let source = match (loss.preference, loss.pair, loss.form) {
-        (0 | 6, ..) => &BRADLEY_TERRY,
-        (1, ..) if loss.count == 1 => &HPS_FULL,
-        (1, ..) | (2, 0, _) => &PLACKETT_LUCE,
-        (2, 1, _) => &EXO_RANKING,
-        (2, 2, _) => &IPO_RANKING,
-        (2, 3, _) => &SQUARES,
-        (2, 4, _) => &NCA_RANKING,
-        (3, _, 0) => &HPS_FULL,
-        (3, _, 1 | 2) => &HPS_DRAWN,
-        (3, _, 3) => &HPS_EXPECTED,
-        (3, _, 4) => &HPS_WEIGHTED,
-        (4, ..) => &REWARD_TARGETS,
-        (5, ..) => &SQUARES,
-        (7, ..) => &LIPO,
-        (8, ..) => &CONTRAST,
+    let source = match loss.family()? {
+        KernelFamily::BradleyTerry => &BRADLEY_TERRY,
+        KernelFamily::PlackettLuce => &PLACKETT_LUCE,
+        KernelFamily::ExoRanking => &EXO_RANKING,
+        KernelFamily::IpoRanking => &IPO_RANKING,
+        KernelFamily::SppoRanking | KernelFamily::WinRates => &SQUARES,
+        KernelFamily::NcaRanking => &NCA_RANKING,
+        KernelFamily::HpsFull => &HPS_FULL,
+        KernelFamily::HpsDrawn => &HPS_DRAWN,
+        KernelFamily::HpsExpected => &HPS_EXPECTED,
+        KernelFamily::HpsWeighted => &HPS_WEIGHTED,
+        KernelFamily::RewardTargets => &REWARD_TARGETS,
+        KernelFamily::Lipo => &LIPO,
+        KernelFamily::Contrast => &CONTRAST,
         _ => return None,
     };
     Some(source.kernel("loss"))

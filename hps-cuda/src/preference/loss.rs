@@ -1,15 +1,14 @@
 //! Loss and gradient of a batch: `(log π, log π_ref, l, r) -> L` and `∂L/∂log π_i` of every prompt, in nats.
 
-use crate::array::{Array, Format};
 use crate::device::Device;
+use crate::device::array::{Array, Format};
+use crate::device::launch::narrow;
+use crate::device::memory::Storage;
 use crate::error::{Error, ErrorKind, Result, While, agree};
-use crate::launch::narrow;
-use crate::memory::Storage;
 use crate::preference::family;
-use crate::preference::rows::{self, Rows};
 use crate::preference::team::Team;
 use cudarc::driver::{CudaFunction, DevicePtr, DevicePtrMut, DeviceRepr, DeviceSlice, LaunchConfig, PushKernelArg};
-use hps_core::{Batch, Loss, LossDescriptor, Scalar};
+use hps_core::{Batch, KernelRows, Loss, LossDescriptor, Scalar};
 
 /// A loss over a batch whose constant lists lie on the device: everything but the policy's log-probabilities.
 ///
@@ -104,8 +103,9 @@ unsafe impl DeviceRepr for Descriptor {}
 struct List(Option<Storage>);
 
 impl List {
-    fn of<T: bytemuck::NoUninit>(device: &Device, numbers: &[T]) -> Result<List> {
-        let uploaded = || device.uploaded(bytemuck::cast_slice(numbers));
+    fn of<T: bytemuck::NoUninit>(device: &Device, numbers: impl Iterator<Item = T>) -> Result<List> {
+        let numbers: Vec<T> = numbers.collect();
+        let uploaded = || device.uploaded(bytemuck::cast_slice(&numbers));
         Ok(List((!numbers.is_empty()).then(uploaded).transpose()?))
     }
 
@@ -134,9 +134,16 @@ impl PreferenceLoss {
     /// # Errors
     /// [`ErrorKind::Preference`] for what [`Loss::check`] refuses; the device has no memory left, or failed.
     pub fn new<F: Scalar>(device: &Device, loss: &Loss, batch: &Batch<'_, F>) -> Result<PreferenceLoss> {
+        PreferenceLoss::of_rows(device, loss.descriptor()?, batch, &checked(loss, batch)?)
+    }
+
+    fn of_rows<F: Scalar>(
+        device: &Device,
+        descriptor: LossDescriptor,
+        batch: &Batch<'_, F>,
+        rows: &KernelRows<'_, F>,
+    ) -> Result<PreferenceLoss> {
         let (prompts, responses) = (batch.prompts(), batch.responses());
-        let descriptor = loss.descriptor()?;
-        let rows = Rows::of(loss, &descriptor, batch)?;
         let team = Team::of(responses);
         Ok(PreferenceLoss {
             device: device.clone(),
@@ -145,14 +152,14 @@ impl PreferenceLoss {
             team,
             prompts,
             responses,
-            reference: List::of(device, &rows.reference)?,
-            measures: List::of(device, &rows.measures)?,
-            rewards: List::of(device, &rows.rewards)?,
-            supervised: List::of(device, &rows.supervised)?,
-            preferred_lengths: List::of(device, &rows.preferred_lengths)?,
-            drawn_from: List::of(device, &rows.drawn_from)?,
-            samples: List::of(device, &rows.samples)?,
-            sample_count: rows.samples.len().checked_div(prompts).unwrap_or(0),
+            reference: List::of(device, rows.reference())?,
+            measures: List::of(device, rows.measures())?,
+            rewards: List::of(device, rows.rewards())?,
+            supervised: List::of(device, rows.supervised())?,
+            preferred_lengths: List::of(device, rows.preferred_lengths())?,
+            drawn_from: List::of(device, rows.drawn_from())?,
+            samples: List::of(device, rows.samples())?,
+            sample_count: rows.sample_count(),
         })
     }
 
@@ -257,10 +264,12 @@ impl PreferenceLoss {
         loss: &Loss,
         batch: &Batch<'_, F>,
     ) -> Result<(Vec<f32>, Vec<f32>)> {
-        let on_device = PreferenceLoss::new(device, loss, batch)?;
-        let policy = device.upload(&rows::narrow(batch.policy()), batch.responses())?;
+        let (descriptor, rows) = (loss.descriptor()?, checked(loss, batch)?);
+        let on_device = PreferenceLoss::of_rows(device, descriptor, batch, &rows)?;
+        let uploaded = |numbers: Vec<f32>| device.upload(&numbers, batch.responses());
+        let policy = uploaded(rows.policy().collect())?;
         let computed = if loss.reads_reference() {
-            on_device.of_ratios(&policy, &device.upload(&rows::ratios(batch), batch.responses())?)?
+            on_device.of_ratios(&policy, &uploaded(rows.ratios().collect())?)?
         } else {
             on_device.of_policy(&policy)?
         };
@@ -284,8 +293,8 @@ impl PreferenceLoss {
         }
         let wide = self.device.as_format(policy, Format::F32)?;
         let ratios = ratios.map(|ratios| self.device.as_format(ratios, Format::F32)).transpose()?;
-        let values = Array::undefined(&self.device, self.prompts, 1, Format::F32)?;
-        let gradient = Array::undefined(&self.device, self.prompts, self.responses, Format::F32)?;
+        let values = self.device.undefined(self.prompts, 1, Format::F32)?;
+        let gradient = self.device.undefined(self.prompts, self.responses, Format::F32)?;
         self.launch(&Places {
             policy: wide.address(),
             origins: ratios.as_ref().map_or(self.reference.address(), |ratios| ratios.address()),
@@ -346,6 +355,10 @@ impl PreferenceLoss {
         agree("preference loss", &format!("the length of `{what}`"), numbers, buffer.len())?;
         agree("preference loss", &format!("the device of `{what}`"), own, other)
     }
+}
+
+fn checked<'a, F: Scalar>(loss: &Loss, batch: &Batch<'a, F>) -> Result<KernelRows<'a, F>> {
+    Ok(loss.kernel_rows(batch, &mut vec![0.0; Loss::scratch_len(batch.responses())])?)
 }
 
 fn compiled(device: &Device, descriptor: &LossDescriptor, team: Team) -> Result<CudaFunction> {

@@ -11,7 +11,6 @@
 
 pub(crate) mod family;
 mod loss;
-mod rows;
 pub(crate) mod sampler;
 mod team;
 

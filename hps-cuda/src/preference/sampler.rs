@@ -1,11 +1,11 @@
 //! Which negatives a seed draws, on the device: the same as `hps_core::NegativeSampler`, for `[prompts, responses]`.
 
-use crate::array::Indices;
 use crate::device::Device;
+use crate::device::array::Indices;
+use crate::device::kernel::Source;
+use crate::device::launch::{Argument, Grid};
+use crate::device::memory::Storage;
 use crate::error::{Error, ErrorKind, Result, agree};
-use crate::launch::{Argument, Grid};
-use crate::memory::Storage;
-use crate::source::Source;
 use cudarc::driver::{DevicePtr, DevicePtrMut};
 use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
@@ -96,7 +96,7 @@ impl NegativeDraws {
         let length = self.prompts * draws;
         let drawn = self.device.storage(4 * length)?;
         self.launch(seed, rows.address(), first, draws, drawn.address())?;
-        Ok(DrawnNegatives { indices: Indices::of_device(&self.device, drawn, length) })
+        Ok(DrawnNegatives { indices: Indices::of_device(drawn, length) })
     }
 
     /// As [`draw`](Self::draw), from and into the caller's own buffers, on the device's stream, without a copy.

@@ -1,6 +1,6 @@
 //! Teams of threads, one a prompt.
 
-use crate::source::Defines;
+use crate::device::kernel::Defines;
 
 /// How many threads compute a prompt together, and how many responses each of them keeps in registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

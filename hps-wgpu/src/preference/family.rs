@@ -1,8 +1,8 @@
 //! Which kernel computes a loss: one a family of preference models, put together from its WGSL and what families share.
 
-use crate::kernel::Kernel;
+use crate::device::kernel::Kernel;
 use crate::preference::team::Team;
-use hps_core::LossDescriptor;
+use hps_core::{KernelFamily, LossDescriptor};
 
 /// A family's kernel and what it needs.
 #[derive(Debug, Clone, Copy)]
@@ -50,22 +50,22 @@ impl Family {
     /// That of a loss; none for a code that this version does not know.
     pub fn of(loss: &LossDescriptor) -> Option<Family> {
         let linear = |kernel, scratch, passes| Some(Family { kernel, scratch, passes, quadratic: 0 });
-        match (loss.preference, loss.pair, loss.form) {
-            (0 | 6, ..) => linear(BRADLEY_TERRY, 0, 4),
-            (1, ..) if loss.count == 1 => linear(HPS_FULL, 0, 7),
-            (1, ..) | (2, 0, _) => linear(PLACKETT_LUCE, 1, 6),
-            (2, 1, _) => linear(EXO_RANKING, 2, 6),
-            (2, 2, _) => linear(IPO_RANKING, 0, 6),
-            (2, 3, _) => linear(SQUARES, 0, 4),
-            (2, 4, _) => linear(NCA_RANKING, 0, 5),
-            (3, _, 0) => linear(HPS_FULL, 0, 7),
-            (3, _, 1 | 2) => linear(HPS_DRAWN, 0, 6),
-            (3, _, 3) => linear(HPS_EXPECTED, 0, 7),
-            (3, _, 4) => linear(HPS_WEIGHTED, 0, 4 + 4 * u64::from(loss.count)),
-            (4, ..) => linear(REWARD_TARGETS, 0, 7),
-            (5, ..) => Some(Family { kernel: SQUARES, scratch: 0, passes: 4, quadratic: 1 }),
-            (7, ..) => Some(Family { kernel: LIPO, scratch: 2, passes: 6, quadratic: 2 }),
-            (8, ..) => linear(CONTRAST, 0, 7),
+        let quadratic = |kernel, scratch, passes, quadratic| Some(Family { kernel, scratch, passes, quadratic });
+        match loss.family()? {
+            KernelFamily::BradleyTerry => linear(BRADLEY_TERRY, 0, 4),
+            KernelFamily::PlackettLuce => linear(PLACKETT_LUCE, 1, 6),
+            KernelFamily::ExoRanking => linear(EXO_RANKING, 2, 6),
+            KernelFamily::IpoRanking => linear(IPO_RANKING, 0, 6),
+            KernelFamily::SppoRanking => linear(SQUARES, 0, 4),
+            KernelFamily::NcaRanking => linear(NCA_RANKING, 0, 5),
+            KernelFamily::HpsFull => linear(HPS_FULL, 0, 7),
+            KernelFamily::HpsDrawn => linear(HPS_DRAWN, 0, 6),
+            KernelFamily::HpsExpected => linear(HPS_EXPECTED, 0, 7),
+            KernelFamily::HpsWeighted => linear(HPS_WEIGHTED, 0, 4 + 4 * u64::from(loss.count)),
+            KernelFamily::RewardTargets => linear(REWARD_TARGETS, 0, 7),
+            KernelFamily::WinRates => quadratic(SQUARES, 0, 4, 1),
+            KernelFamily::Lipo => quadratic(LIPO, 2, 6, 2),
+            KernelFamily::Contrast => linear(CONTRAST, 0, 7),
             _ => None,
         }
     }

@@ -1,12 +1,12 @@
 //! Loss and gradient of a batch: `(log π, log π_ref, l, r) -> L` and `∂L/∂log π_i` of every prompt, in nats.
 
-use crate::array::{Array, Indices, parts, windows};
-use crate::device::{Device, grid};
+use crate::device::Device;
+use crate::device::array::{Array, Indices};
+use crate::device::launch::{grid, parts, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::preference::family::Family;
-use crate::preference::rows::{self, Rows};
 use crate::preference::team::Team;
-use hps_core::{Batch, Loss, LossDescriptor, Scalar};
+use hps_core::{Batch, KernelRows, Loss, LossDescriptor, Scalar};
 use std::ops::Range;
 
 /// Numbers of a buffer that a kernel counts.
@@ -44,7 +44,9 @@ pub struct PreferenceLoss {
     reference: Option<Array>,
     /// Lengths or factors, where the reward reads them.
     measures: Option<Array>,
-    rewards: Array,
+    /// Where the loss reads them.
+    rewards: Option<Array>,
+    /// See [`words`].
     words: Indices,
     samples: usize,
 }
@@ -65,18 +67,28 @@ impl PreferenceLoss {
     ///
     /// Refuses with [`ErrorKind::Preference`] what [`Loss::check`] refuses.
     pub fn new<F: Scalar>(device: &Device, loss: &Loss, batch: &Batch<'_, F>) -> Result<PreferenceLoss> {
+        PreferenceLoss::of_rows(device, loss.descriptor()?, batch, &checked(loss, batch)?)
+    }
+
+    fn of_rows<F: Scalar>(
+        device: &Device,
+        descriptor: LossDescriptor,
+        batch: &Batch<'_, F>,
+        rows: &KernelRows<'_, F>,
+    ) -> Result<PreferenceLoss> {
         let (prompts, responses) = (batch.prompts(), batch.responses());
-        let descriptor = loss.descriptor()?;
         let family = Family::of(&descriptor).ok_or_else(|| {
             let (pair, preference) = (descriptor.pair, descriptor.preference);
             Error::new(ErrorKind::Shape, format!("no kernel for preference {preference} of pair {pair}"))
         })?;
-        let rows = Rows::of(loss, batch)?;
-        if prompts * responses * family.scratch.max(1) >= MOST || rows.words.len() >= MOST {
+        let words = words(rows, prompts);
+        if prompts * responses * family.scratch.max(1) >= MOST || words.len() >= MOST {
             let message = format!("{prompts} x {responses} responses are more than a kernel counts");
             return Err(Error::new(ErrorKind::Shape, message));
         }
-        let uploaded = |list: &[f32]| device.upload(list, responses);
+        let list = |numbers: Vec<f32>| -> Result<Option<Array>> {
+            (!numbers.is_empty()).then(|| device.upload(&numbers, responses)).transpose()
+        };
         Ok(PreferenceLoss {
             device: device.clone(),
             descriptor,
@@ -84,11 +96,11 @@ impl PreferenceLoss {
             team: family.team(responses),
             prompts,
             responses,
-            reference: loss.reads_reference().then(|| uploaded(&rows.reference)).transpose()?,
-            measures: (!rows.measures.is_empty()).then(|| uploaded(&rows.measures)).transpose()?,
-            rewards: uploaded(&rows.rewards)?,
-            words: device.upload_indices(&rows.words)?,
-            samples: rows.samples,
+            reference: list(rows.reference().collect())?,
+            measures: list(rows.measures().collect())?,
+            rewards: list(rows.rewards().collect())?,
+            words: device.upload_indices(&words)?,
+            samples: rows.sample_count(),
         })
     }
 
@@ -130,10 +142,12 @@ impl PreferenceLoss {
         loss: &Loss,
         batch: &Batch<'_, F>,
     ) -> Result<(Vec<f32>, Vec<f32>)> {
-        let on_device = PreferenceLoss::new(device, loss, batch)?;
-        let policy = device.upload(&rows::narrow(batch.policy()), batch.responses())?;
-        let computed = if on_device.reference.is_some() {
-            on_device.of_ratios(&policy, &device.upload(&rows::ratios(batch), batch.responses())?)?
+        let (descriptor, rows) = (loss.descriptor()?, checked(loss, batch)?);
+        let on_device = PreferenceLoss::of_rows(device, descriptor, batch, &rows)?;
+        let uploaded = |numbers: Vec<f32>| device.upload(&numbers, batch.responses());
+        let policy = uploaded(rows.policy().collect())?;
+        let computed = if loss.reads_reference() {
+            on_device.of_ratios(&policy, &uploaded(rows.ratios().collect())?)?
         } else {
             on_device.of_policy(&policy)?
         };
@@ -153,10 +167,11 @@ impl PreferenceLoss {
         }
         let (device, responses) = (&self.device, self.responses);
         device.expect_iterations("a loss", self.family.iterations(self.team, responses, self.samples))?;
-        let values = Array::undefined(device, self.prompts, 1)?;
-        let gradient = Array::undefined(device, self.prompts, responses)?;
-        let scratch = Array::undefined(device, self.prompts, responses * self.family.scratch)?;
-        let measures = self.measures.as_ref().unwrap_or(policy);
+        let values = device.undefined(self.prompts, 1)?;
+        let gradient = device.undefined(self.prompts, responses)?;
+        let scratch = device.undefined(self.prompts, responses * self.family.scratch)?;
+        // Kernels bind every list, and read of these what the loss reads.
+        let [measures, rewards] = [&self.measures, &self.rewards].map(|list| list.as_ref().unwrap_or(policy));
         let words = 3 + self.samples;
         let widest = responses * self.family.scratch.max(1);
         let work = self.family.work(responses);
@@ -165,7 +180,7 @@ impl PreferenceLoss {
                 policy.window(&rows),
                 origins.window(&rows),
                 measures.window(&rows),
-                self.rewards.window(&rows),
+                rewards.window(&rows),
                 self.words.numbers(&(rows.start * words..rows.end * words)),
                 scratch.window(&rows),
                 values.window(&rows),
@@ -194,4 +209,21 @@ impl PreferenceLoss {
         let words = [first, end, responses, samples, u32::from(ratios), 0, 0, 0];
         [bytemuck::cast_slice(bytemuck::bytes_of(&self.descriptor)), words.as_slice()].concat()
     }
+}
+
+fn checked<'a, F: Scalar>(loss: &Loss, batch: &Batch<'a, F>) -> Result<KernelRows<'a, F>> {
+    Ok(loss.kernel_rows(batch, &mut vec![0.0; Loss::scratch_len(batch.responses())])?)
+}
+
+/// Of each prompt: `N` that its samples were drawn from or 0, `log π_sft` and `l_1` as bits or 0, then its samples.
+fn words<F: Scalar>(rows: &KernelRows<'_, F>, prompts: usize) -> Vec<u32> {
+    let (mut drawn_from, mut samples) = (rows.drawn_from(), rows.samples());
+    let (mut supervised, mut lengths) = (rows.supervised(), rows.preferred_lengths());
+    let mut words = Vec::with_capacity(prompts * (3 + rows.sample_count()));
+    for _ in 0..prompts {
+        words.push(drawn_from.next().unwrap_or(0));
+        words.extend([supervised.next(), lengths.next()].map(|number| number.unwrap_or(0.0).to_bits()));
+        words.extend(samples.by_ref().take(rows.sample_count()));
+    }
+    words
 }

@@ -11,7 +11,6 @@
 
 mod family;
 mod loss;
-mod rows;
 mod sampler;
 mod team;
 

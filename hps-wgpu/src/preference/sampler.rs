@@ -1,9 +1,10 @@
 //! Which negatives a seed draws, on the device: the same as `hps_core::NegativeSampler`, for `[prompts, responses]`.
 
-use crate::array::{Array, Indices, parts, windows};
-use crate::device::{Device, grid};
+use crate::device::Device;
+use crate::device::array::{Array, Indices};
+use crate::device::kernel::Kernel;
+use crate::device::launch::{grid, parts, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
-use crate::kernel::Kernel;
 use crate::preference::team::Team;
 use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
@@ -83,7 +84,7 @@ impl NegativeDraws {
             return Err(Error::new(ErrorKind::Shape, format!("{message} are more than a kernel counts")));
         }
         let (device, responses) = (&self.device, self.responses);
-        let indices = Array::undefined(device, self.prompts, draws)?;
+        let indices = device.undefined(self.prompts, draws)?;
         if draws == 0 {
             return Ok(DrawnNegatives { device: device.clone(), indices });
         }

@@ -1,0 +1,115 @@
+//! What a kernel is launched with.
+
+use crate::device::array::{Array, Format, Indices, Weight};
+use crate::device::memory::Storage;
+
+/// Blocks, threads of each, and the bytes of shared memory that are asked for besides those the kernel declares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    pub blocks: [u32; 3],
+    pub threads: u32,
+    pub shared: u32,
+}
+
+impl Grid {
+    /// A block for every item of `blocks`, along the dimension that may be long.
+    pub fn blocks(blocks: usize, threads: u32) -> Grid {
+        Grid { blocks: [narrow(blocks), 1, 1], threads, shared: 0 }
+    }
+
+    /// A thread for every number of `numbers`.
+    pub fn threads(numbers: usize, threads: u32) -> Grid {
+        Grid::blocks(numbers.div_ceil(threads as usize), threads)
+    }
+
+    /// So many bytes of dynamic shared memory.
+    pub fn with_shared(self, bytes: usize) -> Grid {
+        Grid { shared: narrow(bytes), ..self }
+    }
+}
+
+/// Threads of a block along a row at most.
+const ALONG: usize = 256;
+
+/// Blocks along y at most; beyond, each walks on.
+const PARTS: usize = 65_535;
+
+/// Blocks along x for the rows, along y for the parts of a row of `items`, as threads count them.
+pub(crate) fn tiles(rows: usize, items: usize) -> Grid {
+    let threads = items.next_multiple_of(32).clamp(32, ALONG);
+    let parts = items.div_ceil(threads).min(PARTS);
+    Grid { blocks: [narrow(rows), parts as u32, 1], threads: narrow(threads), shared: 0 }
+}
+
+/// What a thread of a kernel along rows takes at once: 16 bytes where all rows are multiples of that, else a number.
+pub(crate) fn vectors(columns: usize, format: Format) -> usize {
+    let width = 16 / format.size();
+    if columns.is_multiple_of(width) { columns / width } else { columns }
+}
+
+/// A parameter of a kernel, in the type the kernel declares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Argument {
+    /// A pointer.
+    Address(u64),
+    /// `u32`.
+    Word(u32),
+    /// `u64`.
+    Long(u64),
+    /// `float`.
+    Single(f32),
+}
+
+/// A count as kernels have it. Every array's rows and columns fit, see [`Array`]; what does not, the launch refuses.
+pub(crate) fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl From<&Array> for Argument {
+    fn from(array: &Array) -> Argument {
+        Argument::Address(array.address())
+    }
+}
+
+impl From<&Indices> for Argument {
+    fn from(indices: &Indices) -> Argument {
+        Argument::Address(indices.address())
+    }
+}
+
+impl From<&Weight> for Argument {
+    fn from(weight: &Weight) -> Argument {
+        Argument::Address(weight.address())
+    }
+}
+
+impl From<&Storage> for Argument {
+    fn from(storage: &Storage) -> Argument {
+        Argument::Address(storage.address())
+    }
+}
+
+impl From<u32> for Argument {
+    fn from(word: u32) -> Argument {
+        Argument::Word(word)
+    }
+}
+
+/// A count, as a `u32`.
+impl From<usize> for Argument {
+    fn from(count: usize) -> Argument {
+        Argument::Word(narrow(count))
+    }
+}
+
+impl From<u64> for Argument {
+    fn from(long: u64) -> Argument {
+        Argument::Long(long)
+    }
+}
+
+impl From<f32> for Argument {
+    fn from(single: f32) -> Argument {
+        Argument::Single(single)
+    }
+}

@@ -1,0 +1,227 @@
+//! The language-model head fused with log-probs: `log p(yᵢ) = hᵢ·W[yᵢ] − ln Σ_v exp(hᵢ·W_v)`.
+//!
+//! Logits exist a tile of rows at a time. One kernel reads a tile twice: for its log-probs, and to write what they
+//! change by, the slope `c (onehot(yᵢ) − p)`. A second product makes of a tile's slope the unit gradient `slope · W`,
+//! or the weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
+//!
+//! `1 − p` of the target is formed in f32 from the others' sum: as `W[yᵢ] − p W[yᵢ]`, a `p` near 1 in bfloat16 would
+//! leave nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which products are added at
+//! their ends: a sum over a vocabulary rounds as its partial sums do, which are small without the target and, in f32,
+//! over some words.
+
+use crate::device::Device;
+use crate::device::array::{Array, Format, Indices, Weight};
+use crate::device::kernel::{BOTH, Source};
+use crate::device::launch::{Argument, Grid};
+use crate::error::{Error, ErrorKind, Result, agree};
+use crate::operations::elementwise::Held;
+use crate::operations::product::{Factor, both};
+use std::ops::Range;
+
+pub(crate) static SOURCE: Source = Source {
+    name: "head.cu",
+    text: concat!(include_str!("../../kernels/softmax.cuh"), include_str!("../../kernels/head.cu")),
+    variants: BOTH,
+};
+
+/// Threads of a block.
+const THREADS: u32 = 512;
+
+/// Logits a tile holds at most (256 MiB), so that memory does not grow with tokens × vocabulary.
+pub const LOGITS: usize = 1 << 26;
+
+/// A tile has a multiple of so many rows, if it can: what cuBLAS cuts products into.
+const ROW_STEP: usize = 128;
+
+/// Words that a product in f32 sums up by itself: each of so many additions may round by half a unit of the sum so far,
+/// and cuBLAS may do one after the other.
+const WORDS: usize = 1 << 14;
+
+/// Log-probs of chosen tokens, in nats, and what their backward needs.
+#[derive(Debug)]
+pub struct LogProbs {
+    /// `[rows, 1]`, nats, in f32.
+    pub values: Array,
+    /// `∂ value / ∂ hidden`: `[rows, features]`, in the type of `hidden`; `None` unless asked for.
+    pub unit_gradient: Option<Array>,
+}
+
+impl Device {
+    /// `log p(target_i)`: `[rows, 1]`, and, if asked for, the unit gradient `∂ log p / ∂h_i`: `[rows, features]`.
+    ///
+    /// * `hidden`: `[rows, features]`; `head`: `[vocabulary, features]`; `targets`: a word a row.
+    ///
+    /// # Errors
+    /// Shapes do not fit, a target is outside the vocabulary, the device has no memory left, or it failed.
+    pub fn log_probs(&self, hidden: &Array, head: &Weight, targets: &Indices, unit_gradient: bool) -> Result<LogProbs> {
+        check("log_probs", hidden, head, targets)?;
+        let factors = Factors::new(self, hidden, head)?;
+        let format = factors.hidden.format();
+        let values = self.undefined(hidden.rows(), 1, Format::F32)?;
+        let unit = match unit_gradient {
+            true => Some(self.undefined(hidden.rows(), hidden.columns(), format)?),
+            false => None,
+        };
+        let tiles = Tiles::new(self, hidden.rows(), head.rows())?;
+        let slope = tiles.slope(self, format, unit_gradient)?;
+        for rows in tiles.ranges() {
+            factors.logits(self, &rows, &tiles.logits)?;
+            self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), None)?;
+            if let (Some(unit), Some(slope)) = (&unit, &slope) {
+                self.begin(&values, targets, &factors.head, &rows, unit)?;
+                for words in parts(head.rows(), if format == Format::F32 { WORDS } else { head.rows() }) {
+                    let slope = Factor::rows(slope, 0, rows.len()).columns(&words);
+                    let seen = Factor::rows(&factors.head, words.start, words.len());
+                    self.multiply(slope, seen, unit, rows.start, 1.0, Some((unit, rows.start)))?;
+                }
+            }
+        }
+        let unit_gradient = match unit {
+            Some(unit) if unit.format() != hidden.format() => Some(self.convert(&unit, hidden.format())?),
+            unit => unit,
+        };
+        Ok(LogProbs { values, unit_gradient })
+    }
+
+    /// `dW = Σ_i c_i (onehot(target_i) − p_i) h_iᵀ`, the trained head's own gradient: `[vocabulary, features]`, in f32.
+    /// Recomputes the logits.
+    ///
+    /// * `c`: `[rows, 1]`; the others as [`Device::log_probs`] has them.
+    ///
+    /// # Errors
+    /// As [`Device::log_probs`].
+    pub fn log_probs_weight_gradient(
+        &self,
+        hidden: &Array,
+        head: &Weight,
+        targets: &Indices,
+        c: &Array,
+    ) -> Result<Array> {
+        const NAME: &str = "log_probs_weight_gradient";
+        check(NAME, hidden, head, targets)?;
+        agree(NAME, "the number of coefficients", hidden.rows(), c.len())?;
+        if hidden.rows() == 0 {
+            return self.zeros(head.rows(), head.columns(), Format::F32);
+        }
+        let c = self.as_format(c, Format::F32)?;
+        let factors = Factors::new(self, hidden, head)?;
+        let total = self.undefined(head.rows(), head.columns(), Format::F32)?;
+        let values = self.undefined(hidden.rows(), 1, Format::F32)?;
+        let tiles = Tiles::new(self, hidden.rows(), head.rows())?;
+        let slope = tiles.slope(self, factors.hidden.format(), true)?;
+        for rows in tiles.ranges() {
+            factors.logits(self, &rows, &tiles.logits)?;
+            self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), Some(&c))?;
+            if let Some(slope) = &slope {
+                let onto = (rows.start > 0).then_some((&total, 0));
+                let slope = Factor::rows(slope, 0, rows.len()).transposed();
+                let seen = Factor::rows(&factors.hidden, rows.start, rows.len());
+                self.multiply(slope, seen, &total, 0, 1.0, onto)?;
+            }
+        }
+        Ok(total)
+    }
+
+    /// Log-probs of some rows, whose logits are lost, and their slope; without `c` it is 1, and the target's slope is
+    /// 0.
+    fn soften(
+        &self,
+        logits: &Array,
+        targets: &Indices,
+        rows: &Range<usize>,
+        values: &Array,
+        slope: Option<&Array>,
+        c: Option<&Array>,
+    ) -> Result<()> {
+        let format = slope.map_or(Format::F32, Array::format);
+        let arguments = [
+            logits.into(),
+            Argument::Address(targets.address() + 4 * rows.start as u64),
+            Argument::Address(values.row(rows.start)),
+            Argument::Address(slope.map_or(0, Array::address)),
+            Argument::Address(c.map_or(0, |c| c.address() + 4 * rows.start as u64)),
+            logits.columns().into(),
+        ];
+        self.launch(SOURCE.kernel("log_prob"), &[format.define()], Grid::blocks(rows.len(), THREADS), &arguments)
+    }
+
+    /// The target's part of the unit gradient of some rows, `(1 − p) W[y]`.
+    fn begin(&self, values: &Array, targets: &Indices, head: &Array, rows: &Range<usize>, unit: &Array) -> Result<()> {
+        let arguments = [
+            Argument::Address(values.row(rows.start)),
+            Argument::Address(targets.address() + 4 * rows.start as u64),
+            head.into(),
+            Argument::Address(unit.row(rows.start)),
+            head.columns().into(),
+        ];
+        self.launch(SOURCE.kernel("begin"), &[unit.format().define()], Grid::blocks(rows.len(), THREADS), &arguments)
+    }
+}
+
+/// Hidden states and head in one type.
+pub(crate) struct Factors<'a> {
+    hidden: Held<'a>,
+    head: Held<'a>,
+}
+
+impl<'a> Factors<'a> {
+    pub fn new(device: &Device, hidden: &'a Array, head: &'a Weight) -> Result<Factors<'a>> {
+        let format = both(hidden.format(), head.format());
+        Ok(Factors { hidden: device.as_format(hidden, format)?, head: device.as_format(head.array(), format)? })
+    }
+
+    /// Writes the logits of some rows of `hidden`, `h Wᵀ` in f32, to the beginning of `out`: `[rows, vocabulary]`.
+    pub fn logits(&self, device: &Device, rows: &Range<usize>, out: &Array) -> Result<()> {
+        let seen = Factor::rows(&self.hidden, rows.start, rows.len());
+        device.multiply(seen, Factor::array(&self.head).transposed(), out, 0, 1.0, None)
+    }
+}
+
+/// Rows whose logits are formed together, tile by tile, in one piece of memory.
+pub(crate) struct Tiles {
+    rows: usize,
+    /// `[rows of a tile, vocabulary]`, in f32.
+    pub logits: Array,
+}
+
+impl Tiles {
+    pub fn new(device: &Device, rows: usize, vocabulary: usize) -> Result<Tiles> {
+        let most = (LOGITS / vocabulary.max(1)).max(1);
+        let most = if most < ROW_STEP { most } else { most / ROW_STEP * ROW_STEP };
+        Ok(Tiles { rows, logits: device.undefined(rows.min(most), vocabulary, Format::F32)? })
+    }
+
+    /// Memory for the slope of a tile, if it is wanted: that of the logits where it has their type.
+    fn slope(&self, device: &Device, format: Format, wanted: bool) -> Result<Option<Held<'_>>> {
+        Ok(match (wanted, format) {
+            (false, _) => None,
+            (true, Format::F32) => Some(Held::Lent(&self.logits)),
+            (true, Format::BF16) => {
+                let (rows, vocabulary) = (self.logits.rows(), self.logits.columns());
+                Some(Held::Own(device.undefined(rows, vocabulary, format)?))
+            }
+        })
+    }
+
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        parts(self.rows, self.logits.rows())
+    }
+}
+
+/// `0..count` in parts of `most` at most.
+fn parts(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let most = most.max(1);
+    (0..count).step_by(most).map(move |first| first..count.min(first + most))
+}
+
+fn check(name: &str, hidden: &Array, head: &Weight, targets: &Indices) -> Result<()> {
+    agree(name, "the number of targets", hidden.rows(), targets.len())?;
+    agree(name, "the number of columns", head.columns(), hidden.columns())?;
+    match targets.host()?.iter().find(|&&target| target as usize >= head.rows()) {
+        Some(target) => {
+            let message = format!("{name}: target {target} outside a vocabulary of {}", head.rows());
+            Err(Error::new(ErrorKind::Shape, message))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,18 @@
+//! What a Llama's training step and its generation compute on the device: each file adds its operations to
+//! [`Device`](crate::Device).
+
+pub(crate) mod attention;
+pub(crate) mod decode;
+pub(crate) mod dropout;
+pub(crate) mod elementwise;
+pub(crate) mod head;
+pub(crate) mod lora;
+pub(crate) mod norm;
+pub(crate) mod optimizer;
+mod plan;
+mod product;
+pub(crate) mod replay;
+pub(crate) mod rotary;
+pub(crate) mod rows;
+pub(crate) mod sampling;
+mod spans;

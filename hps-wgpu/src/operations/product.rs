@@ -1,0 +1,206 @@
+//! Matrix products: `x Wᵀ`, `dy W` and `dyᵀ x`, cut into dispatches that a device can see and finish in time.
+
+use crate::device::Device;
+use crate::device::array::{Array, Format, Weight};
+use crate::device::kernel::Kernel;
+use crate::device::launch::{ROW_STEP, grid};
+use crate::error::{Error, ErrorKind, Result, agree};
+use std::ops::Range;
+
+const PRODUCT: Kernel = Kernel::new(include_str!("product.wgsl"), "product");
+
+/// Columns that a window starts at multiples of.
+const COLUMN_STEP: usize = 64;
+
+/// A factor: rows in memory, seen as they are or transposed.
+#[derive(Clone)]
+pub(crate) struct Factor<'a> {
+    numbers: Numbers<'a>,
+    /// Those of its rows in memory that it has.
+    rows: Range<usize>,
+    transposed: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    Array(&'a Array),
+    Weight(&'a Weight),
+}
+
+impl<'a> Factor<'a> {
+    pub fn array(array: &'a Array) -> Factor<'a> {
+        Factor::rows(array, 0..array.rows())
+    }
+
+    /// Some rows of an array; the first is where a binding may start.
+    pub fn rows(array: &'a Array, rows: Range<usize>) -> Factor<'a> {
+        Factor { numbers: Numbers::Array(array), rows, transposed: false }
+    }
+
+    pub fn weight(weight: &'a Weight) -> Factor<'a> {
+        Factor { numbers: Numbers::Weight(weight), rows: 0..weight.rows(), transposed: false }
+    }
+
+    pub fn transposed(self) -> Factor<'a> {
+        Factor { transposed: !self.transposed, ..self }
+    }
+
+    /// Columns in memory.
+    fn stride(&self) -> usize {
+        match self.numbers {
+            Numbers::Array(array) => array.columns(),
+            Numbers::Weight(weight) => weight.columns(),
+        }
+    }
+
+    /// Bytes of a row in memory.
+    fn row_bytes(&self) -> u64 {
+        match self.numbers {
+            Numbers::Array(array) => 4 * array.columns() as u64,
+            Numbers::Weight(weight) => weight.format().bytes(weight.columns()),
+        }
+    }
+
+    fn is_bf16(&self) -> bool {
+        matches!(self.numbers, Numbers::Weight(weight) if weight.format() == Format::BF16)
+    }
+
+    /// The binding, and the place of the first number in it, of these rows and columns of the factor as it is seen.
+    fn part(&self, rows: &Range<usize>, columns: &Range<usize>) -> (wgpu::BufferBinding<'a>, usize) {
+        let (bound, skipped) = if self.transposed { (columns, rows.start) } else { (rows, columns.start) };
+        let bound = self.rows.start + bound.start..self.rows.start + bound.end;
+        let binding = match self.numbers {
+            Numbers::Array(array) => array.window(&bound),
+            Numbers::Weight(weight) => weight.window(&bound),
+        };
+        (binding, skipped)
+    }
+}
+
+/// What a product does with what `out` holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Into {
+    Replace,
+    Add,
+}
+
+impl Device {
+    /// `y = x Wᵀ`: `[rows, in]` to `[rows, out]`.
+    pub fn linear(&self, x: &Array, weight: &Weight) -> Result<Array> {
+        agree("linear", "the number of columns of `x`", weight.columns(), x.columns())?;
+        let out = self.undefined(x.rows(), weight.rows())?;
+        self.multiply(Factor::array(x), Factor::weight(weight).transposed(), &out, 1.0, Into::Replace)?;
+        Ok(out)
+    }
+
+    /// `dx = dy W`: `[rows, out]` to `[rows, in]`.
+    pub fn linear_backward(&self, dy: &Array, weight: &Weight) -> Result<Array> {
+        agree("linear_backward", "the number of columns of `dy`", weight.rows(), dy.columns())?;
+        let out = self.undefined(dy.rows(), weight.columns())?;
+        self.multiply(Factor::array(dy), Factor::weight(weight), &out, 1.0, Into::Replace)?;
+        Ok(out)
+    }
+
+    /// `dW = dyᵀ x`: `[out, in]`.
+    pub fn weight_gradient(&self, dy: &Array, x: &Array) -> Result<Array> {
+        agree("weight_gradient", "the number of rows of `dy`", x.rows(), dy.rows())?;
+        let out = self.undefined(dy.columns(), x.columns())?;
+        self.multiply(Factor::array(dy).transposed(), Factor::array(x), &out, 1.0, Into::Replace)?;
+        Ok(out)
+    }
+
+    /// `out = scale · a b`, or `out += scale · a b`.
+    pub(crate) fn multiply(&self, a: Factor<'_>, b: Factor<'_>, out: &Array, scale: f32, into: Into) -> Result<()> {
+        self.multiply_into(a, b, out, &(0..out.rows()), scale, into)
+    }
+
+    /// The same for some rows of `out`; the first is where a binding may start.
+    pub(crate) fn multiply_into(
+        &self,
+        a: Factor<'_>,
+        b: Factor<'_>,
+        out: &Array,
+        rows: &Range<usize>,
+        scale: f32,
+        into: Into,
+    ) -> Result<()> {
+        let columns = out.columns();
+        let depth = if b.transposed { b.stride() } else { b.rows.len() };
+        if rows.is_empty() || columns == 0 || (depth == 0 && into == Into::Add) {
+            return Ok(());
+        }
+        let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
+        let tile = self.tile(rows.len(), columns);
+        for i in cut(rows.len(), steps[0]) {
+            for j in cut(columns, steps[1]) {
+                for k in cut(depth, steps[2]) {
+                    let (a_binding, a_start) = a.part(&i, &k);
+                    let (b_binding, b_start) = b.part(&k, &j);
+                    let to = out.window(&(rows.start + i.start..rows.start + i.end));
+                    let numbers =
+                        [i.len(), j.len(), k.len(), a_start, a.stride(), b_start, b.stride(), j.start, columns];
+                    let accumulate = into == Into::Add || k.start > 0;
+                    let mut parameters = numbers.map(|number| number as u32).to_vec();
+                    parameters.extend([scale.to_bits(), u32::from(accumulate)]);
+                    let constants = [
+                        ("TILE", tile as u32),
+                        ("A_TRANSPOSED", u32::from(a.transposed)),
+                        ("B_TRANSPOSED", u32::from(b.transposed)),
+                        ("BF16", u32::from(b.is_bf16())),
+                    ];
+                    let groups = grid(i.len().div_ceil(tile) * j.len().div_ceil(tile));
+                    self.run(&PRODUCT, &constants, &parameters, &[a_binding, b_binding, to], groups)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows and columns of a workgroup's tile: small ones where large ones would be mostly empty, or too few to fill the
+    /// device.
+    fn tile(&self, rows: usize, columns: usize) -> usize {
+        let filled = rows.div_ceil(64) * columns.div_ceil(64) >= self.busy();
+        if rows > 32 && columns > 32 && filled { 64 } else { 32 }
+    }
+
+    /// Rows, columns and depth of a dispatch: within what bindings see, then halved until it is short enough.
+    fn steps(
+        &self,
+        a: &Factor<'_>,
+        b: &Factor<'_>,
+        (rows, columns, depth): (usize, usize, usize),
+    ) -> Result<[usize; 3]> {
+        let seen = |bytes: u64, wanted: usize| -> Result<usize> {
+            let most = (self.binding_limit() / bytes.max(1)) as usize;
+            if most < wanted.min(ROW_STEP) {
+                let message = format!(
+                    "a product of rows of {bytes} bytes, and a kernel of this adapter sees {} at once",
+                    self.binding_limit()
+                );
+                return Err(Error::new(ErrorKind::OutOfMemory, message));
+            }
+            Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
+        };
+        let mut steps = [seen(4 * columns as u64, rows)?, columns, depth];
+        // Sixteen of the depth take an iteration each, and eight to load them.
+        steps[2] = steps[2].min((self.iterations() / 26 * 16) as usize / ROW_STEP * ROW_STEP);
+        // What a factor's rows in memory are in the product.
+        let a_rows = if a.transposed { 2 } else { 0 };
+        steps[a_rows] = seen(a.row_bytes(), steps[a_rows])?;
+        let b_rows = if b.transposed { 1 } else { 2 };
+        steps[b_rows] = seen(b.row_bytes(), steps[b_rows])?;
+        let least = [ROW_STEP, if b.transposed { ROW_STEP } else { COLUMN_STEP }, 16 * ROW_STEP];
+        while steps.iter().map(|step| *step as u64).product::<u64>() > self.work_limit() {
+            // Depth last: its parts are added up in memory.
+            let Some(longest) = [0, 1, 2].into_iter().find(|at| steps[*at] > least[*at]) else { break };
+            let longest = if steps[1] > steps[longest] && steps[1] > least[1] { 1 } else { longest };
+            steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest].min(ROW_STEP));
+        }
+        Ok(steps)
+    }
+}
+
+/// The parts of `0..end` of `step` each; an empty one of nothing, since a sum of no products is to be written too.
+fn cut(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..end.max(1)).step_by(step.max(1)).map(move |start| start..end.min(start + step))
+}
