@@ -2,7 +2,7 @@
 
 use crate::error::{Cause, Error};
 use crate::loss::batch::{Batch, Samples, part};
-use crate::loss::inputs::Given;
+use crate::loss::inputs;
 use crate::loss::{Loss, expect_scratch};
 use crate::numbers::Scalar;
 
@@ -54,7 +54,7 @@ impl Loss {
         scratch: &mut [f32],
     ) -> Result<KernelRows<'a, F>, Error> {
         expect_scratch(scratch.len(), Loss::scratch_len(batch.responses))?;
-        self.expect_inputs(Given::of_batch(batch))?;
+        self.reads().expect(inputs::given(batch))?;
         for prompt in 0..batch.prompts() {
             self.check_rounded(batch, prompt, scratch).map_err(|error| error.of_prompt(prompt))?;
         }
