@@ -58,6 +58,24 @@ fn rooms_lie_on_each_other() {
     }
 }
 
+/// `SOURCES` is what is compiled and checked for spills where there is no GPU.
+#[test]
+fn every_source_of_a_cuda_kernel_is_listed() {
+    let mut files = BTreeMap::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hps-cuda/src"), &mut Vec::new(), &mut files);
+    let list = &files[&vec!["sources".to_string()]];
+    let mut sources = 0;
+    for (file, text) in &files {
+        for line in text.lines().filter(|line| line.contains(": Source = ")) {
+            let name = line.split(':').next().and_then(|before| before.split(' ').next_back()).expect("a name");
+            let path = format!("&crate::{}::{name},", file.join("::"));
+            assert!(list.contains(&path), "hps-cuda/src/sources.rs lacks {path}");
+            sources += 1;
+        }
+    }
+    assert!(sources > 20, "{sources} sources were looked at");
+}
+
 #[test]
 fn a_planted_circle_is_found() {
     let files = |upper: &str| {

@@ -171,7 +171,7 @@ impl Preference {
             Preference::Hps(hps) => hps.constant_count(responses),
             Preference::RewardTargets { .. } | Preference::WinRates => responses,
             Preference::Lipo(_) | Preference::Contrast(_) => 2 * responses,
-            _ => 0,
+            Preference::BradleyTerry | Preference::Top { .. } | Preference::PlackettLuce | Preference::Slic(_) => 0,
         }
     }
 
@@ -202,7 +202,9 @@ impl Preference {
                 Ok(())
             }
             Preference::Lipo(lipo) => lipo.constants(reward, row, out),
-            _ => Ok(()),
+            Preference::BradleyTerry | Preference::Top { .. } | Preference::PlackettLuce | Preference::Slic(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -291,7 +293,11 @@ impl Preference {
             Preference::Contrast(_) => contrast::mean_above_lowest(row).map(drop),
             Preference::Slic(slic) => slic.supervised(row).map(drop),
             Preference::Lipo(_) => lipo::expect_gains(row),
-            _ => Ok(()),
+            Preference::BradleyTerry
+            | Preference::Top { .. }
+            | Preference::PlackettLuce
+            | Preference::RewardTargets { .. }
+            | Preference::WinRates => Ok(()),
         }
     }
 

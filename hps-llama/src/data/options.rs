@@ -9,25 +9,6 @@ use serde_json::{Map, Value};
 use super::Shape;
 use crate::{Error, ErrorKind, Result};
 
-/// The fields that are read, in rows of any shape.
-const FIELDS: [&str; 15] = [
-    "prompt",
-    "responses",
-    "rewards",
-    "chosen",
-    "rejected",
-    "score_chosen",
-    "score_rejected",
-    "response_0",
-    "response_1",
-    "better_response_id",
-    "safer_response_id",
-    "instruction",
-    "completions",
-    "messages",
-    "completion",
-];
-
 /// Which of PKU-SafeRLHF's two orders makes a response the preferred one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefer {
@@ -58,10 +39,16 @@ impl ReadOptions {
 
     /// Refuses a name of `columns` that no field has.
     pub(super) fn check(&self) -> Result<()> {
-        match self.columns.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        let mut fields: Vec<&str> = Vec::new();
+        for field in Shape::ALL.into_iter().flat_map(|shape| shape.fields()) {
+            if !fields.contains(field) {
+                fields.push(field);
+            }
+        }
+        match self.columns.keys().find(|name| !fields.contains(&name.as_str())) {
             None => Ok(()),
             Some(name) => {
-                let message = format!("`columns` names `{name}`, but no shape has it; {} are read", FIELDS.join(", "));
+                let message = format!("`columns` names `{name}`, but no shape has it; {} are read", fields.join(", "));
                 Err(Error::new(ErrorKind::Option, message))
             }
         }

@@ -10,40 +10,51 @@ use super::parts::{Parts, pair, pair_scores};
 use super::{Message, Prompt, ReadOptions, Reason, Response, Row, datasets, transcript};
 use crate::{Error, ErrorKind, Result};
 
-/// What the rows of a file look like: see the [module](super).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+/// Makes the enum, the list of all and the names of lines `Variant = "name", [fields];`.
+macro_rules! shapes {
+    ($($(#[doc = $doc:literal])+ $shape:ident = $name:literal, [$($field:literal),+];)+) => {
+        /// What the rows of a file look like: see the [module](super).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Shape { $( $(#[doc = $doc])+ $shape, )+ }
+
+        impl Shape {
+            /// All, in the order of the module's table.
+            pub const ALL: [Shape; [$($name),+].len()] = [$(Shape::$shape),+];
+
+            /// The fields that are read of such rows, by which `columns` goes.
+            pub(super) const fn fields(self) -> &'static [&'static str] {
+                match self { $( Shape::$shape => &[$($field),+], )+ }
+            }
+        }
+
+        impl fmt::Display for Shape {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(match self { $( Shape::$shape => $name, )+ })
+            }
+        }
+    };
+}
+
+shapes! {
     /// `prompt`, `responses`, `rewards`.
-    Lists,
+    Lists = "lists", ["prompt", "responses", "rewards"];
     /// `prompt`, `chosen`, `rejected`.
-    Pairs,
+    Pairs = "pairs", ["prompt", "chosen", "rejected", "score_chosen", "score_rejected"];
     /// `chosen`, `rejected`: conversations that begin with the prompt.
-    Conversations,
+    Conversations = "conversations", ["prompt", "chosen", "rejected", "score_chosen", "score_rejected"];
     /// `chosen`, `rejected`: texts of HH-RLHF's turns.
-    Transcripts,
+    Transcripts = "transcripts", ["chosen", "rejected", "score_chosen", "score_rejected"];
     /// `response_0`, `response_1`, `better_response_id`, `safer_response_id`.
-    SafeRlhf,
+    SafeRlhf = "safe-rlhf", ["prompt", "response_0", "response_1", "better_response_id", "safer_response_id"];
     /// `instruction`, `completions`.
-    UltraFeedback,
+    UltraFeedback = "ultrafeedback", ["instruction", "completions"];
     /// `messages`.
-    Messages,
+    Messages = "messages", ["messages"];
     /// `prompt`, `completion`.
-    Completions,
+    Completions = "completions", ["prompt", "completion"];
 }
 
 impl Shape {
-    /// All, in the order of the module's table.
-    pub const ALL: [Shape; 8] = [
-        Shape::Lists,
-        Shape::Pairs,
-        Shape::Conversations,
-        Shape::Transcripts,
-        Shape::SafeRlhf,
-        Shape::UltraFeedback,
-        Shape::Messages,
-        Shape::Completions,
-    ];
-
     /// The shape of a file whose first row this is; rows to learn from where `demonstrations` allows them.
     pub(super) fn of(row: &Map<String, Value>, demonstrations: bool) -> Read<Self> {
         let has = |name: &str| get(row, name).is_some();
@@ -148,21 +159,6 @@ impl Shape {
         }
         let left_out = read - responses.len();
         Ok(Row::new(id, place, prompt, responses, rewards)?.map(|row| row.with_left_out(left_out)))
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Shape::Lists => "lists",
-            Shape::Pairs => "pairs",
-            Shape::Conversations => "conversations",
-            Shape::Transcripts => "transcripts",
-            Shape::SafeRlhf => "safe-rlhf",
-            Shape::UltraFeedback => "ultrafeedback",
-            Shape::Messages => "messages",
-            Shape::Completions => "completions",
-        })
     }
 }
 
