@@ -42,6 +42,9 @@ struct Options {
     /// Training prompts drawn from the toy world.
     #[arg(long, default_value_t = 1000)]
     prompts: usize,
+    /// Prompts of the toy world to evaluate on.
+    #[arg(long = "held_out", default_value_t = 256)]
+    held_out: usize,
     /// The greatest learning rate [default: 2e-3 on the toy world, the paper's 5e-7 on your data].
     #[arg(long = "learning_rate")]
     learning_rate: Option<f64>,
@@ -106,11 +109,12 @@ impl Job for Options {
             self.seeds = if self.data.is_none() { vec![0, 1, 2] } else { vec![0] };
         }
         if self.quick {
-            (self.prompts, self.epochs, self.seeds) = (160, 1, vec![0]);
+            (self.prompts, self.held_out, self.epochs, self.seeds) = (160, 48, 1, vec![0]);
         }
         std::fs::create_dir_all(&self.output_dir)?;
         let chat = Chat::from_folder(&self.model)?;
-        let (train, held_out, judge) = before_after::rows(self.data.as_deref(), &self.output_dir, self.prompts)?;
+        let (train, held_out, judge) =
+            before_after::rows(self.data.as_deref(), &self.output_dir, self.prompts, self.held_out)?;
         let (examples, dropped) = tokenize(&train, &chat, self.max_length)?;
         let (evaluated, _) = tokenize(&held_out, &chat, self.max_length)?;
         println!("{}: {} rows to train on, {} held out; {dropped}", self.loss, examples.len(), evaluated.len());

@@ -21,8 +21,6 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const WORLD: u64 = 1;
 /// Responses a row of the toy world ranks.
 const RESPONSES: usize = 8;
-/// Held-out prompts of the toy world.
-const HELD_OUT: usize = 256;
 /// Of your own rows, one in this many is held out.
 const ONE_IN: u32 = 10;
 
@@ -34,8 +32,8 @@ pub enum Judge {
     Nobody,
 }
 
-/// Rows to train on and to evaluate on.
-pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize) -> Result<(Dataset, Dataset, Judge)> {
+/// Rows to train on and to evaluate on: of the toy world so many prompts each, or a file's.
+pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize, held_out: usize) -> Result<(Dataset, Dataset, Judge)> {
     if let Some(data) = data {
         let (mut train, mut held_out) = (data::read(data)?, Dataset::default());
         held_out.rows = train.rows.extract_if(.., |row| row.id() % ONE_IN == 0).collect();
@@ -48,7 +46,7 @@ pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize) -> Result<(Datas
         Ok(data::read(path)?)
     };
     let train = write("train.jsonl", world.prompts(Split::Train, None).take(prompts).collect())?;
-    let evaluated: Vec<Prompt> = world.prompts(Split::HeldOut, None).take(HELD_OUT).collect();
+    let evaluated: Vec<Prompt> = world.prompts(Split::HeldOut, None).take(held_out).collect();
     let held_out = write("held_out.jsonl", evaluated.clone())?;
     Ok((train, held_out, Judge::TrueReward((0..).zip(evaluated).collect())))
 }

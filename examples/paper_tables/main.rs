@@ -75,7 +75,7 @@ impl Job for Options {
         }
         let mut plan = Plan { lists: vec![5, 20, 50, 100], ..Plan::default() };
         if self.quick {
-            (self.prompts, self.held_out, self.seeds) = (32, 16, vec![0]);
+            (self.prompts, self.held_out, self.seeds) = (16, 8, vec![0]);
             plan = Plan { lists: vec![5, 20], betas: vec![0.1, 0.5], ..plan };
         }
         std::fs::create_dir_all(&self.output_dir)?;
