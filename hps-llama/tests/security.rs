@@ -18,7 +18,9 @@ fn file(name: &str) -> PathBuf {
         Some(("tests", _)) => root(),
         _ => root().join("hps-llama/tests"),
     };
-    folder.join(name).with_extension("rs")
+    let of_a_folder = |file| folder.join(name).join(file);
+    let places = [folder.join(name).with_extension("rs"), of_a_folder("mod.rs"), of_a_folder("main.rs")];
+    places.into_iter().find(|path| path.exists()).unwrap_or_else(|| panic!("`{name}` is no file"))
 }
 
 #[test]
