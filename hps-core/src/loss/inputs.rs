@@ -40,7 +40,7 @@ impl Loss {
     }
 
     /// Whether the loss reads the estimated rewards. One that compares with sampled negatives reads them to draw
-    /// ([`draw`](Self::draw)); a row whose samples were drawn elsewhere ([`Responses::with_sample_from`]) needs none.
+    /// ([`draw`](Self::draw)); a row whose samples were drawn elsewhere ([`Responses::with_sample_from`](crate::Responses::with_sample_from)) needs none.
     ///
     /// ```
     /// use hps_core::Loss;
@@ -57,7 +57,7 @@ impl Loss {
     }
 
     /// Whether the loss reads one sampled negative, which the row must then name
-    /// ([`Responses::with_sample`]); only that response and the preferred one need scoring.
+    /// ([`Responses::with_sample`](crate::Responses::with_sample)); only that response and the preferred one need scoring.
     ///
     /// ```
     /// use hps_core::Loss;
@@ -73,7 +73,7 @@ impl Loss {
         self.preference.reads_sample()
     }
 
-    /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`]).
+    /// As [`reads_sample`](Self::reads_sample), for a loss that reads several ([`Responses::with_samples`](crate::Responses::with_samples)).
     ///
     /// ```
     /// use hps_core::Loss;
@@ -89,7 +89,7 @@ impl Loss {
         self.preference.reads_samples()
     }
 
-    /// Whether the loss reads a factor of each response ([`Responses::with_scales`]).
+    /// Whether the loss reads a factor of each response ([`Responses::with_scales`](crate::Responses::with_scales)).
     ///
     /// ```
     /// use hps_core::{Loss, Pair, Preference, ResponseScale, Reward};
@@ -105,7 +105,7 @@ impl Loss {
         self.plan.reads.has(Inputs::SCALES)
     }
 
-    /// Whether the loss reads a supervised target ([`Responses::with_supervised`]): SLiC-HF alone does.
+    /// Whether the loss reads a supervised target ([`Responses::with_supervised`](crate::Responses::with_supervised)): SLiC-HF alone does.
     ///
     /// ```
     /// use hps_core::Loss;
