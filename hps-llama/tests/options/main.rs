@@ -2,9 +2,9 @@
 
 mod each;
 mod given;
+mod guide;
 mod precedence;
 mod presets;
-mod readme;
 mod refusals;
 mod truncation;
 mod written;

@@ -1,7 +1,7 @@
 //! Options of a run, as people give them: a TOML file, and flags of the same names.
 //!
 //! Names are transformers', TRL's and PEFT's where they have one. Each option is defined once, in a table that makes the
-//! struct, the flags of `hps train` and the table of the README.
+//! struct, the flags of `hps train` and the table of the guide.
 
 mod choice;
 mod convert;

@@ -1,10 +1,10 @@
-//! The README's table of options is the program's.
+//! The guide's table of options is the program's.
 
 use hps_llama::train::options::TrainOptions;
 
-const README: &str = include_str!("../../../README.md");
+const GUIDE: &str = include_str!("../../../docs/guide/train.md");
 
-/// The table as it has to stand in the README.
+/// The table as it has to stand in the guide.
 fn expected() -> String {
     let mut text = String::from("| option | default | meaning |\n|---|---|---|\n");
     let mut last = "";
@@ -20,7 +20,7 @@ fn expected() -> String {
 }
 
 #[test]
-fn the_readme_lists_every_option() {
+fn the_guide_lists_every_option() {
     let expected = expected();
-    assert!(README.contains(&expected), "the README lacks this table:\n{expected}");
+    assert!(GUIDE.contains(&expected), "docs/guide/train.md lacks this table:\n{expected}");
 }
