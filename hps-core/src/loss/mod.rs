@@ -288,7 +288,7 @@ impl Loss {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.expect(row, scratch, gradient)?;
-        if let Some(value) = self.short(row, gradient) {
+        if let Some(value) = self.short(row, false, gradient) {
             return Ok(value);
         }
         self.long(row, scratch, gradient)
@@ -296,7 +296,12 @@ impl Loss {
 
     /// By itself, so that a short row saves no registers for it.
     #[inline(never)]
-    fn long<F: Scalar>(&self, row: &Responses<'_, F>, scratch: &mut [F], gradient: &mut [F]) -> Result<F, Error> {
+    pub(crate) fn long<F: Scalar>(
+        &self,
+        row: &Responses<'_, F>,
+        scratch: &mut [F],
+        gradient: &mut [F],
+    ) -> Result<F, Error> {
         let value = self.kernel(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
         self.terms.add_likelihood_gradient(row, gradient);
@@ -329,6 +334,9 @@ impl Loss {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.expect(row, scratch, gradient)?;
+        if let Some(value) = self.short(row, true, gradient) {
+            return Ok(value);
+        }
         let value = self.kernel(row, scratch, gradient)?;
         finite(value, gradient)
     }

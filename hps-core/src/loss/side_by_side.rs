@@ -97,7 +97,11 @@ impl Loss {
         for (prompt, (value, gradient)) in rows.enumerate().map(|(index, row)| (first + index, row)) {
             *value = batch
                 .row(prompt, one)
-                .and_then(|row| self.value_and_gradient(&row, scratch, gradient))
+                .and_then(|row| match self.preference().is_a_pair() {
+                    // As rows side by side are computed: a prompt's place in the batch changes no bit of such a loss.
+                    true => self.long(&row, scratch, gradient),
+                    false => self.value_and_gradient(&row, scratch, gradient),
+                })
                 .map_err(|error| error.of_prompt(prompt))?;
         }
         Ok(())

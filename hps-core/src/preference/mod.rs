@@ -146,6 +146,12 @@ impl Preference {
         matches!(self, Preference::Hps(Hps { form: HpsForm::Single, .. }))
     }
 
+    /// Whether the first response is compared with one other.
+    #[inline]
+    pub(crate) fn is_a_pair(&self) -> bool {
+        matches!(self, Preference::BradleyTerry | Preference::Hps(Hps { form: HpsForm::Single, .. }))
+    }
+
     #[inline]
     pub(crate) fn reads_rewards(&self) -> bool {
         match self {
@@ -243,7 +249,9 @@ impl Preference {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.check_samples(row)?;
-        if let Some(value) = self.of_few(pair, row.rewards, scores, gradient) {
+        if scores.len() <= short::LONGEST
+            && let Some(value) = self.short(pair, row.rewards, scores, gradient)
+        {
             return Ok(value);
         }
         match self {

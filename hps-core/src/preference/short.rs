@@ -4,7 +4,7 @@
 //! With `w_i = e^{s_i − s_1}` every choice of `w` against `t` costs `ln(1 + t/w)`. Scores too far apart for that are left to
 //! the kernels for long rows.
 
-use crate::negatives::weights::TiePolicy;
+use crate::negatives::weights::{NegativeScale, TiePolicy};
 use crate::numbers::Scalar;
 use crate::numbers::by_table::{exp, exp_and_softplus, ln_1p};
 use crate::numbers::lanes::{LANES, larger, smaller};
@@ -13,26 +13,31 @@ use crate::preference::Preference;
 use crate::preference::hps::{Hps, HpsForm};
 use crate::preference::pair::Pair;
 use crate::preference::plackett_luce::exo;
+use crate::responses::Responses;
 
 /// The longest row.
 pub(crate) const LONGEST: usize = LANES;
 
 impl Preference {
-    /// `(L, ∂L/∂s_1, ∂L/∂s_n)` of a loss that compares the first score with the last and reads no other: Bradley–Terry, and
-    /// of two responses every model of choices.
+    /// `(L, ∂L/∂s_1, ∂L/∂s_i)` of a loss that compares the first score with one other and reads no third: Bradley–Terry, HPS
+    /// with one drawn negative, and of two responses every model of choices.
+    ///
+    /// * `count`: responses of the row; `other`: the last, or the drawn one.
     #[inline(always)]
-    pub(crate) fn of_two<F: Scalar>(&self, pair: &Pair, count: usize, first: F, last: F) -> Option<(F, F, F)> {
+    pub(crate) fn of_two<F: Scalar>(&self, pair: &Pair, count: usize, first: F, other: F) -> Option<(F, F, F)> {
         let (label_smoothing, margin) = match *pair {
             Pair::Logistic { label_smoothing, margin } => (F::narrow(label_smoothing), F::narrow(margin)),
             // Over two responses the forms of a ranking are the pair's.
             _ => match self {
-                Preference::BradleyTerry => return Some(pair.value_and_gradient(first, last)),
-                Preference::PlackettLuce if count == 2 => return Some(pair.value_and_gradient(first, last)),
+                Preference::BradleyTerry | Preference::Hps(Hps { form: HpsForm::Single, .. }) => {
+                    return Some(pair.value_and_gradient(first, other));
+                }
+                Preference::PlackettLuce if count == 2 => return Some(pair.value_and_gradient(first, other)),
                 _ => return None,
             },
         };
         let margin = match self {
-            Preference::BradleyTerry => margin,
+            Preference::BradleyTerry | Preference::Hps(Hps { form: HpsForm::Single, .. }) => margin,
             _ if count != 2 || label_smoothing != F::zero() => return None,
             Preference::Top { .. } | Preference::PlackettLuce => margin,
             Preference::Hps(Hps { form: HpsForm::Full, scale, ties: TiePolicy::Keep, .. }) => {
@@ -40,22 +45,20 @@ impl Preference {
             }
             _ => return None,
         };
-        Some(first_against_last(label_smoothing, first - last - margin))
+        Some(first_against_last(label_smoothing, first - other - margin))
     }
 
-    /// As [`value_and_gradient`](Self::value_and_gradient), where there is a kernel for such a row and its numbers are not out
-    /// of the ordinary.
-    pub(super) fn of_few<F: Scalar>(&self, pair: &Pair, rewards: &[F], scores: &[F], gradient: &mut [F]) -> Option<F> {
-        let count = scores.len();
-        if count > LONGEST {
-            return None;
+    /// The place of the response that such a loss compares the first one with: the last, or the one that the row names.
+    /// Nothing, where the row names what the loss does not read, or lacks it, or the loss asks for a scale or a tie policy.
+    #[inline(always)]
+    pub(crate) fn compared<F: Scalar>(&self, row: &Responses<'_, F>) -> Option<usize> {
+        match self {
+            Preference::Hps(Hps {
+                form: HpsForm::Single, scale: NegativeScale::Unit, ties: TiePolicy::Keep, ..
+            }) => row.draw().filter(|_| row.draws().is_none()).map(|sample| sample.index),
+            _ if row.names_samples() || self.reads_sample() => None,
+            _ => Some(row.policy.len() - 1),
         }
-        let Some((value, up, down)) = self.of_two(pair, count, scores[0], scores[count - 1]) else {
-            return self.short(pair, rewards, scores, gradient);
-        };
-        gradient.fill(F::zero());
-        (gradient[0], gradient[count - 1]) = (up, down);
-        Some(value)
     }
 
     /// Returns `L` and writes `∂L/∂s_i`; nothing, where there is no kernel for such a row, or its numbers are out of the

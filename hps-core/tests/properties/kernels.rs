@@ -4,7 +4,7 @@ use crate::definition::{LIKELIHOOD, SUPERVISED, definition, kernel, size};
 use crate::generator::{Generator, Row};
 use crate::losses::{fewest_responses, losses};
 use crate::tolerance;
-use hps_core::{Dual, Loss, Pair, Preference, Responses, Reward};
+use hps_core::{Batch, Dual, Loss, Pair, Preference, Responses, Reward};
 
 const ROWS: usize = 1500;
 const SPREADS: [f64; 3] = [0.1, 3.0, 60.0];
@@ -210,6 +210,51 @@ fn few_responses_at_any_distance_cost_what_the_definition_says() {
                     ((dual.value() - value).abs() / (1.0 + value.abs()), (dual.derivative() - entry).abs() / size);
                 assert!(off <= allowed, "{name} {scores:?}: {value}, {}", dual.value());
                 assert!(pull <= allowed, "{name} {scores:?}: {entry}, {}", dual.derivative());
+            }
+        }
+    }
+}
+
+/// HPS has nothing to choose among one negative, nor where the drawn one is the worst: it is Bradley–Terry to the bit, alone
+/// and at any place of a batch.
+#[test]
+fn hps_on_pairs_is_bradley_terry_to_the_bit() {
+    let mut generator = Generator::new(23);
+    for count in [2, 5, 12] {
+        for (hps, bt) in
+            [("dpo-hps", "dpo-bt"), ("simpo-hps", "simpo-bt"), ("exo-hps", "exo-bt"), ("ipo-hps", "ipo-bt")]
+        {
+            let [hps, bt] = [hps, bt].map(|name| name.parse::<Loss>().unwrap().with_beta(0.3).unwrap());
+            let prompts = 21;
+            let numbers = |generator: &mut Generator| -> Vec<f64> {
+                (0..prompts * count).map(|_| generator.between(-40.0, -1.0)).collect()
+            };
+            let (policy, reference, rewards) =
+                (numbers(&mut generator), numbers(&mut generator), numbers(&mut generator));
+            let lengths = vec![7; prompts * count];
+            let samples = vec![count - 1; prompts];
+            let batch = Batch::new(count, &policy).unwrap().with_reference(&reference).unwrap();
+            let batch = batch.with_lengths(&lengths).unwrap().with_rewards(&rewards).unwrap();
+            let in_batch = |loss: &Loss, batch: &Batch<'_, f64>| {
+                let mut values = vec![f64::NAN; prompts];
+                let mut gradient = vec![f64::NAN; prompts * count];
+                let scratch = &mut vec![f64::NAN; Loss::batch_scratch_len(count)];
+                loss.values_and_gradients(batch, scratch, &mut values, &mut gradient).unwrap();
+                (values, gradient)
+            };
+            let (values, gradient) = in_batch(&bt, &batch);
+            assert_eq!(in_batch(&hps, &batch.with_samples(&samples, None).unwrap()), (values, gradient), "{hps}");
+            for prompt in 0..prompts {
+                let range = prompt * count..(prompt + 1) * count;
+                let row = Responses::new(&policy[range.clone()]).unwrap().with_reference(&reference[range.clone()]);
+                let row = row.unwrap().with_lengths(&lengths[range.clone()]).unwrap();
+                let row = row.with_rewards(&rewards[range]).unwrap();
+                let own = |loss: &Loss, row: &Responses<'_, f64>| {
+                    let mut gradient = vec![f64::NAN; count];
+                    let scratch = &mut vec![f64::NAN; Loss::scratch_len(count)];
+                    (loss.value_and_gradient(row, scratch, &mut gradient).unwrap(), gradient)
+                };
+                assert_eq!(own(&hps, &row.with_sample(count - 1).unwrap()), own(&bt, &row), "{hps}");
             }
         }
     }
