@@ -1,6 +1,7 @@
 //! The course of a run: updates, evaluations and checkpoints, and what is saved whatever ends it.
 
 use crate::output::Output;
+use crate::progress::Lines;
 use crate::summary;
 use crate::terminal::{note, path_text, say};
 use hps_llama::backend::Backend;
@@ -8,7 +9,9 @@ use hps_llama::train::options::{ReportTo, TrainOptions};
 use hps_llama::train::{Interrupt, Report, SaveOptions, Trainer, write_page};
 use hps_llama::{Error, ErrorKind, Result};
 use std::cell::Cell;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What a run needs beside the trainer.
 #[derive(Debug)]
@@ -74,6 +77,8 @@ impl Course<'_> {
     }
 
     fn updates<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<()> {
+        let watched = std::io::stderr().is_terminal();
+        let mut lines = Lines::new(trainer.total_steps(), Instant::now());
         loop {
             if trainer.steps_done() > 0 {
                 self.settle(trainer, report)?;
@@ -84,7 +89,12 @@ impl Course<'_> {
                 expect_log(report)?;
             }
             match trainer.step()? {
-                Some(log) => report.log(&log)?,
+                Some(log) => {
+                    report.log(&log)?;
+                    if let Some(line) = lines.after(&log, Instant::now()).filter(|_| !watched) {
+                        note!("{line}");
+                    }
+                }
                 None => return Ok(()),
             }
         }
