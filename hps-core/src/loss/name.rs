@@ -83,7 +83,11 @@ impl FromStr for Loss {
     /// ```
     fn from_str(name: &str) -> Result<Loss, Error> {
         let unknown = || {
-            let nearest = nearest(name, Loss::names().iter().copied());
+            let names = || Loss::names().iter().copied();
+            // Half a name: `hps` is asked for over DPO's reward, `simpo` over pairs.
+            let half = names().find(|known| known.strip_prefix("dpo-") == Some(name));
+            let half = half.or_else(|| names().find(|known| known.strip_suffix("-bt") == Some(name)));
+            let nearest = half.or_else(|| nearest(name, names()));
             Cause::UnknownName { what: "loss", given: Spelling::of(name), nearest, known: KNOWN }
         };
         if let Some((reward, pair, preference)) = whole(name) {

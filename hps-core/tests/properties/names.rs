@@ -167,3 +167,21 @@ fn unknown_names_are_repeated_safely() {
     assert_eq!("DPO-HPS".parse::<Loss>().unwrap_err().nearest(), Some("dpo-hps"));
     assert_eq!("".parse::<Loss>().unwrap_err().nearest(), None);
 }
+
+#[test]
+fn half_a_name_is_completed() {
+    let suggested = |name: &str| name.parse::<Loss>().unwrap_err().nearest();
+    for (given, meant) in [
+        ("hps", "dpo-hps"),
+        ("hps-full", "dpo-hps-full"),
+        ("pl", "dpo-pl"),
+        ("top1", "dpo-top1"),
+        ("dpo", "dpo-bt"),
+        ("simpo", "simpo-bt"),
+        ("exo", "exo-bt"),
+        ("dpo-hsp", "dpo-hps"),
+    ] {
+        assert_eq!(suggested(given), Some(meant), "{given}");
+    }
+    assert_eq!(suggested("no loss at all"), None);
+}
