@@ -63,6 +63,8 @@ const FILES: &[(&str, &str)] = &[
         "loss_type = 'sigmoid'",
         "train.toml:1: `loss_type` is `sigmoid`, and no loss has this name; did you mean `dpo-bt`?",
     ),
+    ("loss_type = 'hps'", "train.toml:1: `loss_type` is `hps`, and no loss has this name; did you mean `dpo-hps`?"),
+    ("loss_type = 'dpo'", "train.toml:1: `loss_type` is `dpo`, and no loss has this name; did you mean `dpo-bt`?"),
     ("loss_type = 'zzz'", "train.toml:1: `loss_type` is `zzz`, and no loss has this name"),
     ("loss_type = 1", "train.toml:1: `loss_type` is 1; it takes the name of a loss"),
     (

@@ -26,10 +26,8 @@ pub(super) fn question(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
-/// The loss whose name is most similar, or that TRL calls so.
-pub(super) fn loss(name: &str) -> Option<String> {
-    if let Some((_, here)) = TRL_NAMES.iter().find(|(theirs, _)| *theirs == name) {
-        return Some((*here).into());
-    }
-    nearest(name, Loss::names().iter().copied()).map(str::to_owned)
+/// The loss that TRL calls so, or whose name is most similar.
+pub(super) fn loss(name: &str) -> Option<&'static str> {
+    let theirs = TRL_NAMES.iter().find(|(theirs, _)| *theirs == name);
+    theirs.map(|(_, here)| *here).or_else(|| name.parse::<Loss>().err()?.nearest())
 }

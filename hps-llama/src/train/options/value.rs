@@ -267,7 +267,7 @@ impl Setting for Loss {
     fn refused(given: &Given) -> String {
         let Some(name) = given.text() else { return format!("{given}; it takes {}", Self::takes()) };
         let near = super::nearest::loss(name);
-        format!("`{name}`, and no loss has this name{}", super::nearest::question(near.as_deref()))
+        format!("`{name}`, and no loss has this name{}", super::nearest::question(near))
     }
 }
 
