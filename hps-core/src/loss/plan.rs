@@ -16,7 +16,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of(reward: &Reward, preference: &Preference, terms: &Terms) -> Plan {
         let reads = read(reward, preference, terms);
-        Plan { reads, slope: reward.plain_slope().filter(|_| terms.are_bare()) }
+        Plan { reads, slope: reward.common_slope().filter(|_| !reward.reads_lengths() && terms.are_bare()) }
     }
 }
 

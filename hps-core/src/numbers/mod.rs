@@ -1,11 +1,10 @@
 //! What is computed with: `f32` and `f64`, dual numbers, columns of tensors; and how, branch-free or side by side.
 
-pub(crate) mod by_table;
 #[cfg(feature = "candle")]
 mod candle;
 pub(crate) mod column_sums;
 mod dual;
-mod kernels;
+pub(crate) mod kernels;
 pub(crate) mod lanes;
 pub(crate) mod logistic;
 pub mod math;

@@ -1,7 +1,7 @@
 //! The number a row kernel computes in: `f32` or `f64`.
 
-use crate::numbers::by_table::ByTable;
 use crate::numbers::kernels::Kernels;
+use crate::numbers::kernels::by_table::ByTable;
 use core::fmt::{Debug, Display};
 
 /// `f32` or `f64`. Sealed, by a supertrait that cannot be named: the closed forms are tested for these two and no other.

@@ -6,7 +6,7 @@
 
 use crate::negatives::weights::{NegativeScale, TiePolicy};
 use crate::numbers::Scalar;
-use crate::numbers::by_table::{exp, exp_and_softplus, ln_1p};
+use crate::numbers::kernels::by_table::{exp, exp_and_softplus, ln_1p};
 use crate::numbers::lanes::{LANES, larger, smaller};
 use crate::numbers::logistic::within_reach;
 use crate::preference::Preference;

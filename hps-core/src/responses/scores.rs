@@ -104,17 +104,6 @@ impl Reward {
         }
     }
 
-    /// The slope of all responses, if their scores are this times the log-probability or the log ratio.
-    pub(crate) fn plain_slope(&self) -> Option<f64> {
-        match *self {
-            Reward::Dpo { beta } | Reward::Cpo { beta } | Reward::Kto { scale: ResponseScale::Constant(beta) } => {
-                Some(beta)
-            }
-            Reward::LogRatio { per_token: false } | Reward::LogProb => Some(1.0),
-            _ => None,
-        }
-    }
-
     #[inline(always)]
     fn multiply_by_slopes<F: Scalar>(&self, row: &Responses<'_, F>, values: &mut [F]) {
         match self.slopes::<F>() {

@@ -5,6 +5,7 @@
 //!
 //! Every `if` is a selection between two numbers already at hand. `max` and `min` would lose NaN.
 
+pub(crate) mod by_table;
 mod constants;
 
 /// Numbers side by side: an AVX2 register of `f32`.

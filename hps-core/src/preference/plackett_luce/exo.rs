@@ -8,8 +8,8 @@
 //! relative to the latest `D`, which is the smallest: every exponent is at most 0. `O(n)`.
 
 use super::logistic::{sums_before, sums_behind};
-use crate::numbers::by_table;
 use crate::numbers::column_sums::{log_sum_exp, zero};
+use crate::numbers::kernels::by_table;
 use crate::numbers::lanes::LANES;
 use crate::numbers::logistic::{log_add_exp, softplus, within_reach};
 use crate::numbers::math::{decay, exp, ln, ln_1p};

@@ -112,13 +112,9 @@ const fn economised<const N: usize, const M: usize>(series: [f64; N], width: f64
 macro_rules! by_table {
     ($float:ident, $bits:ident, $name:ident, $exp:expr, $logarithm:expr) => {
         mod $name {
+            use super::super::constants::$name::{BIAS, FRACTION, ONE, ROUNDER};
             use super::{ByTable, NODES, POWERS, economised, exp_series, logarithm, logarithm_series, power_of_two};
 
-            const FRACTION: u32 = $float::MANTISSA_DIGITS - 1;
-            const BIAS: $bits = $float::MAX_EXP as $bits - 1;
-            const ONE: $bits = BIAS << FRACTION;
-            /// Adding it rounds to an integer, which then stands in the lowest bits.
-            const ROUNDER: $float = 1.5 * (1_u64 << FRACTION) as $float;
             /// Bits after the point of the first part of a logarithm: its product with any exponent is exact.
             const GRID: u32 = FRACTION - ($float::MAX_EXP as u32).ilog2();
 
