@@ -10,7 +10,7 @@
 //! | [`margin`]: RM_DPO of log ratios | `s_1 − s_2` | the order |
 //! | [`length_controlled_margin`]: RM_R-DPO of log ratios | `s_1 − s_2 − 0.01 (l_1 − l_2)` | the order, lengths |
 //! | [`hardest_margin`] | `s_1 − max_{i≥2} s_i` | the order |
-//! | [`ranks_first`] | 1 if `s_1 > s_i` for all `i ≥ 2`, else 0 | the order |
+//! | [`ranks_first`] | 1 if `s_1 > s_i` for all `i ≥ 2`; `1 / k` if it is the highest with `k − 1` others; else 0 | the order |
 //! | [`kendall_tau`] | `τ_b` of the scores and the rewards | rewards |
 //! | [`ndcg`] | `DCG / ideal DCG`, gains `2^{r_i} − 1` | rewards |
 //!
@@ -88,20 +88,23 @@ pub fn hardest_margin<F: Scalar>(row: &Responses<'_, F>, scores: &[F]) -> Result
     finite(scores[0] - lanes::max(&scores[1..]))
 }
 
-/// 1 if the preferred score is above all others, else 0; a tie is not above. The mean over prompts is the ranking accuracy.
+/// 1 if the preferred score is above all others, `1 / k` if `k` scores share the highest place and it is one of them, else 0.
+/// The mean over prompts is the ranking accuracy; scores that are all equal, as before the first step, are at chance.
 ///
 /// ```
 /// use hps_core::{Responses, metrics};
 ///
 /// let row = Responses::new(&[-9.0_f64; 3])?;
 /// assert_eq!(metrics::ranks_first(&row, &[2.0, -1.0, 1.5])?, 1.0);
-/// assert_eq!(metrics::ranks_first(&row, &[2.0, -1.0, 2.0])?, 0.0);
+/// assert_eq!(metrics::ranks_first(&row, &[2.0, -1.0, 2.0])?, 0.5);
+/// assert_eq!(metrics::ranks_first(&row, &[2.0, -1.0, 3.0])?, 0.0);
 /// # Ok::<(), hps_core::Error>(())
 /// ```
 pub fn ranks_first<F: Scalar>(row: &Responses<'_, F>, scores: &[F]) -> Result<F, Error> {
     expect(row, scores)?;
-    let is_first = scores[0] > lanes::max(&scores[1..]);
-    Ok(if is_first { F::one() } else { F::zero() })
+    let highest = scores.iter().filter(|score| **score == scores[0]).count();
+    let is_first = scores[0] >= lanes::max(&scores[1..]);
+    Ok(if is_first { F::narrow(1.0 / highest as f64) } else { F::zero() })
 }
 
 /// Kendall's `τ_b = (C − D) / √((N − T_r)(N − T_s))` of scores and rewards: of the `N` pairs, `C` are ordered alike by both,

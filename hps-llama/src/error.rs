@@ -46,8 +46,7 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// An error with its place.
-#[derive(Debug)]
+/// An error with its place. `Debug` is the text too, since `main` prints it so.
 pub struct Error {
     kind: ErrorKind,
     place: Option<String>,
@@ -97,6 +96,12 @@ impl fmt::Display for Error {
             Some(source) => write!(out, ": {source}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self} ({:?})", self.kind)
     }
 }
 

@@ -1,7 +1,31 @@
-//! Files of the Hugging Face hub's data sets, by hf-hub and its cache (`HF_HOME`, `HF_ENDPOINT` and the saved token hold).
+//! The Hugging Face hub: files of its data sets, by hf-hub and its cache (`HF_HOME`, `HF_ENDPOINT` and the saved token hold),
+//! and names of its repositories that stand where a folder is wanted.
 
 use crate::{Error, ErrorKind, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Refuses a model's or an adapter's folder that is not there; of a name of the form `owner/name` it says how to get it.
+pub(crate) fn expect_here(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let download = match folder.to_str() {
+        Some(name) if is_repository(name) => {
+            format!("; to get it from the hub: `hf download {name} --local-dir {name}`")
+        }
+        _ => String::new(),
+    };
+    Err(Error::new(ErrorKind::Io, format!("there is no folder of this name{download}")).at(folder.display()))
+}
+
+/// Whether a name has the form `owner/name`.
+fn is_repository(name: &str) -> bool {
+    let part = |part: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(known)
+    };
+    name.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
+}
 
 /// A file of a data set, `owner/name`, downloaded unless the cache has it.
 ///
@@ -9,10 +33,8 @@ use std::path::PathBuf;
 /// The names are not of that form, the hub does not give the file, or this is built without the feature `hub`.
 pub fn download(dataset: &str, file: &str) -> Result<PathBuf> {
     let place = || format!("{dataset}: {file}");
-    let named = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    match dataset.split_once('/') {
-        Some((owner, name)) if named(owner) && named(name) => {}
-        _ => return Err(Error::new(ErrorKind::Option, format!("`{dataset}` is not of the form owner/name"))),
+    if !is_repository(dataset) {
+        return Err(Error::new(ErrorKind::Option, format!("`{dataset}` is not of the form owner/name")));
     }
     if file.is_empty() || file.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Error::new(ErrorKind::Option, "is not the name of a file in a repository").at(place()));

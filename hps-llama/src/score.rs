@@ -23,6 +23,8 @@ pub struct ScoreOptions {
     pub overwrite: bool,
     /// Whether rewards that rows have are replaced.
     pub overwrite_rewards: bool,
+    /// Whether rows of text are rated, and written, as conversations.
+    pub chat: bool,
     /// Tokens of a pass at most, or one response with its prompt; no number depends on it.
     pub max_num_batched_tokens: usize,
 }
@@ -63,6 +65,9 @@ pub fn score<B: Backend>(
         "arithmetic": scorer.arithmetic(),
         "data_sha256": contents.sha256().to_string(),
     });
+    if options.chat {
+        fingerprint["chat"] = json!(true);
+    }
     if let Some(date) = scorer.chat().date() {
         fingerprint["template_date"] = json!(date.to_string());
     }
@@ -71,7 +76,7 @@ pub fn score<B: Backend>(
     progress(output.done(), total);
     let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);
     for row in AnsweredRows::open_again(&options.data, &contents)?.skip(output.done()) {
-        let row = row?;
+        let row = if options.chat { row?.into_chat() } else { row? };
         let group = scorer.group(row.id, &row.prompt, &row.responses).map_err(|error| error.at(&row.place))?;
         if tokens + group.tokens() > options.max_num_batched_tokens {
             write(scorer, &mut output, std::mem::take(&mut rows), &groups, options)?;

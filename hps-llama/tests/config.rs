@@ -4,6 +4,7 @@ use std::path::Path;
 
 use hps_llama::ErrorKind;
 use hps_llama::config::{LlamaConfig, Rope, RopeScaling};
+use hps_llama::parameter::Parameter;
 use serde_json::{Value, json};
 
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/models");
@@ -258,7 +259,7 @@ fn missing_and_malformed() {
     assert!(refused("{").starts_with("config.json: not valid JSON: EOF"));
     let error = LlamaConfig::from_folder("no-such-folder").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().starts_with("no-such-folder/config.json: cannot be read: "), "{error}");
+    assert_eq!(error.to_string(), "no-such-folder: there is no folder of this name");
 }
 
 /// true for 1, "8" for 8, 8.0 for 8: an error each, and no default.
@@ -286,5 +287,39 @@ fn a_value_of_another_type_is_no_default() {
     // One that is no token of the vocabulary is none.
     for value in [json!(-1), json!(128_256), Value::Null] {
         assert_eq!(read(&with(json!({"pad_token_id": value}))).unwrap().pad_token_id, None);
+    }
+}
+
+/// Models by name: their `config.json` as published, in what decides the shape, and how many parameters they have.
+#[test]
+fn models_of_the_guide_have_their_published_sizes() {
+    let rope = json!({"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192});
+    let shape = |hidden: u32, intermediate: u32, layers: u32, heads: [u32; 2], vocabulary: u32, tied: bool| {
+        json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "rms_norm_eps": 1e-5,
+            "attention_bias": false, "mlp_bias": false, "pretraining_tp": 1, "max_position_embeddings": 2048,
+            "bos_token_id": 1, "eos_token_id": 2, "hidden_size": hidden, "intermediate_size": intermediate,
+            "num_hidden_layers": layers, "num_attention_heads": heads[0], "num_key_value_heads": heads[1],
+            "vocab_size": vocabulary, "tie_word_embeddings": tied})
+    };
+    let merged = |mut config: Value, more: Value| {
+        config.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        config
+    };
+    let smol = json!({"rope_theta": 100000, "rope_interleaved": false, "is_llama_config": true, "rope_scaling": null});
+    let small = json!({"rope_theta": 500000.0, "rope_scaling": rope, "head_dim": 64, "eos_token_id": [128001, 128009]});
+    for (name, config, size) in [
+        ("Llama 2 7B", shape(4096, 11008, 32, [32, 32], 32000, false), 6_738_415_616),
+        ("TinyLlama 1.1B", shape(2048, 5632, 22, [32, 4], 32000, false), 1_100_048_384),
+        ("SmolLM2 135M", merged(shape(576, 1536, 30, [9, 3], 49152, true), smol), 134_515_008),
+        ("Llama 3.2 1B", merged(shape(2048, 8192, 16, [32, 8], 128_256, true), small), 1_235_814_400),
+        ("Llama 3.1 8B", llama_3_1(), 8_030_261_248_u64),
+    ] {
+        let config = read(&config).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let numbers = |parameter: &Parameter| {
+            let (rows, columns) = parameter.shape(&config, 0);
+            (rows * columns) as u64
+        };
+        assert_eq!(Parameter::of_model(&config).iter().map(numbers).sum::<u64>(), size, "{name}");
     }
 }

@@ -154,11 +154,12 @@ fn options_force_the_way() {
 #[test]
 fn a_plan_says_what_it_is_and_why() {
     let text = within(100 * MIB, list(512, 100)).to_string();
-    let (start, rest) = text.split_once(" tokens, activations kept, about ").expect("the plan's sentence");
-    assert!(start.starts_with("n = 100: two passes in chunks of "), "{text}");
-    assert!(rest.ends_with(" MiB of 100 MiB (one pass, all kept: 494 MiB)"), "{text}");
+    let (start, rest) = text.split_once(" in two passes, in chunks of ").expect("the plan's sentence");
+    assert!(start.starts_with("about ") && start.ends_with(" MiB of 100 MiB: a list of 100 responses"), "{text}");
+    assert!(rest.ends_with(" tokens, activations kept (one pass, all kept: 494 MiB)"), "{text}");
     let plans = memory(|_| ()).plan(&[list(512, 2), list(9, 3)]).expect("a plan");
-    assert!(plans[0].to_string().starts_with("n = 3, 2 prompts: one pass, activations kept, about "), "{}", plans[0]);
+    let end = ": 2 lists of at most 3 responses in one pass, activations kept";
+    assert!(plans[0].to_string().ends_with(end), "{}", plans[0]);
 }
 
 #[test]

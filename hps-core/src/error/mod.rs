@@ -18,7 +18,9 @@ pub(crate) use spelling::{Spelling, nearest};
 /// assert_eq!(text, "lengths[1] = 0: a response has at least 1 token");
 /// # Ok::<(), hps_core::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// `Debug` is the text too, with the kind, since `main` prints it so.
+#[derive(Clone, Copy, PartialEq)]
 pub struct Error {
     cause: Cause,
     /// Of a batch.
@@ -237,6 +239,12 @@ impl Error {
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
         Error { cause, prompt: None }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({:?})", self.kind())
     }
 }
 

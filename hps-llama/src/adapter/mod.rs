@@ -8,6 +8,7 @@ use crate::backend::{Backend, Precision};
 use crate::base::RECORD;
 use crate::config::LlamaConfig;
 use crate::files::write_whole;
+use crate::hub::expect_here;
 use crate::lora::{Lora, Recorded};
 use crate::parameter::{Parameter, Projection};
 use crate::weights::{OwnedTensor, Weights, write_with_metadata};
@@ -33,6 +34,7 @@ impl<B: Backend> Lora<B> {
     /// known and not off.
     pub fn from_folder(backend: &B, model: &LlamaConfig, folder: impl AsRef<Path>, seed: u64) -> Result<Self> {
         let folder = folder.as_ref();
+        expect_here(folder)?;
         let path = folder.join(CONFIG);
         let AdapterOptions { mut lora, modules, base } = AdapterOptions::read(&path)?;
         let selected = modules.selected(model);

@@ -12,6 +12,7 @@
 use std::path::Path;
 
 pub use crate::data::{Message, Prompt, Response};
+use crate::hub::expect_here;
 use crate::pack::Group;
 use crate::tokens::{Tokenizer, read_json};
 use crate::{Error, ErrorKind, Result};
@@ -36,6 +37,7 @@ pub struct Chat {
 impl Chat {
     /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
+        expect_here(folder.as_ref())?;
         let template = ChatTemplate::from_folder(&folder)?;
         let path = folder.as_ref().join("config.json");
         let config = read_json(&path)?.unwrap_or_default();

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::hub::expect_here;
 use crate::{Error, ErrorKind, Result};
 
 mod classes;
@@ -56,6 +57,7 @@ pub struct LlamaConfig {
 impl LlamaConfig {
     /// Reads a model folder's `config.json`, and adds the end tokens of its `generation_config.json` if there is one.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
+        expect_here(folder.as_ref())?;
         let path = folder.as_ref().join("config.json");
         let mut config = Self::from_json(&read_text(&path)?, &path.display().to_string())?;
         let path = folder.as_ref().join("generation_config.json");

@@ -5,7 +5,7 @@ use super::field::{Read, get, list, prompt, required, response};
 use super::records::{Record, Records};
 use super::{Prompt, Response};
 use crate::{Error, ErrorKind, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// A row of `prompt` and `responses`, in the file's order, with all its fields.
@@ -25,6 +25,18 @@ pub struct AnsweredRow {
 }
 
 impl AnsweredRow {
+    /// A row of text as a conversation, its fields too: the prompt is the user's turn, each response the assistant's.
+    #[must_use]
+    pub fn into_chat(mut self) -> Self {
+        if matches!(self.prompt, Prompt::Text(_)) {
+            self.prompt = self.prompt.into_chat();
+            self.responses = self.responses.into_iter().map(Response::into_turn).collect();
+            self.fields.insert("prompt".into(), json!(self.prompt));
+            self.fields.insert("responses".into(), json!(self.responses));
+        }
+        self
+    }
+
     /// Whether it has rewards already.
     pub fn has_rewards(&self) -> bool {
         get(&self.fields, "rewards").is_some()

@@ -29,6 +29,8 @@ pub struct ReadOptions {
     pub prefer: Option<Prefer>,
     /// Whether rows with one response, to learn from, are sound.
     pub demonstrations: bool,
+    /// Whether a row of text is read as a conversation: see [`Row::into_chat`](super::Row::into_chat).
+    pub chat: bool,
 }
 
 impl ReadOptions {

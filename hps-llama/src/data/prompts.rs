@@ -22,6 +22,14 @@ pub struct PromptRow {
     pub prompt: Prompt,
 }
 
+impl PromptRow {
+    /// The same with a text prompt as a user's turn.
+    #[must_use]
+    pub fn into_chat(self) -> Self {
+        PromptRow { prompt: self.prompt.into_chat(), ..self }
+    }
+}
+
 /// The prompts of a file as they are read: of rows of any shape (see the [module](super)), and of rows with a `prompt`
 /// alone. Responses and rewards are not looked at, unless the prompt is inside them; the inner `Err` is a row whose two
 /// conversations have no common prompt.

@@ -154,6 +154,16 @@ impl Row {
         self.left_out
     }
 
+    /// A row of text as a conversation: the prompt is the user's turn, each response the assistant's. Messages stay.
+    #[must_use]
+    pub fn into_chat(self) -> Self {
+        let responses = match &self.prompt {
+            Prompt::Text(_) => self.responses.into_iter().map(Response::into_turn).collect(),
+            Prompt::Messages(_) => self.responses,
+        };
+        Row { prompt: self.prompt.into_chat(), responses, ..self }
+    }
+
     pub(super) fn with_id(self, id: u32) -> Self {
         Row { id, ..self }
     }
@@ -191,6 +201,15 @@ impl Row {
 }
 
 impl Prompt {
+    /// A text as a user's turn; messages stay.
+    #[must_use]
+    pub fn into_chat(self) -> Self {
+        match self {
+            Prompt::Text(text) => Prompt::Messages(vec![Message::user(text)]),
+            messages => messages,
+        }
+    }
+
     /// Characters of all that is said in it.
     pub fn chars(&self) -> usize {
         match self {
@@ -217,12 +236,20 @@ impl Response {
         }
     }
 
+    /// A text as the assistant's turn; messages stay.
+    pub(super) fn into_turn(self) -> Self {
+        match self {
+            Response::Text(text) => Response::Messages(vec![Message::assistant(text)]),
+            messages => messages,
+        }
+    }
+
     /// The response as one to `prompt`, or what is wrong with it.
     pub(super) fn answering(self, prompt: &Prompt) -> Result<Self, String> {
         match (self, prompt) {
             (Response::Text(text), _) if text.trim().is_empty() => Err("is empty".into()),
             (Response::Text(text), Prompt::Text(_)) => Ok(Response::Text(text)),
-            (Response::Text(text), Prompt::Messages(_)) => Ok(Response::Messages(vec![Message::assistant(text)])),
+            (text @ Response::Text(_), Prompt::Messages(_)) => Ok(text.into_turn()),
             (Response::Messages(_), Prompt::Text(_)) => Err("is a list of messages but `prompt` is text".into()),
             (Response::Messages(messages), Prompt::Messages(_)) => {
                 let Some(first) = messages.first() else { return Err("is empty".into()) };

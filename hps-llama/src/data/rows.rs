@@ -72,7 +72,7 @@ fn read(first: &mut Option<First>, options: &ReadOptions, mut record: Record) ->
     first.expect_one_shape(object).map_err(refused)?;
     let row = first.shape().read(object, options, *number, place)?;
     first.expect_alike(object).map_err(refused)?;
-    Ok(row)
+    Ok(if options.chat { row.map(Row::into_chat) } else { row })
 }
 
 impl Iterator for Rows {

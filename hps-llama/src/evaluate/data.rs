@@ -1,7 +1,7 @@
 //! A dataset to evaluate on, in memory: its rows as text and as tokens.
 
 use crate::chat::Chat;
-use crate::data::{self, Dropped, Reason, Response, Row, Rows};
+use crate::data::{self, Dropped, ReadOptions, Reason, Response, Row, Rows};
 use crate::digest::Digest;
 use crate::train::Example;
 use crate::{Error, ErrorKind, Result};
@@ -28,8 +28,8 @@ impl EvaluationData {
     /// # Errors
     /// See [`data::read`] and [`Example::new`]; a row with more tokens than the model has positions
     /// ([`Chat::expect_positions`]); and a file none of whose rows is left.
-    pub fn read(name: &str, path: &Path, chat: &Chat, max_length: Option<usize>) -> Result<Self> {
-        let mut file = Rows::open(path)?;
+    pub fn read(name: &str, path: &Path, chat: &Chat, options: ReadOptions, max_length: Option<usize>) -> Result<Self> {
+        let mut file = Rows::open_as(path, options)?;
         let data = data::collect(&mut file)?;
         // Of the bytes that were read: a pipe has no others.
         let digest = file.contents()?.sha256();

@@ -40,7 +40,7 @@ pub struct EvaluatedMargins {
     pub rm_rdpo: f64,
     /// `h₁ − max hᵢ` over the others.
     pub hardest: f64,
-    /// 1 where the preferred response has the greatest `h`, alone.
+    /// 1 where the preferred response has the greatest `h`; `1 / k` where `k` have it.
     pub accuracy: f64,
     /// Divergence on the preferred response.
     pub kl: f64,

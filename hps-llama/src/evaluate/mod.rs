@@ -18,6 +18,7 @@ mod perplexity;
 mod ranking;
 mod run;
 mod sampled;
+mod samples;
 mod tables;
 mod token_log_probs;
 
@@ -34,6 +35,7 @@ pub use perplexity::perplexity;
 pub use ranking::{Ranking, ranking};
 pub use run::{Cell, Evaluation, evaluate};
 pub use sampled::{Sampled, SamplingOptions};
+pub use samples::Samples;
 pub use token_log_probs::token_log_probs;
 
 use crate::pack::{self, Group};

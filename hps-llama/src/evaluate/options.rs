@@ -51,6 +51,8 @@ pub struct EvaluateOptions {
     pub confidence: f64,
     /// Rows with a longer sequence, in tokens, are dropped; `None` for none.
     pub max_length: Option<usize>,
+    /// Whether rows of text are read as conversations.
+    pub chat: bool,
     /// The day that chat templates write, for those that write one.
     pub template_date: Option<TemplateDate>,
     /// Whether sequences may be longer than a model has positions.
@@ -92,6 +94,9 @@ pub(super) fn shown(
         ("confidence".to_string(), options.confidence.to_string()),
         ("max_length".to_string(), max_length),
     ]);
+    if options.chat {
+        shown.push(("chat".to_string(), "true".to_string()));
+    }
     shown.extend(options.template_date.map(|date| ("template_date".to_string(), date.to_string())));
     if options.allow_long_positions {
         shown.push(("allow_long_positions".to_string(), "true".to_string()));

@@ -32,6 +32,11 @@ impl Evaluation {
             }
             page.charts(charts.into_iter());
         }
+        for samples in &self.samples {
+            page.heading(&format!("Responses to {}", samples.place));
+            page.note(&samples.prompt);
+            page.options(&self.responses(samples, usize::MAX).collect::<Vec<_>>());
+        }
         page.heading("Options");
         page.options(&self.options);
         page.write(path)

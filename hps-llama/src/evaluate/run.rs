@@ -9,10 +9,11 @@ use super::folder::Folder;
 use super::metric::{Rows, Statistics};
 use super::options::{BASE, check, shown};
 use super::{
-    Against, Bleu, Bootstrap, EvaluateOptions, EvaluatedRow, EvaluationData, Interval, Method, Metric, Subject,
+    Against, Bleu, Bootstrap, EvaluateOptions, EvaluatedRow, EvaluationData, Interval, Method, Metric, Samples, Subject,
 };
 use crate::backend::Backend;
 use crate::chat::Chat;
+use crate::data::ReadOptions;
 use crate::digest::Digest;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
@@ -41,6 +42,8 @@ pub struct Evaluation {
     pub datasets: Vec<(String, usize)>,
     /// One a method, one a dataset.
     pub cells: Vec<Vec<Cell>>,
+    /// Three prompts of the first dataset, with what each method responded.
+    pub samples: Vec<Samples>,
     pub(super) bleu: Bleu,
     pub(super) beta: f64,
     pub(super) confidence: f64,
@@ -76,7 +79,10 @@ pub fn evaluate<B: Backend>(
     let folder = Folder::take(options)?;
     let (date, long) = (options.template_date, options.allow_long_positions);
     let chat = Chat::from_folder(&options.model)?.template_date(date).allow_long_positions(long);
-    let read = |(name, path): &(String, PathBuf)| EvaluationData::read(name, path, &chat, options.max_length);
+    let read = |(name, path): &(String, PathBuf)| {
+        let rows = ReadOptions { chat: options.chat, ..ReadOptions::default() };
+        EvaluationData::read(name, path, &chat, rows, options.max_length)
+    };
     let datasets = options.data.iter().map(read).collect::<Result<Vec<_>>>()?;
     let mut policy = Policy { model: Llama::from_folder(backend.clone(), &options.model, false)?, adapter: None };
     let adapter = |policy: &Policy<B>, folder: &Path| {
@@ -112,6 +118,9 @@ pub fn evaluate<B: Backend>(
         "batch_size": options.batch_size,
         "max_num_batched_tokens": options.max_num_batched_tokens,
     });
+    if options.chat {
+        shared["chat"] = json!(true);
+    }
     if let Some(date) = date {
         shared["template_date"] = json!(date.to_string());
     }
@@ -169,6 +178,8 @@ fn summary(
     let EvaluateOptions { bleu, beta, confidence, sampling, .. } = options;
     let bootstrap = Bootstrap { resamples: RESAMPLES, seed: sampling.seed, confidence: *confidence };
     let statistics = Statistics { bleu: *bleu, beta: *beta, bootstrap };
+    let of_first: Vec<&[EvaluatedRow]> = cells.iter().filter_map(|rows| rows.first().map(Vec::as_slice)).collect();
+    let samples = datasets.first().map(|data| Samples::of(data, &of_first)).unwrap_or_default();
     let preferred: Vec<Vec<String>> = datasets.iter().map(EvaluationData::preferred).collect();
     let of_method = |rows: Vec<Vec<EvaluatedRow>>| -> Vec<Rows> {
         rows.into_iter().zip(&preferred).map(|(rows, preferred)| Rows::new(rows, preferred, *bleu)).collect()
@@ -183,6 +194,7 @@ fn summary(
     let names = options.methods.iter().map(|(name, _)| name.clone());
     Evaluation {
         cells: cells.collect(),
+        samples,
         methods: std::iter::once(BASE.to_string()).chain(names).collect(),
         datasets: datasets.iter().map(|data| (data.name.clone(), data.rows.len())).collect(),
         bleu: *bleu,

@@ -1,10 +1,14 @@
 //! An evaluation as tables: for a terminal, in Markdown, and as JSON.
 
-use super::{Bleu, Evaluation, Interval, Metric};
+use super::{Bleu, Evaluation, Interval, Metric, Samples};
 use crate::page::decimal;
-use crate::visible;
+use crate::{visible, visible_lines};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+/// Characters of a prompt and of a response that a terminal shows.
+const SHOWN: usize = 400;
 
 /// A table's title, header and rows of text.
 pub(super) struct Text {
@@ -57,6 +61,33 @@ impl Evaluation {
         Text { title, header, rows: self.methods.iter().enumerate().map(row).collect() }
     }
 
+    /// Each method's name beside its response to one prompt, at most `limit` characters of it.
+    pub(super) fn responses<'a>(
+        &'a self,
+        samples: &'a Samples,
+        limit: usize,
+    ) -> impl Iterator<Item = (String, String)> {
+        let named = self.methods.iter().zip(&samples.responses);
+        named.map(move |(name, (text, finished))| (visible(name).into_owned(), Samples::line(text, *finished, limit)))
+    }
+
+    /// The samples for a terminal: each prompt's end, and the beginning of each method's response.
+    pub fn samples_to_terminal(&self) -> String {
+        let mut text = String::new();
+        for samples in &self.samples {
+            let prompt = visible_lines(samples.prompt.trim()).into_owned();
+            let cut = prompt.char_indices().rev().nth(SHOWN).map_or(0, |(start, _)| start);
+            let before = if cut > 0 { "…" } else { "" };
+            let prompt = format!("{before}{}", &prompt[cut..]).replace('\n', "\n  ");
+            let _ = writeln!(text, "\n{}\n  {prompt}", visible(&samples.place));
+            let width = self.methods.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+            for (name, response) in self.responses(samples, SHOWN) {
+                let _ = writeln!(text, "    {name:width$}  {response}");
+            }
+        }
+        text
+    }
+
     /// Tables for a terminal, each number over its interval.
     pub fn to_terminal(&self) -> String {
         let table = |text: Text| {
@@ -92,7 +123,15 @@ impl Evaluation {
             format!("## {}\n\n{}{}{rows}\n", plain(&text.title), line(&text.header), line(&rule))
         };
         let tables: String = self.texts().iter().map(table).collect();
-        format!("# Evaluation\n\n{tables}{}\n", plain(&self.note()))
+        let mut text = format!("# Evaluation\n\n{tables}{}\n", plain(&self.note()));
+        for samples in &self.samples {
+            let _ = write!(text, "\n## Responses to {}\n\n{}\n", plain(&samples.place), plain(&samples.prompt));
+            for (name, response) in self.responses(samples, usize::MAX) {
+                let _ = write!(text, "\n- {}: {}", plain(&name), plain(&response));
+            }
+            text.push('\n');
+        }
+        text
     }
 
     /// All estimates: `columns` has the metrics in the tables' order, `results` each method on each dataset, `run` what decides

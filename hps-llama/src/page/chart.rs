@@ -11,6 +11,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Drawn units; the page scales them.
 const SIZE: (u32, u32) = (1200, 640);
+/// Height of the title, and of the title with the names of the lines.
+const TITLE: u32 = 66;
+const HEAD: u32 = 104;
+/// Width of a piece of a line before its name, and of the room after it.
+const PIECE: i32 = 44;
+const GAP: i32 = 40;
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 const COLOURS: [RGBColor; 4] =
@@ -86,9 +92,14 @@ fn draw(
 ) -> Result<(), String> {
     let root = drawing(text, SIZE)?;
     let height = y.end - y.start;
-    let mut context = ChartBuilder::on(&root)
+    let named: Vec<(&str, RGBColor)> =
+        lines.iter().map(|(line, _)| line.name).zip(COLOURS.into_iter().cycle()).collect();
+    let (head, below) =
+        root.split_vertically(if named.iter().any(|(name, _)| !name.is_empty()) { HEAD } else { TITLE });
+    draw_head(&head, title, &named)?;
+    let mut context = ChartBuilder::on(&below)
         .margin(18)
-        .caption(title, style(34))
+        .margin_top(0)
         .x_label_area_size(54)
         .y_label_area_size(110)
         .build_cartesian_2d(x, y)
@@ -104,31 +115,38 @@ fn draw(
         .draw()
         .map_err(|error| said(&error))?;
     for ((line, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
-        let drawn = context
+        context
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(3)))
             .map_err(|error| said(&error))?;
-        if !line.name.is_empty() {
-            let colour = *colour;
-            drawn
-                .label(line.name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(4)));
-        }
         if line.marked || points.len() == 1 {
             let markers = points.iter().map(|&point| Circle::new(point, 5, colour.filled()));
             context.draw_series(markers).map_err(|error| said(&error))?;
         }
     }
-    if lines.iter().any(|(line, _)| !line.name.is_empty()) {
-        context
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.85))
-            .border_style(TRANSPARENT)
-            .label_font(style(24))
-            .draw()
-            .map_err(|error| said(&error))?;
-    }
     root.present().map_err(|error| said(&error))
+}
+
+/// The title, and under it the names of the lines, each after a piece of its colour: above the chart, where no line is.
+fn draw_head(head: &Sheet<'_>, title: &str, named: &[(&str, RGBColor)]) -> Result<(), String> {
+    let centre = SIZE.0 as i32 / 2;
+    let middle = |size: u32, side: HPos| style(size).pos(Pos::new(side, VPos::Center));
+    head.draw(&Text::new(title.to_string(), (centre, TITLE as i32 / 2 + 4), middle(34, HPos::Center)))
+        .map_err(|error| said(&error))?;
+    let widths: Result<Vec<i32>, String> = named
+        .iter()
+        .map(|(name, _)| Ok(head.estimate_text_size(name, &style(24)).map_err(|error| said(&error))?.0 as i32))
+        .collect();
+    let widths = widths?;
+    let whole: i32 = widths.iter().map(|width| PIECE + width).sum::<i32>() + GAP * (named.len() as i32 - 1);
+    let (mut left, height) = (centre - whole / 2, HEAD as i32 - 22);
+    for ((name, colour), width) in named.iter().zip(widths).filter(|((name, _), _)| !name.is_empty()) {
+        let piece = PathElement::new([(left, height), (left + PIECE - 10, height)], colour.stroke_width(4));
+        head.draw(&piece).map_err(|error| said(&error))?;
+        head.draw(&Text::new((*name).to_string(), (left + PIECE, height), middle(24, HPos::Left)))
+            .map_err(|error| said(&error))?;
+        left += PIECE + width + GAP;
+    }
+    Ok(())
 }
 
 /// An estimate and its interval.

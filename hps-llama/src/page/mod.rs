@@ -90,7 +90,7 @@ fn escaped(text: &str) -> String {
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1280px;padding:0 1rem;color:#222}\
-h1{font-weight:500;font-size:1.5rem}h2{font-weight:500;font-size:1.2rem}\
+h1{font-weight:500;font-size:1.5rem}h2{font-weight:500;font-size:1.2rem}p{white-space:pre-line;overflow-wrap:anywhere}\
 dl{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:1rem 0 2rem}dl div{min-width:6rem}\
 dt{color:#666;font-size:.85rem}dd{margin:0;font-size:1.3rem;font-variant-numeric:tabular-nums}\
 main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:1.5rem;align-items:start}\

@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::chat::{Chat, TemplateDate};
 use crate::config::LlamaConfig;
 use crate::data::{Prompt, Response};
+use crate::hub::expect_here;
 use crate::pack::{self, Group};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
@@ -65,6 +66,7 @@ impl<B: Backend> Scorer<B> {
     /// It holds neither, it is malformed, or `score` is given for a model of one score.
     pub fn from_folder(backend: B, folder: impl AsRef<Path>, score: Option<ArmoScore>) -> Result<Self> {
         let folder = folder.as_ref();
+        expect_here(folder)?;
         let name = folder.display();
         let (form, label) = match (LlamaConfig::gating(folder)?, score) {
             (Some(_), score) => {

@@ -27,7 +27,7 @@ pub struct Evaluation {
     /// The same of all others, averaged a prompt first.
     #[serde(rename = "eval_rewards/rejected")]
     pub rewards_rejected: f64,
-    /// Share of prompts whose preferred response has the greatest reward of its list.
+    /// Share of prompts whose preferred response has the greatest reward of its list; of `k` that share it, `1 / k`.
     #[serde(rename = "eval_rewards/accuracies")]
     pub rewards_accuracies: f64,
     /// `chosen − rejected`.

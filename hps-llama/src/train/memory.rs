@@ -325,21 +325,22 @@ impl Memory {
 
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "n = {}", self.responses)?;
-        if self.lists.len() > 1 {
-            write!(out, ", {} prompts", self.lists.len())?;
+        write!(out, "about {}", Bytes(self.bytes))?;
+        if let Some(budget) = self.budget {
+            write!(out, " of {}", Bytes(budget))?;
+        }
+        match (self.lists.len(), self.responses) {
+            (0 | 1, 1) => out.write_str(": 1 response")?,
+            (0 | 1, responses) => write!(out, ": a list of {responses} responses")?,
+            (lists, responses) => write!(out, ": {lists} lists of at most {responses} responses")?,
         }
         match self.chunk_tokens {
-            None => out.write_str(": one pass")?,
-            Some(tokens) => write!(out, ": two passes in chunks of {} tokens", thousands(tokens))?,
+            None => out.write_str(" in one pass")?,
+            Some(tokens) => write!(out, " in two passes, in chunks of {} tokens", thousands(tokens))?,
         }
         match self.activations {
             Activations::Keep => out.write_str(", activations kept")?,
             Activations::Recompute => out.write_str(", activations recomputed")?,
-        }
-        write!(out, ", about {}", Bytes(self.bytes))?;
-        if let Some(budget) = self.budget {
-            write!(out, " of {}", Bytes(budget))?;
         }
         if self.chunk_tokens.is_some() || self.activations == Activations::Recompute {
             write!(out, " (one pass, all kept: {})", Bytes(self.one_pass_bytes))?;

@@ -30,7 +30,8 @@ pub struct StepLog {
     /// The same of the other responses, averaged a prompt first.
     #[serde(rename = "rewards/rejected")]
     pub rewards_rejected: f64,
-    /// Share of prompts whose preferred response has the greatest reward of those trained on.
+    /// Share of prompts whose preferred response has the greatest reward of those trained on; of `k` that share it, `1 / k`,
+    /// so that a policy that knows nothing is at chance. (TRL counts a tie as wrong.)
     #[serde(rename = "rewards/accuracies")]
     pub rewards_accuracies: f64,
     /// `rewards/chosen − rewards/rejected`.
@@ -100,7 +101,8 @@ impl StepLog {
         self.rewards_rejected += share * rejected;
         self.rewards_margins += share * (rewards[0] - rejected);
         self.rewards_hard_margins += share * (rewards[0] - hardest);
-        self.rewards_accuracies += if rewards[0] > hardest { share } else { 0.0 };
+        let highest = rewards.iter().filter(|reward| **reward == rewards[0]).count() as f64;
+        self.rewards_accuracies += if rewards[0] >= hardest { share / highest } else { 0.0 };
         self.logps_chosen += share * log_probs[0];
         self.logps_rejected += share * log_probs[1..].iter().sum::<f64>() / others;
     }

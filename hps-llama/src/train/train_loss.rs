@@ -80,6 +80,14 @@ impl TrainLoss {
         }
     }
 
+    /// How many of a list's `count` responses go through the model in a step; those of held-out rows all do.
+    pub fn responses_read(&self, count: usize) -> usize {
+        match self.reads() {
+            Reads::Ends | Reads::Drawn(..) => 2.min(count),
+            Reads::All => count,
+        }
+    }
+
     /// Which responses of a list are read.
     pub(super) fn reads(&self) -> Reads<'_> {
         let TrainLoss::Named(loss) = self else { return Reads::All };

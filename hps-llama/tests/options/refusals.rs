@@ -8,7 +8,7 @@ use std::path::Path;
 /// A file and the whole of what is said of it.
 const FILES: &[(&str, &str)] = &[
     ("seed = 1\n\nlearning_rat = 1", "train.toml:3: unknown key `learning_rat`; did you mean `learning_rate`?"),
-    ("lr = 1", "train.toml:1: unknown key `lr`"),
+    ("lr = 1", "train.toml:1: unknown key `lr`; did you mean `learning_rate`?"),
     ("seed = 1\nseed = 2", "train.toml:2: not TOML: duplicate key"),
     ("[lora]\nr = 8", "train.toml:1: unknown key `lora`; did you mean `lora_r`?"),
     ("beta = 'high'", "train.toml:1: `beta` is \"high\"; it takes a number"),

@@ -108,11 +108,14 @@ fn an_adapter_on_some_modules_goes_through_a_run() {
     let plan = train(&[&options, "--adapter_name_or_path", &part, "--dry_run"]);
     let line = plan.lines().find(|line| line.starts_with("trained")).expect("a line");
     let expected = format!(
-        "trained  896 parameters beside 269,760 frozen ones: LoRA, r 4, alpha 8, on q_proj, v_proj (2 of their 6 modules), from \
+        "trained   896 parameters beside 269,760 frozen ones: LoRA, r 4, alpha 8, on q_proj, v_proj (2 of their 6 modules), from \
          {part}"
     );
     assert_eq!(line, expected);
-    assert!(plan.contains("\nbase     the adapter records no digest of its base, which it calls \"tiny\"\n"), "{plan}");
+    assert!(
+        plan.contains("\nbase      the adapter records no digest of its base, which it calls \"tiny\"\n"),
+        "{plan}"
+    );
 
     train(&[&options, "--adapter_name_or_path", &part]);
     let modules = json!(["model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj"]);

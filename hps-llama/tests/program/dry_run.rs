@@ -9,14 +9,17 @@ fn the_plan_says_what_would_be_done() {
     let folder = Folder::new("");
     let out = train(&[TRL, "--dry_run", "--output_dir", &folder.argument("out")]);
     let plan = "\
-task     preference
-loss     dpo-bt: beta 0.1
-rows     24 to train on, of 24; dropped: none
-tokens   907 in prompts, each once, and 1,016 in responses: 1,923; the longest sequence has 83 of 2,048
+task      preference
+loss      dpo-bt: beta 0.1
+lists     2 responses a prompt
+rows      24 to train on, of 24; dropped: none
+tokens    907 in prompts, each once, and 1,016 in responses: 1,923; the longest sequence has 83 of 2,048
 tokenizer tokenizer.json
-updates  6 in 1 epoch of 4 prompts (2 a micro-batch, 2 micro-batches an update)
-trained  5,376 parameters beside 269,760 frozen ones: LoRA, r 8, alpha 16, on q_proj, v_proj, from tests/data/trl-sigmoid/initial_adapter
-base     the adapter records no digest of its base, which it calls \"tiny\"
+updates   6 in 1 epoch of 4 prompts (2 a micro-batch, 2 micro-batches an update)
+trained   5,376 parameters beside 269,760 frozen ones: LoRA, r 8, alpha 16, on q_proj, v_proj, from tests/data/trl-sigmoid/initial_adapter
+base      the adapter records no digest of its base, which it calls \"tiny\"
+reference the model without an adapter
+memory    about 2.8 MiB: a list of 2 responses in one pass, activations kept
 
 sample 1 of 3: tests/data/trl-sigmoid/preferences.jsonl:1
 ";
@@ -55,8 +58,8 @@ fn presets_schedules_and_held_out_rows_are_told() {
         Folder::new("preset = 'official-code'\neval_share = 0.25\nmax_length = 40\ntruncation_mode = 'keep_end'");
     let out = train(&[&folder.argument("options.toml"), "--dry_run"]);
     for line in [
-        "loss     dpo-hps: beta 0.25, label_smoothing 0.1, tie_policy mask-max\n",
-        "gamma    official-code: -5 at the first prompt, ",
+        "loss      dpo-hps: beta 0.25, label_smoothing 0.1, tie_policy mask-max\n",
+        "gamma     official-code: -5 at the first prompt, ",
         "; truncated (keep_end): ",
         " to evaluate on\n",
         " in 2 epochs of 4 prompts (4 a micro-batch, 1 micro-batches an update)\n",
@@ -73,11 +76,12 @@ fn a_share_is_held_out() {
     let folder = Folder::new("");
     for (share, held_out) in [("0.25", 6), ("0.1", 2), ("0.5", 12)] {
         let out = train(&[&folder.argument("options.toml"), "--dry_run", "--eval_share", share]);
-        let line = format!("rows     {} to train on, of 24; dropped: none; {held_out} to evaluate on\n", 24 - held_out);
+        let line =
+            format!("rows      {} to train on, of 24; dropped: none; {held_out} to evaluate on\n", 24 - held_out);
         assert!(out.contains(&line), "{out}");
     }
     let out = train(&[&folder.argument("options.toml"), "--dry_run", "--eval_data", "tests/data/hh.jsonl.gz"]);
-    assert!(out.contains("rows     24 to train on, of 24; dropped: none; 24 to evaluate on\n"), "{out}");
+    assert!(out.contains("rows      24 to train on, of 24; dropped: none; 24 to evaluate on\n"), "{out}");
 }
 
 /// Rows that teach nothing are dropped and counted; `data` may be several files.
@@ -92,7 +96,7 @@ fn dropped_rows_are_counted() {
     let lists = folder.argument("lists.jsonl");
     std::fs::write(&lists, rows.join("\n")).expect("a file");
     let out = train(&[&folder.argument("options.toml"), "--dry_run", "--data", "tests/data/hh.jsonl.gz", &lists]);
-    assert!(out.contains("rows     25 to train on, of 27; dropped: 1 tied, 1 identical\n"), "{out}");
+    assert!(out.contains("rows      25 to train on, of 27; dropped: 1 tied, 1 identical\n"), "{out}");
     // The last sample is the list: the best, the next, and how many more.
     assert!(out.contains("lists.jsonl:1\n") && out.contains("  response, reward -1, "), "{out}");
 }
@@ -101,7 +105,7 @@ fn dropped_rows_are_counted() {
 fn all_weights_are_counted() {
     let folder = Folder::new("use_peft = false");
     let out = train(&[&folder.argument("options.toml"), "--dry_run"]);
-    assert!(out.contains("trained  all 269,760 parameters\n"), "{out}");
+    assert!(out.contains("trained   all 269,760 parameters\n"), "{out}");
 }
 
 #[test]

@@ -127,7 +127,9 @@ fn a_pause_does_not_show_the_key() {
     prompts(&folder);
     let ended = generate(&server.url, &folder, &["--n", "1"]);
     let start = format!("{}:1: waits 3 s: {}/v1/completions", folder.argument("rows.jsonl"), server.url);
-    assert_eq!(ended.error, format!("{start} answers 429 and says: [key] is busy\n"));
+    let lines: Vec<&str> = ended.error.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("1 prompt is text, "), "{lines:?}");
+    assert_eq!(lines[1], format!("{start} answers 429 and says: [key] is busy"));
 }
 
 /// What stands in for a key is a word like others.

@@ -116,7 +116,7 @@ fn what_does_not_fit_is_refused() {
         (vec!["--adapter", &adapter, "--adapter", &adapter], "the method name `a` is given twice"),
         (vec!["--adapter", &adapter, "--merged", "a=tests/data/models/tiny"], "the method name `a` is given twice"),
         (vec!["--data", &data], "the data name `trl` is given twice"),
-        (vec!["--adapter", ADAPTER], "`--adapter tests/data/models/tiny/adapter-11` is not a name, `=` and a path"),
+        (vec!["--adapter", "a="], "`--adapter_name_or_path a=` is neither a path nor a name, `=` and a path"),
         (vec!["--adapter", "=x"], "the method name `` cannot be that of a file"),
         (vec!["--adapter", "a/b=x"], "the method name `a/b` cannot be that of a file"),
         (vec!["--adapter", "base=x"], "a method is named `base`, which is the model's own name in the table"),

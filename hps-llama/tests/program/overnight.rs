@@ -17,22 +17,41 @@ fn checkpoints(folder: &Folder) -> Vec<String> {
 fn a_run_evaluates_saves_and_leaves_a_page_and_event_files() {
     let folder = Folder::new(OVERNIGHT);
     let out = train(&[&folder.argument("options.toml")]);
-    assert!(out.contains("held-out margin to the hardest") && out.contains("reference base"), "{out}");
+    assert!(out.contains("held-out margin to the hardest") && out.contains("computes on the CPU in float32"), "{out}");
 
     let lines = metrics(&folder.out("metrics.jsonl"));
     let (evaluations, steps): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.get("eval_loss").is_some());
     let last = steps.len() as u64;
     assert!(steps.iter().zip(1..).all(|(line, step)| line["step"] == step), "{steps:?}");
-    // Every four updates, and at the end.
-    let expected: Vec<u64> = (1..=last).filter(|step| step % 4 == 0 || *step == last).collect();
+    // Before the first update, every four, and at the end.
+    let expected: Vec<u64> = (0..=last).filter(|step| step % 4 == 0 || *step == last).collect();
     let at: Vec<u64> = evaluations.iter().map(|line| line["step"].as_u64().expect("a step")).collect();
     assert_eq!(at, expected);
+    let number = |line: &serde_json::Value, key: &str| line[key].as_f64().expect("a number");
+    assert_eq!(number(evaluations[0], "eval_rewards/margins"), 0.0);
+    assert!((number(evaluations[0], "eval_rewards/accuracies") - 0.5).abs() < 1e-12, "chance: {}", evaluations[0]);
     assert_ne!(evaluations[0]["eval_rewards/margins"], evaluations[at.len() - 1]["eval_rewards/margins"]);
+    // The table: training's last is the mean of its last tenth, what is held out as it was and as it is.
+    let tenth = &steps[steps.len() - steps.len().div_ceil(10)..];
+    let loss = tenth.iter().map(|line| number(line, "loss")).sum::<f64>() / tenth.len() as f64;
+    assert!(tenth.len() > 1, "{last} updates");
+    assert!(out.contains(&format!("\n{:32} {:>10.4} {loss:>10.4}\n", "loss", number(steps[0], "loss"))), "{out}");
+    let held_out = [0, at.len() - 1].map(|index| number(evaluations[index], "eval_loss"));
+    assert!(out.contains(&format!("\n{:32} {:>10.4} {:>10.4}\n", "held-out loss", held_out[0], held_out[1])), "{out}");
 
     assert_eq!(checkpoints(&folder).len(), 2);
     let page = String::from_utf8(folder.out("report.html")).expect("text");
     assert!(page.contains("held out") && page.contains("<td>lora_r</td><td>4</td>"));
     assert_eq!(std::fs::read_dir(folder.path("out/runs")).expect("event files").count(), 1);
+}
+
+#[test]
+fn the_evaluation_before_the_first_update_may_be_left_out() {
+    let folder = Folder::new("eval_share = 0.25\neval_on_start = false\nnum_train_epochs = 1");
+    train(&[&folder.argument("options.toml")]);
+    let lines = metrics(&folder.out("metrics.jsonl"));
+    let at: Vec<_> = lines.iter().filter(|line| line.get("eval_loss").is_some()).map(|line| &line["step"]).collect();
+    assert_eq!(at, [lines.last().map(|line| &line["step"]).expect("a line")]);
 }
 
 #[test]

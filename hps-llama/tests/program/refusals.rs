@@ -42,8 +42,8 @@ fn missing_files_are_named() {
     let cases: &[(&[&str], &str)] = &[
         (&["nowhere.toml"], "nowhere.toml: cannot be read: "),
         (&[&path, "--data", "nowhere.jsonl"], "nowhere.jsonl: cannot be read: "),
-        (&[&path, "--model_name_or_path", "nowhere"], "nowhere/"),
-        (&[&path, "--adapter_name_or_path", "nowhere"], "nowhere/adapter_config.json: cannot be read: "),
+        (&[&path, "--model_name_or_path", "nowhere"], "nowhere: there is no folder of this name"),
+        (&[&path, "--adapter_name_or_path", "nowhere"], "nowhere: there is no folder of this name"),
         (&["--seed", "1"], "`model_name_or_path` is missing; "),
         (&["--model_name_or_path", "tests/data/models/tiny"], "`data` is missing; "),
     ];
@@ -88,7 +88,7 @@ fn an_adapter_that_changes_the_base_is_refused() {
     assert!(!folder.path("out").exists());
     let named = ["--adapter_name_or_path", adapter, "--ref_adapter", adapter, "--num_train_epochs", "1"];
     let out = train(&[&[folder.argument("options.toml").as_str()], &named[..]].concat());
-    assert!(out.contains("reference adapter "), "{out}");
+    assert!(out.contains("reference the model with the adapter tests/data/models/tiny/adapter-11\n"), "{out}");
     let first = &metrics(&folder.out("metrics.jsonl"))[0];
     assert_eq!((&first["rewards/chosen"], &first["rewards/margins"]), (&0.0.into(), &0.0.into()));
 }

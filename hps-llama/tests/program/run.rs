@@ -72,7 +72,7 @@ fn truncated_rows_are_trained_on() {
     let folder =
         Folder::new("max_length = 50\ntruncation_mode = 'keep_end'\nnum_train_epochs = 1\nloss_type = 'dpo-bt'");
     let out = train(&[&folder.argument("options.toml")]);
-    assert!(out.contains("rows     24 to train on, of 24; dropped: none; truncated (keep_end): "), "{out}");
+    assert!(out.contains("rows      24 to train on, of 24; dropped: none; truncated (keep_end): "), "{out}");
     let tokens = |bytes: &[u8]| metrics(bytes).last().expect("lines")["num_tokens"].as_u64().expect("a count");
     let cut = tokens(&folder.out("metrics.jsonl"));
     train(&[&folder.argument("options.toml"), "--max_length", "2048", "--overwrite_output_dir"]);

@@ -218,7 +218,7 @@ fn what_can_be_known_is_refused_before() {
         (&["--max_tokens_per_batch", "3"], "`max_tokens_per_batch` is 3, but a prompt of "),
         (&["--output_dir", &taken], "taken: is a regular file, not a folder"),
         (&["--reference_cache_dir", &taken], "taken: is a regular file, not a folder"),
-        (&["--ref_adapter", "nowhere"], "nowhere/adapter_config.json: cannot be read: "),
+        (&["--ref_adapter", "nowhere"], "nowhere: there is no folder of this name"),
         (&["--adam_epsilon", "1e-60"], "`adam_epsilon` is "),
         (
             &["--adapter_name_or_path", "tests/data/models/tiny/adapter-11"],

@@ -18,7 +18,7 @@ fn a_reward_run_writes_a_reward_model() {
     for peft in ["use_peft = true", "use_peft = false"] {
         let folder = Folder::new(&format!("task = 'reward'\nloss_type = 'dpo-bt'\n{peft}"));
         let out = train(&[&folder.argument("options.toml")]);
-        assert!(out.contains("loss     dpo-bt, of the model's own rewards\n"), "{out}");
+        assert!(out.contains("loss      dpo-bt, of the model's own rewards\n"), "{out}");
         let lines = metrics(&folder.out("metrics.jsonl"));
         assert!(lines[0]["logps/chosen"].is_null() && lines[0]["rewards/margins"] != 0.0, "{}", lines[0]);
         assert!(!folder.path("out/adapter_model.safetensors").exists());
@@ -42,7 +42,7 @@ fn a_reward_run_writes_a_reward_model() {
 fn an_sft_run_writes_an_adapter() {
     let folder = Folder::new("task = 'sft'\npreset = 'paper'\nnum_train_epochs = 4");
     let out = train(&[&folder.argument("options.toml")]);
-    assert!(out.contains("loss     -log p a token of the preferred responses\n"), "{out}");
+    assert!(out.contains("loss      -log p a token of the preferred responses\n"), "{out}");
     assert!(!out.contains("\ngamma    "), "{out}");
     let lines = metrics(&folder.out("metrics.jsonl"));
     let (first, last) = (&lines[0], &lines[lines.len() - 1]);

@@ -142,11 +142,12 @@ fn nothing_in_an_argument_steers_the_terminal() {
     let output = folder.argument(&format!("{NAME}.out"));
     let options = folder.argument("options.toml");
     let out = folder.argument(&format!("out {NAME}"));
-    let calls: [(&[&str], i32); 7] = [
+    let calls: [(&[&str], i32); 8] = [
         (&[NAME], 2),
         (&["data", "--shape", NAME], 2),
         (&["train", &format!("--{NAME}")], 2),
-        (&["data", &rows, &named], 2),
+        (&["data", &rows, &named, NAME], 1),
+        (&["data", &rows, &named], 0),
         (&["data", &rows, "--output", &output], 0),
         (&["log-probs", "--model", &model, "--data", &named], 0),
         (&["train", &options, "--output_dir", &out, "--num_train_epochs", "1"], 0),

@@ -118,6 +118,7 @@ fn a_file_is_rated_by_either_number() {
         let scorer = scorer(&folder, score);
         let output = files.path().join(format!("{score}.jsonl"));
         let options = ScoreOptions {
+            chat: false,
             data: data.clone(),
             output: output.clone(),
             overwrite: false,

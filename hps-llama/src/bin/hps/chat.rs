@@ -3,12 +3,16 @@
 use clap::Args;
 use hps_llama::Result;
 use hps_llama::chat::{Chat, TemplateDate};
+use hps_llama::train::thousands;
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// Flags about rows as tokens.
 #[derive(Debug, Args)]
 pub struct ChatFlags {
+    /// Read rows of text as conversations: the prompt is the user's turn, each response the assistant's.
+    #[arg(long = "chat")]
+    pub text_as_turns: bool,
     /// The day that a chat template writes, for those that write one: 2026-11-30 [default: none; then they are refused].
     #[arg(long = "template_date", alias = "template-date", value_name = "YYYY-MM-DD")]
     pub template_date: Option<TemplateDate>,
@@ -26,6 +30,9 @@ impl ChatFlags {
 
     /// Notes in a fingerprint what is given of them.
     pub fn note_in(&self, options: &mut Value) {
+        if self.text_as_turns {
+            options["chat"] = json!(true);
+        }
         if let Some(date) = self.template_date {
             options["template_date"] = json!(date.to_string());
         }
@@ -33,4 +40,18 @@ impl ChatFlags {
             options["allow_long_positions"] = json!(true);
         }
     }
+}
+
+/// What is to be said of prompts that are text, where the model has a template that they do not go through.
+pub fn skipped_template(chat: &Chat, texts: usize) -> Option<String> {
+    if texts == 0 || chat.template().is_none() {
+        return None;
+    }
+    let prompts = prompts_are(texts);
+    Some(format!("{prompts} text, which the model reads without its chat template; `--chat` makes each a user's turn"))
+}
+
+/// `3 prompts are`.
+pub fn prompts_are(count: usize) -> String {
+    if count == 1 { "1 prompt is".into() } else { format!("{} prompts are", thousands(count)) }
 }

@@ -80,8 +80,10 @@ impl Course<'_> {
         let watched = std::io::stderr().is_terminal();
         let mut lines = Lines::new(trainer.total_steps(), Instant::now());
         loop {
-            if trainer.steps_done() > 0 {
-                self.settle(trainer, report)?;
+            match trainer.steps_done() {
+                0 if self.options.eval_on_start => self.evaluate(trainer, report)?,
+                0 => {}
+                _ => self.settle(trainer, report)?,
             }
             if trainer.steps_done() < trainer.total_steps() {
                 self.interrupt.check()?;
@@ -111,11 +113,8 @@ impl Course<'_> {
             self.output.save(trainer, self.base)?;
             self.finished.set(true);
         }
-        if (last || due(self.options.eval_steps))
-            && report.evaluated() != Some(step)
-            && let Some(evaluation) = trainer.evaluate()?
-        {
-            report.evaluation(&evaluation)?;
+        if last || due(self.options.eval_steps) {
+            self.evaluate(trainer, report)?;
         }
         if last {
             report.flush()?;
@@ -123,6 +122,16 @@ impl Course<'_> {
         if due(self.options.save_steps) && trainer.last_checkpoint().is_none_or(|(saved, _)| saved != step) {
             self.save(self.output, trainer, report)?;
             trainer.reference_mut().save()?;
+        }
+        Ok(())
+    }
+
+    /// The policy as it is on the held-out rows, if there are any and the log does not have it yet.
+    fn evaluate<B: Backend>(&self, trainer: &mut Trainer<B>, report: &mut Report) -> Result<()> {
+        if report.evaluated() != Some(trainer.steps_done())
+            && let Some(evaluation) = trainer.evaluate()?
+        {
+            report.evaluation(&evaluation)?;
         }
         Ok(())
     }

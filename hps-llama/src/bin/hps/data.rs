@@ -1,5 +1,6 @@
-//! `hps data`: what a file of rows holds, and the list form of it.
+//! `hps data`: what files of rows hold, and the list form of them.
 
+use crate::chat::{ChatFlags, skipped_template};
 use crate::progress;
 use crate::terminal::{path_text, say};
 use clap::Args;
@@ -22,9 +23,10 @@ const RESPONSES: usize = 4;
 /// What `hps data` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Rows: JSON lines or a JSON list, plain, gzip'd or zstd'd; with `--download` the file's name in the data set.
-    file: PathBuf,
-    /// A data set of the Hugging Face hub to download the file from, as `owner/name`.
+    /// Rows: JSON lines or a JSON list, plain, gzip'd or zstd'd; with `--download` the files' names in the data set.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// A data set of the Hugging Face hub to download the files from, as `owner/name`.
     #[arg(long, value_name = "DATASET")]
     download: Option<String>,
     /// Writes the usable rows in the list form, `prompt`, `responses`, `rewards`.
@@ -46,11 +48,13 @@ pub struct Arguments {
     #[arg(long)]
     sft: bool,
     /// A model folder, whose template and tokenizer then count lengths in tokens.
-    #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
+    #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model_name_or_path: Option<PathBuf>,
     /// Rows that are shown, the first ones.
     #[arg(long, value_name = "N", default_value_t = 3)]
     samples: usize,
+    #[command(flatten)]
+    chat: ChatFlags,
 }
 
 fn column(text: &str) -> Result<(String, String), String> {
@@ -60,54 +64,61 @@ fn column(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads the file row by row; where rows are written, all of it before, to know whether they are gone on with.
+/// Reads the files row by row; where rows are written, all of them before, to know whether they are gone on with.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let file = match &arguments.download {
-        Some(dataset) => hub::download(dataset, &arguments.file.display().to_string())?,
-        None => arguments.file.clone(),
+    let download = |name: &PathBuf| match &arguments.download {
+        Some(dataset) => hub::download(dataset, &name.display().to_string()),
+        None => Ok(name.clone()),
     };
-    let columns = columns(&arguments.columns)?;
-    let options =
-        ReadOptions { shape: arguments.shape, columns, prefer: arguments.prefer, demonstrations: arguments.sft };
-    let chat = arguments.model_name_or_path.as_ref().map(Chat::from_folder).transpose()?;
-    let (mut output, mut rows) = match &arguments.output {
-        Some(output) => {
-            let mut inputs = vec![file.as_path()];
+    let files = arguments.files.iter().map(download).collect::<Result<Vec<PathBuf>>>()?;
+    let options = ReadOptions {
+        shape: arguments.shape,
+        columns: columns(&arguments.columns)?,
+        prefer: arguments.prefer,
+        demonstrations: arguments.sft,
+        chat: arguments.chat.text_as_turns,
+    };
+    let chat = arguments.model_name_or_path.as_ref().map(|folder| arguments.chat.chat(folder)).transpose()?;
+    let mut output = match &arguments.output {
+        Some(path) => {
+            let mut inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
             inputs.extend(arguments.model_name_or_path.as_deref());
-            let output = Output { path: output, inputs: &inputs, overwrite: arguments.overwrite };
-            let (output, contents) = open(&output, &file, &options)?;
-            (Some(output), Rows::open_again(&file, options, &contents)?)
+            Some(open(&Output { path, inputs: &inputs, overwrite: arguments.overwrite }, &files, &options)?)
         }
-        None => (None, Rows::open_as(&file, options)?),
+        None => None,
     };
     let mut counted = Counted::default();
-    for row in rows.by_ref() {
-        let row = match row? {
-            Ok(row) => row,
-            Err(reason) => {
-                counted.dropped.add(reason);
-                continue;
-            }
+    for (index, file) in files.iter().enumerate() {
+        let mut rows = match &output {
+            Some((_, contents)) => Rows::open_again(file, options.clone(), &contents[index])?,
+            None => Rows::open_as(file, options.clone())?,
         };
-        if counted.usable < arguments.samples {
-            print(&row);
+        for row in rows.by_ref() {
+            let row = match row? {
+                Ok(row) => row,
+                Err(reason) => {
+                    counted.dropped.add(reason);
+                    continue;
+                }
+            };
+            if counted.usable < arguments.samples {
+                print(&row);
+            }
+            counted.add(&row, chat.as_ref())?;
+            if let Some((output, _)) = &mut output
+                && counted.usable > output.done()
+            {
+                output.push(&row)?;
+            }
         }
-        counted.add(&row, chat.as_ref())?;
-        if let Some(output) = &mut output
-            && counted.usable > output.done()
-        {
-            output.push(&row)?;
-        }
+        counted.shapes.extend(rows.shape().filter(|shape| !counted.shapes.contains(shape)));
     }
-    if let Some(output) = &output {
+    if let Some((output, _)) = &output {
         output.expect_at_most(counted.usable)?;
     }
-    counted.report(rows.shape(), chat.is_some());
-    if let Some(chat) = &chat {
-        say!("tokenizer               {}", chat.tokenizer().reading());
-    }
+    counted.report(chat.as_ref());
     match (output, &arguments.output) {
-        (Some(file), Some(path)) => {
+        (Some((file, _)), Some(path)) => {
             file.finish()?;
             say!("written: {}", path_text(path));
             Ok(())
@@ -128,22 +139,27 @@ fn columns(given: &[(String, String)]) -> Result<BTreeMap<String, String>> {
     Ok(columns)
 }
 
-/// The output, gone on with if it is of the same rows and options, and what their file holds.
-fn open(output: &Output<'_>, file: &Path, options: &ReadOptions) -> Result<(Resumable, Contents)> {
+/// The output, gone on with if it is of the same rows and options, and what each file of them holds.
+fn open(output: &Output<'_>, files: &[PathBuf], options: &ReadOptions) -> Result<(Resumable, Vec<Contents>)> {
     Resumable::check(output)?;
     let bar = progress::bar("digest of the file, MiB");
     let mebibytes = |bytes: u64| (bytes >> 20) as usize;
-    let contents = Contents::of_file(file, |read, all| progress::show(&bar, mebibytes(read), mebibytes(all)))?;
+    let of_file =
+        |file: &PathBuf| Contents::of_file(file, |read, all| progress::show(&bar, mebibytes(read), mebibytes(all)));
+    let contents = files.iter().map(of_file).collect::<Result<Vec<Contents>>>()?;
     bar.finish_and_clear();
-    let fingerprint = json!({
+    let mut fingerprint = json!({
         "command": "data",
         "program": PROGRAM,
-        "data_sha256": contents.sha256().to_string(),
+        "data_sha256": contents.iter().map(|file| file.sha256().to_string()).collect::<Vec<_>>().join(" "),
         "shape": options.shape.map(|shape| shape.to_string()),
         "columns": options.columns,
         "prefer": options.prefer.map(|prefer| prefer.to_string()),
         "sft": options.demonstrations,
     });
+    if options.chat {
+        fingerprint["chat"] = json!(true);
+    }
     Ok((Resumable::open(output, &fingerprint)?, contents))
 }
 
@@ -174,6 +190,10 @@ impl std::fmt::Display for Range {
 #[derive(Debug, Default)]
 struct Counted {
     usable: usize,
+    /// Those whose prompt is text.
+    texts: usize,
+    /// What the files' rows look like.
+    shapes: Vec<Shape>,
     dropped: Dropped,
     responses: Range,
     prompt: Range,
@@ -185,6 +205,7 @@ struct Counted {
 impl Counted {
     fn add(&mut self, row: &Row, chat: Option<&Chat>) -> Result<()> {
         self.usable += 1;
+        self.texts += usize::from(matches!(row.prompt(), Prompt::Text(_)));
         self.dropped.leave_out(row.left_out());
         self.responses.add(row.responses().len());
         let ties = row.ties();
@@ -203,10 +224,10 @@ impl Counted {
         Ok(())
     }
 
-    fn report(&self, shape: Option<Shape>, tokens: bool) {
-        let unit = if tokens { "tokens" } else { "characters" };
-        let shape = shape.map(|shape| shape.to_string()).unwrap_or_default();
-        say!("shape                   {shape}");
+    fn report(&self, chat: Option<&Chat>) {
+        let unit = if chat.is_some() { "tokens" } else { "characters" };
+        let shapes: Vec<String> = self.shapes.iter().map(Shape::to_string).collect();
+        say!("shape                   {}", shapes.join(", "));
         say!("rows                    {}", self.usable + self.dropped.total());
         say!("usable                  {}", self.usable);
         say!("{}", self.dropped);
@@ -215,6 +236,11 @@ impl Counted {
             say!("prompt, {unit:14}  {}", self.prompt);
             say!("response, {unit:12}  {}", self.response);
             say!("equal rewards           {} rows, {} pairs", self.tied[0], self.tied[1]);
+        }
+        let Some(chat) = chat else { return };
+        say!("tokenizer               {}", chat.tokenizer().reading());
+        if let Some(skipped) = skipped_template(chat, self.texts) {
+            say!("chat template           {skipped}");
         }
     }
 }

@@ -18,19 +18,19 @@ const BEST_OF: usize = 5;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The base, a Llama folder in Hugging Face form; the first row of the table.
-    #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
+    #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
-    /// A PEFT adapter on it and its name in the table; may be repeated.
-    #[arg(long, value_name = "NAME=DIR")]
+    /// A PEFT adapter on it and its name in the table [default: the folder's]; may be repeated.
+    #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"], value_name = "[NAME=]DIR")]
     adapter: Vec<String>,
     /// Take an adapter whose file records another base than the model given.
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
     allow_other_base: bool,
-    /// A model that the base became, merged or trained in full, and its name; may be repeated.
-    #[arg(long, value_name = "NAME=DIR")]
+    /// A model that the base became, merged or trained in full, and its name [default: the folder's]; may be repeated.
+    #[arg(long, value_name = "[NAME=]DIR")]
     merged: Vec<String>,
-    /// Rows, as `hps train` reads them, and their name; may be repeated.
-    #[arg(long, value_name = "NAME=FILE", required = true)]
+    /// Rows, as `hps train` reads them, and their name [default: the file's, without its endings]; may be repeated.
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
     data: Vec<String>,
     /// A reward model's folder, which chooses among the responses and rates the best.
     #[arg(long = "reward_model", alias = "reward-model", value_name = "DIR")]
@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long = "max_num_batched_tokens", alias = "max-num-batched-tokens", value_name = "N", default_value_t = 8192)]
     max_num_batched_tokens: usize,
     /// Folder of `table.md`, `results.json`, `report.html` and the rows; a killed command that is called again goes on.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output: PathBuf,
     /// Throw away rows and replace tables of another run that are in the folder.
     #[arg(long)]
@@ -90,7 +90,7 @@ impl Job for &Arguments {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let adapters = self.adapter.iter().map(|text| named("adapter", text, Method::Adapter));
+        let adapters = self.adapter.iter().map(|text| named("adapter_name_or_path", text, Method::Adapter));
         let merged = self.merged.iter().map(|text| named("merged", text, Method::Model));
         let best_of = if self.reward_model.is_some() { BEST_OF } else { 1 };
         let options = EvaluateOptions {
@@ -110,6 +110,7 @@ impl Job for &Arguments {
             beta: self.beta,
             confidence: self.confidence,
             max_length: self.max_length,
+            chat: self.chat.text_as_turns,
             template_date: self.chat.template_date,
             allow_long_positions: self.chat.allow_long_positions,
             batch_size: self.batch_size,
@@ -124,18 +125,26 @@ impl Job for &Arguments {
         })?;
         bar.finish_and_clear();
         say!("{}", evaluation.to_terminal().trim_end());
+        say!("{}", evaluation.samples_to_terminal().trim_end());
         say!("written: {}", path_text(&options.output));
         Ok(())
     }
 }
 
-/// `NAME=PATH`.
+/// `NAME=PATH`, or a path, whose last part is the name up to its first dot.
 fn named<T>(option: &str, text: &str, of: impl FnOnce(PathBuf) -> T) -> Result<(String, T)> {
+    let unnamed = || {
+        let message = format!("`--{option} {text}` is neither a path nor a name, `=` and a path");
+        Error::new(ErrorKind::Option, message)
+    };
     match text.split_once('=') {
-        Some((name, path)) if !path.is_empty() => Ok((name.to_string(), of(path.into()))),
-        _ => {
-            let message = format!("`--{option} {text}` is not a name, `=` and a path");
-            Err(Error::new(ErrorKind::Option, message))
+        Some((_, "")) => Err(unnamed()),
+        Some((name, path)) => Ok((name.to_string(), of(path.into()))),
+        None => {
+            let path = PathBuf::from(text);
+            let last = path.file_name().and_then(|last| last.to_str()).ok_or_else(unnamed)?;
+            let name = last.split('.').find(|part| !part.is_empty()).ok_or_else(unnamed)?;
+            Ok((name.to_string(), of(path)))
         }
     }
 }

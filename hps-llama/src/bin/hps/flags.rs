@@ -3,6 +3,10 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use hps_llama::train::options::{OptionInfo, TrainOptions};
 
+/// Flags that are taken too, as the other commands take them.
+const SHORT: [(&str, &str); 3] =
+    [("model_name_or_path", "model"), ("adapter_name_or_path", "adapter"), ("output_dir", "output")];
+
 /// What was given, `(name, texts)`, as [`TrainOptions::read`] takes it.
 #[derive(Debug, Clone, Default)]
 pub struct Flags(pub Vec<(String, Vec<String>)>);
@@ -40,10 +44,9 @@ fn flag(option: &OptionInfo) -> Arg {
         None => option.help.to_string(),
     };
     let arg = Arg::new(option.name).long(option.name).help(help).help_heading(option.group);
-    let arg = match option.name.replace('_', "-") {
-        dashed if dashed != option.name => arg.alias(dashed),
-        _ => arg,
-    };
+    let dashed = Some(option.name.replace('_', "-")).filter(|dashed| dashed != option.name);
+    let short = SHORT.iter().filter(|(name, _)| *name == option.name).map(|(_, short)| (*short).to_string());
+    let arg = arg.aliases(dashed.into_iter().chain(short));
     // `--gamma -5`; `--gamma=-inf` needs its sign of equality.
     let arg = arg.value_name("VALUE").allow_negative_numbers(true);
     match option {

@@ -1,12 +1,12 @@
 //! `hps generate`: prompts → a JSON line each, with n responses, from a model here or from a server.
 
 use crate::backend::BackendFlags;
-use crate::chat::ChatFlags;
+use crate::chat::{ChatFlags, prompts_are, skipped_template};
 use crate::progress;
 use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
-use hps_llama::data::{Contents, Dropped, PromptRow, Prompts, expect_rereadable};
+use hps_llama::data::{Contents, Dropped, Prompt, PromptRow, Prompts, expect_rereadable};
 use hps_llama::endpoint::{
     ApiKey, Endpoint, MaxTokensField, Pause, Progress, Request, Retries, Tally, Unusable, endpoint_rows,
 };
@@ -43,7 +43,8 @@ pub struct Arguments {
     #[arg(required_unless_present = "endpoint", conflicts_with = "endpoint")]
     model_name_or_path: Option<PathBuf>,
     /// A PEFT adapter on it.
-    #[arg(long, value_name = "DIR", conflicts_with = "endpoint")]
+    #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"])]
+    #[arg(value_name = "DIR", conflicts_with = "endpoint")]
     adapter: Option<PathBuf>,
     /// Take an adapter whose file records another base than the model given.
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
@@ -129,11 +130,12 @@ pub struct Arguments {
 /// Writes a line for each prompt, in the file's order.
 pub fn run(arguments: &Arguments) -> Result<()> {
     Resumable::check(&output(arguments, &inputs(arguments)))?;
-    let Counted { total, dropped, contents } = count(&arguments.data)?;
+    let counted = count(&arguments.data)?;
+    let (total, dropped) = (counted.total, counted.dropped);
     let tally = match (&arguments.endpoint, &arguments.model, &arguments.model_name_or_path) {
-        (Some(url), Some(model), _) => served(arguments, url, model, total, &contents)?,
+        (Some(url), Some(model), _) => served(arguments, url, model, &counted)?,
         (None, _, Some(folder)) => {
-            arguments.backend.choice().run(Local { arguments, folder, total, contents: &contents })?;
+            arguments.backend.choice().run(Local { arguments, folder, counted: &counted })?;
             Tally::default()
         }
         _ => return Err(Error::new(ErrorKind::Option, "neither `model_name_or_path` nor `endpoint` and `model`")),
@@ -166,6 +168,8 @@ fn output<'a>(arguments: &'a Arguments, inputs: &'a [&'a Path]) -> Output<'a> {
 /// A file of prompts, read once.
 struct Counted {
     total: usize,
+    /// Those of them that are text.
+    texts: usize,
     dropped: Dropped,
     contents: Contents,
 }
@@ -173,28 +177,33 @@ struct Counted {
 /// Reads the file once, so that a malformed row is told before hours of work and not after.
 fn count(data: &Path) -> Result<Counted> {
     expect_rereadable(data)?;
-    let (mut total, mut dropped) = (0, Dropped::default());
+    let (mut total, mut texts, mut dropped) = (0, 0, Dropped::default());
     let mut prompts = Prompts::open(data)?;
     for row in prompts.by_ref() {
         match row? {
-            Ok(_) => total += 1,
+            Ok(row) => {
+                total += 1;
+                texts += usize::from(matches!(row.prompt, Prompt::Text(_)));
+            }
             Err(reason) => dropped.add(reason),
         }
     }
-    Ok(Counted { total, dropped, contents: prompts.contents()? })
+    Ok(Counted { total, texts, dropped, contents: prompts.contents()? })
 }
 
 /// The prompts, without rows that have none, of the file that was counted.
-fn prompts(data: &Path, contents: &Contents) -> Result<impl Iterator<Item = Result<PromptRow>>> {
-    Ok(Prompts::open_again(data, contents)?.filter_map(|row| row.map(std::result::Result::ok).transpose()))
+fn prompts(arguments: &Arguments, contents: &Contents) -> Result<impl Iterator<Item = Result<PromptRow>>> {
+    let chat = arguments.chat.text_as_turns;
+    let rows = Prompts::open_again(&arguments.data, contents)?;
+    let rows = rows.filter_map(|row| row.map(std::result::Result::ok).transpose());
+    Ok(rows.map(move |row| if chat { row.map(PromptRow::into_chat) } else { row }))
 }
 
 /// A model here.
 struct Local<'a> {
     arguments: &'a Arguments,
     folder: &'a Path,
-    total: usize,
-    contents: &'a Contents,
+    counted: &'a Counted,
 }
 
 impl Job for Local<'_> {
@@ -202,8 +211,11 @@ impl Job for Local<'_> {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let Local { arguments, folder, total, contents } = self;
+        let Local { arguments, folder, counted: Counted { total, texts, contents, .. } } = self;
         let chat = arguments.chat.chat(folder)?;
+        if let Some(skipped) = skipped_template(&chat, *texts).filter(|_| !arguments.chat.text_as_turns) {
+            note!("{skipped}");
+        }
         let model = Llama::from_folder(backend.clone(), folder, false)?;
         let adapter = match &arguments.adapter {
             Some(folder) => {
@@ -242,14 +254,19 @@ impl Job for Local<'_> {
             "texts_sha256": texts, "arithmetic": backend.arithmetic(),
         });
         let policy = Policy { model, adapter };
-        write(arguments, &fingerprint, total, |output, bar| {
+        write(arguments, &fingerprint, *total, |output, bar| {
             let advance = |lines: usize| bar.set_position(lines as u64);
-            generate_rows(&policy, &chat, prompts(&arguments.data, contents)?, &params, output, advance)
+            generate_rows(&policy, &chat, prompts(arguments, contents)?, &params, output, advance)
         })
     }
 }
 
-fn served(arguments: &Arguments, url: &str, model: &str, total: usize, contents: &Contents) -> Result<Tally> {
+fn served(arguments: &Arguments, url: &str, model: &str, counted: &Counted) -> Result<Tally> {
+    let Counted { total, texts, contents, .. } = counted;
+    if *texts > 0 && !arguments.chat.text_as_turns {
+        let prompts = prompts_are(*texts);
+        note!("{prompts} text, which the server completes without a chat template; `--chat` makes each a user's turn");
+    }
     if arguments.chat.template_date.is_some() || arguments.chat.allow_long_positions {
         let message = "`template_date` and `allow_long_positions` are for a model here; a server has its own template";
         return Err(Error::new(ErrorKind::Option, message));
@@ -274,14 +291,15 @@ fn served(arguments: &Arguments, url: &str, model: &str, total: usize, contents:
     let mut options = options(arguments);
     options["logprobs"] = json!(arguments.logprobs);
     options["max_tokens_field"] = json!(request.max_tokens_field.name());
+    arguments.chat.note_in(&mut options);
     // The seeds of a prompt's requests depend on how many responses each asks for.
     options["n_per_request"] = json!(request.n_per_request);
     let fingerprint = json!({
         "command": "generate", "program": PROGRAM, "options": options, "data_sha256": contents.sha256().to_string(),
         "endpoint": endpoint.url(), "model": model,
     });
-    write(arguments, &fingerprint, total, |output, bar| {
-        let (mut told_until, prompts) = (Instant::now(), prompts(&arguments.data, contents)?);
+    write(arguments, &fingerprint, *total, |output, bar| {
+        let (mut told_until, prompts) = (Instant::now(), prompts(arguments, contents)?);
         endpoint_rows(&endpoint, &request, prompts, arguments.concurrency.into(), output, |news| match news {
             Progress::Lines(lines) => bar.set_position(lines as u64),
             Progress::Pause(pause) => tell(bar, &pause, &mut told_until),

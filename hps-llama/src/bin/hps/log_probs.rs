@@ -6,7 +6,7 @@ use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
-use hps_llama::data::{Dropped, Reason, Rows};
+use hps_llama::data::{Dropped, ReadOptions, Reason, Rows};
 use hps_llama::evaluate::token_log_probs;
 use hps_llama::files::{Output, WholeFile};
 use hps_llama::lora::Lora;
@@ -21,10 +21,10 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A Llama folder in Hugging Face form.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
     /// A PEFT adapter on it.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"], value_name = "DIR")]
     adapter: Option<PathBuf>,
     /// Take an adapter whose file records another base than the model given.
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
@@ -87,7 +87,8 @@ impl Job for &Arguments {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let rows = Rows::open(&self.data)?;
+        let read = ReadOptions { chat: self.chat.text_as_turns, ..ReadOptions::default() };
+        let rows = Rows::open_as(&self.data, read)?;
         let chat = self.chat.chat(&self.model)?;
         let model = Llama::from_folder(backend, &self.model, false)?;
         let adapter = match &self.adapter {

@@ -12,6 +12,7 @@ mod evaluate;
 mod flags;
 mod generate;
 mod log_probs;
+mod losses;
 mod merge;
 mod output;
 mod plan;
@@ -52,10 +53,12 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
-    /// Show what a file of rows holds, and convert it to the list form.
+    /// Show what files of rows hold, and convert them to the list form.
     Data(data::Arguments),
     /// Measure a training step on this machine, beside its matrix product.
     Bench(bench::Arguments),
+    /// List the losses, with TRL's names.
+    Losses(losses::Arguments),
     /// List what can compute here.
     Devices,
 }
@@ -82,6 +85,10 @@ fn main() -> ExitCode {
         Command::Merge(arguments) => merge::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Losses(arguments) => {
+            losses::run(&arguments);
+            Ok(())
+        }
         Command::Devices => {
             devices::run();
             Ok(())

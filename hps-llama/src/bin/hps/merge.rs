@@ -12,16 +12,16 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A Llama folder in Hugging Face form.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
     /// A PEFT adapter on it.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"], value_name = "DIR")]
     adapter: PathBuf,
     /// Take an adapter whose file records another base than the model given.
     #[arg(long = "allow_other_base", alias = "allow-other-base")]
     allow_other_base: bool,
     /// Where the merged model is written; not there yet, or empty.
-    #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
+    #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output_dir: PathBuf,
     /// Number type of the written weights [default: the model's].
     #[arg(long, value_enum)]

@@ -3,6 +3,7 @@
 use crate::output::Output;
 use crate::rows::Rows;
 use crate::terminal::path_text;
+use hps_core::{NegativeScale, Preference};
 use hps_llama::Result;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
@@ -13,6 +14,7 @@ use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{Resume, Task, TrainOptions, TruncationMode};
 use hps_llama::train::{
     Checkpoint,
+    Example,
     Outline,
     ReferencePolicy,
     Split,
@@ -49,8 +51,11 @@ impl Plan {
         };
         let lora = adapter.as_ref().map(|(lora, _)| lora);
         let footprint = options.choice().footprint().unwrap_or_default();
-        Outline { model, lora, footprint }.check(config, &rows.split)?;
+        let memory = Outline { model, lora, footprint }.check(config, &rows.split)?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
+        if options.task != Task::Sft {
+            lines.push(("lists", lists(config, &rows.split.train)));
+        }
         if let Some(gamma) = gamma(config, rows.split.train.len()) {
             lines.push(("gamma", gamma));
         }
@@ -58,10 +63,17 @@ impl Plan {
             ("rows", counts(options, rows)),
             ("tokens", tokens(options, rows)),
             ("tokenizer", rows.tokenizer.clone()),
+        ]);
+        lines.extend(rows.skipped_template.clone().map(|skipped| ("prompts", skipped)));
+        lines.extend([
             ("updates", updates(config, rows.split.train.len())),
             ("trained", trained(options, model, lora, started)),
         ]);
         lines.extend(started.and_then(|started| Some(("base", started.base.clone()?))));
+        if options.task == Task::Preference {
+            lines.push(("reference", reference(options, config)));
+        }
+        lines.push(("memory", memory.to_string()));
         Ok(Plan { lines, adapter })
     }
 
@@ -89,7 +101,7 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:8} {line}"))
+        self.lines.iter().try_for_each(|(subject, line)| writeln!(out, "{subject:9} {line}"))
     }
 }
 
@@ -119,6 +131,43 @@ fn gamma(config: &TrainConfig, examples: usize) -> Option<String> {
     let count = examples * config.num_train_epochs as usize;
     let (first, last) = (config.gamma_schedule.at(0, count), config.gamma_schedule.at(count.saturating_sub(1), count));
     Some(format!("{}: {first} at the first prompt, {last} at the last", config.gamma_schedule))
+}
+
+/// How many responses the rows have, and which of them go through the model.
+fn lists(config: &TrainConfig, examples: &[Example]) -> String {
+    let counts = || examples.iter().map(|example| example.rewards.len());
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let hps = config.loss.named().and_then(|loss| match loss.preference() {
+        Preference::Hps(hps) => Some(hps),
+        _ => None,
+    });
+    if most == 2 {
+        let alike = match hps {
+            Some(hps) if !matches!(hps.scale, NegativeScale::Custom(_)) => {
+                "; on pairs, HPS, Bradley-Terry and Plackett-Luce are one loss \
+                 (`hps generate` and `hps score` make longer lists)"
+            }
+            _ => "",
+        };
+        return format!("2 responses a prompt{alike}");
+    }
+    let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
+    let read = match config.loss.responses_read(most) {
+        2 if hps.is_some() => "2 of each go through the model: the best and one drawn negative",
+        2 => "2 of each go through the model: the best and the worst",
+        _ => "all go through the model",
+    };
+    format!("{count} responses a prompt; {read}")
+}
+
+/// What the policy is measured against.
+fn reference(options: &TrainOptions, config: &TrainConfig) -> String {
+    match &options.ref_adapter {
+        _ if !config.loss.reads_reference() => format!("none: {} reads none", config.loss),
+        Some(ReferencePolicy::Adapter(folder)) => format!("the model with the adapter {}", path_text(folder)),
+        None if !options.use_peft => "the model as it is before the first update".into(),
+        Some(ReferencePolicy::Base) | None => "the model without an adapter".into(),
+    }
 }
 
 fn counts(options: &TrainOptions, rows: &Rows) -> String {

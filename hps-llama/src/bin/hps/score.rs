@@ -17,7 +17,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A reward model's folder: `LlamaForSequenceClassification`, or ArmoRM's `LlamaForRewardModelWithGating`.
-    #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
+    #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
     /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not; a file, which is read twice.
     #[arg(long, value_name = "FILE")]
@@ -62,6 +62,7 @@ impl Job for &Arguments {
             output: self.output.clone(),
             overwrite: self.overwrite,
             overwrite_rewards: self.overwrite_rewards,
+            chat: self.chat.text_as_turns,
             max_num_batched_tokens: self.max_num_batched_tokens,
         };
         let bar = progress::bar("score");

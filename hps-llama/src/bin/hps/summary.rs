@@ -18,6 +18,9 @@ const SHOWN: [(&str, &str); 8] = [
     ("eval_rewards/accuracies", "held-out accuracy"),
 ];
 
+/// The last of so many parts of a run: its mean is what training ended at.
+const LAST: usize = 10;
+
 /// Prints the table, and where the files are.
 pub fn print(output: &Output) -> Result<()> {
     let path = output.metrics();
@@ -27,9 +30,12 @@ pub fn print(output: &Output) -> Result<()> {
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|source| failed().because(source))?;
     say!("{:32} {:>10} {:>10}", "", "first", "last");
     for (key, name) in SHOWN {
-        let mut numbers = lines.iter().filter_map(|line| line.get(key)?.as_f64());
-        if let Some(first) = numbers.next() {
-            say!("{name:32} {first:>10.4} {:>10.4}", numbers.next_back().unwrap_or(first));
+        let numbers: Vec<f64> = lines.iter().filter_map(|line| line.get(key)?.as_f64()).collect();
+        // An update's number is of a few rows, an evaluation's of all that are held out.
+        let last = if key.starts_with("eval_") { 1 } else { numbers.len().div_ceil(LAST) };
+        if let Some(first) = numbers.first() {
+            let last = numbers[numbers.len() - last..].iter().sum::<f64>() / last as f64;
+            say!("{name:32} {first:>10.4} {last:>10.4}");
         }
     }
     say!("written: {}", path_text(output.folder()));

@@ -3,6 +3,8 @@
 //! A terminal that goes away (`| head`) does not end a run: what cannot be shown is not shown.
 
 use anstyle::{AnsiColor, Style};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use hps_llama::train::options::nearest_option;
 use hps_llama::{visible, visible_lines};
 use std::fmt::Arguments;
 use std::io::Write;
@@ -47,7 +49,16 @@ pub fn path_text(path: &Path) -> String {
 pub fn usage(error: clap::Error, parsed: impl FnOnce(Vec<String>) -> Result<(), clap::Error>) -> u8 {
     // Said again of what can be seen of the arguments, which are texts within its lines.
     let arguments = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()).into_owned()).collect();
-    let said = parsed(arguments).err().filter(|said| said.kind() == error.kind()).unwrap_or(error);
+    let mut said = parsed(arguments).err().filter(|said| said.kind() == error.kind()).unwrap_or(error);
+    // clap goes by the letters alone: `--lr` is no `--lora_r`.
+    if std::env::args().nth(1).as_deref() == Some("train")
+        && said.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(flag)) = said.get(ContextKind::InvalidArg)
+        && let Some(known) = nearest_option(flag.trim_start_matches('-'))
+    {
+        said.remove(ContextKind::TrailingArg);
+        said.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{known}")));
+    }
     let _ = said.print();
     said.exit_code() as u8
 }

@@ -88,14 +88,25 @@ impl Job for Training<'_> {
             }
             (begun, _) => begun?,
         };
-        say!("{}\nreference {}", trainer.plan(), trainer.reference().description());
-        say!("arithmetic {}", backend.arithmetic());
+        say!("computes on {}", computes_on(backend.arithmetic()));
         // Only now: files are made for a run that can begin.
         output.begin(options)?;
         let mut report = report(options, &output, &trainer, checkpoint.as_ref())?;
         let course = Course { options, output: &output, base, interrupt: &interrupt, finished: Cell::new(false) };
         course.run(&mut trainer, &mut report)
     }
+}
+
+/// A backend's arithmetic as people say it: `cpu float32` is the CPU in float32.
+fn computes_on(arithmetic: &str) -> String {
+    let (device, numbers) = arithmetic.split_once(' ').unwrap_or((arithmetic, "its own numbers"));
+    let device = match device {
+        "cpu" => "the CPU",
+        "cuda" => "an NVIDIA GPU",
+        "wgpu" => "a GPU, by WGPU,",
+        other => other,
+    };
+    format!("{device} in {numbers}")
 }
 
 /// Where the run goes on, if it does; says which checkpoints are not intact.

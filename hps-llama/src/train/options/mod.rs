@@ -6,6 +6,7 @@
 mod choice;
 mod convert;
 mod limit;
+mod names;
 mod nearest;
 mod preset;
 mod read;
@@ -14,4 +15,5 @@ mod value;
 mod write;
 
 pub use choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
+pub use names::{nearest_option, trl_name};
 pub use table::{OptionInfo, TrainOptions};

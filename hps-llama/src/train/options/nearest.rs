@@ -1,18 +1,7 @@
 //! The known name nearest to one that is not known.
 
-use hps_core::Loss;
-
 /// Names further away than this are no help: Jaro–Winkler similarity, 1 for equal names.
 const SIMILAR: f64 = 0.8;
-
-/// What TRL calls a loss, and what it is called here.
-const TRL_NAMES: [(&str, &str); 5] = [
-    ("sigmoid", "dpo-bt"),
-    ("ipo", "ipo-bt"),
-    ("exo_pair", "exo-bt"),
-    ("nca_pair", "nca-bt"),
-    ("sppo_hard", "sppo-bt"),
-];
 
 /// The most similar of some names, if it is similar enough.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -24,10 +13,4 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 /// `; did you mean …?`, or nothing.
 pub(super) fn question(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
-}
-
-/// The loss that TRL calls so, or whose name is most similar.
-pub(super) fn loss(name: &str) -> Option<&'static str> {
-    let theirs = TRL_NAMES.iter().find(|(theirs, _)| *theirs == name);
-    theirs.map(|(_, here)| *here).or_else(|| name.parse::<Loss>().err()?.nearest())
 }

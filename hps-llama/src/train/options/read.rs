@@ -1,6 +1,7 @@
 //! Options from a TOML file and from flags: defaults, then the preset, then the file, then the flags.
 
-use super::nearest::{nearest, question};
+use super::names::nearest_option;
+use super::nearest::question;
 use super::value::{Given, Setting};
 use super::{OptionInfo, Preset, Task, TrainOptions};
 use crate::{Error, ErrorKind, Result};
@@ -150,8 +151,8 @@ fn known(name: &str, what: &str) -> Result<&'static str> {
     if let Some(option) = table.iter().find(|option| option.name == name) {
         return Ok(option.name);
     }
-    let near = nearest(name, table.iter().map(|option| option.name));
-    Err(Error::new(ErrorKind::Option, format!("unknown {what} `{name}`{}", question(near))))
+    let near = question(nearest_option(name));
+    Err(Error::new(ErrorKind::Option, format!("unknown {what} `{name}`{near}")))
 }
 
 fn of_flags(flags: &[(String, Vec<String>)]) -> Result<Vec<Entry>> {

@@ -131,6 +131,8 @@ options! {
         eval_data: Vec<PathBuf> = |_: &Defaults| Vec::new();
         /// Share of the rows of `data` that is held out to evaluate on: 0.1 is every tenth.
         eval_share: Option<f64> = |_: &Defaults| None, PART;
+        /// Whether a text prompt becomes a user's turn of the model's chat template; messages always do.
+        chat: bool = |_: &Defaults| false;
         /// Greatest number of tokens of a prompt with one of its responses.
         max_length: usize = |_: &Defaults| 2048, AT_LEAST_1;
         /// What is done with longer rows: `drop`; `keep_end` cuts the prompt's beginning, `keep_start` the responses' ends.
@@ -245,6 +247,8 @@ options! {
         logging_steps: u64 = |_: &Defaults| 1, AT_LEAST_1;
         /// Updates between evaluations; unset, at the end only.
         eval_steps: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
+        /// Whether there is an evaluation before the first update.
+        eval_on_start: bool = |_: &Defaults| true;
         /// Updates between checkpoints.
         save_steps: Option<u64> = |_: &Defaults| Some(500), AT_LEAST_1;
         /// Checkpoints kept, the newest; unset, all.

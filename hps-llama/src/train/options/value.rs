@@ -266,7 +266,7 @@ impl Setting for Loss {
 
     fn refused(given: &Given) -> String {
         let Some(name) = given.text() else { return format!("{given}; it takes {}", Self::takes()) };
-        let near = super::nearest::loss(name);
+        let near = super::names::nearest_loss(name);
         format!("`{name}`, and no loss has this name{}", super::nearest::question(near))
     }
 }
