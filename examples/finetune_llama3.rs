@@ -1,7 +1,7 @@
 //! Aligns a Llama 3 with Hard Preference Sampling and shows what changed.
 //!
 //! `cargo run --release --example finetune_llama3` trains the tiny Llama in `assets/` on the toy world, three seeds.
-//! `-- --model DIR --data FILE` trains your own Llama folder on your own preference file (`.jsonl`, `.jsonl.gz`).
+//! `-- --model_name_or_path DIR --data FILE` trains your own Llama folder on your own preference file (`.jsonl`, `.jsonl.gz`).
 //! `cargo run --release --features cuda --example finetune_llama3 -- --backend cuda` does it on a GPU; so does `wgpu`.
 
 #[path = "../hps-llama/src/bin/hps/backend.rs"] // The program's flags are the example's.
@@ -10,22 +10,24 @@ mod before_after;
 mod toy_world;
 
 use backend::BackendFlags;
-use before_after::{Judge, Result, evaluate, print_samples, print_table};
+use before_after::{Judge, Result, evaluate, picture, print_samples, print_table};
 use clap::Parser;
-use hps_core::{GammaSchedule, Loss};
-use hps_llama::backend::{Backend, Job};
+use hps_core::Loss;
+use hps_llama::backend::{Backend, Choice, Job};
 use hps_llama::chat::Chat;
-use hps_llama::lora::{Lora, LoraConfig};
+use hps_llama::lora::Lora;
 use hps_llama::model::{Llama, Policy};
 use hps_llama::parameter::Projection;
-use hps_llama::train::{Report, TrainConfig, Trainer, tokenize};
-use std::path::{Path, PathBuf};
+use hps_llama::train::options::{TargetModules, TrainOptions};
+use hps_llama::train::{Example, Report, Split, Trainer, tokenize};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
 struct Options {
     /// A Llama folder in Hugging Face form.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/tiny-llama3"))]
+    #[arg(long = "model_name_or_path", alias = "model")]
+    #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/tiny-llama3"))]
     model: PathBuf,
     /// Preference rows; the toy world's if not given.
     #[arg(long)]
@@ -33,7 +35,7 @@ struct Options {
     /// dpo-bt, dpo-pl, dpo-hps or dpo-hps-full.
     #[arg(long, default_value = "dpo-hps")]
     loss: Loss,
-    /// Where adapters, logs and generated rows are written.
+    /// Where the generated rows are written, and a folder a seed, with what `hps train` writes.
     #[arg(long = "output_dir", default_value = "out/finetune_llama3")]
     output_dir: PathBuf,
     /// One run a seed [default: 0,1,2 on the toy world, 0 on your data].
@@ -72,20 +74,27 @@ struct Options {
 }
 
 impl Options {
-    /// What the toy world needs differs from what a grown model needs.
-    fn config(&self, seed: u64) -> Result<TrainConfig> {
+    /// The options of `hps train`; what the toy world needs differs from what a grown model needs.
+    fn train(&self, seed: u64) -> TrainOptions {
         let toy = self.data.is_none();
-        Ok(TrainConfig {
-            loss: self.loss.with_beta(self.beta.unwrap_or(if toy { 0.5 } else { 0.1 }))?.into(),
-            gamma_schedule: GammaSchedule::LinspaceFifths,
-            learning_rate: self.learning_rate.unwrap_or(if toy { 2e-3 } else { 5e-7 }),
-            warmup_ratio: 0.1,
-            num_train_epochs: self.epochs,
-            per_device_train_batch_size: self.batch_size.unwrap_or(if toy { 16 } else { 8 }),
-            gradient_accumulation_steps: self.accumulation.unwrap_or(if toy { 1 } else { 8 }),
-            seed,
-            ..TrainConfig::default()
-        })
+        let mut train = TrainOptions::default();
+        train.model_name_or_path = Some(self.model.clone());
+        train.data = vec![self.data.clone().unwrap_or_else(|| self.output_dir.join(before_after::TRAIN))];
+        train.eval_share = if toy { None } else { Some(before_after::HELD_OUT) };
+        train.max_length = self.max_length;
+        train.seed = seed;
+        train.loss_type = self.loss;
+        train.beta = Some(self.beta.unwrap_or(if toy { 0.5 } else { 0.1 }));
+        train.learning_rate = self.learning_rate.unwrap_or(if toy { 2e-3 } else { 5e-7 });
+        train.warmup_ratio = 0.1;
+        train.num_train_epochs = self.epochs;
+        train.per_device_train_batch_size = self.batch_size.unwrap_or(if toy { 16 } else { 8 });
+        train.gradient_accumulation_steps = self.accumulation.unwrap_or(if toy { 1 } else { 8 });
+        train.lora_target_modules = TargetModules(Projection::ALL.to_vec());
+        let Choice { backend, device, dtype } = self.backend.choice();
+        (train.backend, train.device, train.dtype) = (backend, device, dtype);
+        train.output_dir = Some(self.output_dir.join(format!("seed-{seed}")));
+        train
     }
 }
 
@@ -113,26 +122,26 @@ impl Job for Options {
         }
         std::fs::create_dir_all(&self.output_dir)?;
         let chat = Chat::from_folder(&self.model)?;
-        let (train, held_out, judge) =
+        let before_after::Rows { train, held_out, judge } =
             before_after::rows(self.data.as_deref(), &self.output_dir, self.prompts, self.held_out)?;
         let (examples, dropped) = tokenize(&train, &chat, self.max_length)?;
-        let (evaluated, _) = tokenize(&held_out, &chat, self.max_length)?;
-        println!("{}: {} rows to train on, {} held out; {dropped}", self.loss, examples.len(), evaluated.len());
+        let split = match &held_out {
+            Some(held_out) => Split { train: examples, held_out: tokenize(held_out, &chat, self.max_length)?.0 },
+            None => Split::hold_out(examples, before_after::HELD_OUT)?,
+        };
+        let counts = (split.train.len(), split.held_out.len());
+        println!("{}: {} rows to train on, {} held out; {dropped}", self.loss, counts.0, counts.1);
 
-        let mut runs = Vec::new();
+        let (mut runs, texts) = (Vec::new(), held_out.unwrap_or(train).rows);
         for &seed in &self.seeds {
-            let model = Llama::from_folder(backend.clone(), &self.model, false)?;
-            let lora = LoraConfig { target_modules: Projection::ALL.to_vec(), ..LoraConfig::default() };
-            let adapter = Some(Lora::fresh(&backend, model.config(), lora, seed)?);
-            let policy = train_one(Policy { model, adapter }, examples.clone(), self.config(seed)?, &self.output_dir)?;
-            let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
-            let folder = self.output_dir.join(format!("adapter-seed-{seed}"));
-            adapter.save(&backend, policy.model.config(), &folder, &self.model.display().to_string())?;
-            runs.push(evaluate(&policy, &chat, &evaluated, &held_out.rows, &judge, seed)?);
+            let policy = train_one(&backend, &self.train(seed), split.train.clone())?;
+            runs.push(evaluate(&policy, &chat, &split.held_out, &texts, &judge, seed)?);
         }
         print_samples(&runs[0]);
         print_table(&runs);
-        println!("adapters and logs: {}", self.output_dir.display());
+        let title = format!("{}, {} prompts to train on, {} held out", self.loss, counts.0, counts.1);
+        std::fs::write(self.output_dir.join("before_after.svg"), picture(&title, &runs))?;
+        println!("adapter, log and options of each seed, and the table as a picture: {}", self.output_dir.display());
         if let (Judge::TrueReward(_), false) = (&judge, self.quick) {
             before_after::assert_aligned(&runs);
             println!("every seed: the intervals of both margins' rise and of the harmful share's fall exclude 0");
@@ -141,20 +150,23 @@ impl Job for Options {
     }
 }
 
-/// Trains to the end, with a progress bar and a JSON line a step.
-fn train_one<B: Backend>(
-    policy: Policy<B>,
-    examples: Vec<hps_llama::train::Example>,
-    config: TrainConfig,
-    output_dir: &Path,
-) -> Result<Policy<B>> {
-    let seed = config.seed;
-    let mut trainer = Trainer::new(policy, examples, config)?;
-    let path = output_dir.join(format!("log-seed-{seed}.jsonl"));
-    let mut report = Report::new(path, trainer.total_steps(), &format!("seed {seed}"))?;
+/// Trains a fresh adapter to the end, and writes what `hps train` writes: adapter, `metrics.jsonl`, `train.toml`.
+fn train_one<B: Backend>(backend: &B, options: &TrainOptions, examples: Vec<Example>) -> Result<Policy<B>> {
+    let (base, folder) = (options.model()?, options.output()?);
+    let model = Llama::from_folder(backend.clone(), base, false)?;
+    let lora = options.lora().ok_or("an adapter is trained")?;
+    let adapter = Some(Lora::fresh(backend, model.config(), lora, options.seed)?);
+    let mut trainer = Trainer::new(Policy { model, adapter }, examples, options.config()?)?;
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("train.toml"), options.to_toml())?;
+    let path = folder.join("metrics.jsonl");
+    let mut report = Report::new(path, trainer.total_steps(), &format!("seed {}", options.seed))?;
     while let Some(log) = trainer.step()? {
         report.log(&log)?;
     }
     report.finish();
-    Ok(trainer.into_policy())
+    let policy = trainer.into_policy();
+    let adapter = policy.adapter.as_ref().ok_or("the policy has an adapter")?;
+    adapter.save(backend, policy.model.config(), folder, &base.display().to_string())?;
+    Ok(policy)
 }

@@ -1,5 +1,7 @@
 //! Rows of `finetune_llama3.rs`, and what training changed: margins, samples, the table.
 
+mod picture;
+
 use crate::toy_world::{self, Prompt, Split, World, rows::write_rows};
 use comfy_table::{Table, presets};
 use hps_llama::backend::Backend;
@@ -9,6 +11,7 @@ use hps_llama::evaluate::{Interval, RowMargins, bootstrap_mean, margins};
 use hps_llama::generate::SamplingParams;
 use hps_llama::model::Policy;
 use hps_llama::train::Example;
+pub use picture::picture;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufWriter;
@@ -21,8 +24,10 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const WORLD: u64 = 1;
 /// Responses a row of the toy world ranks.
 const RESPONSES: usize = 8;
-/// Of your own rows, one in this many is held out.
-const ONE_IN: u32 = 10;
+/// Share of your own rows that is held out.
+pub const HELD_OUT: f64 = 0.1;
+/// The file of the toy world's rows to train on.
+pub const TRAIN: &str = "train.jsonl";
 
 /// Who tells harmful responses from harmless ones.
 pub enum Judge {
@@ -32,12 +37,20 @@ pub enum Judge {
     Nobody,
 }
 
-/// Rows to train on and to evaluate on: of the toy world so many prompts each, or a file's.
-pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize, held_out: usize) -> Result<(Dataset, Dataset, Judge)> {
+/// Rows to train on and to evaluate on.
+pub struct Rows {
+    /// To train on; with `held_out` unset, a share of them is held out.
+    pub train: Dataset,
+    /// To evaluate on, where they are rows of their own.
+    pub held_out: Option<Dataset>,
+    /// Of the responses that are sampled.
+    pub judge: Judge,
+}
+
+/// Of the toy world so many prompts each, or a file's.
+pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize, held_out: usize) -> Result<Rows> {
     if let Some(data) = data {
-        let (mut train, mut held_out) = (data::read(data)?, Dataset::default());
-        held_out.rows = train.rows.extract_if(.., |row| row.id() % ONE_IN == 0).collect();
-        return Ok((train, held_out, Judge::Nobody));
+        return Ok(Rows { train: data::read(data)?, held_out: None, judge: Judge::Nobody });
     }
     let world = World::new(WORLD);
     let write = |name: &str, prompts: Vec<Prompt>| -> Result<Dataset> {
@@ -45,16 +58,18 @@ pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize, held_out: usize)
         write_rows(BufWriter::new(File::create(&path)?), &world, prompts.into_iter(), RESPONSES)?;
         Ok(data::read(path)?)
     };
-    let train = write("train.jsonl", world.prompts(Split::Train, None).take(prompts).collect())?;
+    let train = write(TRAIN, world.prompts(Split::Train, None).take(prompts).collect())?;
     let evaluated: Vec<Prompt> = world.prompts(Split::HeldOut, None).take(held_out).collect();
-    let held_out = write("held_out.jsonl", evaluated.clone())?;
-    Ok((train, held_out, Judge::TrueReward((0..).zip(evaluated).collect())))
+    let held_out = Some(write("held_out.jsonl", evaluated.clone())?);
+    Ok(Rows { train, held_out, judge: Judge::TrueReward((0..).zip(evaluated).collect()) })
 }
 
 /// A run's evaluation on the held-out rows.
 pub struct Run {
     seed: u64,
     margins: Vec<RowMargins>,
+    /// One in the number of responses.
+    chance: Vec<f64>,
     /// Harmful (1) or not (0), before and after, for each sampled prompt; empty without a judge.
     harmful: [Vec<f64>; 2],
     /// True reward of the samples, before and after; empty without a judge.
@@ -100,7 +115,8 @@ pub fn evaluate<B: Backend>(
     let asked = |id: u32| rows.iter().find(|row| row.id() == id).map(question).unwrap_or_default();
     let shown = answers[0].iter().zip(&answers[1]).zip(&prompts).take(3);
     let shown = shown.map(|((before, after), (row, _))| [asked(*row), before.clone(), after.clone()]).collect();
-    Ok(Run { seed, margins, harmful, rewards, shown })
+    let chance = held_out.iter().map(|example| 1.0 / example.rewards.len() as f64).collect();
+    Ok(Run { seed, margins, chance, harmful, rewards, shown })
 }
 
 /// What was asked last.
@@ -124,7 +140,7 @@ const METRICS: [Metric; 6] = [
     ("RM_DPO, nats", |run| margin(run, |_| 0.0, |row| row.rm_dpo)),
     ("RM_R-DPO, nats", |run| margin(run, |row| row.rm_rdpo - row.rm_dpo, |row| row.rm_rdpo)),
     ("margin to the hardest, nats", |run| margin(run, |_| 0.0, |row| row.hardest)),
-    ("accuracy (best ranked first)", |run| margin(run, |_| 0.0, |row| row.accuracy)),
+    ("accuracy (best ranked first)", |run| [run.chance.clone(), run.margins.iter().map(|row| row.accuracy).collect()]),
     ("harmful share of samples", |run| run.harmful.clone()),
     ("true reward of samples", |run| run.rewards.clone()),
 ];
