@@ -8,7 +8,7 @@ use super::cpu::Cpu;
 use super::cuda::Cuda;
 #[cfg(feature = "wgpu")]
 use super::wgpu::Wgpu;
-use super::{Backend, Footprint};
+use super::{Backend, Footprint, FreeMemory};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -80,6 +80,23 @@ impl Choice {
             #[cfg(not(feature = "cuda"))]
             (BackendName::Cuda, _) => None,
         }
+    }
+
+    /// What is free on the device; `None` where that is not known.
+    ///
+    /// # Errors
+    /// The device cannot be opened.
+    pub fn free_memory(&self) -> Result<Option<FreeMemory>> {
+        struct Free;
+        impl Job for Free {
+            type Output = Option<FreeMemory>;
+            type Error = Error;
+
+            fn run<B: Backend>(self, backend: B) -> Result<Option<FreeMemory>> {
+                Ok(backend.free_memory())
+            }
+        }
+        self.run(Free)
     }
 
     /// Opens the device and does the job on it.

@@ -12,6 +12,7 @@ mod choice;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod free;
 mod step;
 mod stored;
 #[cfg(feature = "wgpu")]
@@ -19,6 +20,7 @@ pub mod wgpu;
 
 pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
+pub use free::{FreeMemory, FreeOf};
 pub use step::{Step, StepArrays, StepNumbers};
 pub use stored::{Precision, StoredTensor};
 
@@ -137,6 +139,11 @@ pub trait Backend: Debug + Clone + Send + Sync {
     }
     /// The most bytes that the device's arrays have taken at once, where it is known.
     fn peak_memory(&self) -> Option<u64> {
+        None
+    }
+
+    /// What is free on the device, before anything is loaded; `None` where it is not known.
+    fn free_memory(&self) -> Option<FreeMemory> {
         None
     }
 

@@ -110,6 +110,11 @@ impl Fingerprint {
         self
     }
 
+    /// The budget in what a checkpoint keeps.
+    pub(super) fn memory_budget(kept: &BTreeMap<String, String>) -> Option<u64> {
+        kept.get("memory_budget")?.strip_prefix("Some(")?.strip_suffix(')')?.parse().ok()
+    }
+
     /// By name, as a checkpoint keeps it.
     pub(super) fn to_map(&self) -> BTreeMap<String, String> {
         self.0.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()

@@ -77,6 +77,7 @@ const CASES: &[(&str, &str, &str, &str, Shows)] = &[
     ("eval_steps", "5", "5", "eval_share = 0.1", Program),
     ("eval_on_start", "false", "false", "", Program),
     ("save_steps", "5", "5", "", Program),
+    ("save_minutes", "0.5", "0.5", "", Program),
     ("save_total_limit", "2", "2", "save_steps = 5", Program),
     ("resume_from_checkpoint", "'out/checkpoint-5'", "out/checkpoint-5", "", Program),
     ("report_to", "['tensorboard', 'html']", "tensorboard,html", "", Program),

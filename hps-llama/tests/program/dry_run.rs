@@ -7,7 +7,8 @@ const TRL: &str = "tests/data/trl-sigmoid/train.toml";
 #[test]
 fn the_plan_says_what_would_be_done() {
     let folder = Folder::new("");
-    let out = train(&[TRL, "--dry_run", "--output_dir", &folder.argument("out")]);
+    let fixed = ["--memory_budget", "1GiB", "--output_dir", &folder.argument("out")];
+    let out = train(&[&[TRL, "--dry_run"], &fixed[..]].concat());
     let plan = "\
 task      preference
 loss      dpo-bt: beta 0.1
@@ -19,14 +20,14 @@ updates   6 in 1 epoch of 4 prompts (2 a micro-batch, 2 micro-batches an update)
 trained   5,376 parameters beside 269,760 frozen ones: LoRA, r 8, alpha 16, on q_proj, v_proj, from tests/data/trl-sigmoid/initial_adapter
 base      the adapter records no digest of its base, which it calls \"tiny\"
 reference the model without an adapter
-memory    about 2.8 MiB: a list of 2 responses in one pass, activations kept
+memory    about 2.8 MiB of 1.0 GiB: a list of 2 responses in one pass, activations kept
 
 sample 1 of 3: tests/data/trl-sigmoid/preferences.jsonl:1
 ";
     assert!(out.starts_with(plan), "{out}");
     let sample = "  best, reward 1, 14 tokens\n    The résumé neighbour router again; again;.<|eot_id|>\n  response, reward 0, 11 tokens\n    Passport router a again; neighbour of.<|eot_id|>\n";
     assert!(out.contains(sample), "{out}");
-    assert_eq!(out, train(&[TRL, "--dry-run", "--output_dir", &folder.argument("out")]));
+    assert_eq!(out, train(&[&[TRL, "--dry-run"], &fixed[..]].concat()));
     assert!(!folder.path("out").exists());
     // No colours where there is no terminal.
     assert!(!out.contains('\u{1b}'));

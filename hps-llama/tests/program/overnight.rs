@@ -2,7 +2,7 @@
 
 use crate::program::{Folder, hps, metrics, refused, train};
 
-const OVERNIGHT: &str = "eval_share = 0.25\neval_steps = 4\nsave_steps = 2\nsave_total_limit = 2\nreport_to = 'all'\nlora_dropout = 0.1\nlora_r = 4";
+const OVERNIGHT: &str = "eval_share = 0.25\neval_steps = 4\nsave_steps = 2\nsave_total_limit = 2\nreport_to = 'all'\nlora_dropout = 0.1\nlora_r = 4\nnum_train_epochs = 4";
 
 fn checkpoints(folder: &Folder) -> Vec<String> {
     let entries = std::fs::read_dir(folder.path("out")).expect("the output folder");
@@ -34,7 +34,7 @@ fn a_run_evaluates_saves_and_leaves_a_page_and_event_files() {
     // The table: training's last is the mean of its last tenth, what is held out as it was and as it is.
     let tenth = &steps[steps.len() - steps.len().div_ceil(10)..];
     let loss = tenth.iter().map(|line| number(line, "loss")).sum::<f64>() / tenth.len() as f64;
-    assert!(tenth.len() > 1, "{last} updates");
+    assert!(steps.len() == last as usize && tenth.len() == last.div_ceil(10) as usize);
     assert!(out.contains(&format!("\n{:32} {:>10.4} {loss:>10.4}\n", "loss", number(steps[0], "loss"))), "{out}");
     let held_out = [0, at.len() - 1].map(|index| number(evaluations[index], "eval_loss"));
     assert!(out.contains(&format!("\n{:32} {:>10.4} {:>10.4}\n", "held-out loss", held_out[0], held_out[1])), "{out}");
@@ -73,6 +73,44 @@ fn a_run_goes_on_from_its_newest_checkpoint_to_the_same_bits() {
     for name in ["adapter_model.safetensors", "metrics.jsonl"] {
         assert!(whole.out(name) == cut.out(name), "{name}");
     }
+}
+
+/// Checkpoints come by time, too: here after every update, since one takes longer than this.
+#[test]
+fn slow_updates_are_saved_by_the_clock() {
+    let by_the_clock = "save_minutes = 1e-9\nnum_train_epochs = 1";
+    let (whole, cut) = (Folder::new(by_the_clock), Folder::new(by_the_clock));
+    for folder in [&whole, &cut] {
+        train(&[&folder.argument("options.toml")]);
+        assert_eq!(checkpoints(folder), (1..6).map(|step| format!("checkpoint-{step}")).collect::<Vec<_>>());
+    }
+    for gone in ["checkpoint-5", "checkpoint-4"] {
+        std::fs::remove_dir_all(cut.path("out").join(gone)).expect("removed");
+    }
+    std::fs::remove_file(cut.path("out/adapter_model.safetensors")).expect("removed");
+    train(&[&cut.argument("options.toml"), "--resume_from_checkpoint"]);
+    assert!(whole.out("adapter_model.safetensors") == cut.out("adapter_model.safetensors"));
+}
+
+/// What is free when a run begins decides how lists go through the model; the run that goes on keeps to it.
+#[test]
+fn the_memory_budget_is_recorded_and_kept() {
+    let folder = Folder::new("num_train_epochs = 1\nsave_steps = 2");
+    let out = train(&[&folder.argument("options.toml")]);
+    let line = out.lines().find(|line| line.starts_with("budget    ")).unwrap_or_else(|| panic!("{out}"));
+    assert!(line.contains(": nine tenths of what is ") && line.ends_with("; `memory_budget` sets another"), "{line}");
+    let options = String::from_utf8(folder.out("train.toml")).expect("text");
+    let budget = options.lines().find_map(|line| line.strip_prefix("memory_budget")).expect("a budget is recorded");
+    let bytes: u64 = budget.trim_start_matches([' ', '=']).parse().expect("bytes");
+    assert!(bytes > 1 << 20 && bytes.is_multiple_of(1 << 20), "{bytes}");
+    std::fs::remove_file(folder.path("out/adapter_model.safetensors")).expect("removed");
+    let again = train(&[&folder.argument("options.toml"), "--resume_from_checkpoint"]);
+    assert!(again.contains("as when the run began\n"), "{again}");
+    let recorded = String::from_utf8(folder.out("train.toml")).expect("text");
+    assert!(recorded.contains(&format!("memory_budget{budget}\n")), "{recorded}");
+    // One that is given is said beside the estimate, and nothing of what is free.
+    let given = train(&[&folder.argument("options.toml"), "--overwrite_output_dir", "--memory_budget", "1GiB"]);
+    assert!(!given.contains("\nbudget") && given.contains(" of 1.0 GiB: a list of 2 responses"), "{given}");
 }
 
 #[test]

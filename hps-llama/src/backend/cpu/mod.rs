@@ -20,7 +20,9 @@ mod spans;
 
 pub use matrix::Matrix;
 
-use super::{AdamWUpdate, Attended, Backend, Drawn, Dropout, Heads, LogProbs, Precision, StoredTensor, Truncation};
+use super::{
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, FreeMemory, Heads, LogProbs, Precision, StoredTensor, Truncation,
+};
 use crate::{Error, ErrorKind, Result};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -52,6 +54,9 @@ impl Backend for Cpu {
 
     fn arithmetic(&self) -> &'static str {
         "cpu float32"
+    }
+    fn free_memory(&self) -> Option<FreeMemory> {
+        FreeMemory::of_machine()
     }
     fn upload(&self, data: &[f32], columns: usize) -> Result<Matrix> {
         Ok(Matrix::new(data.to_vec(), columns))

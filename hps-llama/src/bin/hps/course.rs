@@ -22,6 +22,8 @@ pub struct Course<'a> {
     pub interrupt: &'a Interrupt,
     /// Whether the trained adapter or model is written.
     pub finished: Cell<bool>,
+    /// When the last checkpoint was, or the beginning.
+    pub saved: Cell<Instant>,
 }
 
 /// Refuses to go on where the log's file was deleted or replaced: what is written to it would be lost.
@@ -119,9 +121,11 @@ impl Course<'_> {
         if last {
             report.flush()?;
         }
-        if due(self.options.save_steps) && trainer.last_checkpoint().is_none_or(|(saved, _)| saved != step) {
+        let late = !last && self.saved.get().elapsed().as_secs_f64() >= 60.0 * self.options.save_minutes;
+        if (late || due(self.options.save_steps)) && trainer.last_checkpoint().is_none_or(|(saved, _)| saved != step) {
             self.save(self.output, trainer, report)?;
             trainer.reference_mut().save()?;
+            self.saved.set(Instant::now());
         }
         Ok(())
     }

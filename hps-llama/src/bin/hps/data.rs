@@ -253,7 +253,7 @@ fn print(row: &Row) {
         Prompt::Text(text) => shown(text),
         Prompt::Messages(messages) => shown(&turns(messages)),
     };
-    say!("{}\n  prompt          {prompt}", row.place());
+    say!("{}\n  prompt          {prompt}", visible(row.place()));
     for (response, reward) in row.responses().iter().zip(row.rewards()).take(RESPONSES) {
         let text = match response {
             Response::Text(text) => shown(text),

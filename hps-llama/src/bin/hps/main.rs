@@ -4,6 +4,7 @@
 
 mod backend;
 mod bench;
+mod budget;
 mod chat;
 mod course;
 mod data;

@@ -1,6 +1,6 @@
 //! What a run is going to do, before it does it.
 
-use crate::output::Output;
+use crate::budget::Budget;
 use crate::rows::Rows;
 use crate::terminal::path_text;
 use hps_core::{NegativeScale, Preference};
@@ -11,11 +11,12 @@ use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::ModelFolder;
 use hps_llama::parameter::Parameter;
 use hps_llama::reward_model::RewardModel;
-use hps_llama::train::options::{Resume, Task, TrainOptions, TruncationMode};
+use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
 use hps_llama::train::{
     Checkpoint,
     Example,
     Outline,
+    Plan as MemoryPlan,
     ReferencePolicy,
     Split,
     TrainConfig,
@@ -32,11 +33,18 @@ pub struct Plan {
     lines: Vec<(&'static str, String)>,
     /// The adapter to be trained, and what it is on.
     adapter: Option<(LoraConfig, Vec<String>)>,
+    memory: MemoryPlan,
 }
 
 impl Plan {
     /// Of these options on these rows; what the run would refuse later is refused here.
-    pub fn new(options: &TrainOptions, config: &TrainConfig, base: &Path, rows: &Rows) -> Result<Plan> {
+    pub fn new(
+        options: &TrainOptions,
+        config: &TrainConfig,
+        base: &Path,
+        rows: &Rows,
+        budget: &Budget,
+    ) -> Result<Plan> {
         let folder = ModelFolder::open(base)?;
         let model = folder.config();
         let started = Started::read(options, base, &folder)?;
@@ -51,7 +59,8 @@ impl Plan {
         };
         let lora = adapter.as_ref().map(|(lora, _)| lora);
         let footprint = options.choice().footprint().unwrap_or_default();
-        let memory = Outline { model, lora, footprint }.check(config, &rows.split)?;
+        let memory = Outline { model, lora, footprint }.check(config, &rows.split);
+        let memory = memory.map_err(|error| budget.blame(error))?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
         if options.task != Task::Sft {
             lines.push(("lists", lists(config, &rows.split.train)));
@@ -74,28 +83,26 @@ impl Plan {
             lines.push(("reference", reference(options, config)));
         }
         lines.push(("memory", memory.to_string()));
-        Ok(Plan { lines, adapter })
+        lines.extend(budget.line(options).map(|line| ("budget", line)));
+        Ok(Plan { lines, adapter, memory })
     }
 
-    /// The checkpoint that the run would go on from, if it does; nothing is changed.
-    pub fn checkpoint(
+    /// Refuses a checkpoint of another run.
+    pub fn expect_run(
         &self,
+        checkpoint: &Checkpoint,
         options: &TrainOptions,
-        output: &Output,
         config: &TrainConfig,
         rows: &Rows,
-    ) -> Result<Option<Checkpoint>> {
-        let checkpoint = match &options.resume_from_checkpoint {
-            Resume::Never => None,
-            Resume::From(folder) => Some(Checkpoint::open(folder)?),
-            Resume::Newest => Checkpoint::newest(output.folder())?.map(|(checkpoint, _)| checkpoint),
-        };
+    ) -> Result<()> {
         let adapter = self.adapter.as_ref();
         let adapter = adapter.map(|(lora, modules)| TrainedAdapter { options: lora, seed: options.seed, modules });
-        if let Some(checkpoint) = &checkpoint {
-            checkpoint.expect_run(config, &rows.split, adapter)?;
-        }
-        Ok(checkpoint)
+        checkpoint.expect_run(config, &rows.split, adapter)
+    }
+
+    /// How the list that takes most memory goes through the model.
+    pub fn memory(&self) -> &MemoryPlan {
+        &self.memory
     }
 }
 

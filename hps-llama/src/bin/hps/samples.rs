@@ -21,7 +21,7 @@ pub fn print(examples: &[Example], chat: &Chat) -> Result<()> {
     let mut places = vec![0, examples.len() / 2, examples.len().saturating_sub(1)];
     places.dedup();
     for (number, place) in places.iter().enumerate() {
-        say!("\nsample {} of {}: {}", number + 1, places.len(), examples[*place].place);
+        say!("\nsample {} of {}: {}", number + 1, places.len(), visible(&examples[*place].place));
         print_one(&examples[*place], chat)?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `hps train`: options → rows → tokens → updates → files.
 
+use crate::budget::Budget;
 use crate::course::Course;
 use crate::flags::Flags;
 use crate::output::Output;
@@ -19,6 +20,7 @@ use hps_llama::train::{Checkpoint, EventFile, Interrupt, Report, TrainConfig, Tr
 use hps_llama::{Error, ErrorKind, Result};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What `hps train` is called with.
 #[derive(Debug, Args)]
@@ -35,27 +37,30 @@ pub struct Arguments {
 
 /// Runs to the end, or prints the plan; the signal that ended it, if one did.
 pub fn run(arguments: &Arguments) -> Result<Option<u8>> {
-    let options = TrainOptions::read(arguments.config.as_deref(), &arguments.flags.0)?;
-    let (base, config) = (options.model()?, options.config()?);
+    let mut options = TrainOptions::read(arguments.config.as_deref(), &arguments.flags.0)?;
     options.files()?;
     // Before anything is looked at that another process may be changing.
     let output = Output::open(&options, arguments.config.as_deref())?;
+    let checkpoint = checkpoint(&options, &output, arguments.dry_run)?;
+    let budget = Budget::resolve(&mut options, checkpoint.as_ref(), arguments.dry_run)?;
+    let (options, base, config) = (&options, options.model()?, options.config()?);
     let chat = Chat::from_folder(base)?;
     let chat = chat.template_date(options.template_date).allow_long_positions(options.allow_long_positions);
-    let rows = Rows::read(&options, &chat)?;
-    let plan = Plan::new(&options, &config, base, &rows)?;
+    let rows = Rows::read(options, &chat)?;
+    let plan = Plan::new(options, &config, base, &rows, &budget)?;
     if options.lora().is_none() || options.task == Task::Reward {
         // They are copied beside the trained weights; what cannot be is told before, not after.
         Companions::read(base)?;
     }
+    if let Some(checkpoint) = &checkpoint {
+        plan.expect_run(checkpoint, options, &config, &rows)?;
+        budget.expect_room(options, plan.memory())?;
+    }
     if arguments.dry_run {
-        if let Some(checkpoint) = plan.checkpoint(&options, &output, &config, &rows)? {
-            say!("going on from {}", path_text(checkpoint.folder()));
-        }
         say!("{}", plan.to_string().trim_end());
         return samples::print(&rows.split.train, &chat).map(|()| None);
     }
-    options.choice().run(Training { options: &options, base, config, rows, plan, output })
+    options.choice().run(Training { options, base, config, rows, plan, output, checkpoint })
 }
 
 /// A run that is planned.
@@ -66,6 +71,7 @@ struct Training<'a> {
     rows: Rows,
     plan: Plan,
     output: Output,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Job for Training<'_> {
@@ -73,9 +79,8 @@ impl Job for Training<'_> {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<Option<u8>> {
-        let Training { options, base, config, rows, plan, output } = self;
+        let Training { options, base, config, rows, plan, output, checkpoint } = self;
         let policy = policy(&backend, options, base)?;
-        let checkpoint = checkpoint(options, &output)?;
         say!("{plan}\n{}", options.to_toml());
 
         // From here on a signal is a request; until now it ended the process, which had nothing to save.
@@ -92,7 +97,8 @@ impl Job for Training<'_> {
         // Only now: files are made for a run that can begin.
         output.begin(options)?;
         let mut report = report(options, &output, &trainer, checkpoint.as_ref())?;
-        let course = Course { options, output: &output, base, interrupt: &interrupt, finished: Cell::new(false) };
+        let (finished, saved) = (Cell::new(false), Cell::new(Instant::now()));
+        let course = Course { options, output: &output, base, interrupt: &interrupt, finished, saved };
         course.run(&mut trainer, &mut report)
     }
 }
@@ -110,20 +116,25 @@ fn computes_on(arithmetic: &str) -> String {
 }
 
 /// Where the run goes on, if it does; says which checkpoints are not intact.
-fn checkpoint(options: &TrainOptions, output: &Output) -> Result<Option<Checkpoint>> {
-    match &options.resume_from_checkpoint {
-        Resume::Never => Ok(None),
-        Resume::From(folder) => Checkpoint::open(folder).map(Some),
+///
+/// * planned: whether nothing is trained, so that nothing is cleared away either.
+fn checkpoint(options: &TrainOptions, output: &Output, planned: bool) -> Result<Option<Checkpoint>> {
+    let checkpoint = match &options.resume_from_checkpoint {
+        Resume::Never => return Ok(None),
+        Resume::From(folder) => Checkpoint::open(folder)?,
         Resume::Newest => {
-            let Some((checkpoint, skipped)) = Checkpoint::latest(output.folder())? else {
+            let newest =
+                if planned { Checkpoint::newest(output.folder()) } else { Checkpoint::latest(output.folder()) };
+            let Some((checkpoint, skipped)) = newest? else {
                 say!("no checkpoint in {}: the run starts at its beginning", path_text(output.folder()));
                 return Ok(None);
             };
             skipped.iter().for_each(|skipped| note!("{skipped}"));
-            say!("going on from {}", path_text(checkpoint.folder()));
-            Ok(Some(checkpoint))
+            checkpoint
         }
-    }
+    };
+    say!("going on from {}", path_text(checkpoint.folder()));
+    Ok(Some(checkpoint))
 }
 
 fn report<B: Backend>(

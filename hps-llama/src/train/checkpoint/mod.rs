@@ -217,6 +217,11 @@ impl Checkpoint {
         planned.check(&self.state.run, &self.state_file())
     }
 
+    /// The memory budget of its run, if that had one: what decides how its lists go through the model, and so its bits.
+    pub fn memory_budget(&self) -> Option<u64> {
+        Fingerprint::memory_budget(&self.state.run)
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder

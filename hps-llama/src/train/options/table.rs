@@ -251,6 +251,8 @@ options! {
         eval_on_start: bool = |_: &Defaults| true;
         /// Updates between checkpoints.
         save_steps: Option<u64> = |_: &Defaults| Some(500), AT_LEAST_1;
+        /// Minutes between checkpoints, where updates are slow.
+        save_minutes: f64 = |_: &Defaults| 30.0, ABOVE_ZERO;
         /// Checkpoints kept, the newest; unset, all.
         save_total_limit: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
         /// `true` goes on from the newest intact checkpoint of `output_dir`, or begins where nothing is trained yet; a path from that one.
