@@ -224,8 +224,8 @@ impl<'a, F: Scalar> Batch<'a, F> {
     pub(crate) fn row(&self, prompt: usize, one: bool) -> Result<Responses<'a, F>, Error> {
         let range = prompt * self.responses..(prompt + 1) * self.responses;
         let [reference, rewards] = [self.reference, self.rewards].map(|list| part(list, &range));
-        let mut row =
-            Responses::of_checked(&self.policy[range.clone()], reference, part(self.lengths, &range), rewards);
+        let lengths = part(self.lengths, &range);
+        let mut row = Responses::of_checked(&self.policy[range.clone()], reference, lengths, rewards);
         row.expect_sound()?;
         if let Some(Samples { indices, count, drawn_from }) = self.samples {
             let indices = &indices[prompt * count..(prompt + 1) * count];

@@ -136,7 +136,7 @@ impl Loss {
         }
         preference.validate(&reward, &pair)?;
         let terms = Terms::BARE;
-        Ok(Loss { reward, pair, preference, terms, plan: Plan::of(&reward, &preference, &terms) })
+        Ok(Loss { reward, pair, preference, terms, plan: Plan::of(&reward, &pair, &preference, &terms) })
     }
 
     /// The implicit reward.
@@ -199,7 +199,7 @@ impl Loss {
 
     pub(crate) fn with_terms(self, terms: Terms) -> Result<Loss, Error> {
         terms.validate(&self.preference)?;
-        Ok(Loss { terms, plan: Plan::of(&self.reward, &self.preference, &terms), ..self })
+        Ok(Loss { terms, plan: Plan::of(&self.reward, &self.pair, &self.preference, &terms), ..self })
     }
 
     /// How many numbers of scratch a row of so many responses takes, whatever the loss and its options: four a response.
@@ -281,20 +281,20 @@ impl Loss {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn value_and_gradient<F: Scalar>(
         &self,
         row: &Responses<'_, F>,
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
-        self.expect(row, scratch, gradient)?;
-        if let Some(value) = self.short(row, false, gradient) {
-            return Ok(value);
+        match self.short(row, false, scratch, gradient) {
+            Some(value) => Ok(value),
+            None => self.long(row, scratch, gradient),
         }
-        self.long(row, scratch, gradient)
     }
 
-    /// By itself, so that a short row saves no registers for it.
+    /// By itself, as [`value_and_gradient`](Self::value_and_gradient) becomes part of its callers.
     #[inline(never)]
     pub(crate) fn long<F: Scalar>(
         &self,
@@ -302,6 +302,7 @@ impl Loss {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
+        self.expect(row, scratch, gradient)?;
         let value = self.kernel(row, scratch, gradient)?;
         self.reward.chain(row, gradient);
         self.terms.add_likelihood_gradient(row, gradient);
@@ -333,10 +334,10 @@ impl Loss {
         scratch: &mut [F],
         gradient: &mut [F],
     ) -> Result<F, Error> {
-        self.expect(row, scratch, gradient)?;
-        if let Some(value) = self.short(row, true, gradient) {
+        if let Some(value) = self.short(row, true, scratch, gradient) {
             return Ok(value);
         }
+        self.expect(row, scratch, gradient)?;
         let value = self.kernel(row, scratch, gradient)?;
         finite(value, gradient)
     }

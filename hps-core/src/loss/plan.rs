@@ -1,7 +1,8 @@
 //! What follows from the parts of a loss, found once.
 
 use crate::loss::likelihood::Terms;
-use crate::preference::Preference;
+use crate::numbers::lanes::SMALL;
+use crate::preference::{Pair, Preference};
 use crate::responses::Reward;
 use crate::responses::inputs::Inputs;
 
@@ -9,14 +10,21 @@ use crate::responses::inputs::Inputs;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Plan {
     pub(super) reads: Inputs,
-    /// Of a loss that is a preference alone, over scores that are this times the log-probability or the log ratio.
+    /// Of a loss that is a preference alone, over scores that are this times the log-probability or the log ratio. Nothing,
+    /// where this or the margin is so large that even small numbers may overflow.
     pub(super) slope: Option<f64>,
+    /// [`Preference::paired`] of a loss with a slope.
+    pub(super) paired: usize,
+    pub(super) drawn: bool,
 }
 
 impl Plan {
-    pub(super) fn of(reward: &Reward, preference: &Preference, terms: &Terms) -> Plan {
-        let reads = read(reward, preference, terms);
-        Plan { reads, slope: reward.common_slope().filter(|_| !reward.reads_lengths() && terms.are_bare()) }
+    pub(super) fn of(reward: &Reward, pair: &Pair, preference: &Preference, terms: &Terms) -> Plan {
+        let alone = terms.are_bare() && !reward.reads_lengths();
+        let far = matches!(pair, Pair::Logistic { margin, .. } if margin.abs() >= SMALL);
+        let slope = reward.common_slope().filter(|&slope: &f64| alone && !far && slope * slope < SMALL);
+        let (paired, drawn) = if slope.is_some() { preference.paired() } else { (0, false) };
+        Plan { reads: read(reward, preference, terms), slope, paired, drawn }
     }
 }
 

@@ -142,6 +142,7 @@ impl NegativeScale {
     }
 
     /// `(a, b)` with `c = a eᵇ`: a custom scale can be out of the range of `F`, its logarithm cannot.
+    #[inline(always)]
     pub(crate) fn parts<F: Scalar>(self, negatives: usize) -> (F, F) {
         match self {
             NegativeScale::Unit => (F::one(), F::zero()),

@@ -6,7 +6,7 @@
 //! What does not fill the last block is computed in a whole one: its scalar remainder would cost more than ten blocks.
 
 use crate::error::{Cause, Error};
-pub(crate) use crate::numbers::kernels::LANES;
+pub(crate) use crate::numbers::kernels::{LANES, SMALL};
 use crate::numbers::math::{decay, ln_1p};
 use crate::numbers::scalar::Scalar;
 
@@ -101,6 +101,26 @@ fn map_in_place<F: Scalar>(values: &mut [F], filler: F, f: impl Fn(F) -> F) {
     }
 }
 
+/// Whether these are 2 to [`LANES`] numbers, and small.
+#[inline(always)]
+pub(crate) fn are_few_and_small<F: Scalar>(values: &[F]) -> bool {
+    match *values {
+        [a, b] => a.is_small() && b.is_small(),
+        [a, b, c] => a.is_small() && b.is_small() && c.is_small(),
+        [a, b, c, d] => a.is_small() && b.is_small() && c.is_small() && d.is_small(),
+        // Both halves, which overlap: what is counted twice is still small.
+        [a, b, c, d, ..] if values.len() <= LANES => match *values {
+            [.., e, f, g, h] => {
+                let (first, second) = (a.abs() + e.abs(), b.abs() + f.abs());
+                let (third, fourth) = (c.abs() + g.abs(), d.abs() + h.abs());
+                (first + third) + (second + fourth) < F::narrow(SMALL)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Whether there is neither NaN nor infinity.
 #[inline(always)]
 pub(crate) fn all_finite<F: Scalar>(values: &[F]) -> bool {
@@ -123,7 +143,7 @@ pub(crate) fn expect_finite<F: Scalar>(list: &'static str, values: &[F]) -> Resu
 
 #[cold]
 #[inline(never)]
-fn not_finite<F: Scalar>(list: &'static str, values: &[F]) -> Error {
+pub(crate) fn not_finite<F: Scalar>(list: &'static str, values: &[F]) -> Error {
     let index = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
     Cause::NonFinite { list, index, given: values[index].widen() }.into()
 }

@@ -37,6 +37,7 @@ use crate::responses::Responses;
 use crate::responses::reward::{Reward, validate_positive};
 use hps::tile::FullTile;
 use plackett_luce::top;
+use short::Scores;
 
 /// `L = Σ ℓ(u, v)`: which scores `u`, `v` of a list the pair loss `ℓ` compares. Scores `s_i` are best first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -249,10 +250,11 @@ impl Preference {
         gradient: &mut [F],
     ) -> Result<F, Error> {
         self.check_samples(row)?;
-        if scores.len() <= short::LONGEST
-            && let Some(value) = self.short(pair, row.rewards, scores, gradient)
-        {
-            return Ok(value);
+        if let Some(reference) = F::ZEROS.get(..scores.len()) {
+            let scores = Scores { slope: F::one(), policy: scores, reference };
+            if let Some(value) = self.short(pair, F::one(), row.rewards, scores, scratch, gradient) {
+                return Ok(value);
+            }
         }
         match self {
             Preference::BradleyTerry => Ok(bradley_terry::value_and_gradient(pair, scores, gradient)),

@@ -19,6 +19,8 @@ impl Inputs {
     pub(crate) const ALL: Inputs = Inputs(31);
     /// Sampled negatives, one or several.
     pub(crate) const SAMPLES: Inputs = Inputs(32);
+    /// A row of more responses than a short one has, or of numbers so large that what is formed of them may overflow.
+    pub(crate) const LARGE: Inputs = Inputs(64);
     /// What scores are made of.
     pub(crate) const OF_SCORES: Inputs = Inputs(7);
 

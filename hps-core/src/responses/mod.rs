@@ -87,8 +87,8 @@ impl<'a, F: Scalar> Responses<'a, F> {
         if policy.len() < 2 {
             return Err(Cause::TooFewResponses { given: policy.len() }.into());
         }
-        lanes::expect_finite("policy", policy)?;
-        Ok(Responses::of_checked(policy, &[], &[], &[]))
+        let given = size("policy", policy)?;
+        Ok(Responses { given, ..Responses::of_checked(policy, &[], &[], &[]) })
     }
 
     /// For lists that would be taken, or that are looked at elsewhere; empty ones are not given.
@@ -131,8 +131,8 @@ impl<'a, F: Scalar> Responses<'a, F> {
     #[inline(always)]
     pub fn with_reference(self, reference: &'a [F]) -> Result<Self, Error> {
         expect_length("reference", reference.len(), self.count())?;
-        lanes::expect_finite("reference", reference)?;
-        Ok(Responses { reference, given: self.given.with(Inputs::REFERENCE), ..self })
+        let size = size("reference", reference)?;
+        Ok(Responses { reference, given: self.given.with(Inputs::REFERENCE).with(size), ..self })
     }
 
     /// * `lengths`: tokens of each response, at least 1. Counts come from tokenizers and go to devices as `u32`; samples,
@@ -173,8 +173,8 @@ impl<'a, F: Scalar> Responses<'a, F> {
     #[inline(always)]
     pub fn with_rewards(self, rewards: &'a [F]) -> Result<Self, Error> {
         expect_length("rewards", rewards.len(), self.count())?;
-        lanes::expect_finite("rewards", rewards)?;
-        Ok(Responses { rewards, given: self.given.with(Inputs::REWARDS), ..self })
+        let size = size("rewards", rewards)?;
+        Ok(Responses { rewards, given: self.given.with(Inputs::REWARDS).with(size), ..self })
     }
 
     /// Names the one negative that counts, `index` in `1..n`, drawn from all the negatives of this row.
@@ -324,16 +324,16 @@ impl<'a, F: Scalar> Responses<'a, F> {
 
     /// Refuses a list of log-probabilities, lengths or rewards as it would be refused when given.
     #[inline(always)]
-    pub(crate) fn expect_sound(&self) -> Result<(), Error> {
-        lanes::expect_finite("policy", self.policy)?;
-        lanes::expect_finite("reference", self.reference)?;
+    pub(crate) fn expect_sound(&mut self) -> Result<(), Error> {
+        self.given = self.given.with(size("policy", self.policy)?);
+        if !self.reference.is_empty() {
+            self.given = self.given.with(size("reference", self.reference)?);
+        }
         lanes::expect_tokens(self.lengths)?;
-        lanes::expect_finite("rewards", self.rewards)
-    }
-
-    #[inline(always)]
-    pub(crate) fn names_samples(&self) -> bool {
-        self.given.has(Inputs::SAMPLES)
+        if !self.rewards.is_empty() {
+            self.given = self.given.with(size("rewards", self.rewards)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn draw(&self) -> Option<Sample> {
@@ -357,4 +357,19 @@ impl<'a, F: Scalar> Responses<'a, F> {
         }
         Ok(())
     }
+}
+
+/// Refuses NaN and infinities; whether the others are many or large.
+#[inline(always)]
+fn size<F: Scalar>(list: &'static str, values: &[F]) -> Result<Inputs, Error> {
+    if lanes::are_few_and_small(values) {
+        return Ok(Inputs::NONE);
+    }
+    if are_finite(values) { Ok(Inputs::LARGE) } else { Err(lanes::not_finite(list, values)) }
+}
+
+/// By itself, so that few save no registers for it.
+#[inline(never)]
+fn are_finite<F: Scalar>(values: &[F]) -> bool {
+    lanes::all_finite(values)
 }

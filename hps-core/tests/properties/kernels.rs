@@ -4,7 +4,7 @@ use crate::definition::{LIKELIHOOD, SUPERVISED, definition, kernel, size};
 use crate::generator::{Generator, Row};
 use crate::losses::{fewest_responses, losses};
 use crate::tolerance;
-use hps_core::{Batch, Dual, Loss, Pair, Preference, Responses, Reward};
+use hps_core::{Batch, Dual, ErrorKind, Loss, Pair, Preference, Responses, Reward, Scalar};
 
 const ROWS: usize = 1500;
 const SPREADS: [f64; 3] = [0.1, 3.0, 60.0];
@@ -210,6 +210,95 @@ fn few_responses_at_any_distance_cost_what_the_definition_says() {
                     ((dual.value() - value).abs() / (1.0 + value.abs()), (dual.derivative() - entry).abs() / size);
                 assert!(off <= allowed, "{name} {scores:?}: {value}, {}", dual.value());
                 assert!(pull <= allowed, "{name} {scores:?}: {entry}, {}", dual.derivative());
+            }
+        }
+    }
+}
+
+/// A kernel for few responses takes no number of which it might make an infinity. These are as large as numbers get, at every
+/// place of every list: the value is that of [`Loss::value`], which asks the kernels for long rows, or both refuse.
+fn large_numbers_at_any_place<F: Scalar>(sizes: &[f64], tolerance: f64) {
+    let names =
+        ["dpo-bt", "dpo-hps", "exo-bt", "exo-hps", "hinge", "ipo-bt", "sppo-bt", "nca-pl", "dpo-top1", "dpo-pl"];
+    let names = names.into_iter().chain(["dpo-hps-full", "exo-pl", "cpo-bt", "kto-bt"]);
+    let losses = names.flat_map(|name| {
+        let loss = name.parse::<Loss>().unwrap().with_gamma(2.0).unwrap_or(name.parse().unwrap());
+        let loss = loss.with_likelihood(0.0).unwrap();
+        [1e-3, 1.0, 3e5, 1e9].map(|beta| loss.with_beta(beta).unwrap_or(loss))
+    });
+    let (mut finite, mut refused) = (0, 0);
+    for loss in losses {
+        for (count, place, list) in
+            (2..=9).flat_map(|n| (0..n).flat_map(move |place| (0..3).map(move |l| (n, place, l))))
+        {
+            for &size in sizes {
+                let mut lists = [-20.0, -21.0, 0.5].map(|number| vec![F::narrow(number); count]);
+                for (index, entries) in lists.iter_mut().enumerate() {
+                    entries
+                        .iter_mut()
+                        .zip(0..)
+                        .for_each(|(x, i)| *x = *x + F::narrow(f64::from(i * index as i32) * 0.25));
+                }
+                lists[list][place] = F::narrow(size);
+                let row =
+                    Responses::new(&lists[0]).and_then(|row| row.with_reference(&lists[1])?.with_rewards(&lists[2]));
+                let row = row.and_then(|row| row.with_lengths(&[7; 9][..count]));
+                if !F::narrow(size).is_finite() {
+                    let error = row.unwrap_err();
+                    assert_eq!((error.kind(), error.index()), (ErrorKind::NonFinite, Some(place)));
+                    assert_eq!(error.list(), Some(["policy", "reference", "rewards"][list]));
+                    refused += 1;
+                    continue;
+                }
+                let row = row.unwrap();
+                let row = if loss.reads_sample() { row.with_sample(count - 1).unwrap() } else { row };
+                let (mut scratch, mut gradient) = (vec![F::nan(); Loss::scratch_len(count)], vec![F::nan(); count]);
+                let value = loss.value(&row, &mut scratch);
+                let what = format!("{loss} {:?} {lists:?}", loss.beta());
+                match loss.value_and_gradient(&row, &mut scratch, &mut gradient) {
+                    Ok(own) => {
+                        let value = value.unwrap_or_else(|error| panic!("{what}: {own} {error}")).widen();
+                        let off = (own.widen() - value).abs() / (1.0 + value.abs());
+                        assert!(off <= tolerance, "{what}: {own} {value}");
+                        assert!(gradient.iter().all(|entry| entry.is_finite()), "{what} {gradient:?}");
+                        finite += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::NonFinite, "{what}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(finite > 5_000 && refused > 5_000, "{finite} {refused}");
+}
+
+#[test]
+fn large_numbers_are_refused_or_right_in_f64() {
+    let sizes = [-9.9e11, -1.01e12, 1e15, -1e155, -1.7e308, f64::NAN, f64::NEG_INFINITY];
+    large_numbers_at_any_place::<f64>(&sizes, tolerance::KERNEL_F64);
+}
+
+#[test]
+fn large_numbers_are_refused_or_right_in_f32() {
+    let sizes = [-9.9e11, -1.01e12, 1e15, -1e20, -3.4e38, f64::NAN, f64::INFINITY];
+    large_numbers_at_any_place::<f32>(&sizes, 1e-5);
+}
+
+/// A margin, too, can be too large for what it is added to.
+#[test]
+fn a_margin_that_overflows_is_refused() {
+    for preference in [Preference::BradleyTerry, Preference::PlackettLuce, Preference::Top { choices: 1 }] {
+        for (margin, fits) in [(1e30, true), (1e300, false), (-1e300, false)] {
+            let pair = Pair::Logistic { label_smoothing: 0.0, margin };
+            let loss = Loss::new(Reward::Dpo { beta: 0.1 }, pair, preference).unwrap();
+            for count in 2..=8 {
+                let list = [-9.0_f32; 8];
+                let row = Responses::new(&list[..count]).unwrap().with_reference(&list[..count]).unwrap();
+                let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(8)], &mut [0.0; 8][..count]);
+                let right = if fits { value.is_ok_and(|value| value >= 1e30) } else { value.is_err() };
+                assert!(right || (margin < 0.0 && value == Ok(0.0)), "{preference:?} {margin} {count}: {value:?}");
             }
         }
     }

@@ -175,11 +175,10 @@ macro_rules! by_table {
                 #[inline(always)]
                 fn exp_and_softplus_by_table(self) -> (Self, Self) {
                     let (power, exp) = power_and_exp(self);
-                    // The node next to the power, which is known before the exponential and differs from it by less than 0.3%:
-                    // still |r| ≤ 1/128.
-                    let rounded = power * NODES as $float + ROUNDER;
-                    let place = rounded.to_bits() as usize & (2 * NODES - 1);
-                    let node = &LOGARITHMS[if place > NODES { NODES } else { place }];
+                    // The node next to the power, which is known before the exponential and differs from it by less than 0.3%.
+                    // Of 1 the last but one, so that all places are below a power of two: |r| ≤ 1/107.
+                    let rounded = power * (NODES as $float - 0.51) + ROUNDER;
+                    let node = &LOGARITHMS[rounded.to_bits() as usize & (NODES - 1)];
                     let rest = (exp - (rounded - ROUNDER) * (1.0 / NODES as $float)) * node.reciprocal;
                     (exp, node.high + (rest + (node.low + rest * rest * polynomial(&LOGARITHM, rest))))
                 }

@@ -11,6 +11,9 @@ mod constants;
 /// Numbers side by side: an AVX2 register of `f32`.
 pub(crate) const LANES: usize = 8;
 
+/// Below it a log-probability or a reward is small: no `f32` overflows of what few of them make with an ordinary slope.
+pub(crate) const SMALL: f64 = 1e12;
+
 /// What makes a [`Scalar`](crate::Scalar) one; not nameable outside.
 pub trait Kernels: Sized {
     const ZEROS: [Self; LANES];
@@ -23,6 +26,8 @@ pub trait Kernels: Sized {
     fn choice_kernel(self, weight: Self) -> (Self, Self);
     fn sigmoid_kernel(self) -> Self;
     fn softplus_kernel(self) -> Self;
+    /// Whether `|x|` is below [`SMALL`], by a comparison of integers: the units for floats are what short rows wait for.
+    fn is_small(&self) -> bool;
     /// Whether there is neither NaN nor infinity.
     fn all_finite(values: &[Self]) -> bool;
 }
@@ -31,7 +36,7 @@ macro_rules! kernels {
     ($float:ident, $bits:ident, $name:ident) => {
         mod $name {
             use super::constants::$name::*;
-            use super::{Kernels, LANES};
+            use super::{Kernels, LANES, SMALL};
 
             impl Kernels for $float {
                 const ZEROS: [Self; LANES] = [0.0; LANES];
@@ -114,6 +119,12 @@ macro_rules! kernels {
                 fn softplus_kernel(self) -> Self {
                     let positive = if self > 0.0 { self } else { 0.0 };
                     positive + (-self.abs()).exp_kernel().ln_1p_kernel()
+                }
+
+                #[inline(always)]
+                fn is_small(&self) -> bool {
+                    const LIMIT: $bits = (SMALL as $float).to_bits() << 1;
+                    self.to_bits() << 1 < LIMIT
                 }
 
                 #[inline(always)]
