@@ -34,6 +34,11 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// Whether a folder has weights, in a form that is read here or in another.
+    pub fn are_in(folder: &Path) -> bool {
+        [SINGLE, INDEX].iter().chain(&PICKLED).any(|name| folder.join(name).exists())
+    }
+
     /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
     ///
     /// # Errors

@@ -104,7 +104,7 @@ fn what_is_no_response_is_left_out_and_counted_over_kills_and_later_commands() {
     mended.store(true, Ordering::Relaxed);
     let ended = generate(&server.url, &folder, &options);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
-    assert!(ended.error.contains("goes on after 4 of 7 prompts"), "{}", ended.error);
+    assert!(ended.error.contains("resumes after 4 of 7 prompts"), "{}", ended.error);
     assert_eq!(ended.out, format!("{}: 7 prompts, 5 of 14 responses\n", folder.argument("lines.jsonl")));
     let told = "left out: 1 refusal, 2 tool calls, 1 ended by a filter, 2 empty, 1 not text, 2 errors of the server; \
                 3 prompts have no response\n";

@@ -168,7 +168,7 @@ fn a_refusal_ends_it_and_it_goes_on_after_that() {
     let before = server.asked().len();
     let ended = generate(&server.url, &folder, &options);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
-    assert!(ended.error.contains("goes on after 4 of 6 prompts"), "{}", ended.error);
+    assert!(ended.error.contains("resumes after 4 of 6 prompts"), "{}", ended.error);
     let since: Vec<String> = server.asked()[before..].iter().map(Asked::prompt).collect();
     assert_eq!(since, ["question 4", "question 5"]);
     assert_complete(&lines(&folder), &prompts, 2);

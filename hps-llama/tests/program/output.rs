@@ -10,7 +10,7 @@ fn a_folder_that_holds_a_run_is_refused() {
     let before = folder.out("adapter_model.safetensors");
     let message = refused(&[&path, "--seed", "1"]);
     let expected = format!(
-        "{out}: holds a run already (`adapter_model.safetensors`); `resume_from_checkpoint` goes on with it, `overwrite_output_dir` replaces it"
+        "{out}: holds a run already (`adapter_model.safetensors`); `resume_from_checkpoint` resumes it, `overwrite_output_dir` replaces it"
     );
     assert_eq!((message, folder.out("adapter_model.safetensors")), (expected, before.clone()));
 

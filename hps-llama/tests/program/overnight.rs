@@ -69,7 +69,7 @@ fn a_run_goes_on_from_its_newest_checkpoint_to_the_same_bits() {
     let ended = hps(&["train", &cut.argument("options.toml"), "--resume_from_checkpoint"]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
     assert!(ended.error.contains("is skipped") && ended.error.contains("optimizer.safetensors"), "{}", ended.error);
-    assert!(ended.out.contains("going on from"), "{}", ended.out);
+    assert!(ended.out.contains("resuming from"), "{}", ended.out);
     for name in ["adapter_model.safetensors", "metrics.jsonl"] {
         assert!(whole.out(name) == cut.out(name), "{name}");
     }
@@ -117,7 +117,7 @@ fn the_memory_budget_is_recorded_and_kept() {
 fn without_a_checkpoint_a_run_begins() {
     let folder = Folder::new("num_train_epochs = 1");
     let out = train(&[&folder.argument("options.toml"), "--resume_from_checkpoint"]);
-    assert!(out.contains("the run starts at its beginning"), "{out}");
+    assert!(out.contains("the run starts from the beginning"), "{out}");
     let message = refused(&[&folder.argument("options.toml"), "--resume_from_checkpoint", "nowhere", "--seed", "1"]);
     assert!(message.contains("nowhere") && message.contains("cannot be read"), "{message}");
 }

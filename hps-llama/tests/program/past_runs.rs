@@ -85,7 +85,7 @@ fn a_checkpoint_has_the_step_of_its_name() {
     assert_eq!(message, format!("{state}: `global_step` is 6, in the folder of step 9"));
     let ended = hps(&["train", &path, "--resume_from_checkpoint"]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
-    assert!(ended.error.contains("in the folder of step 9") && ended.out.contains("going on from"), "{ended:?}");
+    assert!(ended.error.contains("in the folder of step 9") && ended.out.contains("resuming from"), "{ended:?}");
 }
 
 #[test]

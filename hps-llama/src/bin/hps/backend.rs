@@ -6,13 +6,13 @@ use hps_llama::backend::{BackendName, Choice, Dtype};
 /// The flags.
 #[derive(Debug, Args)]
 pub struct BackendFlags {
-    /// What computes: `cpu`, `cuda` for an NVIDIA GPU, or `wgpu` for one that Vulkan, Metal or DX12 reaches.
+    /// Where to compute: `cpu`, `cuda` (NVIDIA GPUs) or `wgpu` (GPUs through Vulkan, Metal or DX12).
     #[arg(long, value_name = "NAME", default_value_t = BackendName::Cpu)]
     backend: BackendName,
-    /// The GPU, by its number in `hps devices` or a part of its name [default: the first, of WGPU a discrete one].
+    /// GPU, by its number in `hps devices` or a part of its name [default: the first one; WGPU: a discrete one].
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
-    /// Number type of frozen weights: `float32`, `bfloat16`, or `auto`, bfloat16 where the file has it; `cpu` computes in float32.
+    /// Number type of frozen weights: `float32`, `bfloat16`, or `auto` (bfloat16 if the file has it); the CPU computes in float32.
     #[arg(long, value_name = "TYPE", default_value_t = Dtype::Auto)]
     dtype: Dtype,
 }

@@ -10,13 +10,13 @@ use std::path::Path;
 /// Flags about rows as tokens.
 #[derive(Debug, Args)]
 pub struct ChatFlags {
-    /// Read rows of text as conversations: the prompt is the user's turn, each response the assistant's.
+    /// Treat text prompts as user turns, with the model's chat template; lists of messages always use it.
     #[arg(long = "chat")]
     pub text_as_turns: bool,
-    /// The day that a chat template writes, for those that write one: 2026-11-30 [default: none; then they are refused].
+    /// Date that the chat template prints: 2026-11-30 [default: none; a template that needs a date is refused].
     #[arg(long = "template_date", alias = "template-date", value_name = "YYYY-MM-DD")]
     pub template_date: Option<TemplateDate>,
-    /// Let sequences be longer than the model has positions.
+    /// Allow sequences longer than the model's `max_position_embeddings`.
     #[arg(long = "allow_long_positions", alias = "allow-long-positions")]
     pub allow_long_positions: bool,
 }

@@ -61,7 +61,7 @@ impl Course<'_> {
             }
             (Some(signal), Ok(Some(saved))) => {
                 say!(
-                    "stopped after {step} of {total} updates, {} is saved; `--resume_from_checkpoint` goes on",
+                    "stopped after {step} of {total} updates, {} is saved; `--resume_from_checkpoint` resumes it",
                     path_text(&saved)
                 );
                 Ok(Some(signal))

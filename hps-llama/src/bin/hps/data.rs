@@ -23,34 +23,34 @@ const RESPONSES: usize = 4;
 /// What `hps data` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Rows: JSON lines or a JSON list, plain, gzip'd or zstd'd; with `--download` the files' names in the data set.
+    /// Files of rows: JSON lines or a JSON list, plain or compressed (gzip, zstd); with `--download`, file names in the data set.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// A data set of the Hugging Face hub to download the files from, as `owner/name`.
+    /// Data set of the Hugging Face hub to download the files from: `owner/name`.
     #[arg(long, value_name = "DATASET")]
     download: Option<String>,
-    /// Writes the usable rows in the list form, `prompt`, `responses`, `rewards`.
+    /// Write the usable rows to this file, as lists: `prompt`, `responses`, `rewards`.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replaces an output that exists.
+    /// Replace an existing output.
     #[arg(long, requires = "output")]
     overwrite: bool,
-    /// What the rows look like [default: as the first one does].
+    /// Shape of the rows [default: that of the first row].
     #[arg(long, value_name = "SHAPE")]
     shape: Option<Shape>,
-    /// The file's name of a field, as `chosen=winner`; may be given several times.
+    /// Column name of a field: `chosen=winner`; may be repeated.
     #[arg(long, value_name = "FIELD=COLUMN", value_delimiter = ',', value_parser = column)]
     columns: Vec<(String, String)>,
-    /// Which of PKU-SafeRLHF's two orders counts: better or safer.
+    /// Order of PKU-SafeRLHF that counts: `better` or `safer`.
     #[arg(long, value_name = "ORDER")]
     prefer: Option<Prefer>,
-    /// Takes rows to learn from, `messages` or `prompt` and `completion`, as `task` sft does.
+    /// Accept rows for supervised fine-tuning: `messages`, or `prompt` and `completion`.
     #[arg(long)]
     sft: bool,
-    /// A model folder, whose template and tokenizer then count lengths in tokens.
+    /// Model folder, to count lengths in tokens with its chat template and tokenizer.
     #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model_name_or_path: Option<PathBuf>,
-    /// Rows that are shown, the first ones.
+    /// Number of rows to show.
     #[arg(long, value_name = "N", default_value_t = 3)]
     samples: usize,
     #[command(flatten)]

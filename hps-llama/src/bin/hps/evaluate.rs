@@ -17,61 +17,61 @@ const BEST_OF: usize = 5;
 /// What `hps evaluate` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The base, a Llama folder in Hugging Face form; the first row of the table.
+    /// Folder of the base model in Hugging Face format: the first row of the table.
     #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
-    /// A PEFT adapter on it and its name in the table [default: the folder's]; may be repeated.
+    /// PEFT adapter of the base, with its name in the table [default: that of the folder]; may be repeated.
     #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"], value_name = "[NAME=]DIR")]
     adapter: Vec<String>,
-    /// Take an adapter whose file records another base than the model given.
+    /// Accept an adapter that records another base model.
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
     allow_other_base: bool,
-    /// A model that the base became, merged or trained in full, and its name [default: the folder's]; may be repeated.
+    /// Merged or fully trained model, with its name in the table [default: that of the folder]; may be repeated.
     #[arg(long, value_name = "[NAME=]DIR")]
     merged: Vec<String>,
-    /// Rows, as `hps train` reads them, and their name [default: the file's, without its endings]; may be repeated.
+    /// Rows as `hps train` reads them, with their name in the table [default: that of the file]; may be repeated.
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     data: Vec<String>,
-    /// A reward model's folder, which chooses among the responses and rates the best.
+    /// Folder of a reward model that chooses the best response to each prompt and rates it.
     #[arg(long = "reward_model", alias = "reward-model", value_name = "DIR")]
     reward_model: Option<PathBuf>,
-    /// Which of ArmoRM's numbers: `gated` or `mean`, which the paper's evaluation reads [default: gated].
+    /// Score of ArmoRM: `gated`, or `mean` of its objectives, as in the paper's evaluation [default: gated].
     #[arg(long, value_name = "NAME")]
     score: Option<ArmoScore>,
-    /// Responses drawn a prompt, of which the best by the reward model is judged [default: 5; without a reward model 1].
+    /// Responses drawn for each prompt; the one with the highest reward is evaluated [default: 5; without a reward model 1].
     #[arg(long = "best_of", alias = "best-of", value_name = "N")]
     best_of: Option<usize>,
     /// Divides the logits when responses are drawn; 0 takes the most probable token always.
     #[arg(long, value_name = "T", default_value_t = 0.9)]
     temperature: f32,
-    /// Tokens of a response at most.
+    /// Maximum tokens of a response.
     #[arg(long = "max_tokens", alias = "max-tokens", value_name = "N", default_value_t = 512)]
     max_tokens: usize,
-    /// Which BLEU: `sacrebleu`, or `nltk-char`, the number of the paper's script.
+    /// BLEU variant: `sacrebleu`, or `nltk-char` as in the paper's program.
     #[arg(long, value_name = "NAME", default_value_t = Bleu::Sacrebleu)]
     bleu: Bleu,
-    /// Factor on implicit rewards in margins; the paper's margins have none.
+    /// Factor β on the log ratios in margins; the paper's margins have none.
     #[arg(long, value_name = "BETA", default_value_t = 1.0)]
     beta: f64,
-    /// Keys the draws and the intervals' samples.
+    /// Random seed of the responses and of the bootstrap.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Share of the bootstrap intervals.
+    /// Confidence level of the bootstrap intervals.
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
     confidence: f64,
-    /// Rows with a longer sequence, in tokens, are dropped and counted [default: none is too long].
+    /// Maximum tokens of a prompt with one response; longer rows are dropped and counted [default: no limit].
     #[arg(long = "max_length", alias = "max-length", value_name = "N")]
     max_length: Option<usize>,
-    /// Rows whose responses are drawn together.
+    /// Rows whose responses are drawn in one batch.
     #[arg(long = "batch_size", alias = "batch-size", value_name = "N", default_value_t = 8)]
     batch_size: usize,
-    /// Tokens of a pass that computes log-probs or rewards at most, or one row.
+    /// Maximum tokens of a forward pass for log-probs or rewards; at least one row.
     #[arg(long = "max_num_batched_tokens", alias = "max-num-batched-tokens", value_name = "N", default_value_t = 8192)]
     max_num_batched_tokens: usize,
-    /// Folder of `table.md`, `results.json`, `report.html` and the rows; a killed command that is called again goes on.
+    /// Folder for `table.md`, `results.json`, `report.html` and the rows. An interrupted command goes on where it was when it is called again.
     #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output: PathBuf,
-    /// Throw away rows and replace tables of another run that are in the folder.
+    /// Replace rows and tables of another run in the folder.
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]

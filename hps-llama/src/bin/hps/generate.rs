@@ -38,86 +38,86 @@ const TEXT_FILES: [&str; 8] = [
 /// What `hps generate` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A Llama folder in Hugging Face form.
+    /// Folder of a Llama model in Hugging Face format.
     #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
     #[arg(required_unless_present = "endpoint", conflicts_with = "endpoint")]
     model_name_or_path: Option<PathBuf>,
-    /// A PEFT adapter on it.
+    /// PEFT adapter of this model.
     #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"])]
     #[arg(value_name = "DIR", conflicts_with = "endpoint")]
     adapter: Option<PathBuf>,
-    /// Take an adapter whose file records another base than the model given.
+    /// Accept an adapter that records another base model.
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
     allow_other_base: bool,
-    /// A server that speaks OpenAI's interface: http://host:8000/v1.
+    /// Server with an OpenAI-compatible interface: http://host:8000/v1.
     #[arg(long, value_name = "URL", requires = "model", conflicts_with_all = ["backend", "device", "dtype"])]
     endpoint: Option<String>,
-    /// The server's name of the model.
+    /// Name of the model on the server.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     model: Option<String>,
-    /// Rows of any shape that `hps train` reads, or with a `prompt` alone; a file, which is read twice.
+    /// Rows in any shape that `hps train` reads, or with only a `prompt`; a file, not a pipe: it is read twice.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Where the lines go. Killed and called again with the same options, it goes on.
+    /// Output file. An interrupted command goes on where it was when it is called again with the same options.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Replace an output that exists, or lines that other options left.
+    /// Replace an existing output, or the unfinished one of other options.
     #[arg(long)]
     overwrite: bool,
-    /// Responses a prompt.
+    /// Number of responses to each prompt.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
-    /// Divides the logits; 0 takes the most probable token always.
+    /// Sampling temperature; 0 always takes the most probable token.
     #[arg(long, default_value_t = 0.9)]
     temperature: f64,
-    /// Draw from the fewest most probable tokens that have this probability together.
+    /// Nucleus sampling: draw from the fewest most probable tokens that together have this probability.
     #[arg(long = "top_p", alias = "top-p", value_name = "P", default_value_t = 1.0)]
     top_p: f64,
-    /// Draw from so many most probable tokens; 0 is all.
+    /// Draw from this many most probable tokens; 0 means all.
     #[arg(long = "top_k", alias = "top-k", value_name = "K", default_value_t = 0)]
     top_k: u32,
-    /// Tokens a response at most, the end token included.
+    /// Maximum tokens of a response, the end token included.
     #[arg(long = "max_tokens", alias = "max-tokens", value_name = "N", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     max_tokens: u32,
-    /// Keys all draws, with the prompt's line and the number of the response.
+    /// Random seed. A response depends on it, on the prompt's line and on the number of the response.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Tokens that end a response besides the model's own, with commas between.
+    /// Token ids that also end a response, separated by commas.
     #[arg(long = "stop_token_ids", alias = "stop-token-ids", value_name = "IDS", value_delimiter = ',')]
     #[arg(conflicts_with = "endpoint")]
     stop_token_ids: Vec<u32>,
-    /// Responses decoded at once; memory and speed depend on it, lines do not.
+    /// Responses decoded at the same time; changes memory and speed, not the output.
     #[arg(long = "max_num_seqs", alias = "max-num-seqs", value_name = "N", default_value_t = 256)]
     #[arg(conflicts_with = "endpoint", value_parser = clap::value_parser!(u32).range(1..))]
     max_num_seqs: u32,
-    /// The server: the variable of the environment that holds its key [default: OPENAI_API_KEY, where it is set].
+    /// Server: environment variable that holds the key [default: OPENAI_API_KEY, if it is set].
     /// Where the server repeats the key, `[key]` is written, in lines from 8 characters on and in errors from 4.
     #[arg(long = "api_key_env", alias = "api-key-env", value_name = "NAME", requires = "endpoint")]
     api_key_env: Option<String>,
-    /// The server: requests at once.
+    /// Server: number of parallel requests.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(requires = "endpoint")]
     concurrency: u16,
-    /// The server: responses a request at most [default: n].
+    /// Server: maximum responses in one request [default: n].
     #[arg(long = "n_per_request", alias = "n-per-request", value_name = "N", requires = "endpoint")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     n_per_request: Option<u32>,
-    /// The server: ask for log-probs.
+    /// Server: ask for log-probs.
     #[arg(long, requires = "endpoint")]
     logprobs: bool,
-    /// The server: what becomes of a choice that is no response (a refusal, a tool call, an empty text, …): `drop`
+    /// Server: what to do with a choice that is no response (a refusal, a tool call, an empty text, …): `drop`
     /// leaves it out of its line and counts it there, `error` ends the run [default: drop].
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     unusable: Option<Unusable>,
-    /// The server: the field that says `max_tokens` in a chat's request: `max_tokens`, or `max_completion_tokens`,
+    /// Server: field of a chat request for the maximum tokens: `max_tokens`, or `max_completion_tokens`,
     /// which OpenAI's newer models ask for [default: max_tokens].
     #[arg(long = "max_tokens_field", alias = "max-tokens-field", value_name = "NAME", requires = "endpoint")]
     max_tokens_field: Option<MaxTokensField>,
-    /// The server: times a request is sent again, with pauses that double from half a second to a minute.
+    /// Server: number of retries of a failed request, with exponential back-off from 0.5 to 60 seconds.
     #[arg(long = "max_retries", alias = "max-retries", value_name = "N", default_value_t = 8, requires = "endpoint")]
     max_retries: u32,
-    /// The server: seconds a request may take.
+    /// Server: time limit of a request, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "endpoint")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -350,7 +350,7 @@ fn write(
     let mut output = Resumable::open(&output(arguments, &inputs(arguments)), fingerprint)?;
     output.expect_at_most(total)?;
     if output.resumed() > 0 {
-        note!("{}: goes on after {} of {total} prompts", path_text(&arguments.output), output.resumed());
+        note!("{}: resumes after {} of {total} prompts", path_text(&arguments.output), output.resumed());
     }
     let bar = progress::bar("generate");
     progress::show(&bar, output.resumed(), total);

@@ -20,25 +20,25 @@ use std::path::PathBuf;
 /// What `hps log-probs` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A Llama folder in Hugging Face form.
+    /// Folder of a Llama model in Hugging Face format.
     #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
-    /// A PEFT adapter on it.
+    /// PEFT adapter of this model.
     #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"], value_name = "DIR")]
     adapter: Option<PathBuf>,
-    /// Take an adapter whose file records another base than the model given.
+    /// Accept an adapter that records another base model.
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
     allow_other_base: bool,
     /// Rows, as `hps train` reads them.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Rows with a longer sequence, in tokens, are dropped and counted [default: none is too long].
+    /// Maximum tokens of a prompt with one response; longer rows are dropped and counted [default: no limit].
     #[arg(long = "max_length", alias = "max-length", value_name = "N")]
     max_length: Option<usize>,
-    /// Where the lines go, whole or not at all [default: the terminal].
+    /// Output file, written only when it is complete [default: standard output].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace the output if it is there.
+    /// Replace an existing output.
     #[arg(long, requires = "output")]
     overwrite: bool,
     #[command(flatten)]

@@ -11,22 +11,22 @@ use std::path::PathBuf;
 /// What `hps merge` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A Llama folder in Hugging Face form.
+    /// Folder of a Llama model in Hugging Face format.
     #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
-    /// A PEFT adapter on it.
+    /// PEFT adapter of this model.
     #[arg(long = "adapter_name_or_path", aliases = ["adapter-name-or-path", "adapter"], value_name = "DIR")]
     adapter: PathBuf,
-    /// Take an adapter whose file records another base than the model given.
+    /// Accept an adapter that records another base model.
     #[arg(long = "allow_other_base", alias = "allow-other-base")]
     allow_other_base: bool,
-    /// Where the merged model is written; not there yet, or empty.
+    /// Folder for the merged model; it must not exist, or be empty.
     #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output_dir: PathBuf,
     /// Number type of the written weights [default: the model's].
     #[arg(long, value_enum)]
     dtype: Option<Dtype>,
-    /// Greatest size of a file of weights.
+    /// Maximum size of a weights file.
     #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE", default_value = "5GB")]
     max_shard_size: String,
 }

@@ -39,7 +39,7 @@ impl Output {
             }
             Some(name) if !options.overwrite_output_dir && options.resume_from_checkpoint == Resume::Never => {
                 return refused(format!(
-                    "holds a run already (`{name}`); `resume_from_checkpoint` goes on with it, `overwrite_output_dir` replaces it"
+                    "holds a run already (`{name}`); `resume_from_checkpoint` resumes it, `overwrite_output_dir` replaces it"
                 ));
             }
             Some(_) if begins && !replaces => output.expect_same_run(options, &held)?,

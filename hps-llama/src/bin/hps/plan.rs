@@ -4,7 +4,8 @@ use crate::budget::Budget;
 use crate::rows::Rows;
 use crate::terminal::path_text;
 use hps_core::{NegativeScale, Preference};
-use hps_llama::Result;
+use hps_llama::weights::Weights;
+use hps_llama::{Error, ErrorKind, Result};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
@@ -38,16 +39,27 @@ pub struct Plan {
 
 impl Plan {
     /// Of these options on these rows; what the run would refuse later is refused here.
+    ///
+    /// * planned: whether nothing is trained, so that a model's `config.json` is enough.
     pub fn new(
         options: &TrainOptions,
         config: &TrainConfig,
         base: &Path,
         rows: &Rows,
         budget: &Budget,
+        planned: bool,
     ) -> Result<Plan> {
-        let folder = ModelFolder::open(base)?;
-        let model = folder.config();
-        let started = Started::read(options, base, &folder)?;
+        let folder = match planned && !Weights::are_in(base) {
+            true => None,
+            false => Some(ModelFolder::open(base)?),
+        };
+        let alone = folder.is_none().then(|| LlamaConfig::from_folder(base)).transpose()?;
+        let model = folder.as_ref().map(ModelFolder::config).or(alone.as_ref());
+        let model = model.ok_or_else(|| Error::new(ErrorKind::Config, "there is no model"))?;
+        let started = match &folder {
+            Some(folder) => Started::read(options, base, folder)?,
+            None => None,
+        };
         let started = started.as_ref();
         options.reference().adapter(config, &Cpu, model, started.map(|started| &started.adapter))?;
         let adapter = match started {
@@ -79,6 +91,9 @@ impl Plan {
             ("trained", trained(options, model, lora, started)),
         ]);
         lines.extend(started.and_then(|started| Some(("base", started.base.clone()?))));
+        if folder.is_none() {
+            lines.push(("weights", "there are none in the folder: this is the plan of its config.json".into()));
+        }
         if options.task == Task::Preference {
             lines.push(("reference", reference(options, config)));
         }

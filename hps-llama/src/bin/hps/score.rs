@@ -16,25 +16,25 @@ use std::path::PathBuf;
 /// What `hps score` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A reward model's folder: `LlamaForSequenceClassification`, or ArmoRM's `LlamaForRewardModelWithGating`.
+    /// Folder of a reward model: `LlamaForSequenceClassification`, or ArmoRM's `LlamaForRewardModelWithGating`.
     #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
-    /// Rows of `prompt` and `responses`, JSON lines, gzip'd or not; a file, which is read twice.
+    /// Rows with `prompt` and `responses`; a file, not a pipe: it is read twice.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Where the rows go with their `rewards`; a killed command that is called again goes on.
+    /// Output file, the rows with `rewards`. An interrupted command goes on where it was when it is called again.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Which of ArmoRM's numbers: `gated`, its score, or `mean`, of its objectives, as the paper's evaluation [default: gated].
+    /// Score of ArmoRM: `gated`, or `mean` of its objectives, as in the paper's evaluation [default: gated].
     #[arg(long, value_name = "NAME")]
     score: Option<ArmoScore>,
-    /// Tokens of a pass at most, or one response with its prompt.
+    /// Maximum tokens of a forward pass; at least one response with its prompt.
     #[arg(long = "max_num_batched_tokens", alias = "max-num-batched-tokens", value_name = "N", default_value_t = 8192)]
     max_num_batched_tokens: usize,
-    /// Replace the output if it is there.
+    /// Replace an existing output.
     #[arg(long)]
     overwrite: bool,
-    /// Replace rewards that rows have.
+    /// Replace rewards that the rows already have.
     #[arg(long = "overwrite_rewards", alias = "overwrite-rewards")]
     overwrite_rewards: bool,
     #[command(flatten)]

@@ -25,7 +25,7 @@ use std::time::Instant;
 /// What `hps train` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A TOML file of options; flags override it.
+    /// TOML file of options; flags override it.
     #[arg(value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     /// Print the plan and three samples, and train nothing.
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<Option<u8>> {
     let chat = Chat::from_folder(base)?;
     let chat = chat.template_date(options.template_date).allow_long_positions(options.allow_long_positions);
     let rows = Rows::read(options, &chat)?;
-    let plan = Plan::new(options, &config, base, &rows, &budget)?;
+    let plan = Plan::new(options, &config, base, &rows, &budget, arguments.dry_run)?;
     if options.lora().is_none() || options.task == Task::Reward {
         // They are copied beside the trained weights; what cannot be is told before, not after.
         Companions::read(base)?;
@@ -126,14 +126,14 @@ fn checkpoint(options: &TrainOptions, output: &Output, planned: bool) -> Result<
             let newest =
                 if planned { Checkpoint::newest(output.folder()) } else { Checkpoint::latest(output.folder()) };
             let Some((checkpoint, skipped)) = newest? else {
-                say!("no checkpoint in {}: the run starts at its beginning", path_text(output.folder()));
+                say!("no checkpoint in {}: the run starts from the beginning", path_text(output.folder()));
                 return Ok(None);
             };
             skipped.iter().for_each(|skipped| note!("{skipped}"));
             checkpoint
         }
     };
-    say!("going on from {}", path_text(checkpoint.folder()));
+    say!("resuming from {}", path_text(checkpoint.folder()));
     Ok(Some(checkpoint))
 }
 

@@ -115,149 +115,149 @@ struct Defaults {
 
 options! {
     "model and data" {
-        /// What is trained: `preference`, `sft` or `reward`.
+        /// Task to train: `preference`, `sft` (supervised fine-tuning) or `reward` (a reward model).
         task: Task = |_: &Defaults| Task::Preference;
-        /// Options set together: `paper` or `official-code`. What is given besides overrides them.
+        /// Set of options: `paper` or `official-code`. Options that are given besides override it.
         preset: Option<Preset> = |_: &Defaults| None;
-        /// A Llama folder in Hugging Face form.
+        /// Folder of a Llama model in Hugging Face format.
         model_name_or_path: Option<PathBuf> = |_: &Defaults| None;
-        /// A PEFT adapter to start from; it has its own `lora_` options.
+        /// PEFT adapter to train further; its own `lora_` options apply.
         adapter_name_or_path: Option<PathBuf> = |_: &Defaults| None;
-        /// Whether an adapter, also `ref_adapter`, may record another base than this model.
+        /// Accept an adapter (also `ref_adapter`) that records another base model.
         allow_other_base: bool = |_: &Defaults| false;
-        /// A file of rows to train on, or a list of files.
+        /// Training rows: one file or several.
         data: Vec<PathBuf> = |_: &Defaults| Vec::new();
-        /// Rows to evaluate on.
+        /// Evaluation rows: one file or several.
         eval_data: Vec<PathBuf> = |_: &Defaults| Vec::new();
-        /// Share of the rows of `data` that is held out to evaluate on: 0.1 is every tenth.
+        /// Share of `data` to hold out for evaluation: 0.1 is every tenth row.
         eval_share: Option<f64> = |_: &Defaults| None, PART;
-        /// Whether a text prompt becomes a user's turn of the model's chat template; messages always do.
+        /// Treat text prompts as user turns, with the model's chat template; lists of messages always use it.
         chat: bool = |_: &Defaults| false;
-        /// Greatest number of tokens of a prompt with one of its responses.
+        /// Maximum tokens of a prompt together with one response.
         max_length: usize = |_: &Defaults| 2048, AT_LEAST_1;
-        /// What is done with longer rows: `drop`; `keep_end` cuts the prompt's beginning, `keep_start` the responses' ends.
+        /// Rows that are too long: `drop` them, `keep_end` (cut the start of the prompt), `keep_start` (cut the ends of the responses).
         truncation_mode: TruncationMode = |_: &Defaults| TruncationMode::Drop;
-        /// Whether sequences may be longer than the model has positions.
+        /// Allow sequences longer than the model's `max_position_embeddings`.
         allow_long_positions: bool = |_: &Defaults| false;
-        /// The day that a chat template may write: `2026-11-30`; unset, a template that needs one is refused.
+        /// Date that the chat template prints: `2026-11-30`; if unset, a template that needs a date is refused.
         template_date: Option<TemplateDate> = |_: &Defaults| None;
-        /// Whether each epoch has its own order of rows; `false` keeps the files'.
+        /// Shuffle the rows in each epoch; `false` keeps the order of the files.
         shuffle: bool = |defaults: &Defaults| defaults.train.shuffle;
-        /// Keys the order of rows, the negatives drawn, a fresh adapter and its dropout.
+        /// Random seed of the row order, the drawn negatives, a fresh adapter and its dropout.
         seed: u64 = |defaults: &Defaults| defaults.train.seed;
     }
     "loss" {
-        /// The loss's name: `dpo-hps`, `dpo-bt`, `exo-pl`, …
+        /// Name of the loss: `dpo-hps`, `dpo-bt`, `exo-pl`, …; `hps losses` lists all.
         loss_type: Loss = |defaults: &Defaults| *defaults.train.loss.named().expect("one of hps-core");
-        /// Its β; unset, the one its name stands for.
+        /// β of the loss; if unset, the default of its name.
         beta: Option<f64> = |_: &Defaults| None;
-        /// Share of wrong labels assumed, ε.
+        /// Assumed share of wrong labels, ε.
         label_smoothing: Option<f64> = |_: &Defaults| None;
-        /// Lead that the preferred score is to have, δ: SimPO's γ, SLiC's δ.
+        /// Target margin δ of the preferred score: SimPO's γ, SLiC's δ.
         margin: Option<f64> = |_: &Defaults| None;
-        /// R-DPO's credit per token, α.
+        /// Length penalty per token, α, of R-DPO.
         alpha: Option<f64> = |_: &Defaults| None;
-        /// Temperature of reward targets, T (`exo-rw`, `nca-k`, `infonca-k`).
+        /// Temperature T of reward targets (`exo-rw`, `nca-k`, `infonca-k`).
         temperature: Option<f64> = |_: &Defaults| None;
-        /// Weight of the preferred response's likelihood, ν: TRL's `rpo_alpha` and `cpo_alpha`.
+        /// Weight ν of the preferred response's log-likelihood: TRL's `rpo_alpha` and `cpo_alpha`.
         likelihood: Option<f64> = |_: &Defaults| None;
-        /// Weight of the preference beside it, λ.
+        /// Weight λ of the preference term beside it.
         preference_weight: Option<f64> = |_: &Defaults| None;
-        /// Hardness of HPS's negatives, the same throughout; instead of `gamma_schedule`.
+        /// Constant hardness γ of HPS's negatives, instead of `gamma_schedule`.
         gamma: Option<f64> = |_: &Defaults| None;
-        /// Its course: `linspace-fifths` (unset), `continuous`, `official-code`, `constant:<gamma>`.
+        /// Schedule of γ: `linspace-fifths` (if unset), `continuous`, `official-code`, `constant:<gamma>`.
         gamma_schedule: Option<GammaSchedule> = |_: &Defaults| None;
-        /// Which negatives HPS reads, `single`, `full`, `multi` or `expected`; unset, those its name stands for.
+        /// Negatives that HPS reads: `single` (one drawn), `full`, `multi` or `expected`; if unset, those of the loss's name.
         estimator: Option<Estimator> = |_: &Defaults| None;
-        /// Factor on HPS's negatives, c: `unit`, `count` or a number; unset, the one its name stands for.
+        /// Factor c on HPS's negatives: `unit`, `count` or a number; if unset, that of the loss's name.
         negative_scale: Option<NegativeScale> = |_: &Defaults| None;
-        /// Whether HPS's negatives may have the highest reward: `keep` (unset) or `mask-max`.
+        /// HPS's negatives that share the highest reward: `keep` them (if unset) or `mask-max`.
         tie_policy: Option<TiePolicy> = |_: &Defaults| None;
     }
     "optimiser" {
-        /// The greatest learning rate.
+        /// Peak learning rate.
         learning_rate: f64 = |defaults: &Defaults| defaults.train.learning_rate, POSITIVE;
-        /// Its course: `cosine`, `linear` or `constant_with_warmup`.
+        /// Learning rate schedule: `cosine`, `linear` or `constant_with_warmup`.
         lr_scheduler_type: SchedulerType = |defaults: &Defaults| defaults.train.lr_scheduler_type;
-        /// Share of the updates that warm up.
+        /// Share of the updates used for warm-up.
         warmup_ratio: f64 = |defaults: &Defaults| defaults.train.warmup_ratio, SHARE;
-        /// Passes over the rows.
+        /// Number of epochs.
         num_train_epochs: u32 = |defaults: &Defaults| defaults.train.num_train_epochs, AT_LEAST_1;
-        /// Prompts a micro-batch.
+        /// Prompts in a micro-batch.
         per_device_train_batch_size: usize = |defaults: &Defaults| defaults.train.per_device_train_batch_size, AT_LEAST_1;
-        /// Micro-batches an update.
+        /// Micro-batches in an update.
         gradient_accumulation_steps: usize = |defaults: &Defaults| defaults.train.gradient_accumulation_steps, AT_LEAST_1;
-        /// AdamW's decoupled weight decay.
+        /// Weight decay of AdamW, decoupled.
         weight_decay: f64 = |defaults: &Defaults| defaults.adamw.weight_decay, NOT_NEGATIVE;
-        /// Greatest global norm of the gradient; `inf` for no clipping.
+        /// Gradient clipping: maximum global norm; `inf` turns it off.
         max_grad_norm: f64 = |defaults: &Defaults| defaults.adamw.max_grad_norm, ABOVE_ZERO;
-        /// AdamW's β₁.
+        /// β₁ of AdamW.
         adam_beta1: f64 = |defaults: &Defaults| defaults.adamw.adam_beta1, BELOW_1;
-        /// AdamW's β₂.
+        /// β₂ of AdamW.
         adam_beta2: f64 = |defaults: &Defaults| defaults.adamw.adam_beta2, BELOW_1;
-        /// AdamW's ε.
+        /// ε of AdamW.
         adam_epsilon: f64 = |defaults: &Defaults| defaults.adamw.adam_epsilon, POSITIVE;
     }
     "adapter" {
-        /// Whether a LoRA adapter is trained; `false` trains all weights.
+        /// Train a LoRA adapter; `false` trains all weights.
         use_peft: bool = |_: &Defaults| true;
-        /// Its rank.
+        /// LoRA rank.
         lora_r: usize = |defaults: &Defaults| defaults.lora.r, AT_LEAST_1;
-        /// Its α: the update is scaled by α / r.
+        /// LoRA α: the update is scaled by α / r.
         lora_alpha: f64 = |defaults: &Defaults| defaults.lora.lora_alpha, FINITE;
-        /// Probability that an input feature is dropped on its way into the adapter.
+        /// LoRA dropout probability.
         lora_dropout: f64 = |defaults: &Defaults| defaults.lora.lora_dropout, BELOW_1;
-        /// The projections it is on, by name, or `all-linear`.
+        /// Projections with an adapter, by name, or `all-linear`.
         lora_target_modules: TargetModules = |defaults: &Defaults| TargetModules(defaults.lora.target_modules.clone());
-        /// Whether the scale is α / √r.
+        /// Scale the LoRA update by α / √r.
         use_rslora: bool = |defaults: &Defaults| defaults.lora.use_rslora;
     }
     "device" {
-        /// What computes: `cpu`, `cuda` for an NVIDIA GPU, or `wgpu` for one that Vulkan, Metal or DX12 reaches.
+        /// Where to compute: `cpu`, `cuda` (NVIDIA GPUs) or `wgpu` (GPUs through Vulkan, Metal or DX12).
         backend: BackendName = |_: &Defaults| BackendName::Cpu;
-        /// The GPU, by its number in `hps devices` or a part of its name; unset, the first, of WGPU a discrete one.
+        /// GPU, by its number in `hps devices` or a part of its name; if unset, the first one (WGPU: a discrete one).
         device: Option<String> = |_: &Defaults| None;
-        /// Number type of frozen weights: `float32`, `bfloat16`, or `auto`, bfloat16 where the file has it. `cpu` computes in float32.
+        /// Number type of frozen weights: `float32`, `bfloat16`, or `auto` (bfloat16 if the file has it). The CPU computes in float32.
         dtype: Dtype = |_: &Defaults| Dtype::Auto;
     }
     "memory" {
-        /// Memory that training may take, weights included: `8GiB`; unset, as much as one pass takes.
+        /// Memory that training may use, weights included: `8GiB`; if unset, nine tenths of what is free when the run begins.
         memory_budget: Option<Bytes> = |_: &Defaults| None;
-        /// How a list reaches its gradient: `keep` in one pass, `chunks` in two, or `auto` by the budget.
+        /// How the gradient of a list is computed: `keep` (one pass), `chunks` (two passes, less memory) or `auto` (by the budget).
         route: Route = |defaults: &Defaults| defaults.train.route;
-        /// Whether activations are kept: `keep`, `recompute`, or `auto` by the budget.
+        /// Activations of the forward pass: `keep`, `recompute` in the backward pass, or `auto` (by the budget).
         activations: ActivationPolicy = |defaults: &Defaults| defaults.train.activations;
-        /// Tokens of a chunk's responses; unset, by the budget.
+        /// Response tokens in a chunk; if unset, chosen by the budget.
         chunk_tokens: Option<usize> = |_: &Defaults| None, AT_LEAST_1;
-        /// Tokens that go through the model at a time, at most: prompts are packed up to it; unset, a whole micro-batch.
+        /// Maximum tokens in one forward pass; prompts are packed up to it. If unset, a whole micro-batch.
         max_tokens_per_batch: Option<usize> = |_: &Defaults| None, AT_LEAST_1;
     }
     "reference" {
-        /// What the policy is measured against: `base`, or the folder of a frozen adapter; unset, the policy as it starts.
+        /// Reference policy: `base`, or the folder of a frozen adapter; if unset, the policy before training.
         ref_adapter: Option<ReferencePolicy> = |_: &Defaults| None;
-        /// Folder of reference log-probs that runs share; unset, they are kept for the run only.
+        /// Folder for reference log-probs that runs share; if unset, they are kept in memory.
         reference_cache_dir: Option<PathBuf> = |_: &Defaults| None;
     }
     "output" {
-        /// Where the trained weights, `metrics.jsonl` and `train.toml` are written.
+        /// Folder for the trained weights, `metrics.jsonl` and `train.toml`.
         output_dir: Option<PathBuf> = |_: &Defaults| None;
-        /// Whether a run that `output_dir` holds may be replaced.
+        /// Replace a run that is in `output_dir`.
         overwrite_output_dir: bool = |_: &Defaults| false;
-        /// Updates between lines of the log.
+        /// Updates per line of the log.
         logging_steps: u64 = |_: &Defaults| 1, AT_LEAST_1;
-        /// Updates between evaluations; unset, at the end only.
+        /// Evaluate every so many updates; if unset, only before the first and after the last.
         eval_steps: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
-        /// Whether there is an evaluation before the first update.
+        /// Evaluate before the first update.
         eval_on_start: bool = |_: &Defaults| true;
-        /// Updates between checkpoints.
+        /// Save a checkpoint every so many updates.
         save_steps: Option<u64> = |_: &Defaults| Some(500), AT_LEAST_1;
-        /// Minutes between checkpoints, where updates are slow.
+        /// Save one also when the last is so many minutes old.
         save_minutes: f64 = |_: &Defaults| 30.0, ABOVE_ZERO;
-        /// Checkpoints kept, the newest; unset, all.
+        /// Number of newest checkpoints to keep; if unset, all.
         save_total_limit: Option<u64> = |_: &Defaults| None, AT_LEAST_1;
-        /// `true` goes on from the newest intact checkpoint of `output_dir`, or begins where nothing is trained yet; a path from that one.
+        /// `true` resumes from the newest intact checkpoint in `output_dir`, or starts if nothing is trained yet; a path resumes from that one.
         resume_from_checkpoint: Resume = |_: &Defaults| Resume::Never;
-        /// Where figures go besides `metrics.jsonl`: `tensorboard`, `html`, `all` or `none`.
+        /// Where to write metrics besides `metrics.jsonl`: `tensorboard`, `html`, `all` or `none`.
         report_to: Vec<ReportTo> = |_: &Defaults| vec![ReportTo::None];
     }
 }

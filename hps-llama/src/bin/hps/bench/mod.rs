@@ -25,25 +25,25 @@ use std::path::PathBuf;
 /// What `hps bench` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Which model and rows.
+    /// Model and rows to measure.
     #[arg(long, value_enum, default_value = "d512")]
     shape: Shape,
-    /// What is measured; all by default.
+    /// What to measure [default: all].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     parts: Vec<Part>,
-    /// Steps of each kind; medians are told.
+    /// Steps of each kind; the median is reported.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// Pairs of a step of `throughput`.
+    /// Pairs in a step of `throughput`.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
     /// Tokens of their prompts and of each of their responses [default: by the shape].
     #[arg(long, value_delimiter = ',', value_name = "PROMPT,RESPONSE")]
     tokens: Option<Vec<usize>>,
-    /// Where the figures go as JSON, besides the terminal.
+    /// Also write the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Replace a file of figures that is there.
+    /// Replace an existing file.
     #[arg(long, requires = "json")]
     overwrite: bool,
     /// Does what its peak memory is asked for, in this process, and prints the bytes.
