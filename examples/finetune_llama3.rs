@@ -47,7 +47,7 @@ struct Options {
     /// Prompts of the toy world to evaluate on.
     #[arg(long = "held_out", default_value_t = 256)]
     held_out: usize,
-    /// The greatest learning rate [default: 2e-3 on the toy world, the paper's 5e-7 on your data].
+    /// The peak learning rate [default: 2e-3 on the toy world, that of `hps train` on your data].
     #[arg(long = "learning_rate")]
     learning_rate: Option<f64>,
     /// The scale of the implicit reward [default: 0.5 on the toy world, where the paper's 0.1 lets so small a model drift
@@ -57,9 +57,9 @@ struct Options {
     /// Prompts a micro-batch [default: 16 on the toy world, 8 on your data].
     #[arg(long = "per_device_train_batch_size")]
     batch_size: Option<usize>,
-    /// Micro-batches an update [default: 1 on the toy world, 8 on your data: the paper's 64 prompts].
-    #[arg(long = "gradient_accumulation_steps")]
-    accumulation: Option<usize>,
+    /// Micro-batches an update.
+    #[arg(long = "gradient_accumulation_steps", default_value_t = 1)]
+    accumulation: usize,
     /// Passes over the rows.
     #[arg(long = "num_train_epochs", default_value_t = 2)]
     epochs: u32,
@@ -85,11 +85,11 @@ impl Options {
         train.seed = seed;
         train.loss_type = self.loss;
         train.beta = Some(self.beta.unwrap_or(if toy { 0.5 } else { 0.1 }));
-        train.learning_rate = self.learning_rate.unwrap_or(if toy { 2e-3 } else { 5e-7 });
+        train.learning_rate = self.learning_rate.or(toy.then_some(2e-3));
         train.warmup_ratio = 0.1;
         train.num_train_epochs = self.epochs;
         train.per_device_train_batch_size = self.batch_size.unwrap_or(if toy { 16 } else { 8 });
-        train.gradient_accumulation_steps = self.accumulation.unwrap_or(if toy { 1 } else { 8 });
+        train.gradient_accumulation_steps = self.accumulation;
         train.lora_target_modules = TargetModules(Projection::ALL.to_vec());
         let Choice { backend, device, dtype } = self.backend.choice();
         (train.backend, train.device, train.dtype) = (backend, device, dtype);

@@ -3,6 +3,7 @@
 //! Warm-up: `lr · t / w` for the first `w` updates (`t` from 0). After it, with `p = (t − w) / (T − w)`: cosine
 //! `lr (1 + cos π p) / 2`, linear `lr (1 − p)`, constant `lr`.
 
+use super::TrainConfig;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -60,6 +61,17 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// That of a run over `examples` rows.
+    pub fn of(config: &TrainConfig, examples: usize) -> Schedule {
+        let total_steps = config.total_steps(examples);
+        Schedule {
+            scheduler: config.lr_scheduler_type,
+            learning_rate: config.learning_rate,
+            warmup_steps: (config.warmup_ratio * total_steps as f64).ceil() as u64,
+            total_steps,
+        }
+    }
+
     /// The rate of update `step`, counted from 0.
     ///
     /// ```

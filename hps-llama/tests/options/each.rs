@@ -44,7 +44,7 @@ const CASES: &[(&str, &str, &str, &str, Shows)] = &[
     ("estimator", "'expected'", "expected", "", Run),
     ("negative_scale", "'count'", "count", "", Run),
     ("tie_policy", "'mask-max'", "mask-max", "", Run),
-    ("learning_rate", "1e-4", "1e-4", "", Run),
+    ("learning_rate", "3e-4", "3e-4", "", Run),
     ("lr_scheduler_type", "'linear'", "linear", "", Run),
     ("warmup_ratio", "0.1", "0.1", "", Run),
     ("num_train_epochs", "3", "3", "", Run),

@@ -10,7 +10,7 @@ fn flags_override_the_file_and_the_file_a_preset() {
     let options = by_both(toml, &[("learning_rate", "1e-2"), ("seed", "3")]).expect("options");
     let expected = {
         let mut expected = TrainOptions::preset(Preset::OfficialCode);
-        (expected.beta, expected.learning_rate, expected.seed) = (Some(0.5), 1e-2, 3);
+        (expected.beta, expected.learning_rate, expected.seed) = (Some(0.5), Some(1e-2), 3);
         expected
     };
     assert_eq!(options, expected);

@@ -2,8 +2,9 @@
 //!
 //! How lists go through the model, and so the last bits of a run, depend on it: it is read once and recorded.
 
+use crate::output::Output;
 use hps_llama::backend::FreeMemory;
-use hps_llama::train::options::TrainOptions;
+use hps_llama::train::options::{Resume, TrainOptions};
 use hps_llama::train::{Bytes, Checkpoint, Plan as MemoryPlan};
 use hps_llama::{Error, ErrorKind, Result};
 
@@ -27,13 +28,26 @@ impl Budget {
     /// Sets `memory_budget` where it is not given.
     ///
     /// * planned: whether nothing is trained, so that the device may be elsewhere.
-    pub fn resolve(options: &mut TrainOptions, checkpoint: Option<&Checkpoint>, planned: bool) -> Result<Budget> {
+    pub fn resolve(
+        options: &mut TrainOptions,
+        output: &Output,
+        checkpoint: Option<&Checkpoint>,
+        planned: bool,
+    ) -> Result<Budget> {
         if options.memory_budget.is_some() {
             return Ok(Budget::Given);
         }
-        if let Some(checkpoint) = checkpoint {
-            options.memory_budget = checkpoint.memory_budget().map(Bytes);
-            return Ok(if options.memory_budget.is_some() { Budget::Kept } else { Budget::Given });
+        let newest = options.resume_from_checkpoint == Resume::Newest && !options.overwrite_output_dir;
+        options.memory_budget = match checkpoint {
+            Some(checkpoint) => checkpoint.memory_budget().map(Bytes),
+            None if newest => output.memory_budget(),
+            None => None,
+        };
+        if options.memory_budget.is_some() {
+            return Ok(Budget::Kept);
+        }
+        if checkpoint.is_some() {
+            return Ok(Budget::Given);
         }
         match options.choice().free_memory() {
             Ok(Some(free)) => {

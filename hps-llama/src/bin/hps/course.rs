@@ -2,7 +2,7 @@
 
 use crate::output::Output;
 use crate::progress::Lines;
-use crate::summary;
+use crate::summary::{self, Facts};
 use crate::terminal::{note, path_text, say};
 use hps_llama::backend::Backend;
 use hps_llama::train::options::{ReportTo, TrainOptions};
@@ -20,6 +20,8 @@ pub struct Course<'a> {
     pub output: &'a Output,
     pub base: &'a Path,
     pub interrupt: &'a Interrupt,
+    /// What its end is judged by.
+    pub facts: Facts,
     /// Whether the trained adapter or model is written.
     pub finished: Cell<bool>,
     /// When the last checkpoint was, or the beginning.
@@ -150,7 +152,7 @@ impl Course<'_> {
             let title = format!("{}: {}", self.options.task, self.options.output()?.display());
             write_page(&self.output.page(), &title, &self.output.metrics(), &shown)?;
         }
-        summary::print(self.output)
+        summary::print(self.output, self.facts)
     }
 
     fn save<B: Backend>(&self, output: &Output, trainer: &mut Trainer<B>, report: &mut Report) -> Result<PathBuf> {

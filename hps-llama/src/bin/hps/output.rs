@@ -6,7 +6,7 @@ use hps_llama::companions::copy_companions;
 use hps_llama::files::{Lock, expect_folder, write_whole};
 use hps_llama::reward_model;
 use hps_llama::train::options::{Resume, TrainOptions};
-use hps_llama::train::{Checkpoint, ReferencePolicy, Trainer};
+use hps_llama::train::{Bytes, Checkpoint, ReferencePolicy, Trainer};
 use hps_llama::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
@@ -80,11 +80,18 @@ impl Output {
     /// Whether the folder's run has these options, apart from those that say what becomes of the folder.
     fn options_are(&self, options: &TrainOptions) -> bool {
         let lines = |text: &str| -> Vec<String> {
-            let ways = ["resume_from_checkpoint", "overwrite_output_dir"];
+            let mut ways = vec!["resume_from_checkpoint", "overwrite_output_dir"];
+            // The run's own holds, where none is given.
+            ways.extend(options.memory_budget.is_none().then_some("memory_budget"));
             text.lines().filter(|line| !ways.iter().any(|way| line.starts_with(way))).map(String::from).collect()
         };
         let there = std::fs::read_to_string(self.folder.join(OPTIONS));
         there.is_ok_and(|there| lines(&there) == lines(&options.to_toml()))
+    }
+
+    /// The budget of the folder's run, if there is one that resumes without a checkpoint.
+    pub fn memory_budget(&self) -> Option<Bytes> {
+        TrainOptions::read(Some(&self.folder.join(OPTIONS)), &[]).ok()?.memory_budget
     }
 
     /// Refuses to remove what the run reads.

@@ -4,8 +4,6 @@ use crate::budget::Budget;
 use crate::rows::Rows;
 use crate::terminal::path_text;
 use hps_core::{NegativeScale, Preference};
-use hps_llama::weights::Weights;
-use hps_llama::{Error, ErrorKind, Result};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
@@ -16,14 +14,18 @@ use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
 use hps_llama::train::{
     Checkpoint,
     Example,
+    Expected,
     Outline,
     Plan as MemoryPlan,
+    Reach,
     ReferencePolicy,
     Split,
     TrainConfig,
     TrainedAdapter,
     thousands, //
 };
+use hps_llama::weights::Weights;
+use hps_llama::{Error, ErrorKind, Result};
 use std::fmt;
 use std::path::Path;
 
@@ -88,6 +90,7 @@ impl Plan {
         lines.extend(rows.skipped_template.clone().map(|skipped| ("prompts", skipped)));
         lines.extend([
             ("updates", updates(config, rows.split.train.len())),
+            ("rate", rate(config, rows.split.train.len(), lora.is_some())),
             ("trained", trained(options, model, lora, started)),
         ]);
         lines.extend(started.and_then(|started| Some(("base", started.base.clone()?))));
@@ -227,6 +230,29 @@ fn updates(config: &TrainConfig, examples: usize) -> String {
         if config.num_train_epochs == 1 { "1 epoch".into() } else { format!("{} epochs", config.num_train_epochs) },
         thousands(batch.saturating_mul(accumulation)),
     )
+}
+
+/// The learning rate, and what runs came to whose rates had a like sum.
+fn rate(config: &TrainConfig, examples: usize, adapter: bool) -> String {
+    let Reach { sum, expected, usual_rate } = config.reach(examples, adapter);
+    let rate = format!("{:e}, {}; {sum:.1e} in all updates together", config.learning_rate, config.lr_scheduler_type);
+    match expected {
+        Expected::Learning => rate,
+        Expected::Nothing => {
+            let more = match config.gradient_accumulation_steps {
+                1 => "or more `num_train_epochs`",
+                _ => "`gradient_accumulation_steps` 1, or more `num_train_epochs`",
+            };
+            format!(
+                "{rate}.\n          TOO LITTLE TO LEARN: with so little the loss of measured runs stayed where it was. Set \
+                 `learning_rate` {usual_rate:.0e}, {more}"
+            )
+        }
+        Expected::Harm => format!(
+            "{rate}.\n          PERHAPS TOO MUCH: with so much, held-out losses of measured runs rose and responses broke. Set \
+             `learning_rate` {usual_rate:.0e}, more `gradient_accumulation_steps`, or evaluate often"
+        ),
+    }
 }
 
 /// An adapter that training starts from.

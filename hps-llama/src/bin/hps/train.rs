@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::samples;
+use crate::summary::Facts;
 use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -38,11 +39,12 @@ pub struct Arguments {
 /// Runs to the end, or prints the plan; the signal that ended it, if one did.
 pub fn run(arguments: &Arguments) -> Result<Option<u8>> {
     let mut options = TrainOptions::read(arguments.config.as_deref(), &arguments.flags.0)?;
+    options.model()?;
     options.files()?;
     // Before anything is looked at that another process may be changing.
     let output = Output::open(&options, arguments.config.as_deref())?;
     let checkpoint = checkpoint(&options, &output, arguments.dry_run)?;
-    let budget = Budget::resolve(&mut options, checkpoint.as_ref(), arguments.dry_run)?;
+    let budget = Budget::resolve(&mut options, &output, checkpoint.as_ref(), arguments.dry_run)?;
     let (options, base, config) = (&options, options.model()?, options.config()?);
     let chat = Chat::from_folder(base)?;
     let chat = chat.template_date(options.template_date).allow_long_positions(options.allow_long_positions);
@@ -85,6 +87,7 @@ impl Job for Training<'_> {
 
         // From here on a signal is a request; until now it ended the process, which had nothing to save.
         let interrupt = Interrupt::install()?;
+        let facts = Facts::of(&config, &rows.split.held_out);
         let begun = Trainer::begin(policy, rows.split, config, &options.reference(), checkpoint.as_ref(), &interrupt);
         let mut trainer = match (begun, interrupt.signal()) {
             (Err(error), Some(signal)) if error.kind() == ErrorKind::Interrupted => {
@@ -98,7 +101,7 @@ impl Job for Training<'_> {
         output.begin(options)?;
         let mut report = report(options, &output, &trainer, checkpoint.as_ref())?;
         let (finished, saved) = (Cell::new(false), Cell::new(Instant::now()));
-        let course = Course { options, output: &output, base, interrupt: &interrupt, finished, saved };
+        let course = Course { options, output: &output, base, interrupt: &interrupt, facts, finished, saved };
         course.run(&mut trainer, &mut report)
     }
 }

@@ -1,6 +1,6 @@
 //! Options as the trainer takes them.
 
-use super::{Estimator, ReportTo, TrainOptions};
+use super::{Estimator, ReportTo, Task, TrainOptions};
 use crate::backend::Choice;
 use crate::lora::LoraConfig;
 use crate::train::{AdamWConfig, ReferenceOptions, TrainConfig};
@@ -89,6 +89,17 @@ impl TrainOptions {
         format!("{family}-hps{form}").parse().map_err(|source: hps_core::Error| refused().because(source))
     }
 
+    /// The learning rate of what is trained, where none is given: found by measurement (`docs/guide/train.md`).
+    pub(super) fn usual_rate(&self) -> f64 {
+        match (self.task, self.use_peft) {
+            (Task::Preference, true) => 1e-4,
+            (Task::Preference, false) => 5e-7,
+            (Task::Reward, true) => 5e-4,
+            (Task::Sft, true) => 2e-4,
+            (Task::Reward | Task::Sft, false) => 2e-5,
+        }
+    }
+
     /// What the trainer is asked to do.
     ///
     /// # Errors
@@ -99,7 +110,7 @@ impl TrainOptions {
             task: self.task,
             loss: self.loss()?.into(),
             gamma_schedule: constant.or(self.gamma_schedule).unwrap_or(TrainConfig::default().gamma_schedule),
-            learning_rate: self.learning_rate,
+            learning_rate: self.learning_rate.unwrap_or(self.usual_rate()),
             lr_scheduler_type: self.lr_scheduler_type,
             warmup_ratio: self.warmup_ratio,
             num_train_epochs: self.num_train_epochs,

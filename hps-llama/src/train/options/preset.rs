@@ -26,7 +26,7 @@ impl TrainOptions {
             gamma_schedule: Some(GammaSchedule::LinspaceFifths),
             tie_policy: Some(TiePolicy::Keep),
             max_length: 2048,
-            learning_rate: 5e-7,
+            learning_rate: Some(5e-7),
             lr_scheduler_type: SchedulerType::Cosine,
             warmup_ratio: 0.0,
             num_train_epochs: 2,

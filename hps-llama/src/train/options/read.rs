@@ -35,7 +35,7 @@ impl TrainOptions {
     /// std::fs::write(&file, "loss_type = \"dpo-pl\"\nlearning_rate = 1e-4\n")?;
     /// let flag = ("learning_rate".to_string(), vec!["5e-7".to_string()]);
     /// let options = TrainOptions::read(Some(file.path()), &[flag])?;
-    /// assert_eq!((options.loss_type.to_string(), options.learning_rate), ("dpo-pl".to_string(), 5e-7));
+    /// assert_eq!((options.loss_type.to_string(), options.learning_rate), ("dpo-pl".to_string(), Some(5e-7)));
     ///
     /// std::fs::write(&file, "seed = 1\nlearning_rat = 1e-4\n")?;
     /// let error = TrainOptions::read(Some(file.path()), &[]).unwrap_err().to_string();
@@ -77,6 +77,8 @@ impl TrainOptions {
                 places.insert(entry.name, entry.place.clone());
             }
         }
+        // Written into `train.toml`, so that the run is what it was where later versions know better.
+        options.learning_rate.get_or_insert(options.usual_rate());
         // What a preset sets for another task.
         for option in TrainOptions::table() {
             if !options.task.reads(&option) && !places.contains_key(option.name) {

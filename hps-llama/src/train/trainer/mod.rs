@@ -75,14 +75,7 @@ impl<B: Backend> Trainer<B> {
         let config = TrainConfig { loss: config.scored_loss()?, ..config };
         let memory = Memory::of(&outline, &config);
         let Split { train: examples, held_out } = rows;
-        let steps_per_epoch = examples.len().div_ceil(config.prompts_per_step()) as u64;
-        let total_steps = steps_per_epoch * u64::from(config.num_train_epochs);
-        let schedule = Schedule {
-            scheduler: config.lr_scheduler_type,
-            learning_rate: config.learning_rate,
-            warmup_steps: (config.warmup_ratio * total_steps as f64).ceil() as u64,
-            total_steps,
-        };
+        let schedule = Schedule::of(&config, examples.len());
         let needed = policy.adapter.is_none() || reference.cache_dir.is_some();
         let base = if needed { Some(policy.model.digest()?) } else { None };
         let reference = Reference::open(&config, &policy, &examples, reference, base)?;
