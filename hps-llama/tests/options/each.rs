@@ -125,6 +125,22 @@ fn defaults_are_the_trainers() {
     use hps_llama::train::TrainConfig;
     let options = by_flags(&[]).expect("nothing is wrong with nothing");
     assert_eq!(options, TrainOptions::default());
-    assert_eq!(options.config().expect("a run"), TrainConfig::default());
+    // The library's default is the paper's setting, the program's is made for fewer rows.
+    let fewer_rows = TrainConfig { learning_rate: 1e-4, gradient_accumulation_steps: 1, ..TrainConfig::default() };
+    assert_eq!(options.config().expect("a run"), fewer_rows);
     assert_eq!(options.lora(), Some(LoraConfig::default()));
+}
+
+/// The rate that is taken where none is given.
+#[test]
+fn rates_are_by_what_is_trained() {
+    for (task, adapter, all_weights) in [("preference", 1e-4, 5e-7), ("reward", 5e-4, 2e-5), ("sft", 2e-4, 2e-5)] {
+        for (use_peft, expected) in [("true", adapter), ("false", all_weights)] {
+            let options = by_flags(&[("task", task), ("use_peft", use_peft)]).expect("options");
+            assert_eq!(options.config().expect("a run").learning_rate, expected, "{task}, {use_peft}");
+            assert!(options.to_toml().contains(&format!("= {expected:?}\n")), "{}", options.to_toml());
+            let paper = by_flags(&[("task", task), ("use_peft", use_peft), ("preset", "paper")]).expect("options");
+            assert_eq!(paper.config().expect("a run").learning_rate, 5e-7, "{task}, {use_peft}");
+        }
+    }
 }

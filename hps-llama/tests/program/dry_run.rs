@@ -17,6 +17,7 @@ rows      24 to train on, of 24; dropped: none
 tokens    907 in prompts, each once, and 1,016 in responses: 1,923; the longest sequence has 83 of 2,048
 tokenizer tokenizer.json
 updates   6 in 1 epoch of 4 prompts (2 a micro-batch, 2 micro-batches an update)
+rate      1e-3, cosine; 3.5e-3 in all updates together
 trained   5,376 parameters beside 269,760 frozen ones: LoRA, r 8, alpha 16, on q_proj, v_proj, from tests/data/trl-sigmoid/initial_adapter
 base      the adapter records no digest of its base, which it calls \"tiny\"
 reference the model without an adapter

@@ -78,3 +78,36 @@ fn bases_of_another_task_are_refused() {
         "command line: `loss_type` is ipo-bt with `task` reward: unsupported: the pair is not defined for scores of this reward"
     );
 }
+
+/// A run whose updates are too small together says so before and after; one that learns says nothing of it.
+#[test]
+fn a_run_that_cannot_learn_says_so() {
+    let folder = Folder::new("num_train_epochs = 1\neval_share = 0.25");
+    let too_little = "TOO LITTLE TO LEARN";
+    let hardly = "The policy hardly moved: the loss is 0.6931 after 0.6931.";
+    let still = train(&[&folder.argument("options.toml"), "--learning_rate", "1e-7"]);
+    assert!(still.contains(too_little) && still.contains(hardly), "{still}");
+    // The rate that it asks for is one at which nothing is said.
+    let asked = still.split("Set `learning_rate` ").nth(1).and_then(|rest| rest.split(',').next()).expect("a rate");
+    let moved = train(&[&folder.argument("options.toml"), "--overwrite_output_dir", "--learning_rate", asked]);
+    assert!(!moved.contains("TOO LITTLE") && !moved.contains("PERHAPS TOO MUCH"), "{moved}");
+    // The paper's setting on a few rows.
+    let rows = ["--model_name_or_path", "tests/data/models/tiny", "--data", "tests/data/hh.jsonl.gz"];
+    let plan = [&rows[..], &["--output_dir", &folder.argument("paper"), "--dry_run"]].concat();
+    assert!(train(&[&plan[..], &["--preset", "paper"]].concat()).contains(too_little));
+    let many = train(&[&plan[..], &["--num_train_epochs", "400"]].concat());
+    assert!(many.contains("PERHAPS TOO MUCH"), "{many}");
+}
+
+/// What measured runs broke at, is told at the end.
+#[test]
+fn a_run_that_may_have_broken_says_so() {
+    let folder = Folder::new("num_train_epochs = 8\neval_share = 0.25");
+    let out = train(&[&folder.argument("options.toml"), "--learning_rate", "5e-2"]);
+    let says = |text: &str| out.contains(text);
+    assert!(says("nats a response. Measured runs with more than 10 gave broken responses"), "{out}");
+    let fell = "The log-prob of preferred responses fell by ";
+    assert_eq!(says(fell), out.contains("nats a token. Measured runs where it fell by more than 0.15"), "{out}");
+    let sound = train(&[&folder.argument("options.toml"), "--overwrite_output_dir"]);
+    assert!(!sound.contains("broken responses"), "{sound}");
+}

@@ -99,7 +99,7 @@ pub fn print(output: &Output, facts: Facts) -> Result<()> {
 /// evaluation's is of all that are held out.
 fn ends(lines: &[Value], key: &str) -> Option<[f64; 2]> {
     let numbers: Vec<f64> = lines.iter().filter_map(|line| line.get(key)?.as_f64()).collect();
+    let first = *numbers.first()?;
     let last = if key.starts_with("eval_") { 1 } else { numbers.len().div_ceil(LAST) };
-    let mean = numbers[numbers.len() - last..].iter().sum::<f64>() / last as f64;
-    numbers.first().map(|first| [*first, mean])
+    Some([first, numbers[numbers.len() - last..].iter().sum::<f64>() / last as f64])
 }

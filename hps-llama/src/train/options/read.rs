@@ -77,8 +77,6 @@ impl TrainOptions {
                 places.insert(entry.name, entry.place.clone());
             }
         }
-        // Written into `train.toml`, so that the run is what it was where later versions know better.
-        options.learning_rate.get_or_insert(options.usual_rate());
         // What a preset sets for another task.
         for option in TrainOptions::table() {
             if !options.task.reads(&option) && !places.contains_key(option.name) {

@@ -9,7 +9,8 @@ const BEGINNING: [&str; 2] = ["overwrite_output_dir", "resume_from_checkpoint"];
 impl TrainOptions {
     /// The effective options as TOML, by group; what a preset set stands there by itself.
     ///
-    /// Read back it gives the same options, but for `preset`, `overwrite_output_dir` and `resume_from_checkpoint`.
+    /// Read back it gives the same options, but for `preset`, `overwrite_output_dir` and `resume_from_checkpoint`; a
+    /// `learning_rate` that was not given stands there as the one that is taken.
     pub fn to_toml(&self) -> String {
         text(&self.written())
     }
@@ -63,7 +64,12 @@ impl TrainOptions {
             name != "preset" && !BEGINNING.contains(&name) && (own_adapter || !lora)
         };
         let table = TrainOptions::table().into_iter().filter(|option| bears(option.name));
-        table.filter_map(|option| Some((option.group, option.name, self.value(option.name)?))).collect()
+        // So that the run is what it was where later versions know a better rate.
+        let value = |name: &str| match (name, self.learning_rate) {
+            ("learning_rate", None) => Some(format!("{:?}", self.usual_rate())),
+            _ => self.value(name),
+        };
+        table.filter_map(|option| Some((option.group, option.name, value(option.name)?))).collect()
     }
 }
 
