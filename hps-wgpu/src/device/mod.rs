@@ -2,10 +2,12 @@
 
 pub(crate) mod adapter;
 pub(crate) mod array;
+pub(crate) mod counter;
 mod failure;
 pub(crate) mod kernel;
 pub(crate) mod launch;
 mod memory;
+pub(crate) mod pace;
 mod recording;
 pub(crate) mod timing;
 mod weight;
@@ -15,10 +17,13 @@ use crate::device::array::{Array, Indices};
 use crate::device::failure::Failure;
 use crate::device::kernel::{Kernel, Pipelines};
 use crate::device::memory::{Memory, Storage};
+use crate::device::pace::Pace;
 use crate::device::recording::Recording;
 use crate::device::timing::{DispatchTime, Timing};
 use crate::error::{Error, ErrorKind, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What a device is asked to keep to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,9 +32,31 @@ pub struct Limits {
     /// Bytes a kernel sees of one buffer at most; the adapter's own limit if not given or larger. Larger buffers are bound
     /// part by part.
     pub binding: Option<u64>,
-    /// Multiplications a dispatch does at most, about; by the kind of adapter if not given. Desktop watchdogs kill a
-    /// dispatch that takes seconds, and a screen stutters from 50 ms on.
+    /// Buffers that a kernel binds at most, beside its parameters; the adapter's own limit if not given or larger. Eight are
+    /// needed.
+    pub buffers: Option<u32>,
+    /// Bytes of memory that the threads of a workgroup share at most; the adapter's own limit if not given or larger. Tiles
+    /// are chosen by it.
+    pub workgroup_memory: Option<u32>,
+    /// Bytes of all arrays together at most, those kept for later included; what the adapter has if not given. What goes
+    /// beyond is out of memory.
+    pub memory: Option<u64>,
+    /// Multiplications a dispatch does at most, about. If not given, by the kind of adapter, and of products by how long one
+    /// takes. Desktop watchdogs kill a dispatch that takes seconds, and a screen stutters from 50 ms on.
     pub work: Option<u64>,
+}
+
+impl Limits {
+    /// What every adapter of WebGPU has: 128 MiB of a buffer, eight buffers, 16 KiB a workgroup.
+    pub const fn least() -> Limits {
+        Limits {
+            binding: Some(128 << 20),
+            buffers: Some(8),
+            workgroup_memory: Some(16 << 10),
+            memory: None,
+            work: None,
+        }
+    }
 }
 
 /// An opened adapter. A clone is the same device.
@@ -48,14 +75,16 @@ struct Inner {
     pipelines: Pipelines,
     recording: Mutex<Recording>,
     timing: Timing,
-    limits: Limits,
+    pace: Pace,
+    /// Bytes a kernel sees of a buffer.
+    binding: u64,
     /// Iterations of all loops of a thread together.
     iterations: u64,
-    /// Workgroups that keep it busy, about.
-    busy: usize,
+    /// Bytes uploaded since the device was last waited for: wgpu holds them twice.
+    uploading: AtomicU64,
 }
 
-/// Bytes on their way to the device at a time.
+/// Bytes on their way to the device at a time, of one array or of many.
 const UPLOAD: usize = 1 << 26;
 
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
@@ -70,9 +99,10 @@ impl Device {
     /// Opens an adapter within `limits`.
     pub fn with_limits(adapter: &Adapter, limits: Limits) -> Result<Device> {
         let own = adapter.adapter.limits();
-        let binding = own.max_storage_buffer_binding_size;
         let required = wgpu::Limits {
-            max_storage_buffer_binding_size: limits.binding.map_or(binding, |limit| limit.min(binding)),
+            max_storage_buffer_binding_size: lower(limits.binding, own.max_storage_buffer_binding_size),
+            max_storage_buffers_per_shader_stage: lower(limits.buffers, own.max_storage_buffers_per_shader_stage),
+            max_compute_workgroup_storage_size: lower(limits.workgroup_memory, own.max_compute_workgroup_storage_size),
             // What every adapter bears, so that a binding which only some do is refused on all.
             min_storage_buffer_offset_alignment: 256,
             ..own
@@ -100,20 +130,16 @@ impl Device {
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String, limits: Limits) -> Device {
         let failure = Failure::of(&device);
-        let binding = device.limits().max_storage_buffer_binding_size;
-        let (work, iterations, busy) = match device.adapter_info().device_type {
-            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => (1 << 33, u64::MAX, 64),
-            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => (1 << 31, u64::MAX, 64),
-            wgpu::DeviceType::Cpu => (1 << 26, CPU_ITERATIONS, 4),
-        };
-        let limits = Limits {
-            binding: Some(limits.binding.map_or(binding, |limit| limit.min(binding))),
-            work: Some(limits.work.unwrap_or(work)),
-        };
-        let memory = Memory::new(device.clone(), failure.clone());
-        let recording = Mutex::new(Recording::new(&device));
+        let kind = device.adapter_info().device_type;
+        let iterations = if kind == wgpu::DeviceType::Cpu { CPU_ITERATIONS } else { u64::MAX };
+        let number = Arc::new(AtomicU64::new(1));
+        let most = limits.memory.unwrap_or(u64::MAX);
+        let memory = Memory::new(device.clone(), failure.clone(), most, Arc::clone(&number));
+        let recording = Mutex::new(Recording::new(&device, number));
         let inner = Inner {
             pipelines: Pipelines::default(),
+            pace: Pace::new(kind, limits.work),
+            binding: lower(limits.binding, device.limits().max_storage_buffer_binding_size),
             device,
             queue,
             name,
@@ -121,9 +147,8 @@ impl Device {
             memory,
             recording,
             timing: Timing::default(),
-            limits,
             iterations,
-            busy,
+            uploading: AtomicU64::new(0),
         };
         Device { inner: Arc::new(inner) }
     }
@@ -143,6 +168,16 @@ impl Device {
         self.inner.memory.allocated()
     }
 
+    /// The most bytes that its arrays took at once, those kept for later arrays included.
+    pub fn peak_memory(&self) -> u64 {
+        self.inner.memory.peak()
+    }
+
+    /// Names of the kernels compiled so far, as in [`shaders`](crate::shaders).
+    pub fn compiled(&self) -> Vec<String> {
+        self.inner.pipelines.names()
+    }
+
     /// Hands recorded commands to the driver without waiting for them.
     pub fn flush(&self) -> Result<()> {
         self.recording().submit(&self.inner.device, &self.inner.queue);
@@ -154,7 +189,9 @@ impl Device {
         self.flush()?;
         let waited = self.inner.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
-        waited.map(drop).map_err(|source| Error::new(ErrorKind::Device, "waiting for the device").because(source))
+        waited.map_err(|source| Error::new(ErrorKind::Device, "waiting for the device").because(source))?;
+        self.inner.uploading.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What `work` returns, and the time of each dispatch that this device is given meanwhile, in order.
@@ -191,21 +228,27 @@ impl Device {
     }
 
     pub(crate) fn binding_limit(&self) -> u64 {
-        self.inner.limits.binding.unwrap_or(u64::MAX)
+        self.inner.binding
     }
 
+    /// Bytes that the threads of a workgroup share at most.
+    pub(crate) fn workgroup_memory(&self) -> usize {
+        self.inner.device.limits().max_compute_workgroup_storage_size as usize
+    }
+
+    /// Multiplications of a dispatch, about, or what takes as long.
     pub(crate) fn work_limit(&self) -> u64 {
-        self.inner.limits.work.unwrap_or(u64::MAX)
+        self.inner.pace.of_kernels()
+    }
+
+    /// How much work a dispatch may be.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.inner.pace
     }
 
     /// Iterations that a thread's loops may take, all together.
     pub(crate) fn iterations(&self) -> u64 {
         self.inner.iterations
-    }
-
-    /// Workgroups that keep the device busy, about.
-    pub(crate) fn busy(&self) -> usize {
-        self.inner.busy
     }
 
     /// Refuses loops that this adapter would leave halfway.
@@ -221,22 +264,35 @@ impl Device {
 
     /// A buffer whose contents are undefined.
     pub(crate) fn storage(&self, bytes: u64) -> Result<Storage> {
-        self.inner.memory.storage(bytes)
+        self.stored(bytes, Memory::storage)
+    }
+
+    fn stored(&self, bytes: u64, find: impl Fn(&Arc<Memory>, u64) -> Result<Storage>) -> Result<Storage> {
+        let memory = &self.inner.memory;
+        memory.check(bytes)?;
+        match find(memory, bytes) {
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+                // What is free is given back; the driver has it only when no command on its way holds it any more.
+                self.wait()?;
+                memory.release();
+                self.wait()?;
+                find(memory, bytes)
+            }
+            found => found,
+        }
     }
 
     /// A buffer of these bytes.
     pub(crate) fn uploaded(&self, bytes: &[u8]) -> Result<Storage> {
-        let storage = self.storage(bytes.len() as u64)?;
-        // Recorded commands may still use what the buffer held before, and an upload overtakes them.
-        self.flush()?;
+        let storage = self.stored(bytes.len() as u64, Memory::storage_for_upload)?;
+        if storage.is_recorded() {
+            // Recorded commands still use what the buffer held before, and an upload overtakes them.
+            self.flush()?;
+        }
         let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
         for (part, bytes) in (0..).zip(whole.chunks(UPLOAD)) {
-            if part > 0 {
-                // What is on its way is held twice until it has arrived.
-                self.inner.queue.submit([]);
-                self.wait()?;
-            }
             self.inner.queue.write_buffer(storage.buffer(), part * UPLOAD as u64, bytes);
+            self.note_uploaded(bytes.len())?;
         }
         if !rest.is_empty() {
             let mut word = [0; 4];
@@ -246,6 +302,17 @@ impl Device {
         self.check().map(|()| storage)
     }
 
+    /// What is on its way is held twice until it has arrived, also that of small arrays: waits where that is much.
+    fn note_uploaded(&self, bytes: usize) -> Result<()> {
+        let uploading = self.inner.uploading.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if uploading < UPLOAD as u64 {
+            return Ok(());
+        }
+        // Uploads alone are nothing recorded.
+        self.inner.queue.submit([]);
+        self.wait()
+    }
+
     /// The first `bytes` of a buffer, whole words.
     pub(crate) fn downloaded(&self, storage: &Storage, bytes: u64) -> Result<Vec<u8>> {
         if bytes == 0 {
@@ -253,16 +320,17 @@ impl Device {
         }
         let staging = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("download"),
-            size: bytes,
+            size: bytes + counter::BYTES,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         self.check()?;
-        {
+        let handed_over = {
             let mut recording = self.recording();
-            recording.copy(&self.inner.device, storage.buffer(), &staging, bytes);
+            let handed_over = recording.copy(&self.inner.device, storage.buffer(), &staging, bytes);
             recording.submit(&self.inner.device, &self.inner.queue);
-        }
+            handed_over
+        };
         let slice = staging.slice(..);
         let (sender, receiver) = std::sync::mpsc::channel();
         slice.map_async(wgpu::MapMode::Read, move |mapped| drop(sender.send(mapped)));
@@ -272,7 +340,9 @@ impl Device {
         };
         receiver.recv().map_err(|source| fail(source.into()))?.map_err(|source| fail(source.into()))?;
         let view = slice.get_mapped_range().map_err(|source| fail(source.into()))?;
-        Ok(view.to_vec())
+        let (read, finished) = view.split_at(bytes as usize);
+        counter::compare(handed_over, bytemuck::pod_read_unaligned(finished), &self.inner.failure)?;
+        Ok(read.to_vec())
     }
 
     /// Records one dispatch of `kernel`, specialised by `constants`.
@@ -280,6 +350,7 @@ impl Device {
     /// * `parameters`: its uniform struct, word by word.
     /// * `bindings`: its buffers in order, from binding 1.
     /// * `groups`: workgroups along x and y (see [`launch::grid`]) and z.
+    /// * `work`: multiplications, about, or what takes as long.
     pub(crate) fn run(
         &self,
         kernel: &Kernel,
@@ -287,21 +358,54 @@ impl Device {
         parameters: &[u32],
         bindings: &[wgpu::BufferBinding<'_>],
         groups: [u32; 3],
+        work: u64,
     ) -> Result<()> {
         if groups.contains(&0) {
             return Ok(());
         }
-        let Inner { device, queue, failure, pipelines, timing, .. } = &*self.inner;
+        let Inner { device, failure, pipelines, timing, .. } = &*self.inner;
         let pipeline = pipelines.get(device, failure, kernel, constants)?;
-        let record = || {
-            let mut recording = self.recording();
-            recording.dispatch(device, &pipeline, bytemuck::cast_slice(parameters), bindings, groups);
-            if recording.is_full() {
-                recording.submit(device, queue);
-            }
-        };
+        let record = || self.record(&pipeline, parameters, bindings, groups, work);
         timing.of(kernel.entry(), record, || self.wait())?;
         self.check()
+    }
+
+    /// Seconds of a dispatch that has the device for itself, the quickest of some; not among those of [`Device::timed`].
+    pub(crate) fn time(
+        &self,
+        kernel: &Kernel,
+        constants: &[(&'static str, u32)],
+        parameters: &[u32],
+        bindings: &[wgpu::BufferBinding<'_>],
+        groups: [u32; 3],
+    ) -> Result<f64> {
+        let pipeline = self.inner.pipelines.get(&self.inner.device, &self.inner.failure, kernel, constants)?;
+        let mut quickest = f64::INFINITY;
+        // A driver may compile at the first one, and a device has to get up to speed.
+        for _ in 0..4 {
+            self.wait()?;
+            let start = Instant::now();
+            self.record(&pipeline, parameters, bindings, groups, 0);
+            self.wait()?;
+            quickest = quickest.min(start.elapsed().as_secs_f64());
+        }
+        Ok(quickest)
+    }
+
+    fn record(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        parameters: &[u32],
+        bindings: &[wgpu::BufferBinding<'_>],
+        groups: [u32; 3],
+        work: u64,
+    ) {
+        let Inner { device, queue, pace, .. } = &*self.inner;
+        let mut recording = self.recording();
+        if recording.is_full(work, pace.of_submission()) {
+            recording.submit(device, queue);
+        }
+        recording.dispatch(device, pipeline, bytemuck::cast_slice(parameters), bindings, groups, work);
     }
 
     /// The failure, if there was one.
@@ -316,5 +420,13 @@ impl Device {
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
         self.inner.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lower of a limit that was asked for, if one was, and the adapter's own.
+fn lower<T: Ord>(asked: Option<T>, own: T) -> T {
+    match asked {
+        Some(asked) => asked.min(own),
+        None => own,
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::device::Device;
 use crate::device::array::{Array, Format, Weight};
-use crate::device::kernel::Kernel;
+use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{ROW_STEP, grid};
+use crate::device::pace::DEPTH;
 use crate::error::{Error, ErrorKind, Result, agree};
 use std::ops::Range;
 
@@ -11,6 +12,38 @@ const PRODUCT: Kernel = Kernel::new(include_str!("product.wgsl"), "product");
 
 /// Columns that a window starts at multiples of.
 const COLUMN_STEP: usize = 64;
+
+/// How the numbers of the second factor lie in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Singles = 0,
+    Halves = 1,
+    /// Halves of which each row starts with a whole word.
+    Words = 2,
+}
+
+/// What the kernel is specialised by.
+fn constants(tile: usize, a_transposed: bool, b_transposed: bool, stored: Stored) -> [(&'static str, u32); 4] {
+    [
+        ("TILE", tile as u32),
+        ("A_TRANSPOSED", u32::from(a_transposed)),
+        ("B_TRANSPOSED", u32::from(b_transposed)),
+        ("STORED", stored as u32),
+    ]
+}
+
+/// All kernels that devices may be asked for.
+pub(crate) fn variants() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for tile in [32, 64] {
+        for (a, b) in [(false, false), (false, true), (true, false), (true, true)] {
+            for stored in [Stored::Singles, Stored::Halves, Stored::Words] {
+                variants.push((PRODUCT, constants(tile, a, b, stored).to_vec()));
+            }
+        }
+    }
+    variants
+}
 
 /// A factor: rows in memory, seen as they are or transposed.
 #[derive(Clone)]
@@ -61,8 +94,14 @@ impl<'a> Factor<'a> {
         }
     }
 
-    fn is_bf16(&self) -> bool {
-        matches!(self.numbers, Numbers::Weight(weight) if weight.format() == Format::BF16)
+    fn stored(&self) -> Stored {
+        match self.numbers {
+            Numbers::Weight(weight) if weight.format() == Format::BF16 => {
+                // Parts of rows start at even numbers.
+                if weight.columns() % 2 == 0 { Stored::Words } else { Stored::Halves }
+            }
+            _ => Stored::Singles,
+        }
     }
 
     /// The binding, and the place of the first number in it, of these rows and columns of the factor as it is seen.
@@ -131,6 +170,7 @@ impl Device {
         }
         let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
         let tile = self.tile(rows.len(), columns);
+        let constants = constants(tile, a.transposed, b.transposed, b.stored());
         for i in cut(rows.len(), steps[0]) {
             for j in cut(columns, steps[1]) {
                 for k in cut(depth, steps[2]) {
@@ -142,14 +182,9 @@ impl Device {
                     let accumulate = into == Into::Add || k.start > 0;
                     let mut parameters = numbers.map(|number| number as u32).to_vec();
                     parameters.extend([scale.to_bits(), u32::from(accumulate)]);
-                    let constants = [
-                        ("TILE", tile as u32),
-                        ("A_TRANSPOSED", u32::from(a.transposed)),
-                        ("B_TRANSPOSED", u32::from(b.transposed)),
-                        ("BF16", u32::from(b.is_bf16())),
-                    ];
                     let groups = grid(i.len().div_ceil(tile) * j.len().div_ceil(tile));
-                    self.run(&PRODUCT, &constants, &parameters, &[a_binding, b_binding, to], groups)?;
+                    let work = (i.len() * j.len() * k.len()) as u64;
+                    self.run(&PRODUCT, &constants, &parameters, &[a_binding, b_binding, to], groups, work)?;
                 }
             }
         }
@@ -159,11 +194,12 @@ impl Device {
     /// Rows and columns of a workgroup's tile: small ones where large ones would be mostly empty, or too few to fill the
     /// device.
     fn tile(&self, rows: usize, columns: usize) -> usize {
-        let filled = rows.div_ceil(64) * columns.div_ceil(64) >= self.busy();
+        let filled = rows.div_ceil(64) * columns.div_ceil(64) >= 2 * self.pace().cores();
         if rows > 32 && columns > 32 && filled { 64 } else { 32 }
     }
 
-    /// Rows, columns and depth of a dispatch: within what bindings see, then halved until it is short enough.
+    /// Rows, columns and depth of a dispatch: within what bindings see; then rows and columns, the more of both first, are
+    /// halved until it is short enough.
     fn steps(
         &self,
         a: &Factor<'_>,
@@ -181,22 +217,52 @@ impl Device {
             }
             Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
         };
-        let mut steps = [seen(4 * columns as u64, rows)?, columns, depth];
-        // Sixteen of the depth take an iteration each, and eight to load them.
-        steps[2] = steps[2].min((self.iterations() / 26 * 16) as usize / ROW_STEP * ROW_STEP);
+        let mut steps = [seen(4 * columns as u64, rows)?, columns, depth.min(DEPTH)];
         // What a factor's rows in memory are in the product.
         let a_rows = if a.transposed { 2 } else { 0 };
         steps[a_rows] = seen(a.row_bytes(), steps[a_rows])?;
         let b_rows = if b.transposed { 1 } else { 2 };
         steps[b_rows] = seen(b.row_bytes(), steps[b_rows])?;
-        let least = [ROW_STEP, if b.transposed { ROW_STEP } else { COLUMN_STEP }, 16 * ROW_STEP];
-        while steps.iter().map(|step| *step as u64).product::<u64>() > self.work_limit() {
-            // Depth last: its parts are added up in memory.
-            let Some(longest) = [0, 1, 2].into_iter().find(|at| steps[*at] > least[*at]) else { break };
-            let longest = if steps[1] > steps[longest] && steps[1] > least[1] { 1 } else { longest };
-            steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest].min(ROW_STEP));
+        let least = [ROW_STEP, if b.transposed { ROW_STEP } else { COLUMN_STEP }];
+        let work = |steps: &[usize; 3]| steps.iter().map(|step| *step as u64).product::<u64>();
+        let limit = self.product_limit(work(&steps))?;
+        while work(&steps) > limit {
+            let Some(longest) = (0..2).filter(|at| steps[*at] > least[*at]).max_by_key(|at| steps[*at]) else { break };
+            steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest]);
         }
         Ok(steps)
+    }
+}
+
+impl Device {
+    /// Multiplications that a dispatch of a product may do.
+    ///
+    /// * `wanted`: what one would do uncut. How fast the device is is measured when a product first wants more than any device
+    ///   is given.
+    fn product_limit(&self, wanted: u64) -> Result<u64> {
+        let pace = self.pace();
+        if wanted <= pace.least() {
+            return Ok(pace.least().max(wanted));
+        }
+        match pace.of_products() {
+            Some(limit) => Ok(limit),
+            None => Ok(pace.learn(pace.least(), self.time_a_product()?)),
+        }
+    }
+
+    /// Seconds of a product of as much work as every device is given, the quickest of some.
+    fn time_a_product(&self) -> Result<f64> {
+        // As many rows as columns: 1024 numbers for each of the least workgroups.
+        let side = ((self.pace().least() / DEPTH as u64) as usize).isqrt().next_multiple_of(32);
+        let zeros = vec![0.0; side * DEPTH];
+        let (a, b) = (self.upload(&zeros, DEPTH)?, self.upload(&zeros, side)?);
+        let out = self.undefined(side, side)?;
+        let tile = self.tile(side, side);
+        let numbers = [side, side, DEPTH, 0, DEPTH, 0, side, 0, side].map(|number| number as u32);
+        let parameters = [numbers.as_slice(), &[1.0f32.to_bits(), 0]].concat();
+        let groups = grid(side.div_ceil(tile) * side.div_ceil(tile));
+        let constants = constants(tile, false, false, Stored::Singles);
+        self.time(&PRODUCT, &constants, &parameters, &[a.binding(), b.binding(), out.binding()], groups)
     }
 }
 

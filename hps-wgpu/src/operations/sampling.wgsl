@@ -89,7 +89,9 @@ fn cut_by_weight(lane: u32, row: Row, cut: Cut) -> Cut {
     var key = 0u;
     for (var bit = 0u; bit < 32u; bit += 1u) {
         let candidate = key | (0x80000000u >> bit);
-        if candidate <= cut.key || weight_from(lane, row, candidate) >= least {
+        // Before the condition: all threads have to pass its barriers.
+        let from_candidate = weight_from(lane, row, candidate);
+        if candidate <= cut.key || from_candidate >= least {
             key = candidate;
         }
     }
