@@ -28,6 +28,7 @@ const MOST: u64 = 1 << 36;
 pub(crate) struct Pace {
     /// Cores, about.
     cores: usize,
+    filled: usize,
     /// What takes 50 ms at most on the slower ones of this kind.
     assumed: u64,
     /// The caller's own limit, which is kept to and never measured.
@@ -43,12 +44,9 @@ impl Pace {
             wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => (32, 1 << 31),
             wgpu::DeviceType::Cpu => (2, 1 << 26),
         };
-        Pace { cores, assumed, fixed, measured: OnceLock::new() }
-    }
-
-    /// Cores of the device, about.
-    pub fn cores(&self) -> usize {
-        self.cores
+        // A processor's core runs one workgroup at a time, and nothing else while that waits.
+        let filled = if kind == wgpu::DeviceType::Cpu { 2 * cores } else { GROUPS as usize * cores };
+        Pace { cores, filled, assumed, fixed, measured: OnceLock::new() }
     }
 
     /// Of a dispatch of any kernel.
@@ -62,9 +60,15 @@ impl Pace {
         self.fixed.or_else(|| self.measured.get().copied())
     }
 
-    /// Of a dispatch of a product on any device of this kind: enough for [`GROUPS`] workgroups a core.
+    /// Of a dispatch of a product on any device of this kind: what is halved until it is within has [`GROUPS`] workgroups a
+    /// core left.
     pub fn least(&self) -> u64 {
-        self.fixed.unwrap_or(self.cores as u64 * GROUPS * OF_GROUP)
+        self.fixed.unwrap_or(2 * self.cores as u64 * GROUPS * OF_GROUP)
+    }
+
+    /// Workgroups that there have to be for them to be large ones.
+    pub fn filled(&self) -> usize {
+        self.filled
     }
 
     /// Of all dispatches that are handed over together.
@@ -93,7 +97,7 @@ mod tests {
             assert!(least <= pace.of_kernels(), "{kind:?}");
             assert_eq!(pace.learn(least, 10.0), least);
             assert_eq!(pace.of_products(), Some(least));
-            assert!(least / OF_GROUP >= 8 * pace.cores() as u64);
+            assert_eq!(least / 2 / OF_GROUP, 8 * pace.cores as u64);
             // Known once and for all, and kept to by everything.
             assert_eq!(pace.learn(least, 1e-9), least);
             assert_eq!([pace.of_kernels(), pace.of_submission()], [least; 2]);
@@ -103,11 +107,11 @@ mod tests {
     #[test]
     fn what_is_measured_is_kept_to() {
         let pace = Pace::new(DiscreteGpu, None);
-        // 2^31 multiplications in 5 ms: five times as many in 25 ms.
-        assert_eq!(pace.learn(1 << 31, 0.005), 5 << 31);
+        // 2^32 multiplications in 5 ms: five times as many in 25 ms.
+        assert_eq!(pace.learn(1 << 32, 0.005), 5 << 32);
         // A product may do more than was assumed; kernels whose work is only estimated may not.
         let pace = Pace::new(DiscreteGpu, None);
-        assert_eq!(pace.learn(1 << 31, 1e-6), MOST);
+        assert_eq!(pace.learn(1 << 32, 1e-6), MOST);
         assert_eq!((pace.of_products(), pace.of_kernels()), (Some(MOST), 1 << 33));
     }
 

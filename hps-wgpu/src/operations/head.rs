@@ -15,8 +15,9 @@ const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("head.
 pub(crate) const SOFTEN: Kernel = Kernel::new(SOURCE, "soften");
 pub(crate) const SLOPE: Kernel = Kernel::new(SOURCE, "slope");
 
-/// Logits a tile holds at most (64 MiB), so that memory does not grow with tokens × vocabulary.
-const TILE: usize = 1 << 24;
+/// Logits a tile holds at most (128 MiB), so that memory does not grow with tokens × vocabulary: of 128,256 words 256 rows, so
+/// that their gradient has a thousand workgroups.
+const TILE: usize = 1 << 25;
 
 /// Multiplications that take as long as making a logit a probability.
 const SOFTENING: u64 = 10;

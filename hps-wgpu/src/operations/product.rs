@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::device::array::{Array, Format, Weight};
 use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{ROW_STEP, grid};
-use crate::device::pace::DEPTH;
+use crate::device::pace::{DEPTH, Pace};
 use crate::error::{Error, ErrorKind, Result, agree};
 use std::ops::Range;
 
@@ -169,7 +169,7 @@ impl Device {
             return Ok(());
         }
         let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
-        let tile = self.tile(rows.len(), columns);
+        let tile = tile(steps[0], steps[1], self.pace());
         let constants = constants(tile, a.transposed, b.transposed, b.stored());
         for i in cut(rows.len(), steps[0]) {
             for j in cut(columns, steps[1]) {
@@ -191,15 +191,7 @@ impl Device {
         Ok(())
     }
 
-    /// Rows and columns of a workgroup's tile: small ones where large ones would be mostly empty, or too few to fill the
-    /// device.
-    fn tile(&self, rows: usize, columns: usize) -> usize {
-        let filled = rows.div_ceil(64) * columns.div_ceil(64) >= 2 * self.pace().cores();
-        if rows > 32 && columns > 32 && filled { 64 } else { 32 }
-    }
-
-    /// Rows, columns and depth of a dispatch: within what bindings see; then rows and columns, the more of both first, are
-    /// halved until it is short enough.
+    /// Rows, columns and depth of a dispatch.
     fn steps(
         &self,
         a: &Factor<'_>,
@@ -217,21 +209,32 @@ impl Device {
             }
             Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
         };
-        let mut steps = [seen(4 * columns as u64, rows)?, columns, depth.min(DEPTH)];
+        let mut seen_at_once = [seen(4 * columns as u64, rows)?, columns, depth.min(DEPTH)];
         // What a factor's rows in memory are in the product.
         let a_rows = if a.transposed { 2 } else { 0 };
-        steps[a_rows] = seen(a.row_bytes(), steps[a_rows])?;
+        seen_at_once[a_rows] = seen(a.row_bytes(), seen_at_once[a_rows])?;
         let b_rows = if b.transposed { 1 } else { 2 };
-        steps[b_rows] = seen(b.row_bytes(), steps[b_rows])?;
+        seen_at_once[b_rows] = seen(b.row_bytes(), seen_at_once[b_rows])?;
         let least = [ROW_STEP, if b.transposed { ROW_STEP } else { COLUMN_STEP }];
-        let work = |steps: &[usize; 3]| steps.iter().map(|step| *step as u64).product::<u64>();
-        let limit = self.product_limit(work(&steps))?;
-        while work(&steps) > limit {
-            let Some(longest) = (0..2).filter(|at| steps[*at] > least[*at]).max_by_key(|at| steps[*at]) else { break };
-            steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest]);
-        }
-        Ok(steps)
+        let limit = self.product_limit(seen_at_once.iter().map(|step| *step as u64).product())?;
+        Ok(halved(seen_at_once, least, limit))
     }
+}
+
+/// Rows and columns halved, the more of both first, until the product of all three is within `limit` or they are `least`.
+fn halved(mut steps: [usize; 3], least: [usize; 2], limit: u64) -> [usize; 3] {
+    while steps.iter().map(|step| *step as u64).product::<u64>() > limit {
+        let Some(longest) = (0..2).filter(|at| steps[*at] > least[*at]).max_by_key(|at| steps[*at]) else { break };
+        steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest]);
+    }
+    steps
+}
+
+/// Rows and columns of a workgroup's tile in a dispatch of so many: small ones where large ones would be mostly empty, or too
+/// few to fill the device.
+fn tile(rows: usize, columns: usize, pace: &Pace) -> usize {
+    let filled = rows.div_ceil(64) * columns.div_ceil(64) >= pace.filled();
+    if rows > 32 && columns > 32 && filled { 64 } else { 32 }
 }
 
 impl Device {
@@ -246,27 +249,77 @@ impl Device {
         }
         match pace.of_products() {
             Some(limit) => Ok(limit),
-            None => Ok(pace.learn(pace.least(), self.time_a_product()?)),
+            None => {
+                let (work, seconds) = self.time_a_product()?;
+                Ok(pace.learn(work, seconds))
+            }
         }
     }
 
-    /// Seconds of a product of as much work as every device is given, the quickest of some.
-    fn time_a_product(&self) -> Result<f64> {
-        // As many rows as columns: 1024 numbers for each of the least workgroups.
+    /// A product of about as much work as every device is given, and its seconds, the quickest of some.
+    fn time_a_product(&self) -> Result<(u64, f64)> {
         let side = ((self.pace().least() / DEPTH as u64) as usize).isqrt().next_multiple_of(32);
         let zeros = vec![0.0; side * DEPTH];
         let (a, b) = (self.upload(&zeros, DEPTH)?, self.upload(&zeros, side)?);
         let out = self.undefined(side, side)?;
-        let tile = self.tile(side, side);
+        let tile = tile(side, side, self.pace());
         let numbers = [side, side, DEPTH, 0, DEPTH, 0, side, 0, side].map(|number| number as u32);
         let parameters = [numbers.as_slice(), &[1.0f32.to_bits(), 0]].concat();
         let groups = grid(side.div_ceil(tile) * side.div_ceil(tile));
         let constants = constants(tile, false, false, Stored::Singles);
-        self.time(&PRODUCT, &constants, &parameters, &[a.binding(), b.binding(), out.binding()], groups)
+        let bindings = [a.binding(), b.binding(), out.binding()];
+        let seconds = self.time(&PRODUCT, &constants, &parameters, &bindings, groups)?;
+        Ok(((side * side * DEPTH) as u64, seconds))
     }
 }
 
 /// The parts of `0..end` of `step` each; an empty one of nothing, since a sum of no products is to be written too.
 fn cut(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..end.max(1)).step_by(step.max(1)).map(move |start| start..end.min(start + step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu};
+
+    /// Products of a step of Llama-3-8B with 2,048 tokens and a LoRA of rank 8, and of its head: rows, columns, depth.
+    const PRODUCTS: [(&str, [usize; 3]); 8] = [
+        ("q, o: x W'", [2048, 4096, 4096]),
+        ("k, v: x W'", [2048, 1024, 4096]),
+        ("gate, up: x W'", [2048, 14_336, 4096]),
+        ("down: x W'", [2048, 4096, 14_336]),
+        ("LoRA: x A'", [2048, 8, 4096]),
+        ("LoRA: dB = dy' h", [4096, 8, 2048]),
+        ("head: logits of 256 rows", [256, 128_256, 4096]),
+        ("head: unit gradient of 256 rows", [256, 4096, 128_256]),
+    ];
+
+    /// However slow a device is found to be, a dispatch has workgroups for all of its cores, if its product has as many.
+    #[test]
+    fn workgroups() {
+        println!(
+            "{:<34} {:>24} {:>24}",
+            "workgroups of a dispatch, dispatches", "discrete, slow; fast", "integrated, slow; fast"
+        );
+        for (name, [rows, columns, depth]) in PRODUCTS {
+            let mut line = format!("{name:<34}");
+            for (kind, cores) in [(DiscreteGpu, 128), (IntegratedGpu, 32), (Cpu, 2)] {
+                for seconds in [100.0, 1e-6] {
+                    let pace = Pace::new(kind, None);
+                    let limit = pace.learn(pace.least(), seconds);
+                    let steps = halved([rows, columns, depth.min(DEPTH)], [ROW_STEP, ROW_STEP], limit);
+                    let small = |rows: usize, columns: usize| rows.div_ceil(32) * columns.div_ceil(32);
+                    let tile = tile(steps[0], steps[1], &pace);
+                    let groups = steps[0].div_ceil(tile) * steps[1].div_ceil(tile);
+                    let dispatches = rows.div_ceil(steps[0]) * columns.div_ceil(steps[1]) * depth.div_ceil(steps[2]);
+                    let wanted = if kind == Cpu { 2 * cores } else { 8 * cores };
+                    assert!(groups >= wanted.min(small(rows, columns)), "{name}, {kind:?}: {groups} of {tile}");
+                    assert!(steps.iter().map(|step| *step as u64).product::<u64>() <= limit, "{name}, {kind:?}");
+                    line += &format!(" {groups:>5} × {dispatches:<4}");
+                }
+            }
+            println!("{line}");
+        }
+    }
 }
