@@ -100,6 +100,20 @@ impl Recording {
         }
     }
 
+    /// Loses what is recorded, as a driver that ends it and calls it done.
+    #[cfg(test)]
+    pub fn lose(&mut self) {
+        self.end_pass();
+        (self.encoder, self.work) = (None, 0);
+        self.parameters.clear();
+    }
+
+    /// How many recordings were handed over.
+    #[cfg(test)]
+    pub fn handed_over(&self) -> u64 {
+        self.number.load(Ordering::Relaxed) - 1
+    }
+
     fn end_pass(&mut self) {
         if let Some(mut pass) = self.pass.take() {
             self.counter.count(&mut pass);
