@@ -13,10 +13,11 @@ mod operations;
 mod preference;
 mod sources;
 
+pub use device::Device;
 pub use device::adapter::Adapter;
 pub use device::array::{Array, Format, Indices, Weight};
+pub use device::limits::Limits;
 pub use device::timing::DispatchTime;
-pub use device::{Device, Limits};
 pub use error::{Error, ErrorKind, Result};
 pub use operations::attention::{Attended, Heads};
 pub use operations::head::LogProbs;

@@ -44,6 +44,31 @@ fn names_are_told_apart() {
     assert_eq!(names.len(), shaders.len());
 }
 
+/// Under fast mathematics, which Metal has by default, a compiler may take it that arithmetic gives finite numbers, and fold a
+/// question for it: of `a * b` with such flags LLVM 22 makes `(bits & 0x7f800000) != 0x7f800000` true. So `is_finite` and
+/// `is_nan` are asked of elements of buffers alone.
+#[test]
+fn only_numbers_in_memory_are_asked_whether_they_are_finite() {
+    let mut asked = HashSet::new();
+    for Shader { name, source, .. } in shaders() {
+        for question in ["is_finite(", "is_nan("] {
+            for (at, _) in source.match_indices(question) {
+                let before = &source[..at];
+                if before.ends_with("fn ") {
+                    continue;
+                }
+                let argument = source[at + question.len()..].split(')').next().expect("an argument");
+                let buffer = argument.split('[').next().expect("a name");
+                let is_element = argument.ends_with(']') && buffer.chars().all(|c| c.is_alphanumeric() || c == '_');
+                assert!(is_element, "{name}: {question}{argument})");
+                asked.insert(argument.to_owned());
+            }
+        }
+    }
+    // Two of losses, two of the norm, one of logits.
+    assert_eq!(asked.len(), 5, "{asked:?}");
+}
+
 #[test]
 fn dawn_accepts_every_shader() {
     let Some(package) = std::env::var_os("HPS_DAWN").filter(|package| !package.is_empty()) else {

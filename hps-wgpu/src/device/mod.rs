@@ -6,16 +6,19 @@ pub(crate) mod counter;
 mod failure;
 pub(crate) mod kernel;
 pub(crate) mod launch;
+pub(crate) mod limits;
 mod memory;
 pub(crate) mod pace;
 mod recording;
 pub(crate) mod timing;
+mod transfer;
 mod weight;
 
 use crate::device::adapter::Adapter;
-use crate::device::array::{Array, Indices};
+use crate::device::array::Array;
 use crate::device::failure::Failure;
 use crate::device::kernel::{Kernel, Pipelines};
+use crate::device::limits::{Limits, lower};
 use crate::device::memory::{Memory, Storage};
 use crate::device::pace::Pace;
 use crate::device::recording::Recording;
@@ -24,40 +27,6 @@ use crate::error::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-/// What a device is asked to keep to.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Bytes a kernel sees of one buffer at most; the adapter's own limit if not given or larger. Larger buffers are bound
-    /// part by part.
-    pub binding: Option<u64>,
-    /// Buffers that a kernel binds at most, beside its parameters; the adapter's own limit if not given or larger. Eight are
-    /// needed.
-    pub buffers: Option<u32>,
-    /// Bytes of memory that the threads of a workgroup share at most; the adapter's own limit if not given or larger. Tiles
-    /// are chosen by it.
-    pub workgroup_memory: Option<u32>,
-    /// Bytes of all arrays together at most, those kept for later included; what the adapter has if not given. What goes
-    /// beyond is out of memory.
-    pub memory: Option<u64>,
-    /// Multiplications a dispatch does at most, about. If not given, by the kind of adapter, and of products by how long one
-    /// takes. Desktop watchdogs kill a dispatch that takes seconds, and a screen stutters from 50 ms on.
-    pub work: Option<u64>,
-}
-
-impl Limits {
-    /// What every adapter of WebGPU has: 128 MiB of a buffer, eight buffers, 16 KiB a workgroup.
-    pub const fn least() -> Limits {
-        Limits {
-            binding: Some(128 << 20),
-            buffers: Some(8),
-            workgroup_memory: Some(16 << 10),
-            memory: None,
-            work: None,
-        }
-    }
-}
 
 /// An opened adapter. A clone is the same device.
 #[derive(Debug, Clone)]
@@ -83,9 +52,6 @@ struct Inner {
     /// Bytes uploaded since the device was last waited for: wgpu holds them twice.
     uploading: AtomicU64,
 }
-
-/// Bytes on their way to the device at a time, of one array or of many.
-const UPLOAD: usize = 1 << 26;
 
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
 const CPU_ITERATIONS: u64 = 65_535;
@@ -204,23 +170,6 @@ impl Device {
         Ok((done?, taken))
     }
 
-    /// Copies `data` to the device as `[data.len() / columns, columns]`.
-    pub fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
-        let rows = data.len().checked_div(columns).unwrap_or(0);
-        Ok(Array::new(self.uploaded(bytemuck::cast_slice(data))?, rows, columns))
-    }
-
-    /// Copies integers to the device; the host keeps them too, to check what they index.
-    pub fn upload_indices(&self, data: &[u32]) -> Result<Indices> {
-        Ok(Indices::new(self.uploaded(bytemuck::cast_slice(data))?, data.to_vec()))
-    }
-
-    /// Copies an array to the host; waits for the device.
-    pub fn download(&self, array: &Array) -> Result<Vec<f32>> {
-        let bytes = self.downloaded(array.storage(), array.bytes())?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
-    }
-
     /// An array whose numbers are undefined yet.
     pub(crate) fn undefined(&self, rows: usize, columns: usize) -> Result<Array> {
         let bytes = (rows as u64).saturating_mul(columns as u64).saturating_mul(4);
@@ -280,69 +229,6 @@ impl Device {
             }
             found => found,
         }
-    }
-
-    /// A buffer of these bytes.
-    pub(crate) fn uploaded(&self, bytes: &[u8]) -> Result<Storage> {
-        let storage = self.stored(bytes.len() as u64, Memory::storage_for_upload)?;
-        if storage.is_recorded() {
-            // Recorded commands still use what the buffer held before, and an upload overtakes them.
-            self.flush()?;
-        }
-        let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
-        for (part, bytes) in (0..).zip(whole.chunks(UPLOAD)) {
-            self.inner.queue.write_buffer(storage.buffer(), part * UPLOAD as u64, bytes);
-            self.note_uploaded(bytes.len())?;
-        }
-        if !rest.is_empty() {
-            let mut word = [0; 4];
-            word[..rest.len()].copy_from_slice(rest);
-            self.inner.queue.write_buffer(storage.buffer(), whole.len() as u64, &word);
-        }
-        self.check().map(|()| storage)
-    }
-
-    /// What is on its way is held twice until it has arrived, also that of small arrays: waits where that is much.
-    fn note_uploaded(&self, bytes: usize) -> Result<()> {
-        let uploading = self.inner.uploading.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if uploading < UPLOAD as u64 {
-            return Ok(());
-        }
-        // Uploads alone are nothing recorded.
-        self.inner.queue.submit([]);
-        self.wait()
-    }
-
-    /// The first `bytes` of a buffer, whole words.
-    pub(crate) fn downloaded(&self, storage: &Storage, bytes: u64) -> Result<Vec<u8>> {
-        if bytes == 0 {
-            return Ok(Vec::new());
-        }
-        let staging = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("download"),
-            size: bytes + counter::BYTES,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.check()?;
-        let handed_over = {
-            let mut recording = self.recording();
-            let handed_over = recording.copy(&self.inner.device, storage.buffer(), &staging, bytes);
-            recording.submit(&self.inner.device, &self.inner.queue);
-            handed_over
-        };
-        let slice = staging.slice(..);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        slice.map_async(wgpu::MapMode::Read, move |mapped| drop(sender.send(mapped)));
-        self.wait()?;
-        let fail = |source: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(ErrorKind::Device, format!("{bytes} bytes cannot be read back")).because(source)
-        };
-        receiver.recv().map_err(|source| fail(source.into()))?.map_err(|source| fail(source.into()))?;
-        let view = slice.get_mapped_range().map_err(|source| fail(source.into()))?;
-        let (read, finished) = view.split_at(bytes as usize);
-        counter::compare(handed_over, bytemuck::pod_read_unaligned(finished), &self.inner.failure)?;
-        Ok(read.to_vec())
     }
 
     /// Records one dispatch of `kernel`, specialised by `constants`.
@@ -420,14 +306,6 @@ impl Device {
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
         self.inner.recording.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The lower of a limit that was asked for, if one was, and the adapter's own.
-fn lower<T: Ord>(asked: Option<T>, own: T) -> T {
-    match asked {
-        Some(asked) => asked.min(own),
-        None => own,
     }
 }
 

@@ -14,7 +14,7 @@ fn upper_half(word: u32) -> f32 {
     return bitcast<f32>(word & 0xffff0000u);
 }
 
-// Of a number as it lies in memory: of one that was just computed, a compiler may take it to be finite.
+// This and `is_nan` are of numbers in memory: that results of arithmetic are finite, compilers may take for granted.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }

@@ -181,7 +181,7 @@ fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
     var broken = 0u;
     for (var word = lane; word < parameters.words; word += LANES) {
         let logit = logits[row.start + word];
-        broken |= u32(is_nan(logit));
+        broken |= u32(is_nan(logits[row.start + word]));
         highest = max(highest, key_of(logit));
     }
     broken = count_of(lane, broken);

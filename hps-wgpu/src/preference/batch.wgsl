@@ -108,8 +108,8 @@ fn word(number: u32) -> u32 {
     return words[prompt * (3u + batch.samples) + number];
 }
 
-// Whether a number that was just computed is one. A compiler may take it that arithmetic never overflows, and then that
-// `is_finite` of what arithmetic gave is true; that a word with unknown bits over it has some exponent it cannot know.
+// Whether a number that was just computed is one. Compilers may take it that arithmetic never overflows, and make `is_finite`
+// of its results true: LLVM 22 does, bits or not. What an unknown word does to the bits they cannot know.
 fn came_out_finite(x: f32) -> bool {
     return ((bitcast<u32>(x) ^ batch.zero) & 0x7f800000u) != 0x7f800000u;
 }

@@ -14,8 +14,8 @@ fn loss(
     take(batch.first + group_of(group, count) * (GROUP / TEAM) + local / TEAM);
     for (var i = begin; i < end; i += stride) {
         let s = score(i);
-        let x = policy[base + i];
-        refused = refused || !is_finite(x) || !is_finite(origins[base + i]) || !came_out_finite(s) || (LOG_ODDS == 1u && x >= 0.0);
+        refused = refused || !is_finite(policy[base + i]) || !is_finite(origins[base + i]) || !came_out_finite(s);
+        refused = refused || (LOG_ODDS == 1u && policy[base + i] >= 0.0);
         keep(i, s);
     }
     let preference = prefer();
