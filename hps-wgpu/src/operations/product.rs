@@ -245,7 +245,7 @@ impl Device {
     fn product_limit(&self, wanted: u64) -> Result<u64> {
         let pace = self.pace();
         if wanted <= pace.least() {
-            return Ok(pace.least().max(wanted));
+            return Ok(pace.least());
         }
         match pace.of_products() {
             Some(limit) => Ok(limit),
@@ -298,10 +298,7 @@ mod tests {
     /// However slow a device is found to be, a dispatch has workgroups for all of its cores, if its product has as many.
     #[test]
     fn workgroups() {
-        println!(
-            "{:<34} {:>24} {:>24}",
-            "workgroups of a dispatch, dispatches", "discrete, slow; fast", "integrated, slow; fast"
-        );
+        println!("workgroups × dispatches, of the slowest and the fastest: discrete, integrated, a processor");
         for (name, [rows, columns, depth]) in PRODUCTS {
             let mut line = format!("{name:<34}");
             for (kind, cores) in [(DiscreteGpu, 128), (IntegratedGpu, 32), (Cpu, 2)] {

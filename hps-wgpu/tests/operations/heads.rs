@@ -10,9 +10,12 @@ use hps_wgpu::{Array, Heads};
 const PACKED: [(u32, &[u32]); 2] = [(21, &[18, 1, 9]), (3, &[17, 5])];
 const TOKENS: usize = 74;
 
-/// Bytes of workgroup memory; columns of heads; what queries of a block, keys, and whether what comes from above is held
-/// backward follow. 116 columns at 16 take all of 32 KiB; 128 would take 35 KiB, which Mesa's CPU adapter does not have.
-const TILINGS: [(u32, usize, [(usize, usize); 2]); 9] = [
+/// Keys of a block, as many as queries, and whether all that is read more than once is held: 1 if it is.
+type Tiling = (usize, usize);
+
+/// Bytes of workgroup memory; columns of heads; what follows forward, where this is 0 always, and backward. 116 columns at 16
+/// take all of 32 KiB; 128 would take 35 KiB, which Mesa's CPU adapter does not have.
+const TILINGS: [(u32, usize, [Tiling; 2]); 9] = [
     (16 << 10, 32, [(16, 0), (16, 1)]),
     (16 << 10, 64, [(16, 0), (8, 1)]),
     (16 << 10, 112, [(16, 0), (8, 1)]),
