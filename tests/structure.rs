@@ -37,7 +37,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
         &["error", "numbers", "conformance", "responses", "negatives", "preference", "loss", "metrics", "theory"],
     ),
     ("hps-cuda/src", &["error", "device", "operations", "preference", "sources"]),
-    ("hps-wgpu/src", &["error", "device", "operations", "preference"]),
+    ("hps-wgpu/src", &["error", "device", "operations", "preference", "sources"]),
 ];
 
 #[test]

@@ -62,7 +62,10 @@ impl Backend for Wgpu {
     }
     fn footprint(&self) -> Footprint {
         let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };
-        Footprint { weight, ..Footprint::default() }
+        Footprint { weight, logits: 4 << 25, ..Footprint::default() }
+    }
+    fn peak_memory(&self) -> Option<u64> {
+        Some(self.device.peak_memory())
     }
     fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
         Ok(self.device.upload(data, columns)?)

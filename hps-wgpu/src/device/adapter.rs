@@ -10,11 +10,26 @@ pub struct Adapter {
     index: usize,
 }
 
+/// Per cent of the memory that a driver says there is room for, beyond which an array is refused: one that pages memory out
+/// instead becomes slower by orders of magnitude, without a word.
+const MEMORY: u8 = 97;
+
+/// wgpu's own options, changed by its environment variables.
+fn descriptor() -> wgpu::InstanceDescriptor {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // Debug builds of wgpu name WGSL in SPIR-V as the language that a shader was written in, by a number that older
+    // validation layers do not know: they refuse every shader. So not unless WGPU_DEBUG asks for it.
+    descriptor.flags.remove(wgpu::InstanceFlags::DEBUG);
+    let mut descriptor = descriptor.with_env();
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(MEMORY);
+    descriptor
+}
+
 impl Adapter {
     /// All adapters through which Vulkan, Metal or DX12 answers, in their drivers' order. The environment variables of
     /// wgpu (`WGPU_BACKEND`) narrow them.
     pub fn all() -> Vec<Adapter> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let instance = wgpu::Instance::new(descriptor());
         let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
         adapters.into_iter().enumerate().map(|(index, adapter)| Adapter { adapter, index }).collect()
     }

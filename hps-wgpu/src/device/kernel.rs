@@ -11,26 +11,42 @@ const PRELUDE: &str = include_str!("prelude.wgsl");
 /// An entry point of a WGSL source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Kernel {
+    name: &'static str,
     source: &'static str,
     entry: &'static str,
 }
 
 impl Kernel {
     pub const fn new(source: &'static str, entry: &'static str) -> Kernel {
-        Kernel { source, entry }
+        Kernel { name: entry, source, entry }
     }
 
-    /// Its name.
+    /// With a name of its own, where several sources have one entry point.
+    pub const fn named(self, name: &'static str) -> Kernel {
+        Kernel { name, ..self }
+    }
+
+    /// Its entry point.
     pub fn entry(&self) -> &'static str {
         self.entry
     }
 
-    fn compile(&self, device: &wgpu::Device, constants: &[(&'static str, u32)]) -> wgpu::ComputePipeline {
+    /// Its WGSL with each of `constants` declared as a `u32` constant before it.
+    pub fn source(&self, constants: &[(&'static str, u32)]) -> String {
         let constants = constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n"));
-        let source = [PRELUDE, &constants.collect::<String>(), self.source].concat();
+        [PRELUDE, &constants.collect::<String>(), self.source].concat()
+    }
+
+    /// Its name and its constants.
+    pub fn name(&self, constants: &[(&'static str, u32)]) -> String {
+        let constants = constants.iter().map(|(name, value)| format!(" {name}={value}"));
+        [self.name.to_owned(), constants.collect::<String>()].concat()
+    }
+
+    pub fn compile(&self, device: &wgpu::Device, constants: &[(&'static str, u32)]) -> wgpu::ComputePipeline {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(self.entry),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
+            source: wgpu::ShaderSource::Wgsl(self.source(constants).into()),
         });
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(self.entry),
@@ -47,13 +63,18 @@ impl Kernel {
     }
 }
 
-/// A kernel and the constants it is specialised by.
-type Key = (Kernel, Vec<(&'static str, u32)>);
+/// A kernel and the constants that it is specialised by, as devices may be asked to compile it.
+pub(crate) type Variant = (Kernel, Vec<(&'static str, u32)>);
+
+/// A kernel as it is, without constants.
+pub(crate) const fn plain(kernel: Kernel) -> Variant {
+    (kernel, Vec::new())
+}
 
 /// A device's compiled kernels.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
-    compiled: Mutex<HashMap<Key, Arc<wgpu::ComputePipeline>>>,
+    compiled: Mutex<HashMap<Variant, Arc<wgpu::ComputePipeline>>>,
 }
 
 impl Pipelines {
@@ -74,5 +95,11 @@ impl Pipelines {
         failure.check()?;
         compiled.insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
+    }
+
+    /// Names of what has been compiled.
+    pub fn names(&self) -> Vec<String> {
+        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        compiled.keys().map(|(kernel, constants)| kernel.name(constants)).collect()
     }
 }

@@ -2,35 +2,31 @@
 
 pub(crate) mod adapter;
 pub(crate) mod array;
+pub(crate) mod counter;
 mod failure;
 pub(crate) mod kernel;
 pub(crate) mod launch;
+pub(crate) mod limits;
 mod memory;
+pub(crate) mod pace;
 mod recording;
 pub(crate) mod timing;
+mod transfer;
 mod weight;
 
 use crate::device::adapter::Adapter;
-use crate::device::array::{Array, Indices};
+use crate::device::array::Array;
 use crate::device::failure::Failure;
 use crate::device::kernel::{Kernel, Pipelines};
+use crate::device::limits::{Limits, lower};
 use crate::device::memory::{Memory, Storage};
+use crate::device::pace::Pace;
 use crate::device::recording::Recording;
 use crate::device::timing::{DispatchTime, Timing};
 use crate::error::{Error, ErrorKind, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What a device is asked to keep to.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Bytes a kernel sees of one buffer at most; the adapter's own limit if not given or larger. Larger buffers are bound
-    /// part by part.
-    pub binding: Option<u64>,
-    /// Multiplications a dispatch does at most, about; by the kind of adapter if not given. Desktop watchdogs kill a
-    /// dispatch that takes seconds, and a screen stutters from 50 ms on.
-    pub work: Option<u64>,
-}
+use std::time::Instant;
 
 /// An opened adapter. A clone is the same device.
 #[derive(Debug, Clone)]
@@ -48,15 +44,14 @@ struct Inner {
     pipelines: Pipelines,
     recording: Mutex<Recording>,
     timing: Timing,
-    limits: Limits,
+    pace: Pace,
+    /// Bytes a kernel sees of a buffer.
+    binding: u64,
     /// Iterations of all loops of a thread together.
     iterations: u64,
-    /// Workgroups that keep it busy, about.
-    busy: usize,
+    /// Bytes uploaded since the device was last waited for: wgpu holds them twice.
+    uploading: AtomicU64,
 }
-
-/// Bytes on their way to the device at a time.
-const UPLOAD: usize = 1 << 26;
 
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
 const CPU_ITERATIONS: u64 = 65_535;
@@ -70,9 +65,10 @@ impl Device {
     /// Opens an adapter within `limits`.
     pub fn with_limits(adapter: &Adapter, limits: Limits) -> Result<Device> {
         let own = adapter.adapter.limits();
-        let binding = own.max_storage_buffer_binding_size;
         let required = wgpu::Limits {
-            max_storage_buffer_binding_size: limits.binding.map_or(binding, |limit| limit.min(binding)),
+            max_storage_buffer_binding_size: lower(limits.binding, own.max_storage_buffer_binding_size),
+            max_storage_buffers_per_shader_stage: lower(limits.buffers, own.max_storage_buffers_per_shader_stage),
+            max_compute_workgroup_storage_size: lower(limits.workgroup_memory, own.max_compute_workgroup_storage_size),
             // What every adapter bears, so that a binding which only some do is refused on all.
             min_storage_buffer_offset_alignment: 256,
             ..own
@@ -100,20 +96,16 @@ impl Device {
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String, limits: Limits) -> Device {
         let failure = Failure::of(&device);
-        let binding = device.limits().max_storage_buffer_binding_size;
-        let (work, iterations, busy) = match device.adapter_info().device_type {
-            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => (1 << 33, u64::MAX, 64),
-            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => (1 << 31, u64::MAX, 64),
-            wgpu::DeviceType::Cpu => (1 << 26, CPU_ITERATIONS, 4),
-        };
-        let limits = Limits {
-            binding: Some(limits.binding.map_or(binding, |limit| limit.min(binding))),
-            work: Some(limits.work.unwrap_or(work)),
-        };
-        let memory = Memory::new(device.clone(), failure.clone());
-        let recording = Mutex::new(Recording::new(&device));
+        let kind = device.adapter_info().device_type;
+        let iterations = if kind == wgpu::DeviceType::Cpu { CPU_ITERATIONS } else { u64::MAX };
+        let number = Arc::new(AtomicU64::new(1));
+        let most = limits.memory.unwrap_or(u64::MAX);
+        let memory = Memory::new(device.clone(), failure.clone(), most, Arc::clone(&number));
+        let recording = Mutex::new(Recording::new(&device, number));
         let inner = Inner {
             pipelines: Pipelines::default(),
+            pace: Pace::new(kind, limits.work),
+            binding: lower(limits.binding, device.limits().max_storage_buffer_binding_size),
             device,
             queue,
             name,
@@ -121,9 +113,8 @@ impl Device {
             memory,
             recording,
             timing: Timing::default(),
-            limits,
             iterations,
-            busy,
+            uploading: AtomicU64::new(0),
         };
         Device { inner: Arc::new(inner) }
     }
@@ -143,6 +134,16 @@ impl Device {
         self.inner.memory.allocated()
     }
 
+    /// The most bytes that its arrays took at once, those kept for later arrays included.
+    pub fn peak_memory(&self) -> u64 {
+        self.inner.memory.peak()
+    }
+
+    /// Names of the kernels compiled so far, as in [`shaders`](crate::shaders).
+    pub fn compiled(&self) -> Vec<String> {
+        self.inner.pipelines.names()
+    }
+
     /// Hands recorded commands to the driver without waiting for them.
     pub fn flush(&self) -> Result<()> {
         self.recording().submit(&self.inner.device, &self.inner.queue);
@@ -154,7 +155,9 @@ impl Device {
         self.flush()?;
         let waited = self.inner.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
-        waited.map(drop).map_err(|source| Error::new(ErrorKind::Device, "waiting for the device").because(source))
+        waited.map_err(|source| Error::new(ErrorKind::Device, "waiting for the device").because(source))?;
+        self.inner.uploading.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What `work` returns, and the time of each dispatch that this device is given meanwhile, in order.
@@ -167,23 +170,6 @@ impl Device {
         Ok((done?, taken))
     }
 
-    /// Copies `data` to the device as `[data.len() / columns, columns]`.
-    pub fn upload(&self, data: &[f32], columns: usize) -> Result<Array> {
-        let rows = data.len().checked_div(columns).unwrap_or(0);
-        Ok(Array::new(self.uploaded(bytemuck::cast_slice(data))?, rows, columns))
-    }
-
-    /// Copies integers to the device; the host keeps them too, to check what they index.
-    pub fn upload_indices(&self, data: &[u32]) -> Result<Indices> {
-        Ok(Indices::new(self.uploaded(bytemuck::cast_slice(data))?, data.to_vec()))
-    }
-
-    /// Copies an array to the host; waits for the device.
-    pub fn download(&self, array: &Array) -> Result<Vec<f32>> {
-        let bytes = self.downloaded(array.storage(), array.bytes())?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
-    }
-
     /// An array whose numbers are undefined yet.
     pub(crate) fn undefined(&self, rows: usize, columns: usize) -> Result<Array> {
         let bytes = (rows as u64).saturating_mul(columns as u64).saturating_mul(4);
@@ -191,21 +177,27 @@ impl Device {
     }
 
     pub(crate) fn binding_limit(&self) -> u64 {
-        self.inner.limits.binding.unwrap_or(u64::MAX)
+        self.inner.binding
     }
 
+    /// Bytes that the threads of a workgroup share at most.
+    pub(crate) fn workgroup_memory(&self) -> usize {
+        self.inner.device.limits().max_compute_workgroup_storage_size as usize
+    }
+
+    /// Multiplications of a dispatch, about, or what takes as long.
     pub(crate) fn work_limit(&self) -> u64 {
-        self.inner.limits.work.unwrap_or(u64::MAX)
+        self.inner.pace.of_kernels()
+    }
+
+    /// How much work a dispatch may be.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.inner.pace
     }
 
     /// Iterations that a thread's loops may take, all together.
     pub(crate) fn iterations(&self) -> u64 {
         self.inner.iterations
-    }
-
-    /// Workgroups that keep the device busy, about.
-    pub(crate) fn busy(&self) -> usize {
-        self.inner.busy
     }
 
     /// Refuses loops that this adapter would leave halfway.
@@ -221,58 +213,22 @@ impl Device {
 
     /// A buffer whose contents are undefined.
     pub(crate) fn storage(&self, bytes: u64) -> Result<Storage> {
-        self.inner.memory.storage(bytes)
+        self.stored(bytes, Memory::storage)
     }
 
-    /// A buffer of these bytes.
-    pub(crate) fn uploaded(&self, bytes: &[u8]) -> Result<Storage> {
-        let storage = self.storage(bytes.len() as u64)?;
-        // Recorded commands may still use what the buffer held before, and an upload overtakes them.
-        self.flush()?;
-        let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
-        for (part, bytes) in (0..).zip(whole.chunks(UPLOAD)) {
-            if part > 0 {
-                // What is on its way is held twice until it has arrived.
-                self.inner.queue.submit([]);
+    fn stored(&self, bytes: u64, find: impl Fn(&Arc<Memory>, u64) -> Result<Storage>) -> Result<Storage> {
+        let memory = &self.inner.memory;
+        memory.check(bytes)?;
+        match find(memory, bytes) {
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+                // What is free is given back; the driver has it only when no command on its way holds it any more.
                 self.wait()?;
+                memory.release();
+                self.wait()?;
+                find(memory, bytes)
             }
-            self.inner.queue.write_buffer(storage.buffer(), part * UPLOAD as u64, bytes);
+            found => found,
         }
-        if !rest.is_empty() {
-            let mut word = [0; 4];
-            word[..rest.len()].copy_from_slice(rest);
-            self.inner.queue.write_buffer(storage.buffer(), whole.len() as u64, &word);
-        }
-        self.check().map(|()| storage)
-    }
-
-    /// The first `bytes` of a buffer, whole words.
-    pub(crate) fn downloaded(&self, storage: &Storage, bytes: u64) -> Result<Vec<u8>> {
-        if bytes == 0 {
-            return Ok(Vec::new());
-        }
-        let staging = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("download"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.check()?;
-        {
-            let mut recording = self.recording();
-            recording.copy(&self.inner.device, storage.buffer(), &staging, bytes);
-            recording.submit(&self.inner.device, &self.inner.queue);
-        }
-        let slice = staging.slice(..);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        slice.map_async(wgpu::MapMode::Read, move |mapped| drop(sender.send(mapped)));
-        self.wait()?;
-        let fail = |source: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(ErrorKind::Device, format!("{bytes} bytes cannot be read back")).because(source)
-        };
-        receiver.recv().map_err(|source| fail(source.into()))?.map_err(|source| fail(source.into()))?;
-        let view = slice.get_mapped_range().map_err(|source| fail(source.into()))?;
-        Ok(view.to_vec())
     }
 
     /// Records one dispatch of `kernel`, specialised by `constants`.
@@ -280,6 +236,7 @@ impl Device {
     /// * `parameters`: its uniform struct, word by word.
     /// * `bindings`: its buffers in order, from binding 1.
     /// * `groups`: workgroups along x and y (see [`launch::grid`]) and z.
+    /// * `work`: multiplications, about, or what takes as long.
     pub(crate) fn run(
         &self,
         kernel: &Kernel,
@@ -287,21 +244,54 @@ impl Device {
         parameters: &[u32],
         bindings: &[wgpu::BufferBinding<'_>],
         groups: [u32; 3],
+        work: u64,
     ) -> Result<()> {
         if groups.contains(&0) {
             return Ok(());
         }
-        let Inner { device, queue, failure, pipelines, timing, .. } = &*self.inner;
+        let Inner { device, failure, pipelines, timing, .. } = &*self.inner;
         let pipeline = pipelines.get(device, failure, kernel, constants)?;
-        let record = || {
-            let mut recording = self.recording();
-            recording.dispatch(device, &pipeline, bytemuck::cast_slice(parameters), bindings, groups);
-            if recording.is_full() {
-                recording.submit(device, queue);
-            }
-        };
+        let record = || self.record(&pipeline, parameters, bindings, groups, work);
         timing.of(kernel.entry(), record, || self.wait())?;
         self.check()
+    }
+
+    /// Seconds of a dispatch that has the device for itself, the quickest of some; not among those of [`Device::timed`].
+    pub(crate) fn time(
+        &self,
+        kernel: &Kernel,
+        constants: &[(&'static str, u32)],
+        parameters: &[u32],
+        bindings: &[wgpu::BufferBinding<'_>],
+        groups: [u32; 3],
+    ) -> Result<f64> {
+        let pipeline = self.inner.pipelines.get(&self.inner.device, &self.inner.failure, kernel, constants)?;
+        let mut quickest = f64::INFINITY;
+        // A driver may compile at the first one, and a device has to get up to speed.
+        for _ in 0..4 {
+            self.wait()?;
+            let start = Instant::now();
+            self.record(&pipeline, parameters, bindings, groups, 0);
+            self.wait()?;
+            quickest = quickest.min(start.elapsed().as_secs_f64());
+        }
+        Ok(quickest)
+    }
+
+    fn record(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        parameters: &[u32],
+        bindings: &[wgpu::BufferBinding<'_>],
+        groups: [u32; 3],
+        work: u64,
+    ) {
+        let Inner { device, queue, pace, .. } = &*self.inner;
+        let mut recording = self.recording();
+        if recording.is_full(work, pace.of_submission()) {
+            recording.submit(device, queue);
+        }
+        recording.dispatch(device, pipeline, bytemuck::cast_slice(parameters), bindings, groups, work);
     }
 
     /// The failure, if there was one.
@@ -316,5 +306,99 @@ impl Device {
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
         self.inner.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::elementwise::ADD_SCALED;
+
+    fn opened() -> Option<Device> {
+        match Device::open(None) {
+            Ok(device) => Some(device),
+            Err(error) if std::env::var_os("HPS_REQUIRE_WGPU").is_some() => panic!("HPS_REQUIRE_WGPU is set: {error}"),
+            Err(error) => {
+                eprintln!("SKIPPED, {error}");
+                None
+            }
+        }
+    }
+
+    /// `x += y`, as if it took so many multiplications.
+    fn add(device: &Device, x: &Array, y: &Array, work: u64) {
+        let parameters = [x.len() as u32, 0, 1.0f32.to_bits(), 0, 0, 0];
+        device.run(&ADD_SCALED, &[], &parameters, &[y.binding(), x.binding()], [1, 1, 1], work).unwrap();
+    }
+
+    #[test]
+    fn commands_that_a_driver_ended_are_noticed() {
+        let Some(device) = opened() else { return };
+        let [x, y] = [1.0, 2.0].map(|number| device.upload(&[number; 8], 1).unwrap());
+        for _ in 0..3 {
+            add(&device, &x, &y, 1);
+            device.flush().unwrap();
+        }
+        assert_eq!(device.download(&x).unwrap(), [7.0; 8]);
+        add(&device, &x, &y, 1);
+        device.recording().lose();
+        let error = device.download(&x).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Device);
+        assert!(error.to_string().contains("finished 3 of 4 command buffers"), "{error}");
+        // Not once, but ever after: nothing is right from there on.
+        add(&device, &x, &y, 1);
+        let error = device.download(&y).unwrap_err();
+        assert!(error.to_string().contains("finished 4 of 5 command buffers"), "{error}");
+    }
+
+    #[test]
+    fn submissions_are_cut_by_work() {
+        let Some(device) = opened() else { return };
+        let [x, y] = [1.0, 2.0].map(|number| device.upload(&[number; 8], 1).unwrap());
+        let handed_over = |count: usize, work: u64| {
+            device.wait().unwrap();
+            let before = device.recording().handed_over();
+            (0..count).for_each(|_| add(&device, &x, &y, work));
+            device.flush().unwrap();
+            device.recording().handed_over() - before
+        };
+        let most = device.pace().of_submission();
+        // Small ones together; two of a third each, with what is left for no third; what is more than all alone.
+        assert_eq!([handed_over(200, 1), handed_over(6, most / 3 + 1), handed_over(3, 2 * most)], [1, 3, 3]);
+        assert_eq!(device.download(&x).unwrap(), [1.0 + 2.0 * 209.0; 8]);
+    }
+
+    /// A table of one launch lies in a buffer of its own while another's is recorded: no upload hands commands over.
+    #[test]
+    fn uploads_do_not_end_a_recording() {
+        let Some(device) = opened() else { return };
+        let x = device.upload(&[0.0; 8], 1).unwrap();
+        device.wait().unwrap();
+        let before = device.recording().handed_over();
+        for number in 1..=20 {
+            add(&device, &x, &device.upload(&[number as f32; 8], 1).unwrap(), 1);
+        }
+        assert_eq!(device.recording().handed_over(), before);
+        assert_eq!(device.download(&x).unwrap(), [210.0; 8]);
+        // Later ones find these buffers free.
+        let allocated = device.allocated();
+        for number in 1..=20 {
+            add(&device, &x, &device.upload(&[number as f32; 8], 1).unwrap(), 1);
+        }
+        assert_eq!((device.allocated(), device.download(&x).unwrap()), (allocated, vec![420.0; 8]));
+    }
+
+    #[test]
+    fn a_product_is_measured_once() {
+        let Some(device) = opened() else { return };
+        assert_eq!(device.pace().of_products(), None);
+        let x = device.zeros(300, 400).unwrap();
+        let small = device.weight_gradient(&x, &x).unwrap();
+        assert_eq!(device.pace().of_products(), None, "400 x 400 x 300 multiplications are few everywhere");
+        drop(small);
+        let x = device.zeros(2048, 2048).unwrap();
+        drop(device.weight_gradient(&x, &x).unwrap());
+        let measured = device.pace().of_products().expect("a large product was measured");
+        assert!(measured >= device.pace().least() && device.pace().of_kernels() <= measured);
     }
 }

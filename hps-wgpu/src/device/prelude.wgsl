@@ -14,6 +14,7 @@ fn upper_half(word: u32) -> f32 {
     return bitcast<f32>(word & 0xffff0000u);
 }
 
+// This and `is_nan` are of numbers in memory: that results of arithmetic are finite, compilers may take for granted.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }

@@ -1,11 +1,14 @@
-//! Commands on their way to the device: dispatches in one pass, until enough are recorded or the host waits.
+//! Commands on their way to the device: dispatches in one pass, until they are enough or the host waits.
+
+use crate::device::counter::Counter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes between the parameters of two dispatches: every adapter's least alignment of uniforms divides it.
 const SLOT: usize = 256;
 
-/// Dispatches handed over together. Handing over costs tens of microseconds, and a watchdog may count all that is handed over
-/// at once.
-const MOST: usize = 32;
+/// Dispatches handed over together at most.
+const MOST: usize = 256;
 
 /// Dispatches recorded and not handed over yet.
 #[derive(Debug)]
@@ -15,24 +18,35 @@ pub(crate) struct Recording {
     /// What `uniforms` will hold when the dispatches run.
     parameters: Vec<u8>,
     uniforms: wgpu::Buffer,
+    /// Multiplications of all dispatches recorded.
+    work: u64,
+    /// Which recording this is; memory reads it.
+    number: Arc<AtomicU64>,
+    counter: Counter,
 }
 
 impl Recording {
-    pub fn new(device: &wgpu::Device) -> Recording {
+    pub fn new(device: &wgpu::Device, number: Arc<AtomicU64>) -> Recording {
         let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("parameters"),
             size: (SLOT * MOST) as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Recording { encoder: None, pass: None, parameters: Vec::new(), uniforms }
+        let counter = Counter::new(device);
+        Recording { encoder: None, pass: None, parameters: Vec::new(), uniforms, work: 0, number, counter }
     }
 
-    pub fn is_full(&self) -> bool {
-        self.parameters.len() == SLOT * MOST
+    /// Whether a dispatch of `work` multiplications has no place any more beside what is recorded.
+    ///
+    /// * `most`: multiplications that are handed over together. A watchdog counts what is handed over at once, and the device
+    ///   waits for what is not.
+    pub fn is_full(&self, work: u64, most: u64) -> bool {
+        let recorded = self.parameters.len() / SLOT;
+        recorded == MOST || (recorded > 0 && self.work.saturating_add(work) > most)
     }
 
-    /// Records a dispatch. Between two of them wgpu puts the barriers that their buffers ask for.
+    /// Records a dispatch of so much work. Between two of them wgpu puts the barriers that their buffers ask for.
     pub fn dispatch(
         &mut self,
         device: &wgpu::Device,
@@ -40,6 +54,7 @@ impl Recording {
         parameters: &[u8],
         bindings: &[wgpu::BufferBinding<'_>],
         groups: [u32; 3],
+        work: u64,
     ) {
         let slot = self.parameters.len();
         self.parameters.extend_from_slice(parameters);
@@ -57,26 +72,51 @@ impl Recording {
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        self.work = self.work.saturating_add(work);
     }
 
-    /// Records a copy of a buffer's first bytes.
-    pub fn copy(&mut self, device: &wgpu::Device, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: u64) {
-        self.pass = None;
+    /// Records a copy of a buffer's first bytes, and of the device's count behind them; returns the host's count.
+    pub fn copy(&mut self, device: &wgpu::Device, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: u64) -> u32 {
+        self.end_pass();
         let encoder = self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()));
         encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes);
+        encoder.copy_buffer_to_buffer(self.counter.finished(), 0, to, bytes, super::counter::BYTES);
+        self.counter.handed_over()
     }
 
     /// Hands everything to the queue.
     pub fn submit(&mut self, device: &wgpu::Device, queue: &wgpu::Queue) {
-        self.pass = None;
+        self.end_pass();
         if let Some(encoder) = self.encoder.take() {
             if !self.parameters.is_empty() {
                 queue.write_buffer(&self.uniforms, 0, &self.parameters);
                 self.parameters.clear();
             }
+            self.work = 0;
             queue.submit([encoder.finish()]);
+            self.number.fetch_add(1, Ordering::Relaxed);
             // Frees what finished commands held.
             let _ = device.poll(wgpu::PollType::Poll);
+        }
+    }
+
+    /// Loses what is recorded, as a driver that ends it and calls it done.
+    #[cfg(test)]
+    pub fn lose(&mut self) {
+        self.end_pass();
+        (self.encoder, self.work) = (None, 0);
+        self.parameters.clear();
+    }
+
+    /// How many recordings were handed over.
+    #[cfg(test)]
+    pub fn handed_over(&self) -> u64 {
+        self.number.load(Ordering::Relaxed) - 1
+    }
+
+    fn end_pass(&mut self) {
+        if let Some(mut pass) = self.pass.take() {
+            self.counter.count(&mut pass);
         }
     }
 }

@@ -1,6 +1,8 @@
 // Attention over spans, backward. With P = exp(q k' / sqrt(D) - log-sum-exp) and delta = rowsum(dO o):
 // dV = P' dO, dS = P (dO V' - delta) / sqrt(D), dQ = dS K, dK = dS' Q. P is formed again, BLOCK x BLOCK at a time,
 // by 8 x 8 threads as in the forward pass.
+//
+// Where workgroup memory is short, what comes from above (dO) is not held in it but read again (HOLDS_UPSTREAM = 0).
 
 const LANES: u32 = 64u;
 const SIDE: u32 = BLOCK / 8u;
@@ -13,6 +15,7 @@ struct Parameters {
     first_query: u32, // token of the first row that what has a row a query holds
     scale: f32,
     blocks: u32, // numbers, for `along`
+    first_block: u32, // of keys, in `tokens`
 }
 
 struct QueryBlock {
@@ -21,13 +24,6 @@ struct QueryBlock {
     prefix_start: u32,
     prefix_end: u32,
     self_start: u32,
-}
-
-struct KeyBlock {
-    key_start: u32, // tokens
-    key_end: u32,
-    query_start: u32,
-    query_end: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -60,7 +56,7 @@ fn along(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count
 @group(0) @binding(7) var<storage, read_write> dq: array<f32>;
 
 var<workgroup> queries: array<vec4<f32>, BLOCK * STRIDE>;
-var<workgroup> upstream: array<vec4<f32>, BLOCK * STRIDE>;
+var<workgroup> upstream: array<vec4<f32>, 1u + HOLDS_UPSTREAM * (BLOCK * STRIDE - 1u)>;
 var<workgroup> keys_held: array<vec4<f32>, BLOCK * STRIDE>;
 var<workgroup> values_held: array<vec4<f32>, BLOCK * STRIDE>;
 var<workgroup> weights: array<f32, BLOCK * BLOCK>;
@@ -103,11 +99,26 @@ fn hold_queries(lane: u32, row: u32, rows: u32) {
         var other = vec4<f32>();
         if query < rows {
             one = query_four(row + query * parameters.query_heads, column);
-            other = upstream_four(row + query * parameters.query_heads, column);
+            if HOLDS_UPSTREAM == 1u {
+                other = upstream_four(row + query * parameters.query_heads, column);
+            }
         }
         queries[query * STRIDE + entry % FOURS] = one;
-        upstream[query * STRIDE + entry % FOURS] = other;
+        if HOLDS_UPSTREAM == 1u {
+            upstream[query * STRIDE + entry % FOURS] = other;
+        }
     }
+}
+
+// What comes from above to a query of those that are held.
+fn upstream_at(query: u32, four: u32, row: u32, rows: u32) -> vec4<f32> {
+    if HOLDS_UPSTREAM == 1u {
+        return upstream[query * STRIDE + four];
+    }
+    if query >= rows {
+        return vec4<f32>();
+    }
+    return upstream_four(row + query * parameters.query_heads, four * 4u);
 }
 
 // Keys and values of the tokens from `start` on.
@@ -127,7 +138,7 @@ fn hold_keys(lane: u32, start: u32, keys: u32, key_head: u32) {
 }
 
 // P and dS of the pairs (row0, key0), (row0, key1), (row1, key0), (row1, key1) of what is held.
-fn pairs(row0: u32, row1: u32, key0: u32, key1: u32, row: u32, visible: vec4<bool>) {
+fn pairs(row0: u32, row1: u32, key0: u32, key1: u32, row: u32, rows: u32, visible: vec4<bool>) {
     var scores = vec4<f32>();
     var along = vec4<f32>();
     for (var four = 0u; four < FOURS; four += 1u) {
@@ -136,8 +147,8 @@ fn pairs(row0: u32, row1: u32, key0: u32, key1: u32, row: u32, visible: vec4<boo
         let y0 = keys_held[key0 * STRIDE + four];
         let y1 = keys_held[key1 * STRIDE + four];
         scores += vec4<f32>(dot(x0, y0), dot(x0, y1), dot(x1, y0), dot(x1, y1));
-        let u0 = upstream[row0 * STRIDE + four];
-        let u1 = upstream[row1 * STRIDE + four];
+        let u0 = upstream_at(row0, four, row, rows);
+        let u1 = upstream_at(row1, four, row, rows);
         let w0 = values_held[key0 * STRIDE + four];
         let w1 = values_held[key1 * STRIDE + four];
         along += vec4<f32>(dot(u0, w0), dot(u0, w1), dot(u1, w0), dot(u1, w1));
@@ -207,7 +218,7 @@ fn queries_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
             let query = vec4<u32>(row0, row0, row1, row1);
             let key = vec4<u32>(key0, key1, key0, key1);
             let causal = (vec4<u32>(start) + key <= vec4<u32>(block.query_start) + query) | vec4<bool>(part == 0u);
-            pairs(row0, row1, key0, key1, row, (query < vec4<u32>(rows)) & (key < vec4<u32>(keys)) & causal);
+            pairs(row0, row1, key0, key1, row, rows, (query < vec4<u32>(rows)) & (key < vec4<u32>(keys)) & causal);
             workgroupBarrier();
             for (var key = 0u; key < BLOCK; key += 1u) {
                 let w0 = d_scores[row0 * BLOCK + key];
@@ -250,10 +261,12 @@ fn queries_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
 
 // A workgroup computes a block of keys of one key head, over the queries of its head's group that see them; a thread SIDE
 // keys and up to four fours of columns.
-@group(0) @binding(1) var<storage, read> key_blocks: array<KeyBlock>;
-@group(0) @binding(7) var<storage, read> spans: array<vec4<u32>>; // of every token
-@group(0) @binding(8) var<storage, read_write> dk: array<f32>;
-@group(0) @binding(9) var<storage, read_write> dv: array<f32>;
+//
+// `tokens` has every token's span, then blocks of keys: tokens from x to y, seen by queries from z to w. One buffer for both:
+// not every adapter lets a kernel bind more than eight.
+@group(0) @binding(1) var<storage, read> tokens: array<vec4<u32>>;
+@group(0) @binding(7) var<storage, read_write> dk: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dv: array<f32>;
 
 fn add_key(row: u32, four: u32, key: vec4<f32>, value: vec4<f32>) {
     for (var lane = 0u; lane < 4u; lane += 1u) {
@@ -274,17 +287,18 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
     if index >= parameters.blocks {
         return;
     }
-    let block = key_blocks[index];
+    let block = tokens[parameters.first_block + index];
+    let key_start = block.x;
     let key_head = group.z;
     let members = parameters.query_heads / parameters.key_heads;
-    let keys = block.key_end - block.key_start;
+    let keys = block.y - key_start;
     // As rows of pairs; as keys of the output.
     let row0 = lane / 8u * SIDE;
     let row1 = row0 + SIDE - 1u;
     let key0 = lane % 8u * SIDE;
     let key1 = key0 + SIDE - 1u;
     let four0 = lane % 8u;
-    hold_keys(lane, block.key_start, keys, key_head);
+    hold_keys(lane, key_start, keys, key_head);
     var k0 = vec4<f32>();
     var k1 = vec4<f32>();
     var k2 = vec4<f32>();
@@ -301,18 +315,18 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
     var w1 = vec4<f32>();
     var w2 = vec4<f32>();
     var w3 = vec4<f32>();
-    for (var start = block.query_start; start < block.query_end; start += BLOCK) {
-        let rows = min(BLOCK, block.query_end - start);
+    for (var start = block.z; start < block.w; start += BLOCK) {
+        let rows = min(BLOCK, block.w - start);
         var visible = vec4<bool>();
-        let token0 = block.key_start + key0;
-        let token1 = block.key_start + key1;
+        let token0 = key_start + key0;
+        let token1 = key_start + key1;
         if row0 < rows {
-            let span = spans[start + row0];
+            let span = tokens[start + row0];
             visible.x = key0 < keys && seen(span, start + row0, token0);
             visible.y = key1 < keys && seen(span, start + row0, token1);
         }
         if row1 < rows {
-            let span = spans[start + row1];
+            let span = tokens[start + row1];
             visible.z = key0 < keys && seen(span, start + row1, token0);
             visible.w = key1 < keys && seen(span, start + row1, token1);
         }
@@ -320,7 +334,7 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
             let row = (start - parameters.first_query) * parameters.query_heads + key_head * members + member;
             hold_queries(lane, row, rows);
             workgroupBarrier();
-            pairs(row0, row1, key0, key1, row, visible);
+            pairs(row0, row1, key0, key1, row, rows, visible);
             workgroupBarrier();
             for (var query = 0u; query < BLOCK; query += 1u) {
                 let d0 = d_scores[query * BLOCK + row0];
@@ -328,14 +342,14 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
                 let p0 = weights[query * BLOCK + row0];
                 let p1 = weights[query * BLOCK + row1];
                 let x0 = queries[query * STRIDE + four0];
-                let u0 = upstream[query * STRIDE + four0];
+                let u0 = upstream_at(query, four0, row, rows);
                 k0 += d0 * x0;
                 l0 += d1 * x0;
                 v0 += p0 * u0;
                 w0 += p1 * u0;
                 if FOURS > 8u {
                     let x1 = queries[query * STRIDE + four0 + 8u];
-                    let u1 = upstream[query * STRIDE + four0 + 8u];
+                    let u1 = upstream_at(query, four0 + 8u, row, rows);
                     k1 += d0 * x1;
                     l1 += d1 * x1;
                     v1 += p0 * u1;
@@ -343,13 +357,13 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
                 }
                 if FOURS > 16u {
                     let x2 = queries[query * STRIDE + four0 + 16u];
-                    let u2 = upstream[query * STRIDE + four0 + 16u];
+                    let u2 = upstream_at(query, four0 + 16u, row, rows);
                     k2 += d0 * x2;
                     l2 += d1 * x2;
                     v2 += p0 * u2;
                     w2 += p1 * u2;
                     let x3 = queries[query * STRIDE + four0 + 24u];
-                    let u3 = upstream[query * STRIDE + four0 + 24u];
+                    let u3 = upstream_at(query, four0 + 24u, row, rows);
                     k3 += d0 * x3;
                     l3 += d1 * x3;
                     v3 += p0 * u3;
@@ -360,14 +374,14 @@ fn keys_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
         }
     }
     if row0 < keys {
-        let place = (block.key_start + row0) * parameters.key_heads + key_head;
+        let place = (key_start + row0) * parameters.key_heads + key_head;
         add_key(place, four0, k0, v0);
         add_key(place, four0 + 8u, k1, v1);
         add_key(place, four0 + 16u, k2, v2);
         add_key(place, four0 + 24u, k3, v3);
     }
     if row1 < keys && SIDE == 2u {
-        let place = (block.key_start + row1) * parameters.key_heads + key_head;
+        let place = (key_start + row1) * parameters.key_heads + key_head;
         add_key(place, four0, l0, w0);
         add_key(place, four0 + 8u, l1, w1);
         add_key(place, four0 + 16u, l2, w2);

@@ -2,12 +2,20 @@
 
 use crate::device::Device;
 use crate::device::array::{Array, Indices, same_shape};
-use crate::device::kernel::Kernel;
+use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{grid, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::operations::attention::Heads;
 
 const DECODE: Kernel = Kernel::new(concat!(include_str!("workgroup.wgsl"), include_str!("decode.wgsl")), "decode");
+
+/// Columns of a head at most.
+const WIDEST: usize = 256;
+
+/// All kernels that devices may be asked for.
+pub(crate) fn variants() -> Vec<Variant> {
+    (1..=WIDEST as u32).map(|dimension| (DECODE, vec![("D", dimension)])).collect()
+}
 
 impl Device {
     /// Attention of one query per sequence over cached keys and values.
@@ -26,6 +34,10 @@ impl Device {
         agree("decode_attention", "the number of columns of the keys", columns, keys.columns())?;
         same_shape("decode_attention", keys, values)?;
         agree("decode_attention", "the number of spans", 4 * q.rows(), spans.host().len())?;
+        if heads.dimension > WIDEST {
+            let message = format!("decode_attention: heads of {} columns, and {WIDEST} at most", heads.dimension);
+            return Err(Error::new(ErrorKind::Shape, message));
+        }
         let mut longest = 0;
         for span in spans.host().as_chunks::<4>().0 {
             let [from, to, start, end] = span.map(|row| row as usize);
@@ -63,7 +75,8 @@ impl Device {
                 let numbers = [heads.query, heads.key_value, rows.len(), first].map(|number| number as u32);
                 let parameters = [numbers[0], numbers[1], numbers[2], heads.scale().to_bits(), numbers[3]];
                 let count = at_once.min(heads.query - first) as u32;
-                self.run(&DECODE, &constants, &parameters, &bindings, [x, y, count])?;
+                let work = u64::from(count) * rows.len() as u64 * of_head;
+                self.run(&DECODE, &constants, &parameters, &bindings, [x, y, count], work)?;
             }
         }
         Ok(out)

@@ -6,7 +6,7 @@ use crate::device::kernel::Kernel;
 use crate::device::launch::{grid, windows};
 use crate::error::{Result, agree};
 
-const DROPOUT: Kernel = Kernel::new(include_str!("elementwise.wgsl"), "dropout");
+pub(crate) const DROPOUT: Kernel = Kernel::new(include_str!("elementwise.wgsl"), "dropout");
 
 /// Threads of a workgroup.
 const THREADS: usize = 256;
@@ -26,7 +26,8 @@ impl Device {
             let identities = identities.numbers(&(3 * rows.start..3 * rows.end));
             let bindings = [x.window(&rows), identities, out.window(&rows)];
             let groups = grid((rows.len() * x.columns().div_ceil(4)).div_ceil(THREADS));
-            self.run(&DROPOUT, &[], &parameters, &bindings, groups)?;
+            let work = 8 * (rows.len() * x.columns()) as u64;
+            self.run(&DROPOUT, &[], &parameters, &bindings, groups, work)?;
         }
         Ok(out)
     }

@@ -8,12 +8,15 @@ use crate::error::Result;
 use std::ops::Range;
 
 const SOURCE: &str = include_str!("elementwise.wgsl");
-const ADD_SCALED: Kernel = Kernel::new(SOURCE, "add_scaled");
-const SWIGLU: Kernel = Kernel::new(SOURCE, "swiglu");
-const SWIGLU_BACKWARD: Kernel = Kernel::new(SOURCE, "swiglu_backward");
+pub(crate) const ADD_SCALED: Kernel = Kernel::new(SOURCE, "add_scaled");
+pub(crate) const SWIGLU: Kernel = Kernel::new(SOURCE, "swiglu");
+pub(crate) const SWIGLU_BACKWARD: Kernel = Kernel::new(SOURCE, "swiglu_backward");
 
 /// Threads of a workgroup.
 const THREADS: usize = 256;
+
+/// Multiplications that take as long as a number.
+const EACH: u64 = 8;
 
 impl Device {
     /// `x + scale · y`, in the memory of `x`.
@@ -51,9 +54,10 @@ impl Device {
         scale: f32,
         bindings: impl Fn(&Range<usize>) -> Vec<wgpu::BufferBinding<'a>>,
     ) -> Result<()> {
-        for range in windows(self, like.len(), 4, 8)? {
+        for range in windows(self, like.len(), 4, EACH)? {
             let parameters = [range.len() as u32, 0, scale.to_bits(), 0, 0, 0];
-            self.run(kernel, &[], &parameters, &bindings(&range), grid(range.len().div_ceil(THREADS)))?;
+            let groups = grid(range.len().div_ceil(THREADS));
+            self.run(kernel, &[], &parameters, &bindings(&range), groups, EACH * range.len() as u64)?;
         }
         Ok(())
     }

@@ -12,11 +12,12 @@ use crate::operations::product::{Factor, Into};
 use std::ops::Range;
 
 const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("head.wgsl"));
-const SOFTEN: Kernel = Kernel::new(SOURCE, "soften");
-const SLOPE: Kernel = Kernel::new(SOURCE, "slope");
+pub(crate) const SOFTEN: Kernel = Kernel::new(SOURCE, "soften");
+pub(crate) const SLOPE: Kernel = Kernel::new(SOURCE, "slope");
 
-/// Logits a tile holds at most (64 MiB), so that memory does not grow with tokens × vocabulary.
-const TILE: usize = 1 << 24;
+/// Logits a tile holds at most (128 MiB), so that memory does not grow with tokens × vocabulary: of 128,256 words 256 rows, so
+/// that their gradient has a thousand workgroups.
+const TILE: usize = 1 << 25;
 
 /// Multiplications that take as long as making a logit a probability.
 const SOFTENING: u64 = 10;
@@ -64,9 +65,7 @@ impl Device {
         let values = self.undefined(hidden.rows(), 1)?;
         for rows in self.tiles(hidden.rows(), head.rows())? {
             let logits = self.probabilities(hidden, head, targets, &values, &rows)?;
-            let parameters = [rows.len() as u32, head.rows() as u32];
-            let bindings = [targets.numbers(&rows), logits.binding(), c.numbers(&rows)];
-            self.run(&SLOPE, &[], &parameters, &bindings, grid(rows.len()))?;
+            self.each_row(&SLOPE, targets, &logits, c, &rows)?;
             let seen = Factor::rows(hidden, rows.clone());
             self.multiply(Factor::array(&logits).transposed(), seen, &total, 1.0, Into::Add)?;
         }
@@ -91,18 +90,40 @@ impl Device {
         rows: &Range<usize>,
     ) -> Result<Array> {
         let logits = self.logits(hidden, head, rows)?;
-        let parameters = [rows.len() as u32, head.rows() as u32];
-        let bindings = [targets.numbers(rows), logits.binding(), values.numbers(rows)];
-        self.run(&SOFTEN, &[], &parameters, &bindings, grid(rows.len()))?;
+        self.each_row(&SOFTEN, targets, &logits, values, rows)?;
         Ok(logits)
     }
 
-    /// Rows whose logits are formed together; every part starts where a binding may.
+    /// Runs a kernel of which a workgroup computes a row over `logits`, those of `rows`.
+    ///
+    /// * `beside`: a number a row.
+    fn each_row(
+        &self,
+        kernel: &Kernel,
+        targets: &Indices,
+        logits: &Array,
+        beside: &Array,
+        rows: &Range<usize>,
+    ) -> Result<()> {
+        let words = logits.columns();
+        let of_row = (SOFTENING * words as u64).max(1);
+        let at_once = (self.work_limit() / of_row).max(1) as usize;
+        for first in (0..rows.len()).step_by(at_once) {
+            let end = rows.len().min(first + at_once);
+            let parameters = [end as u32, words as u32, first as u32];
+            let bindings = [targets.numbers(rows), logits.binding(), beside.numbers(rows)];
+            let groups = grid(end - first);
+            self.run(kernel, &[], &parameters, &bindings, groups, (end - first) as u64 * of_row)?;
+        }
+        Ok(())
+    }
+
+    /// Rows whose logits are formed together; every part starts where a binding may. Not by the device's speed: the gradient
+    /// of the head is summed tile by tile.
     pub(crate) fn tiles(&self, rows: usize, vocabulary: usize) -> Result<Vec<Range<usize>>> {
         let vocabulary = vocabulary.max(1);
         let seen = (self.binding_limit() / (4 * vocabulary as u64)) as usize;
-        let softened = (self.work_limit() / (SOFTENING * vocabulary as u64)) as usize;
-        let most = (TILE / vocabulary).min(seen).min(softened).min(1024) / ROW_STEP * ROW_STEP;
+        let most = (TILE / vocabulary).min(seen).min(1024) / ROW_STEP * ROW_STEP;
         let step = if most > 0 { most } else { ROW_STEP };
         if rows.min(step) > seen {
             let message = format!(

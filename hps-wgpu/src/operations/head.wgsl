@@ -4,8 +4,9 @@
 const LANES: u32 = 256u;
 
 struct Parameters {
-    rows: u32,
+    rows: u32, // up to which
     words: u32,
+    first: u32, // row
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -17,7 +18,7 @@ struct Parameters {
 
 @compute @workgroup_size(LANES)
 fn soften(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group_of(group, count);
+    let row = parameters.first + group_of(group, count);
     if row >= parameters.rows {
         return;
     }
@@ -53,7 +54,7 @@ fn soften(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) coun
 
 @compute @workgroup_size(LANES)
 fn slope(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group_of(group, count);
+    let row = parameters.first + group_of(group, count);
     if row >= parameters.rows {
         return;
     }

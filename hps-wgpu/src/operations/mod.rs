@@ -2,14 +2,14 @@
 //! [`Device`](crate::Device).
 
 pub(crate) mod attention;
-mod decode;
-mod dropout;
-mod elementwise;
+pub(crate) mod decode;
+pub(crate) mod dropout;
+pub(crate) mod elementwise;
 pub(crate) mod head;
-mod norm;
+pub(crate) mod norm;
 pub(crate) mod optimizer;
-mod product;
-mod rotary;
-mod rows;
+pub(crate) mod product;
+pub(crate) mod rotary;
+pub(crate) mod rows;
 pub(crate) mod sampling;
 mod spans;

@@ -5,12 +5,13 @@ use crate::device::array::{Array, Format, Weight, same_shape};
 use crate::device::kernel::Kernel;
 use crate::device::launch::{grid, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
+use std::ops::Range;
 
 const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("norm.wgsl"));
-const FORWARD: Kernel = Kernel::new(SOURCE, "forward");
-const BACKWARD: Kernel = Kernel::new(SOURCE, "backward");
-const RECIPROCAL_ROOTS: Kernel = Kernel::new(SOURCE, "reciprocal_roots");
-const GAIN_GRADIENT: Kernel = Kernel::new(SOURCE, "gain_gradient");
+pub(crate) const FORWARD: Kernel = Kernel::new(SOURCE, "forward").named("norm");
+pub(crate) const BACKWARD: Kernel = Kernel::new(SOURCE, "backward").named("norm_backward");
+pub(crate) const RECIPROCAL_ROOTS: Kernel = Kernel::new(SOURCE, "reciprocal_roots");
+pub(crate) const GAIN_GRADIENT: Kernel = Kernel::new(SOURCE, "gain_gradient");
 
 /// Threads of a workgroup.
 const LANES: usize = 64;
@@ -29,10 +30,11 @@ impl Device {
     pub fn rms_norm(&self, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
         check("rms_norm", x, gain)?;
         let y = self.undefined(x.rows(), x.columns())?;
+        let numbers = |rows: &Range<usize>| (rows.len() * x.columns()) as u64;
         for rows in windows(self, x.rows(), 4 * x.columns() as u64, 12 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, (epsilon as f32).to_bits()];
             let bindings = [x.window(&rows), gain.binding(), y.window(&rows)];
-            self.run(&FORWARD, &[], &parameters, &bindings, grid(rows.len()))?;
+            self.run(&FORWARD, &[], &parameters, &bindings, grid(rows.len()), 12 * numbers(&rows))?;
         }
         Ok(y)
     }
@@ -42,10 +44,11 @@ impl Device {
         same_shape("rms_norm_backward", x, dy)?;
         check("rms_norm_backward", x, gain)?;
         let dx = self.undefined(x.rows(), x.columns())?;
+        let numbers = |rows: &Range<usize>| (rows.len() * x.columns()) as u64;
         for rows in windows(self, x.rows(), 4 * x.columns() as u64, 24 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, (epsilon as f32).to_bits()];
             let bindings = [x.window(&rows), gain.binding(), dy.window(&rows), dx.window(&rows)];
-            self.run(&BACKWARD, &[], &parameters, &bindings, grid(rows.len()))?;
+            self.run(&BACKWARD, &[], &parameters, &bindings, grid(rows.len()), 24 * numbers(&rows))?;
         }
         Ok(dx)
     }
@@ -56,12 +59,14 @@ impl Device {
         self.expect_iterations("rms_norm_gain_gradient", 2 * x.rows() as u64)?;
         let roots = self.undefined(x.rows(), 1)?;
         let d_gain = self.zeros(1, x.columns())?;
+        let numbers = |rows: &Range<usize>| (rows.len() * x.columns()) as u64;
         for rows in windows(self, x.rows(), 4 * x.columns() as u64, 8 * x.columns() as u64)? {
             let parameters = [rows.len() as u32, x.columns() as u32, (epsilon as f32).to_bits()];
             let bindings = [x.window(&rows), roots.numbers(&rows)];
-            self.run(&RECIPROCAL_ROOTS, &[], &parameters, &bindings, grid(rows.len()))?;
+            self.run(&RECIPROCAL_ROOTS, &[], &parameters, &bindings, grid(rows.len()), 4 * numbers(&rows))?;
             let bindings = [x.window(&rows), roots.numbers(&rows), dy.window(&rows), d_gain.binding()];
-            self.run(&GAIN_GRADIENT, &[], &parameters, &bindings, grid(x.columns().div_ceil(LANES)))?;
+            let groups = grid(x.columns().div_ceil(LANES));
+            self.run(&GAIN_GRADIENT, &[], &parameters, &bindings, groups, 8 * numbers(&rows))?;
         }
         Ok(d_gain)
     }

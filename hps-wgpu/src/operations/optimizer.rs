@@ -33,11 +33,11 @@ impl Numbers<'_> {
 }
 
 const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("optimizer.wgsl"));
-const MAGNITUDES: Kernel = Kernel::new(SOURCE, "magnitudes");
-const LARGEST: Kernel = Kernel::new(SOURCE, "largest");
-const SQUARES: Kernel = Kernel::new(SOURCE, "squares");
-const ROOT: Kernel = Kernel::new(SOURCE, "root");
-const ADAMW: Kernel = Kernel::new(SOURCE, "adamw");
+pub(crate) const MAGNITUDES: Kernel = Kernel::new(SOURCE, "magnitudes");
+pub(crate) const LARGEST: Kernel = Kernel::new(SOURCE, "largest");
+pub(crate) const SQUARES: Kernel = Kernel::new(SOURCE, "squares");
+pub(crate) const ROOT: Kernel = Kernel::new(SOURCE, "root");
+pub(crate) const ADAMW: Kernel = Kernel::new(SOURCE, "adamw");
 
 /// Threads of a workgroup, and numbers of a partial result.
 const LANES: usize = 256;
@@ -86,10 +86,12 @@ impl Device {
         let count: usize = arrays.iter().map(|array| array.len().div_ceil(PART)).sum();
         let partials = self.undefined(count.max(1), 1)?;
         let norm = self.zeros(1, 1)?;
+        // One workgroup, which is a small share of a device.
+        let work = 256 * count as u64;
         self.parts(&MAGNITUDES, arrays, &partials, None)?;
-        self.run(&LARGEST, &[], &parameters(count, 0), &[partials.binding(), norm.binding()], [1, 1, 1])?;
+        self.run(&LARGEST, &[], &parameters(count, 0), &[partials.binding(), norm.binding()], [1, 1, 1], work)?;
         self.parts(&SQUARES, arrays, &partials, Some(&norm))?;
-        self.run(&ROOT, &[], &parameters(count, 0), &[partials.binding(), norm.binding()], [1, 1, 1])?;
+        self.run(&ROOT, &[], &parameters(count, 0), &[partials.binding(), norm.binding()], [1, 1, 1], work)?;
         Ok(norm)
     }
 
@@ -131,7 +133,8 @@ impl Device {
                 moments[0].numbers(&range),
                 moments[1].numbers(&range),
             ];
-            self.run(&ADAMW, &[], &parameters, &bindings, grid(range.len().div_ceil(LANES)))?;
+            let (groups, work) = (grid(range.len().div_ceil(LANES)), 16 * range.len() as u64);
+            self.run(&ADAMW, &[], &parameters, &bindings, groups, work)?;
         }
         Ok(())
     }
@@ -146,7 +149,8 @@ impl Device {
                 let mut bindings = vec![array.numbers(&numbers), partials.binding()];
                 bindings.extend(size.map(Array::binding));
                 let parameters = parameters(numbers.len(), start + numbers.start / PART);
-                self.run(kernel, &[], &parameters, &bindings, grid(numbers.len().div_ceil(PART)))?;
+                let (groups, work) = (grid(numbers.len().div_ceil(PART)), 4 * numbers.len() as u64);
+                self.run(kernel, &[], &parameters, &bindings, groups, work)?;
             }
             start += array.len().div_ceil(PART);
         }

@@ -2,8 +2,9 @@
 
 use crate::device::Device;
 use crate::device::array::{Array, Format, Weight};
-use crate::device::kernel::Kernel;
+use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{ROW_STEP, grid};
+use crate::device::pace::{DEPTH, Pace};
 use crate::error::{Error, ErrorKind, Result, agree};
 use std::ops::Range;
 
@@ -11,6 +12,38 @@ const PRODUCT: Kernel = Kernel::new(include_str!("product.wgsl"), "product");
 
 /// Columns that a window starts at multiples of.
 const COLUMN_STEP: usize = 64;
+
+/// How the numbers of the second factor lie in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Singles = 0,
+    Halves = 1,
+    /// Halves of which each row starts with a whole word.
+    Words = 2,
+}
+
+/// What the kernel is specialised by.
+fn constants(tile: usize, a_transposed: bool, b_transposed: bool, stored: Stored) -> [(&'static str, u32); 4] {
+    [
+        ("TILE", tile as u32),
+        ("A_TRANSPOSED", u32::from(a_transposed)),
+        ("B_TRANSPOSED", u32::from(b_transposed)),
+        ("STORED", stored as u32),
+    ]
+}
+
+/// All kernels that devices may be asked for.
+pub(crate) fn variants() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for tile in [32, 64] {
+        for (a, b) in [(false, false), (false, true), (true, false), (true, true)] {
+            for stored in [Stored::Singles, Stored::Halves, Stored::Words] {
+                variants.push((PRODUCT, constants(tile, a, b, stored).to_vec()));
+            }
+        }
+    }
+    variants
+}
 
 /// A factor: rows in memory, seen as they are or transposed.
 #[derive(Clone)]
@@ -61,8 +94,14 @@ impl<'a> Factor<'a> {
         }
     }
 
-    fn is_bf16(&self) -> bool {
-        matches!(self.numbers, Numbers::Weight(weight) if weight.format() == Format::BF16)
+    fn stored(&self) -> Stored {
+        match self.numbers {
+            Numbers::Weight(weight) if weight.format() == Format::BF16 => {
+                // Parts of rows start at even numbers.
+                if weight.columns() % 2 == 0 { Stored::Words } else { Stored::Halves }
+            }
+            _ => Stored::Singles,
+        }
     }
 
     /// The binding, and the place of the first number in it, of these rows and columns of the factor as it is seen.
@@ -130,7 +169,8 @@ impl Device {
             return Ok(());
         }
         let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
-        let tile = self.tile(rows.len(), columns);
+        let tile = tile(steps[0], steps[1], self.pace());
+        let constants = constants(tile, a.transposed, b.transposed, b.stored());
         for i in cut(rows.len(), steps[0]) {
             for j in cut(columns, steps[1]) {
                 for k in cut(depth, steps[2]) {
@@ -142,28 +182,16 @@ impl Device {
                     let accumulate = into == Into::Add || k.start > 0;
                     let mut parameters = numbers.map(|number| number as u32).to_vec();
                     parameters.extend([scale.to_bits(), u32::from(accumulate)]);
-                    let constants = [
-                        ("TILE", tile as u32),
-                        ("A_TRANSPOSED", u32::from(a.transposed)),
-                        ("B_TRANSPOSED", u32::from(b.transposed)),
-                        ("BF16", u32::from(b.is_bf16())),
-                    ];
                     let groups = grid(i.len().div_ceil(tile) * j.len().div_ceil(tile));
-                    self.run(&PRODUCT, &constants, &parameters, &[a_binding, b_binding, to], groups)?;
+                    let work = (i.len() * j.len() * k.len()) as u64;
+                    self.run(&PRODUCT, &constants, &parameters, &[a_binding, b_binding, to], groups, work)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Rows and columns of a workgroup's tile: small ones where large ones would be mostly empty, or too few to fill the
-    /// device.
-    fn tile(&self, rows: usize, columns: usize) -> usize {
-        let filled = rows.div_ceil(64) * columns.div_ceil(64) >= self.busy();
-        if rows > 32 && columns > 32 && filled { 64 } else { 32 }
-    }
-
-    /// Rows, columns and depth of a dispatch: within what bindings see, then halved until it is short enough.
+    /// Rows, columns and depth of a dispatch.
     fn steps(
         &self,
         a: &Factor<'_>,
@@ -181,26 +209,114 @@ impl Device {
             }
             Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
         };
-        let mut steps = [seen(4 * columns as u64, rows)?, columns, depth];
-        // Sixteen of the depth take an iteration each, and eight to load them.
-        steps[2] = steps[2].min((self.iterations() / 26 * 16) as usize / ROW_STEP * ROW_STEP);
+        let mut seen_at_once = [seen(4 * columns as u64, rows)?, columns, depth.min(DEPTH)];
         // What a factor's rows in memory are in the product.
         let a_rows = if a.transposed { 2 } else { 0 };
-        steps[a_rows] = seen(a.row_bytes(), steps[a_rows])?;
+        seen_at_once[a_rows] = seen(a.row_bytes(), seen_at_once[a_rows])?;
         let b_rows = if b.transposed { 1 } else { 2 };
-        steps[b_rows] = seen(b.row_bytes(), steps[b_rows])?;
-        let least = [ROW_STEP, if b.transposed { ROW_STEP } else { COLUMN_STEP }, 16 * ROW_STEP];
-        while steps.iter().map(|step| *step as u64).product::<u64>() > self.work_limit() {
-            // Depth last: its parts are added up in memory.
-            let Some(longest) = [0, 1, 2].into_iter().find(|at| steps[*at] > least[*at]) else { break };
-            let longest = if steps[1] > steps[longest] && steps[1] > least[1] { 1 } else { longest };
-            steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest].min(ROW_STEP));
+        seen_at_once[b_rows] = seen(b.row_bytes(), seen_at_once[b_rows])?;
+        let least = [ROW_STEP, if b.transposed { ROW_STEP } else { COLUMN_STEP }];
+        let limit = self.product_limit(seen_at_once.iter().map(|step| *step as u64).product())?;
+        Ok(halved(seen_at_once, least, limit))
+    }
+}
+
+/// Rows and columns halved, the more of both first, until the product of all three is within `limit` or they are `least`.
+fn halved(mut steps: [usize; 3], least: [usize; 2], limit: u64) -> [usize; 3] {
+    while steps.iter().map(|step| *step as u64).product::<u64>() > limit {
+        let Some(longest) = (0..2).filter(|at| steps[*at] > least[*at]).max_by_key(|at| steps[*at]) else { break };
+        steps[longest] = (steps[longest] / 2).next_multiple_of(least[longest]);
+    }
+    steps
+}
+
+/// Rows and columns of a workgroup's tile in a dispatch of so many: small ones where large ones would be mostly empty, or too
+/// few to fill the device.
+fn tile(rows: usize, columns: usize, pace: &Pace) -> usize {
+    let filled = rows.div_ceil(64) * columns.div_ceil(64) >= pace.filled();
+    if rows > 32 && columns > 32 && filled { 64 } else { 32 }
+}
+
+impl Device {
+    /// Multiplications that a dispatch of a product may do.
+    ///
+    /// * `wanted`: what one would do uncut. How fast the device is is measured when a product first wants more than any device
+    ///   is given.
+    fn product_limit(&self, wanted: u64) -> Result<u64> {
+        let pace = self.pace();
+        if wanted <= pace.least() {
+            return Ok(pace.least());
         }
-        Ok(steps)
+        match pace.of_products() {
+            Some(limit) => Ok(limit),
+            None => {
+                let (work, seconds) = self.time_a_product()?;
+                Ok(pace.learn(work, seconds))
+            }
+        }
+    }
+
+    /// A product of about as much work as every device is given, and its seconds, the quickest of some.
+    fn time_a_product(&self) -> Result<(u64, f64)> {
+        let side = ((self.pace().least() / DEPTH as u64) as usize).isqrt().next_multiple_of(32);
+        let zeros = vec![0.0; side * DEPTH];
+        let (a, b) = (self.upload(&zeros, DEPTH)?, self.upload(&zeros, side)?);
+        let out = self.undefined(side, side)?;
+        let tile = tile(side, side, self.pace());
+        let numbers = [side, side, DEPTH, 0, DEPTH, 0, side, 0, side].map(|number| number as u32);
+        let parameters = [numbers.as_slice(), &[1.0f32.to_bits(), 0]].concat();
+        let groups = grid(side.div_ceil(tile) * side.div_ceil(tile));
+        let constants = constants(tile, false, false, Stored::Singles);
+        let bindings = [a.binding(), b.binding(), out.binding()];
+        let seconds = self.time(&PRODUCT, &constants, &parameters, &bindings, groups)?;
+        Ok(((side * side * DEPTH) as u64, seconds))
     }
 }
 
 /// The parts of `0..end` of `step` each; an empty one of nothing, since a sum of no products is to be written too.
 fn cut(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..end.max(1)).step_by(step.max(1)).map(move |start| start..end.min(start + step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu};
+
+    /// Products of a step of Llama-3-8B with 2,048 tokens and a LoRA of rank 8, and of its head: rows, columns, depth.
+    const PRODUCTS: [(&str, [usize; 3]); 8] = [
+        ("q, o: x W'", [2048, 4096, 4096]),
+        ("k, v: x W'", [2048, 1024, 4096]),
+        ("gate, up: x W'", [2048, 14_336, 4096]),
+        ("down: x W'", [2048, 4096, 14_336]),
+        ("LoRA: x A'", [2048, 8, 4096]),
+        ("LoRA: dB = dy' h", [4096, 8, 2048]),
+        ("head: logits of 256 rows", [256, 128_256, 4096]),
+        ("head: unit gradient of 256 rows", [256, 4096, 128_256]),
+    ];
+
+    /// However slow a device is found to be, a dispatch has workgroups for all of its cores, if its product has as many.
+    #[test]
+    fn workgroups() {
+        println!("workgroups × dispatches, of the slowest and the fastest: discrete, integrated, a processor");
+        for (name, [rows, columns, depth]) in PRODUCTS {
+            let mut line = format!("{name:<34}");
+            for (kind, cores) in [(DiscreteGpu, 128), (IntegratedGpu, 32), (Cpu, 2)] {
+                for seconds in [100.0, 1e-6] {
+                    let pace = Pace::new(kind, None);
+                    let limit = pace.learn(pace.least(), seconds);
+                    let steps = halved([rows, columns, depth.min(DEPTH)], [ROW_STEP, ROW_STEP], limit);
+                    let small = |rows: usize, columns: usize| rows.div_ceil(32) * columns.div_ceil(32);
+                    let tile = tile(steps[0], steps[1], &pace);
+                    let groups = steps[0].div_ceil(tile) * steps[1].div_ceil(tile);
+                    let dispatches = rows.div_ceil(steps[0]) * columns.div_ceil(steps[1]) * depth.div_ceil(steps[2]);
+                    let wanted = if kind == Cpu { 2 * cores } else { 8 * cores };
+                    assert!(groups >= wanted.min(small(rows, columns)), "{name}, {kind:?}: {groups} of {tile}");
+                    assert!(steps.iter().map(|step| *step as u64).product::<u64>() <= limit, "{name}, {kind:?}");
+                    line += &format!(" {groups:>5} × {dispatches:<4}");
+                }
+            }
+            println!("{line}");
+        }
+    }
 }

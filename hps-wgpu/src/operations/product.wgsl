@@ -1,11 +1,16 @@
 // c[i, j] = scale * sum_k a[i, k] b[k, j], or added to what c holds.
 //
-// A workgroup of 8 x 8 threads computes a tile of TILE x TILE numbers, a thread SIDE x SIDE blocks of 4 x 4. Sixteen k at a
-// time, both factors' tiles pass through workgroup memory.
+// A workgroup of 8 x 8 threads computes a tile of TILE x TILE numbers, a thread SIDE x SIDE blocks of 4 x 4, which lie 32
+// apart. BLOCK k at a time, both factors' tiles pass through workgroup memory.
+//
+// STORED says how numbers of b lie in memory: 0, f32; 1, bfloat16; 2, bfloat16 of which each row starts with a whole word.
 
 const BLOCK: u32 = 16u; // k at a time
 const SIDE: u32 = TILE / 32u;
 const FOURS: u32 = TILE / 4u;
+// Fours from one k to the next: one more than there are, so that eight threads which write different k of one four, and eight
+// which read neighbouring fours, meet all 32 banks of four bytes.
+const STRIDE: u32 = FOURS + 1u;
 
 struct Parameters {
     rows: u32, // of c
@@ -27,8 +32,8 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
 // Four rows of `a`, or four columns of `b`, of one k.
-var<workgroup> a_tile: array<vec4<f32>, BLOCK * FOURS>;
-var<workgroup> b_tile: array<vec4<f32>, BLOCK * FOURS>;
+var<workgroup> a_tile: array<vec4<f32>, BLOCK * STRIDE>;
+var<workgroup> b_tile: array<vec4<f32>, BLOCK * STRIDE>;
 
 // Zero outside of the factors; without branches, which some compilers pay for twice.
 fn a_at(row: u32, k: u32) -> f32 {
@@ -41,11 +46,28 @@ fn b_at(k: u32, column: u32) -> f32 {
     let inside = column < parameters.columns && k < parameters.depth;
     let place = select(k * parameters.b_stride + column, column * parameters.b_stride + k, B_TRANSPOSED == 1u);
     let at = select(0u, parameters.b_start + place, inside);
-    if BF16 == 1u {
+    if STORED > 0u {
         let word = b[at / 2u];
         return select(0.0, select(lower_half(word), upper_half(word), at % 2u == 1u), inside);
     }
     return select(0.0, bitcast<f32>(b[at]), inside);
+}
+
+// Of an even k and a column, the numbers at k and at k + 1, where they lie side by side: a word.
+fn b_beside(k: u32, column: u32) -> vec2<f32> {
+    let inside = column < parameters.columns && k < parameters.depth;
+    let word = b[select(0u, (parameters.b_start + column * parameters.b_stride + k) / 2u, inside)];
+    return vec2<f32>(select(0.0, lower_half(word), inside), select(0.0, upper_half(word), inside && k + 1u < parameters.depth));
+}
+
+// Of a k and an even column, the numbers at column and at column + 1, where they lie side by side: a word.
+fn b_along(k: u32, column: u32) -> vec2<f32> {
+    let inside = column < parameters.columns && k < parameters.depth;
+    let word = b[select(0u, (parameters.b_start + k * parameters.b_stride + column) / 2u, inside)];
+    return vec2<f32>(
+        select(0.0, lower_half(word), inside),
+        select(0.0, upper_half(word), inside && column + 1u < parameters.columns),
+    );
 }
 
 fn with_outer(block: mat4x4<f32>, x: vec4<f32>, y: vec4<f32>) -> mat4x4<f32> {
@@ -102,27 +124,46 @@ fn product(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) cou
             }
             let i = row + 4u * four;
             let d = start + k;
-            a_tile[k * FOURS + four] = vec4<f32>(a_at(i, d), a_at(i + 1u, d), a_at(i + 2u, d), a_at(i + 3u, d));
+            a_tile[k * STRIDE + four] = vec4<f32>(a_at(i, d), a_at(i + 1u, d), a_at(i + 2u, d), a_at(i + 3u, d));
         }
-        for (var index = lane; index < BLOCK * FOURS; index += 64u) {
-            var k = index / FOURS;
-            var four = index % FOURS;
-            if B_TRANSPOSED == 1u {
-                k = index % BLOCK;
-                four = index / BLOCK;
+        if STORED == 2u && B_TRANSPOSED == 1u {
+            for (var index = lane; index < BLOCK / 2u * FOURS; index += 64u) {
+                let k = 2u * (index % (BLOCK / 2u));
+                let four = index / (BLOCK / 2u);
+                let j = column + 4u * four;
+                let d = start + k;
+                let b0 = b_beside(d, j);
+                let b1 = b_beside(d, j + 1u);
+                let b2 = b_beside(d, j + 2u);
+                let b3 = b_beside(d, j + 3u);
+                b_tile[k * STRIDE + four] = vec4<f32>(b0.x, b1.x, b2.x, b3.x);
+                b_tile[(k + 1u) * STRIDE + four] = vec4<f32>(b0.y, b1.y, b2.y, b3.y);
             }
-            let j = column + 4u * four;
-            let d = start + k;
-            b_tile[k * FOURS + four] = vec4<f32>(b_at(d, j), b_at(d, j + 1u), b_at(d, j + 2u), b_at(d, j + 3u));
+        } else {
+            for (var index = lane; index < BLOCK * FOURS; index += 64u) {
+                var k = index / FOURS;
+                var four = index % FOURS;
+                if B_TRANSPOSED == 1u {
+                    k = index % BLOCK;
+                    four = index / BLOCK;
+                }
+                let j = column + 4u * four;
+                let d = start + k;
+                if STORED == 2u {
+                    b_tile[k * STRIDE + four] = vec4<f32>(b_along(d, j), b_along(d, j + 2u));
+                } else {
+                    b_tile[k * STRIDE + four] = vec4<f32>(b_at(d, j), b_at(d, j + 1u), b_at(d, j + 2u), b_at(d, j + 3u));
+                }
+            }
         }
         workgroupBarrier();
         for (var k = 0u; k < BLOCK; k += 1u) {
-            let x0 = a_tile[k * FOURS + thread_row * SIDE];
-            let y0 = b_tile[k * FOURS + thread_column * SIDE];
+            let x0 = a_tile[k * STRIDE + thread_row];
+            let y0 = b_tile[k * STRIDE + thread_column];
             c00 = with_outer(c00, x0, y0);
             if SIDE == 2u {
-                let x1 = a_tile[k * FOURS + thread_row * SIDE + SIDE - 1u];
-                let y1 = b_tile[k * FOURS + thread_column * SIDE + SIDE - 1u];
+                let x1 = a_tile[k * STRIDE + thread_row + FOURS - 8u];
+                let y1 = b_tile[k * STRIDE + thread_column + FOURS - 8u];
                 c01 = with_outer(c01, x0, y1);
                 c10 = with_outer(c10, x1, y0);
                 c11 = with_outer(c11, x1, y1);
@@ -130,12 +171,12 @@ fn product(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) cou
         }
         workgroupBarrier();
     }
-    let i = row + 4u * SIDE * thread_row;
-    let j = column + 4u * SIDE * thread_column;
+    let i = row + 4u * thread_row;
+    let j = column + 4u * thread_column;
     put_block(i, j, c00);
     if SIDE == 2u {
-        put_block(i, j + 4u, c01);
-        put_block(i + 4u, j, c10);
-        put_block(i + 4u, j + 4u, c11);
+        put_block(i, j + 32u, c01);
+        put_block(i + 32u, j, c10);
+        put_block(i + 32u, j + 32u, c11);
     }
 }

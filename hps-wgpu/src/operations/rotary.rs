@@ -7,8 +7,8 @@ use crate::device::launch::{grid, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
 
 const SOURCE: &str = include_str!("rotary.wgsl");
-const ROTATION: Kernel = Kernel::new(SOURCE, "rotation");
-const ROTATE: Kernel = Kernel::new(SOURCE, "rotate");
+pub(crate) const ROTATION: Kernel = Kernel::new(SOURCE, "rotation");
+pub(crate) const ROTATE: Kernel = Kernel::new(SOURCE, "rotate");
 
 /// Threads of a workgroup.
 const THREADS: usize = 256;
@@ -30,7 +30,8 @@ impl Device {
         for window in windows(self, rows, 8 * half as u64, 32 * half as u64)? {
             let parameters = [window.len() as u32, 0, half as u32, 0];
             let bindings = [positions.numbers(&window), frequencies.binding(), angles.window(&window)];
-            self.run(&ROTATION, &[], &parameters, &bindings, grid((window.len() * half).div_ceil(THREADS)))?;
+            let (groups, work) = (grid((window.len() * half).div_ceil(THREADS)), 32 * (window.len() * half) as u64);
+            self.run(&ROTATION, &[], &parameters, &bindings, groups, work)?;
         }
         Ok(angles)
     }
@@ -43,7 +44,8 @@ impl Device {
             let parameters = [rows.len() as u32, x.columns() as u32, dimension as u32 / 2, sign.to_bits()];
             let bindings = [rotation.window(&rows), x.window(&rows)];
             let groups = grid((rows.len() * x.columns() / 2).div_ceil(THREADS));
-            self.run(&ROTATE, &[], &parameters, &bindings, groups)?;
+            let work = 16 * (rows.len() * x.columns()) as u64;
+            self.run(&ROTATE, &[], &parameters, &bindings, groups, work)?;
         }
         Ok(x)
     }

@@ -2,7 +2,7 @@
 
 use crate::device::Device;
 use crate::device::array::{Array, Format, Indices, Weight};
-use crate::device::kernel::Kernel;
+use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{grid, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
 use std::ops::Range;
@@ -16,6 +16,13 @@ const CLEAR: Kernel = Kernel::new(SOURCE, "clear");
 
 /// Threads of a workgroup.
 const THREADS: usize = 256;
+
+/// All kernels that devices may be asked for.
+pub(crate) fn variants() -> Vec<Variant> {
+    let of = |kernel, bf16| (kernel, vec![("BF16", bf16)]);
+    let plain = [GATHER, GATHER_BACKWARD, SCALE, WRITE, CLEAR].map(|kernel| of(kernel, 0));
+    plain.into_iter().chain([of(GATHER, 1)]).collect()
+}
 
 /// Refuses a row that `total` rows do not have.
 fn check(rows: &Indices, total: usize) -> Result<()> {
@@ -40,7 +47,7 @@ impl Device {
         for range in windows(self, array.len(), 4, 4)? {
             let parameters = [range.len() as u32, 1, 0, 0];
             let groups = grid(range.len().div_ceil(THREADS));
-            self.run(&CLEAR, &[("BF16", 0)], &parameters, &[array.numbers(&range)], groups)?;
+            self.run(&CLEAR, &[("BF16", 0)], &parameters, &[array.numbers(&range)], groups, 4 * range.len() as u64)?;
         }
         Ok(array)
     }
@@ -68,7 +75,8 @@ impl Device {
                 let parameters = [out.len(), table.columns, held.start, held.end].map(|number| number as u32);
                 let bindings = [(table.window)(&held), rows.numbers(&out), taken.window(&out)];
                 let groups = grid((out.len() * table.columns).div_ceil(THREADS));
-                self.run(&GATHER, &constants, &parameters, &bindings, groups)?;
+                let work = 8 * (out.len() * table.columns) as u64;
+                self.run(&GATHER, &constants, &parameters, &bindings, groups, work)?;
             }
         }
         Ok(taken)
@@ -91,7 +99,8 @@ impl Device {
                 let starts = starts.numbers(&(out.start..out.end + 1));
                 let bindings = [dy.window(&given), starts, items.binding(), dx.window(&out)];
                 let groups = grid((out.len() * columns).div_ceil(THREADS));
-                self.run(&GATHER_BACKWARD, &[("BF16", 0)], &parameters, &bindings, groups)?;
+                let work = 12 * ((out.len() + given.len()) * columns) as u64;
+                self.run(&GATHER_BACKWARD, &[("BF16", 0)], &parameters, &bindings, groups, work)?;
             }
         }
         Ok(dx)
@@ -104,7 +113,8 @@ impl Device {
             let parameters = [rows.len() as u32, x.columns() as u32, 0, 0];
             let bindings = [c.numbers(&rows), x.window(&rows)];
             let groups = grid((rows.len() * x.columns()).div_ceil(THREADS));
-            self.run(&SCALE, &[("BF16", 0)], &parameters, &bindings, groups)?;
+            let work = 8 * (rows.len() * x.columns()) as u64;
+            self.run(&SCALE, &[("BF16", 0)], &parameters, &bindings, groups, work)?;
         }
         Ok(x)
     }
@@ -120,7 +130,8 @@ impl Device {
                 let parameters = [put.len(), columns, held.start, held.end].map(|number| number as u32);
                 let bindings = [x.window(&put), rows.numbers(&put), cache.window(&held)];
                 let groups = grid((put.len() * columns).div_ceil(THREADS));
-                self.run(&WRITE, &[("BF16", 0)], &parameters, &bindings, groups)?;
+                let work = 8 * (put.len() * columns) as u64;
+                self.run(&WRITE, &[("BF16", 0)], &parameters, &bindings, groups, work)?;
             }
         }
         Ok(())

@@ -6,7 +6,8 @@ use crate::device::kernel::Kernel;
 use crate::device::launch::grid;
 use crate::error::{Error, ErrorKind, Result, agree};
 
-const DRAW: Kernel = Kernel::new(concat!(include_str!("workgroup.wgsl"), include_str!("sampling.wgsl")), "draw");
+pub(crate) const DRAW: Kernel =
+    Kernel::new(concat!(include_str!("workgroup.wgsl"), include_str!("sampling.wgsl")), "draw");
 
 /// Which tokens of a distribution may be drawn.
 ///
@@ -47,7 +48,8 @@ impl Device {
         let top_k = if truncation.top_k == 0 { words as u32 } else { truncation.top_k.min(words as u32) };
         // Passes over all words of a row, each word for four multiplications.
         let passes = 8 + if top_k < words as u32 { 32 } else { 0 } + if truncation.top_p < 1.0 { 32 } else { 0 };
-        let at_once = (self.work_limit() / (4 * passes * words as u64).max(1)).max(1) as usize;
+        let of_row = (4 * passes * words as u64).max(1);
+        let at_once = (self.work_limit() / of_row).max(1) as usize;
         for tile in self.tiles(rows, words)? {
             let logits = self.logits(hidden, head, &tile)?;
             let bindings = [logits.binding(), uniforms.numbers(&tile), tokens.numbers(&tile), log_probs.numbers(&tile)];
@@ -55,7 +57,8 @@ impl Device {
                 let rows = tile.len().min(first + at_once);
                 let [temperature, top_p] = [truncation.temperature, truncation.top_p].map(f32::to_bits);
                 let parameters = [rows as u32, words as u32, temperature, top_k, top_p, first as u32];
-                self.run(&DRAW, &[], &parameters, &bindings, grid(rows - first))?;
+                let work = (rows - first) as u64 * of_row;
+                self.run(&DRAW, &[], &parameters, &bindings, grid(rows - first), work)?;
             }
         }
         let drawn: Vec<u32> = bytemuck::pod_collect_to_vec(&self.downloaded(tokens.storage(), tokens.bytes())?);

@@ -89,7 +89,9 @@ fn cut_by_weight(lane: u32, row: Row, cut: Cut) -> Cut {
     var key = 0u;
     for (var bit = 0u; bit < 32u; bit += 1u) {
         let candidate = key | (0x80000000u >> bit);
-        if candidate <= cut.key || weight_from(lane, row, candidate) >= least {
+        // Before the condition: all threads have to pass its barriers.
+        let from_candidate = weight_from(lane, row, candidate);
+        if candidate <= cut.key || from_candidate >= least {
             key = candidate;
         }
     }
@@ -179,7 +181,7 @@ fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
     var broken = 0u;
     for (var word = lane; word < parameters.words; word += LANES) {
         let logit = logits[row.start + word];
-        broken |= u32(is_nan(logit));
+        broken |= u32(is_nan(logits[row.start + word]));
         highest = max(highest, key_of(logit));
     }
     broken = count_of(lane, broken);

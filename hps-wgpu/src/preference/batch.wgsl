@@ -41,6 +41,8 @@ struct Batch {
     samples: u32,
     // Whether `origins` holds log pi - log pi_ref itself.
     ratios: u32,
+    // 0, which a compiler does not know.
+    zero: u32,
 }
 
 @group(0) @binding(0) var<uniform> batch: Batch;
@@ -104,6 +106,12 @@ fn keep(index: u32, number: f32) {
 
 fn word(number: u32) -> u32 {
     return words[prompt * (3u + batch.samples) + number];
+}
+
+// Whether a number that was just computed is one. Compilers may take it that arithmetic never overflows, and make `is_finite`
+// of its results true: LLVM 22 does, bits or not. What an unknown word does to the bits they cannot know.
+fn came_out_finite(x: f32) -> bool {
+    return ((bitcast<u32>(x) ^ batch.zero) & 0x7f800000u) != 0x7f800000u;
 }
 
 fn flag(wanted: u32) -> bool {

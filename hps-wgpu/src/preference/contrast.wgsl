@@ -38,7 +38,7 @@ fn prefer() -> f32 {
     for (var i = begin; i < end; i += stride) {
         let deviation = rewards[base + i] - lowest - mean;
         let term = batch.loss.contrast_alpha * power(abs(deviation)) + kept(i);
-        refused = refused || !is_finite(term);
+        refused = refused || !came_out_finite(term);
         if (deviation > 0.0) {
             above = with_term(above, term, 0.0);
         } else {

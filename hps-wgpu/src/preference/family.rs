@@ -1,6 +1,6 @@
 //! Which kernel computes a loss: one a family of preference models, put together from its WGSL and what families share.
 
-use crate::device::kernel::Kernel;
+use crate::device::kernel::{Kernel, Variant};
 use crate::preference::team::Team;
 use hps_core::{KernelFamily, LossDescriptor};
 
@@ -18,7 +18,7 @@ pub(crate) struct Family {
 
 /// The kernel of the entry point `loss` over these files, after those that all share.
 macro_rules! kernel {
-    ($($file:literal),+) => {
+    ($name:literal: $($file:literal),+) => {
         Kernel::new(
             concat!(
                 include_str!("batch.wgsl"),
@@ -29,22 +29,61 @@ macro_rules! kernel {
             ),
             "loss",
         )
+        .named($name)
     };
 }
 
-const BRADLEY_TERRY: Kernel = kernel!("bradley_terry.wgsl");
-const PLACKETT_LUCE: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "plackett_luce.wgsl");
-const EXO_RANKING: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "exo_ranking.wgsl");
-const IPO_RANKING: Kernel = kernel!("joining.wgsl", "ipo_ranking.wgsl");
-const NCA_RANKING: Kernel = kernel!("joining.wgsl", "nca_ranking.wgsl");
-const SQUARES: Kernel = kernel!("squares.wgsl");
-const HPS_FULL: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_full.wgsl");
-const HPS_DRAWN: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_drawn.wgsl");
-const HPS_EXPECTED: Kernel = kernel!("hardness.wgsl", "hps_expected.wgsl");
-const HPS_WEIGHTED: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_weighted.wgsl");
-const REWARD_TARGETS: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "reward_targets.wgsl");
-const LIPO: Kernel = kernel!("lipo.wgsl");
-const CONTRAST: Kernel = kernel!("log_sums.wgsl", "joining.wgsl", "contrast.wgsl");
+const BRADLEY_TERRY: Kernel = kernel!("bradley_terry": "bradley_terry.wgsl");
+const PLACKETT_LUCE: Kernel = kernel!("plackett_luce": "log_sums.wgsl", "joining.wgsl", "plackett_luce.wgsl");
+const EXO_RANKING: Kernel = kernel!("exo_ranking": "log_sums.wgsl", "joining.wgsl", "exo_ranking.wgsl");
+const IPO_RANKING: Kernel = kernel!("ipo_ranking": "joining.wgsl", "ipo_ranking.wgsl");
+const NCA_RANKING: Kernel = kernel!("nca_ranking": "joining.wgsl", "nca_ranking.wgsl");
+const SQUARES: Kernel = kernel!("squares": "squares.wgsl");
+const HPS_FULL: Kernel = kernel!("hps_full": "log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_full.wgsl");
+const HPS_DRAWN: Kernel = kernel!("hps_drawn": "log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_drawn.wgsl");
+const HPS_EXPECTED: Kernel = kernel!("hps_expected": "hardness.wgsl", "hps_expected.wgsl");
+const HPS_WEIGHTED: Kernel =
+    kernel!("hps_weighted": "log_sums.wgsl", "joining.wgsl", "hardness.wgsl", "hps_weighted.wgsl");
+const REWARD_TARGETS: Kernel = kernel!("reward_targets": "log_sums.wgsl", "joining.wgsl", "reward_targets.wgsl");
+const LIPO: Kernel = kernel!("lipo": "lipo.wgsl");
+const CONTRAST: Kernel = kernel!("contrast": "log_sums.wgsl", "joining.wgsl", "contrast.wgsl");
+
+/// All kernels that devices may be asked for.
+pub(crate) fn variants() -> Vec<Variant> {
+    let kernels = [
+        BRADLEY_TERRY,
+        PLACKETT_LUCE,
+        EXO_RANKING,
+        IPO_RANKING,
+        NCA_RANKING,
+        SQUARES,
+        HPS_FULL,
+        HPS_DRAWN,
+        HPS_EXPECTED,
+        HPS_WEIGHTED,
+        REWARD_TARGETS,
+        LIPO,
+        CONTRAST,
+    ];
+    let mut variants = Vec::new();
+    for kernel in kernels {
+        for team in Team::all() {
+            for pair in 0..6 {
+                for log_odds in 0..2 {
+                    variants.push((kernel, constants(team, pair, log_odds)));
+                }
+            }
+        }
+    }
+    variants
+}
+
+/// What a family's kernel is specialised by.
+///
+/// * `pair`: the descriptor's; `log_odds`: whether the reward is.
+pub(crate) fn constants(team: Team, pair: u32, log_odds: u32) -> Vec<(&'static str, u32)> {
+    [team.constants(), [("PAIR", pair), ("LOG_ODDS", log_odds)]].concat()
+}
 
 impl Family {
     /// That of a loss; none for a code that this version does not know.

@@ -53,7 +53,7 @@ fn hardness(found: Hardness, index: u32) -> f32 {
         return 0.0;
     }
     let product = batch.loss.gamma * difference;
-    return select(ABSENT, product, is_finite(product));
+    return select(ABSENT, product, came_out_finite(product));
 }
 
 // c = a e^b as (a, b).

@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::device::array::{Array, Indices};
 use crate::device::launch::{grid, parts, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
-use crate::preference::family::Family;
+use crate::preference::family::{Family, constants};
 use crate::preference::team::Team;
 use hps_core::{Batch, KernelRows, Loss, LossDescriptor, Scalar};
 use std::ops::Range;
@@ -189,7 +189,8 @@ impl PreferenceLoss {
             for prompts in parts(0..rows.len(), (device.work_limit() / work).max(1) as usize) {
                 let groups = grid(self.team.groups(prompts.len()));
                 let parameters = self.parameters(&prompts, ratios);
-                device.run(&self.family.kernel, &self.constants(), &parameters, &bindings, groups)?;
+                let work = work * prompts.len() as u64;
+                device.run(&self.family.kernel, &self.constants(), &parameters, &bindings, groups, work)?;
             }
         }
         Ok(PreferenceGradient { values, gradient })
@@ -198,8 +199,7 @@ impl PreferenceLoss {
     /// What the kernel is specialised by.
     fn constants(&self) -> Vec<(&'static str, u32)> {
         let LossDescriptor { reward, pair, .. } = self.descriptor;
-        let codes = [("PAIR", pair), ("LOG_ODDS", u32::from(reward == 6))];
-        [self.team.constants(), codes].concat()
+        constants(self.team, pair, u32::from(reward == 6))
     }
 
     /// The kernel's `Batch`.

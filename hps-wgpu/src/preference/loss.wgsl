@@ -14,8 +14,8 @@ fn loss(
     take(batch.first + group_of(group, count) * (GROUP / TEAM) + local / TEAM);
     for (var i = begin; i < end; i += stride) {
         let s = score(i);
-        let x = policy[base + i];
-        refused = refused || !is_finite(x) || !is_finite(origins[base + i]) || !is_finite(s) || (LOG_ODDS == 1u && x >= 0.0);
+        refused = refused || !is_finite(policy[base + i]) || !is_finite(origins[base + i]) || !came_out_finite(s);
+        refused = refused || (LOG_ODDS == 1u && policy[base + i] >= 0.0);
         keep(i, s);
     }
     let preference = prefer();
@@ -25,13 +25,13 @@ fn loss(
     if (batch.loss.likelihood != 0.0) {
         value -= share * policy[base];
     }
-    refused = refused || !is_finite(value);
+    refused = refused || !came_out_finite(value);
     for (var i = begin; i < end; i += stride) {
         var entry = batch.loss.preference_weight * kept(i) * slope(i);
         if (i == 0u && batch.loss.likelihood != 0.0) {
             entry -= share;
         }
-        refused = refused || !is_finite(entry);
+        refused = refused || !came_out_finite(entry);
         keep(i, entry);
     }
     let of_no_use = team_max(vec4<f32>(select(0.0, 1.0, refused))).x > 0.0;

@@ -9,9 +9,9 @@
 //! number of responses alone, so that a prompt's numbers do not depend on its batch. Batches are cut into dispatches of as
 //! many prompts as the device's limits allow; a prompt is not cut.
 
-mod family;
+pub(crate) mod family;
 mod loss;
-mod sampler;
+pub(crate) mod sampler;
 mod team;
 
 pub use loss::{PreferenceGradient, PreferenceLoss};

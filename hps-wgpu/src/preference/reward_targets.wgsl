@@ -28,7 +28,7 @@ fn prefer() -> f32 {
         switch PAIR {
             case 1u: {
                 // A weight of 0 is infinitely far away as a target of the reverse divergence.
-                refused = refused || !is_finite(log_target);
+                refused = refused || !came_out_finite(log_target);
                 sum += decay(log_share) * (log_share - log_target);
                 keep(i, log_share - log_target);
             }

@@ -2,16 +2,21 @@
 
 use crate::device::Device;
 use crate::device::array::{Array, Indices};
-use crate::device::kernel::Kernel;
+use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{grid, parts, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
 use crate::preference::team::Team;
 use hps_core::{NegativeSampler, Position, Scalar, TiePolicy};
 
-const DRAW: Kernel = Kernel::new(include_str!("sampler.wgsl"), "draw");
+const DRAW: Kernel = Kernel::new(include_str!("sampler.wgsl"), "draw").named("draw_negatives");
 
 /// Multiplications of one draw, about: a Philox block, its products of words taken apart, and the search.
 const DRAW_WORK: u64 = 512;
+
+/// All kernels that devices may be asked for.
+pub(crate) fn variants() -> Vec<Variant> {
+    Team::all().map(|team| (DRAW, team.constants().to_vec())).collect()
+}
 
 /// What negatives are drawn from: one integer a response ([`NegativeSampler::exponents`]), on the device.
 ///
@@ -120,7 +125,8 @@ impl NegativeDraws {
                         first_draw,
                         end_draw,
                     ];
-                    device.run(&DRAW, &team.constants(), &parameters, &bindings, groups)?;
+                    let work = work * prompts.len() as u64;
+                    device.run(&DRAW, &team.constants(), &parameters, &bindings, groups, work)?;
                 }
             }
         }

@@ -22,6 +22,11 @@ impl Team {
         Team { threads: Team::SIZES.into_iter().find(suffices).unwrap_or(Team::LARGEST) }
     }
 
+    /// Each that there may be.
+    pub fn all() -> impl Iterator<Item = Team> {
+        (0..=Team::LARGEST.ilog2()).filter_map(|power| Team::exactly(1 << power))
+    }
+
     /// A power of two up to [`LARGEST`](Self::LARGEST).
     pub fn exactly(threads: u32) -> Option<Team> {
         (threads.is_power_of_two() && threads <= Team::LARGEST).then_some(Team { threads })

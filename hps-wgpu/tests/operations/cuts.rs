@@ -25,7 +25,10 @@ pub struct Results {
 impl Cuts {
     /// Devices of their own, since dispatches are counted.
     pub fn open() -> Option<Cuts> {
-        Some(Cuts { whole: limited(None, None)?, cut: limited(Some(BINDING), Some(WORK))? })
+        Some(Cuts {
+            whole: limited(|_| ())?,
+            cut: limited(|limits| (limits.binding, limits.work) = (Some(BINDING), Some(WORK)))?,
+        })
     }
 
     /// Both results of `work`, each of whose kernels must have been cut into more dispatches.

@@ -4,6 +4,7 @@ mod attention;
 mod cuts;
 mod elementwise;
 mod head;
+mod heads;
 mod lost;
 mod memory;
 mod norm;

@@ -1,7 +1,8 @@
 //! Products: cut in rows and columns as whole; in depth within a rounding of each part.
 
 use crate::cuts::Cuts;
-use crate::numbers::{COLUMNS, array, weight};
+use crate::numbers::{COLUMNS, array, numbers, weight};
+use crate::support::limited;
 use crate::{support, tolerance};
 use hps_wgpu::Format;
 
@@ -41,27 +42,18 @@ fn weight_gradient() {
     }
 }
 
-/// Sums of 3000 products, whose parts are added up in memory.
+/// Sums of 3000 products, whose parts are added up in memory: of 2048 terms each, or of fewer where a kernel sees no more of a
+/// factor's rows.
 #[test]
 fn depth() {
     let Some(cuts) = Cuts::open() else { return };
     for format in [Format::F32, Format::BF16] {
-        for few in [2, 3, 7] {
-            let name = format!("3000 inputs, {few} outputs, {format:?}");
-            let results = cuts.of(&name, &[], |device| {
-                let weight = weight(device, 1, few, 3000, format);
-                Ok(vec![device.linear(&array(device, 2, 20, 3000), &weight)?])
-            });
-            results.agree_within(&name, tolerance::DEPTH);
-        }
-        for few in [2, 3, 7, 130] {
-            let name = format!("{few} inputs, 3000 outputs, {format:?}");
-            let results = cuts.of(&name, &[], |device| {
-                let weight = weight(device, 3, 3000, few, format);
-                Ok(vec![device.linear_backward(&array(device, 4, 20, 3000), &weight)?])
-            });
-            results.agree_within(&name, tolerance::DEPTH);
-        }
+        let name = format!("130 inputs, 3000 outputs, {format:?}");
+        let results = cuts.of(&name, &[], |device| {
+            let weight = weight(device, 3, 3000, 130, format);
+            Ok(vec![device.linear_backward(&array(device, 4, 20, 3000), &weight)?])
+        });
+        results.agree_within(&name, tolerance::DEPTH);
     }
     for few in COLUMNS {
         let name = format!("3000 tokens, {few} and 130 columns");
@@ -70,6 +62,23 @@ fn depth() {
             Ok(vec![device.weight_gradient(&dy, &x)?, device.weight_gradient(&x, &dy)?])
         });
         results.agree_within(&name, tolerance::DEPTH);
+    }
+}
+
+/// A row's numbers depend on nothing but its own: not on how many rows there are, nor on how work is cut.
+#[test]
+fn a_row_alone_and_among_others() {
+    let Some(device) = support::device() else { return };
+    let Some(slow) = limited(|limits| limits.work = Some(1 << 20)) else { return };
+    for format in [Format::F32, Format::BF16] {
+        let rows: [Vec<f32>; 3] = [(&*device, 300), (&*device, 1), (&*slow, 300)].map(|(device, rows)| {
+            let weight = weight(device, 1, 90, 5001, format);
+            let x = device.upload(&numbers(2, 300 * 5001)[..rows * 5001], 5001).unwrap();
+            let y = device.linear(&x, &weight).unwrap();
+            let dx = device.linear_backward(&y, &weight).unwrap();
+            [device.download(&y).unwrap()[..90].to_vec(), device.download(&dx).unwrap()[..5001].to_vec()].concat()
+        });
+        assert!(rows[0] == rows[1] && rows[0] == rows[2], "{format:?}");
     }
 }
 

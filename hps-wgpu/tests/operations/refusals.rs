@@ -40,7 +40,7 @@ fn arrays_larger_than_a_buffer() {
 /// 128 rows are the least that a window has.
 #[test]
 fn rows_wider_than_a_binding() {
-    let Some(device) = limited(Some(BINDING), None) else { return };
+    let Some(device) = limited(|limits| limits.binding = Some(BINDING)) else { return };
     let seen = BINDING.to_string();
     let (wide, narrow) = (array(&device, 1, 200, 600), array(&device, 2, 200, 8));
     let kind = ErrorKind::OutOfMemory;
@@ -61,7 +61,7 @@ fn rows_wider_than_a_binding() {
 
 #[test]
 fn attention_that_does_not_fit() {
-    let Some(device) = limited(Some(BINDING), None) else { return };
+    let Some(device) = limited(|limits| limits.binding = Some(BINDING)) else { return };
     let kind = ErrorKind::OutOfMemory;
     let wide = Heads { query: 1, key_value: 1, dimension: 129 };
     let (x, of_ten) = (array(&device, 1, 10, 129), device.upload_indices(&spans(&[(10, &[])])).unwrap());

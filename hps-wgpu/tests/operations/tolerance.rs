@@ -10,3 +10,8 @@ pub const DEPTH: f32 = 5e-6;
 /// Gradients of keys and values whose queries are walked past in several dispatches, as a share of the largest number: up
 /// to 4000 terms, 400 queries of ten heads, 5.4e-6. Measured 1.9e-6.
 pub const WALKS: f32 = 6e-6;
+
+/// Attention and its gradients against f64, as a share of the array's largest number: scores near 8 are good to 8 · 6e-8 and a
+/// rounding of each of 128 terms, √128 · 6e-8 of their largest; an exponential makes of that the same share of a weight, and
+/// of a gradient twice. Measured 1.1e-6.
+pub const ATTENTION: f64 = 4e-6;

@@ -2,7 +2,8 @@
 //!
 //! Without an adapter a test says so and is skipped; with the environment variable `HPS_REQUIRE_WGPU` it fails.
 
-use hps_wgpu::{Adapter, Device, Limits};
+use hps_wgpu::{Adapter, Device, Limits, shaders};
+use std::collections::HashSet;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 /// The device of this test program; `None` where no adapter answers. Its guard fails the test if wgpu warned.
@@ -12,12 +13,12 @@ pub fn device() -> Option<Quiet> {
     quiet(DEVICE.get_or_init(|| Device::open(None).map_err(|error| error.to_string())).clone())
 }
 
-/// One of its own, with these [`Limits`].
+/// One of its own, with the [`Limits`] that `set` makes of none.
 #[allow(dead_code, reason = "not every test program asks for limits")]
-pub fn limited(binding: Option<u64>, work: Option<u64>) -> Option<Quiet> {
+pub fn limited(set: impl FnOnce(&mut Limits)) -> Option<Quiet> {
     Complaints::listen();
     let mut limits = Limits::default();
-    (limits.binding, limits.work) = (binding, work);
+    set(&mut limits);
     let opened = Adapter::find(None).and_then(|adapter| Device::with_limits(&adapter, limits));
     quiet(opened.map_err(|error| error.to_string()))
 }
@@ -49,9 +50,14 @@ impl std::ops::Deref for Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
+        static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+        let listed = NAMES.get_or_init(|| shaders().into_iter().map(|shader| shader.name).collect());
         let complaints = COMPLAINTS.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::thread::panicking() {
             assert!(complaints.is_empty(), "logged:\n{}", complaints.join("\n"));
+            // What is compiled is what `tests/shaders.rs` has checked.
+            let unlisted = self.device.compiled().into_iter().find(|name| !listed.contains(name));
+            assert_eq!(unlisted, None, "`shaders` does not list it");
         }
     }
 }
