@@ -22,7 +22,7 @@ pub enum FreeOf {
     ControlGroup,
     /// The GPU, as its driver says.
     Gpu,
-    /// The GPU, which does not say: a share of what such a device has at least.
+    /// The GPU, which does not say: three quarters of 8 GiB, which most have.
     GpuShare,
 }
 

@@ -2,10 +2,14 @@
 
 use super::stored::OnDevice;
 use super::{
-    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, Heads, LogProbs, StoredTensor, Truncation,
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, FreeMemory, FreeOf, Heads, LogProbs,
+    StoredTensor, Truncation,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_wgpu::{Array, Device, Format, Indices, Weight};
+
+/// What is assumed to be free on a GPU with memory of its own: three quarters of 8 GiB, which most have.
+const ASSUMED: u64 = 6 << 30;
 
 /// A device of WGPU.
 #[derive(Debug, Clone)]
@@ -63,6 +67,13 @@ impl Backend for Wgpu {
     fn footprint(&self) -> Footprint {
         let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };
         Footprint { weight, logits: 4 << 25, ..Footprint::default() }
+    }
+    fn free_memory(&self) -> Option<FreeMemory> {
+        if !self.device.shares_memory() {
+            return Some(FreeMemory { bytes: ASSUMED, of: FreeOf::GpuShare });
+        }
+        // Drivers let a GPU have about half of the machine's.
+        FreeMemory::of_machine().map(|free| FreeMemory { bytes: free.bytes / 2, ..free })
     }
     fn peak_memory(&self) -> Option<u64> {
         Some(self.device.peak_memory())

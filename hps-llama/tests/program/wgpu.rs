@@ -164,3 +164,15 @@ fn a_step_is_measured() {
     }
     assert!(out.contains("not measured: it is the process's"), "{out}");
 }
+
+/// Where a device says what it has, or shares the machine's memory, the budget is of that; else what is assumed is said.
+#[test]
+fn the_budget_says_of_what_it_is() {
+    if !answers("the_budget_says_of_what_it_is") {
+        return;
+    }
+    let folder = Folder::new("");
+    let plan = train(&[&folder.argument("options.toml"), "--backend", "wgpu", "--dry_run"]);
+    let line = plan.lines().find(|line| line.starts_with("budget    ")).unwrap_or_else(|| panic!("{plan}"));
+    assert!(line.contains(": nine tenths of what is "), "{line}");
+}

@@ -129,6 +129,12 @@ impl Device {
         (&self.inner.device, &self.inner.queue)
     }
 
+    /// Whether its memory is the machine's own: of an integrated GPU, or of a processor in a GPU's place. WebGPU does not say
+    /// how much another GPU has.
+    pub fn shares_memory(&self) -> bool {
+        matches!(self.inner.device.adapter_info().device_type, wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Cpu)
+    }
+
     /// Bytes of device memory that this device's arrays take, those kept for later arrays included.
     pub fn allocated(&self) -> u64 {
         self.inner.memory.allocated()
