@@ -93,7 +93,8 @@ fn a_run_that_cannot_learn_says_so() {
     assert!(!moved.contains("TOO LITTLE") && !moved.contains("PERHAPS TOO MUCH"), "{moved}");
     // The paper's setting on a few rows.
     let rows = ["--model_name_or_path", "tests/data/models/tiny", "--data", "tests/data/hh.jsonl.gz"];
-    let plan = [&rows[..], &["--output_dir", &folder.argument("paper"), "--dry_run"]].concat();
+    let paper = folder.argument("paper");
+    let plan = [&rows[..], &["--output_dir", &paper, "--dry_run"]].concat();
     assert!(train(&[&plan[..], &["--preset", "paper"]].concat()).contains(too_little));
     let many = train(&[&plan[..], &["--num_train_epochs", "400"]].concat());
     assert!(many.contains("PERHAPS TOO MUCH"), "{many}");
