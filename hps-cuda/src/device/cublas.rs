@@ -145,9 +145,11 @@ impl Plan {
             (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, of_out),
         ];
         let workspace = Preference::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+        let reductions = Preference::CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK;
         // SAFETY: the attributes are a u64 and u32s, read at once; all objects are alive until the end of this block.
         let found = unsafe {
             result::set_matmul_pref_attribute(preference, workspace, (&raw const WORKSPACE_SIZE).cast(), 8)?;
+            result::set_matmul_pref_attribute(preference, reductions, (&raw const REDUCTIONS).cast(), 4)?;
             for (attribute, alignment) in alignments {
                 result::set_matmul_pref_attribute(preference, attribute, (&raw const alignment).cast(), 4)?;
             }
@@ -160,6 +162,10 @@ impl Plan {
 }
 
 static WORKSPACE_SIZE: u64 = WORKSPACE as u64;
+
+/// How sums over parts of the depth may be added up: in f32, the type they are computed in. By default they may also be
+/// rounded to the output's type first, which in bfloat16 loses what the parts cancel to.
+static REDUCTIONS: u32 = sys::cublasLtReductionScheme_t::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE as u32;
 
 impl Drop for Plan {
     fn drop(&mut self) {
