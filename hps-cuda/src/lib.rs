@@ -14,7 +14,7 @@ mod sources;
 
 pub use device::Device;
 pub use device::array::{Array, Format, Indices, Weight};
-pub use device::compiler::compile;
+pub use device::compiler::{Compiled, Target, compile};
 pub use device::kernel::{Defines, PRELUDE, Source};
 pub use device::library::Library;
 pub use error::{Error, ErrorKind, Result};

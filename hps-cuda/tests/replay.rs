@@ -3,6 +3,7 @@
 #[allow(dead_code)] // The other tests use the rest.
 mod support;
 
+use cudarc::driver::CudaContext;
 use hps_cuda::{Array, Device, Drawn, Format, Heads, Replay, Result, StepArrays, StepNumbers, Truncation, Weight};
 use support::{Matrix, device, words};
 
@@ -149,6 +150,26 @@ fn another_place_is_recorded_anew() {
         });
         assert_eq!(model.calls, calls, "step {length}");
     }
+}
+
+/// CUDA records nothing on the null stream, which is that of programs that open none: there every step is computed.
+#[test]
+fn a_null_stream_records_nothing() {
+    if device().is_none() {
+        return;
+    }
+    let on_null = Device::from_cudarc(&CudaContext::new(0).unwrap().default_stream()).unwrap();
+    let drawn = [Device::open(None).unwrap(), on_null].map(|device| {
+        let (mut model, mut sequences, mut replay) = (Model::new(&device), Sequences::new(2), Replay::default());
+        let step = |length| {
+            sequences.step(length, 0, &mut |numbers| {
+                device.replay(&mut replay, numbers, &mut |there| model.step(&device, there)) //
+            })
+        };
+        ((0..5).map(step).collect::<Vec<_>>(), model.calls)
+    });
+    let [(recorded, 2), (computed, 5)] = drawn else { panic!("{drawn:?}") };
+    assert_eq!(recorded, computed);
 }
 
 /// What is recorded must not send anything: a replay would send what lies in the ring then.

@@ -3,6 +3,7 @@
 //! It thinks in columns: a row-major `[rows, columns]` is to it a `columns × rows` matrix, so it is asked for `outᵀ = bᵀ aᵀ`.
 
 use crate::device::array::Format;
+use crate::device::library::newer_than_driver;
 use crate::error::{Error, ErrorKind, Result};
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys;
@@ -60,7 +61,14 @@ unsafe impl Send for Products {}
 
 impl Products {
     pub fn new() -> Result<Products> {
-        let handle = result::create_handle().map_err(|error| refused("starting cuBLAS", error))?;
+        let handle = result::create_handle().map_err(|error| {
+            // SAFETY: the library is there.
+            let version = unsafe { sys::cublasLtGetVersion() };
+            match newer_than_driver("cuBLAS", (version / 10_000) as i32) {
+                Some(advice) => Error::new(ErrorKind::Missing, format!("starting cuBLAS: {:?}: {advice}", error.0)),
+                None => refused("starting cuBLAS", error),
+            }
+        })?;
         Ok(Products { handle, plans: HashMap::new() })
     }
 

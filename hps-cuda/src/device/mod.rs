@@ -12,6 +12,7 @@ mod stream;
 mod weight;
 
 use crate::device::array::{Array, Format, Indices};
+use crate::device::compiler::{Target, known};
 use crate::device::cublas::Products;
 use crate::device::kernel::{Kernel, Kernels};
 use crate::device::launch::{Argument, Grid};
@@ -26,6 +27,9 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the emulated device of this repository's tests, `tests/cuda_emulator`, calls itself. It runs PTX alone.
+const EMULATOR: &str = "PTX emulator";
 
 /// The least compute capability: Ampere's, the first with bfloat16 on tensor cores.
 const LEAST: (i32, i32) = (8, 0);
@@ -73,7 +77,8 @@ impl Device {
 
     /// A device on a stream that the caller opened, for a program that uses cudarc or candle already.
     ///
-    /// Work is queued on that stream and nowhere else.
+    /// Work is queued on that stream and nowhere else. CUDA records no graphs on the null stream, cudarc's
+    /// `CudaContext::default_stream`: there [`Device::replay`] computes every step anew.
     ///
     /// # Errors
     /// As [`Device::open`].
@@ -97,7 +102,14 @@ impl Device {
         let multiprocessors = ask(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize;
         let shared = ask(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
         let products = Mutex::new(Products::new()?);
-        let kernels = Kernels::new(Arc::clone(context), capability, shared);
+        let target = Target::of(capability, &known()?, name == EMULATOR).ok_or_else(|| {
+            let message = format!(
+                "NVRTC does not compile for {name}, compute capability {}.{}: an older NVRTC does",
+                capability.0, capability.1
+            );
+            Error::new(ErrorKind::Missing, message)
+        })?;
+        let kernels = Kernels::new(Arc::clone(context), target, shared);
         let stream = Stream::new(Arc::clone(stream));
         let memory = Memory::new(Arc::clone(&stream));
         let kept = Mutex::default();
@@ -218,6 +230,11 @@ impl Device {
         self.inner.shared
     }
 
+    /// Whether CUDA records work on the stream.
+    pub(crate) fn records(&self) -> bool {
+        self.inner.stream.records()
+    }
+
     /// A block of memory whose contents are undefined.
     pub(crate) fn storage(&self, bytes: usize) -> Result<Storage> {
         self.inner.memory.storage(bytes)
@@ -307,6 +324,13 @@ impl Device {
     /// A compiled kernel.
     pub(crate) fn function(&self, kernel: Kernel, defines: &[(&'static str, u32)]) -> Result<CudaFunction> {
         self.inner.kernels.get(kernel, defines)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Kernels are unloaded now. A device that failed runs none any more.
+        let _ = self.stream.wait();
     }
 }
 

@@ -1,11 +1,11 @@
 //! Memory: what is allocated, copied and filled.
 
-use super::stream::{Stream, submit};
+use super::stream::{Place, Stream, submit};
 use super::{alive, broken, give};
 use crate::memory::{TOTAL, allocate, free, range, used};
 use crate::status::{INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, Status};
 use std::alloc::Layout;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uchar, c_uint, c_ushort, c_void};
 use std::sync::{Mutex, PoisonError};
 
@@ -141,8 +141,10 @@ fn fill(to: u64, pattern: &[u8], count: usize) -> Result<(), Status> {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Stream) -> Status {
-    let from = Host(from.cast_mut().cast());
-    submit(stream, move || to_device(to, from, bytes))
+    let host = Host(from.cast_mut().cast());
+    let status = submit(stream, move || to_device(to, host, bytes));
+    copied(from, stream);
+    status
 }
 
 #[unsafe(no_mangle)]
@@ -153,8 +155,10 @@ pub unsafe extern "C" fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: us
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Stream) -> Status {
-    let to = Host(to.cast());
-    submit(stream, move || to_host(to, from, bytes))
+    let host = Host(to.cast());
+    let status = submit(stream, move || to_host(host, from, bytes));
+    copied(to, stream);
+    status
 }
 
 #[unsafe(no_mangle)]
@@ -217,8 +221,24 @@ pub unsafe extern "C" fn cuMemsetD32_v2(to: u64, value: c_uint, count: usize) ->
     submit(std::ptr::null_mut(), move || fill(to, &value.to_le_bytes(), count))
 }
 
-/// The sizes of the host's memory that was given out, since it is given back without.
-static PINNED: Mutex<Option<HashMap<usize, Layout>>> = Mutex::new(None);
+/// Of the host's memory that was given out: its size, since it is given back without, and the last copy from it or to it.
+#[derive(Debug)]
+struct Pinned {
+    layout: Layout,
+    copied: Option<Place>,
+}
+
+static PINNED: Mutex<Option<BTreeMap<usize, Pinned>>> = Mutex::new(None);
+
+/// A copy from there or to there was submitted; to other memory than pinned it has been waited for.
+fn copied(host: *const c_void, stream: Stream) {
+    let mut pinned = PINNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((start, pinned)) = pinned.get_or_insert_default().range_mut(..=host as usize).next_back()
+        && (host as usize) < start + pinned.layout.size()
+    {
+        pinned.copied = Some(Place::now(stream));
+    }
+}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemHostAlloc(pointer: *mut *mut c_void, bytes: usize, _flags: c_uint) -> Status {
@@ -229,7 +249,8 @@ pub unsafe extern "C" fn cuMemHostAlloc(pointer: *mut *mut c_void, bytes: usize,
     if memory.is_null() {
         return OUT_OF_MEMORY;
     }
-    PINNED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(memory as usize, layout);
+    let pinned = Pinned { layout, copied: None };
+    PINNED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().insert(memory as usize, pinned);
     give!(pointer, memory.cast());
     SUCCESS
 }
@@ -243,9 +264,13 @@ pub unsafe extern "C" fn cuMemAllocHost_v2(pointer: *mut *mut c_void, bytes: usi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemFreeHost(pointer: *mut c_void) -> Status {
     let mut pinned = PINNED.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(layout) = pinned.get_or_insert_default().remove(&(pointer as usize)) else { return INVALID_VALUE };
+    let Some(freed) = pinned.get_or_insert_default().remove(&(pointer as usize)) else { return INVALID_VALUE };
     // SAFETY: it was allocated with this layout.
-    unsafe { std::alloc::dealloc(pointer.cast(), layout) };
+    unsafe { std::alloc::dealloc(pointer.cast(), freed.layout) };
+    if freed.copied.is_some_and(|place| !place.is_done()) {
+        eprintln!("emulator: pinned memory is freed, and nobody has waited for a copy of it");
+        return INVALID_VALUE;
+    }
     SUCCESS
 }
 
