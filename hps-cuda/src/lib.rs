@@ -20,7 +20,7 @@ pub use device::library::Library;
 pub use error::{Error, ErrorKind, Result};
 pub use operations::attention::{Attended, Heads};
 pub use operations::head::{LOGITS, LogProbs};
-pub use operations::lora::{LowRank, Narrowed};
+pub use operations::lora::{LowRank, LowRankGradient, Narrowed};
 pub use operations::optimizer::{AdamWUpdate, Trained};
 pub use operations::replay::{Replay, StepArrays, StepNumbers};
 pub use operations::sampling::{Drawn, Truncation};

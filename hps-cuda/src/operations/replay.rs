@@ -163,8 +163,8 @@ impl Device {
         let _turn = self.turn();
         self.bind()?;
         // What the graph computes in must be nobody else's between its launches.
-        let pool = self.memory().pool();
-        // Memory may be asked for meanwhile.
+        let pool = self.memory().pool()?;
+        // Memory may be asked for meanwhile, on another stream.
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         self.stream().begin_capture(mode).during("recording a graph")?;
         let drawn = {

@@ -2,6 +2,7 @@
 
 mod dropout;
 mod elementwise;
+mod lora;
 mod norm;
 mod numbers;
 mod optimizer;

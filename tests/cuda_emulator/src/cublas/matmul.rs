@@ -5,6 +5,7 @@ use super::matrix::Matrix;
 use super::product::product;
 use super::{EXECUTION_FAILED, INVALID_VALUE, NOT_INITIALIZED, NOT_SUPPORTED, give};
 use crate::driver::stream::{Stream, submit};
+use crate::run::counters::note_other;
 use crate::status::{SUCCESS, Status};
 use std::ffi::{c_int, c_void};
 
@@ -60,6 +61,7 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
     if description.is_null() || [a, b, c, d].iter().any(|layout| layout.is_null()) || wanted < 1 {
         return INVALID_VALUE;
     }
+    note_other("cublasLtMatmulAlgoGetHeuristic", 0);
     // SAFETY: the handles are live ones.
     let status = unsafe { check(&*description, [&*a, &*b, &*c, &*d]) };
     if let Err(status) = status {

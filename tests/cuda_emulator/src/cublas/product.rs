@@ -4,6 +4,7 @@ use super::handle::{Description, shape};
 use super::matrix::Matrix;
 use crate::half::{from_bf16, to_bf16};
 use crate::options::options;
+use crate::run::counters::note_other;
 use crate::status::Status;
 
 /// Columns one after the other to rows one after the other.
@@ -102,6 +103,7 @@ pub fn product(
     let [alpha, beta] = factors;
     let [by_a, by_b] = description.transposed;
     let ((rows, depth), (_, columns)) = (shape(&a.layout, by_a), shape(&b.layout, by_b));
+    note_other("cublasLtMatmul", (rows * columns * depth) as u64);
     let mut out = vec![0.0; rows * columns];
     if depth > 0 {
         let (in_a, in_b) = (a.inside("A", true)?, b.inside("B", true)?);

@@ -1,7 +1,6 @@
 //! The one device.
 
 use super::give;
-use crate::memory::TOTAL;
 use crate::options::options;
 use crate::status::{INVALID_VALUE, NOT_FOUND, SUCCESS, Status};
 use std::ffi::{CStr, c_char, c_int, c_uint};
@@ -67,7 +66,7 @@ pub unsafe extern "C" fn cuDeviceGetUuid_v2(uuid: *mut [u8; 16], device: c_int) 
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _device: c_int) -> Status {
-    give!(bytes, TOTAL as usize);
+    give!(bytes, options().memory as usize);
     SUCCESS
 }
 
