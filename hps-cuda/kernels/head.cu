@@ -33,8 +33,8 @@ struct __align__(8) Fraction {
 // A logit so far above the target's that e^{x - x_y} might not be finite in a sum: the target's probability is e^-60.
 constexpr float FAR = 60.0f;
 
-// slope = -e^{x - reference}, the sum of these and the greatest number, reading the row once. In every thread of a block,
-// in one order.
+// The sum of e^{x - reference} and the greatest number, and, unless it is null, slope = -e^{x - reference}, reading the row
+// once. In every thread of a block, in one order.
 template <u32 COUNT>
 __device__ __forceinline__ Exponentials spread(const float* row, number* slope, u32 words, float reference) {
     const u32 packs = words / COUNT;
@@ -54,7 +54,7 @@ __device__ __forceinline__ Exponentials spread(const float* row, number* slope, 
                 y.at[j] = narrow<number>(-e);
             }
             const u32 pack = at + i * THREADS;
-            if (pack < packs) reinterpret_cast<Pack<number, COUNT>*>(slope)[pack] = y;
+            if (slope != nullptr && pack < packs) reinterpret_cast<Pack<number, COUNT>*>(slope)[pack] = y;
         }
         sum += part;
     }
@@ -62,25 +62,28 @@ __device__ __forceinline__ Exponentials spread(const float* row, number* slope, 
 }
 
 // The target x has left the row. In f32 the slope lies where the logits do, so what it is relative to is found first; in
-// bf16 it is the target, unless that is far below.
+// bf16 it is the target, unless that is far below. Also log p of the target: the same bits with a slope or without.
 template <u32 COUNT>
-__device__ __forceinline__ Fraction slope_of(const float* row, number* slope, u32 words, float x, float& reference) {
+__device__ __forceinline__ Fraction slope_of(const float* row, number* slope, u32 words, float x, float& value) {
 #if defined(BF16) && BF16
     const Exponentials near = spread<COUNT>(row, slope, words, x);
-    reference = x;
-    if (near.greatest - x <= FAR) return {near.sum, 1.0f / (1.0f + near.sum)};
+    if (near.greatest - x <= FAR) {
+        value = -log1pf(near.sum);
+        return {near.sum, 1.0f / (1.0f + near.sum)};
+    }
 #endif
     const Exponentials others = exponentials<THREADS, COUNT>(row, words);
-    reference = fmaxf(others.greatest, x);
-    soften<COUNT>(row, slope, words, reference, 1.0f);
-    const float sum = others.sum * expf(others.greatest - reference);
-    return {sum, 1.0f / (expf(x - reference) + sum)};
+    const float reference = fmaxf(others.greatest, x);
+    if (slope != nullptr) soften<COUNT>(row, slope, words, reference, 1.0f);
+    const float sum = others.sum * expf(others.greatest - reference), all = expf(x - reference) + sum;
+    value = x >= others.greatest ? -log1pf(sum) : (x - reference) - logf(all);
+    return {sum, 1.0f / all};
 }
 
-// Writes values = log p and the slope relative to `fractions`, 0 for the target, whose part `finish` has. Destroys the
-// logits.
+// Writes values = log p and, unless they are null, the slope and the `fractions` it is relative to, 0 for the target, whose
+// part `finish` has. Destroys the logits.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-log_prob_slope(float* logits, const u32* targets, float* values, number* slope, Fraction* fractions, u32 words) {
+log_prob(float* logits, const u32* targets, float* values, number* slope, Fraction* fractions, u32 words) {
     const u64 start = u64(blockIdx.x) * words;
     float* row = logits + start;
     const u32 target = targets[blockIdx.x];
@@ -88,17 +91,18 @@ log_prob_slope(float* logits, const u32* targets, float* values, number* slope, 
     __syncthreads();
     if (threadIdx.x == 0) row[target] = -INFINITE;
     __syncthreads();
-    float reference;
-    const Fraction fraction = words % 4 == 0 ? slope_of<4>(row, slope + start, words, x, reference)
-                                             : slope_of<1>(row, slope + start, words, x, reference);
+    if (slope != nullptr) slope += start;
+    float value;
+    const Fraction fraction =
+        words % 4 == 0 ? slope_of<4>(row, slope, words, x, value) : slope_of<1>(row, slope, words, x, value);
     if (threadIdx.x > 0) return;
-    fractions[blockIdx.x] = fraction;
-    values[blockIdx.x] = reference == x ? -log1pf(fraction.sum) : (x - reference) + logf(fraction.share);
+    values[blockIdx.x] = value;
+    if (fractions != nullptr) fractions[blockIdx.x] = fraction;
 }
 
-// Writes values = log p and, unless it is null, slope = c ([v = y] - p_v). Destroys the logits.
+// Writes slope = c ([v = y] - p_v). Destroys the logits.
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
-log_prob(float* logits, const u32* targets, float* values, number* slope, const float* coefficients, u32 words) {
+loss_slope(float* logits, const u32* targets, number* slope, const float* coefficients, u32 words) {
     const u64 start = u64(blockIdx.x) * words;
     float* row = logits + start;
     const u32 target = targets[blockIdx.x];
@@ -114,10 +118,6 @@ log_prob(float* logits, const u32* targets, float* values, number* slope, const 
     const float greatest = fmaxf(others.greatest, x);
     const float rest = others.sum * expf(others.greatest - greatest);
     const float own = expf(x - greatest);
-    if (threadIdx.x == 0) {
-        values[blockIdx.x] = x >= others.greatest ? -log1pf(rest) : (x - greatest) - logf(own + rest);
-    }
-    if (slope == nullptr) return;
     slope += start;
     const float share = coefficients[blockIdx.x] / (own + rest);
     if (wide) {

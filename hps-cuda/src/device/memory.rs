@@ -15,7 +15,7 @@ use cudarc::driver::{CudaStream, DriverError, result, sys};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What the host knows of the device's memory.
 #[derive(Debug, Default)]
@@ -46,8 +46,8 @@ pub(crate) struct Memory {
     // Fields are dropped in order: pools before the context, which the streams hold.
     pool: DriversPool,
     of_graphs: DriversPool,
-    /// Where memory of graphs is asked for.
-    beside: Arc<CudaStream>,
+    /// Where memory of graphs is asked for; there from the first graph on.
+    beside: OnceLock<Arc<CudaStream>>,
     stream: Arc<Stream>,
 }
 
@@ -136,9 +136,8 @@ impl Drop for DriversPool {
 impl Memory {
     pub fn new(stream: Arc<Stream>) -> Result<Arc<Memory>> {
         stream.bind()?;
-        let beside = stream.context().new_stream().during("creating a stream")?;
         let (pool, of_graphs) = (DriversPool::new(&stream)?, DriversPool::new(&stream)?);
-        Ok(Arc::new(Memory { stream, beside, pool, of_graphs, kept: Mutex::default() }))
+        Ok(Arc::new(Memory { stream, beside: OnceLock::new(), pool, of_graphs, kept: Mutex::default() }))
     }
 
     /// A block of `bytes` at least; what it holds is undefined.
@@ -165,6 +164,10 @@ impl Memory {
     pub fn pool(self: &Arc<Memory>) -> Result<Pool> {
         self.free_dropped()?;
         self.stream.wait()?;
+        if self.beside.get().is_none() {
+            let stream = self.stream.context().new_stream().during("creating a stream")?;
+            self.beside.get_or_init(|| stream);
+        }
         let mut kept = self.kept();
         kept.graphs += 1;
         let number = kept.graphs;
@@ -211,9 +214,9 @@ impl Memory {
     /// For a graph that is being recorded: there at once.
     fn allocate_beside(&self, size: usize) -> Result<sys::CUdeviceptr> {
         self.stream.bind()?;
-        let stream = self.beside.cu_stream();
+        let beside = self.beside.get().ok_or_else(|| Error::new(ErrorKind::Device, "a graph's stream is lost"))?;
         // SAFETY: as above.
-        let allocate = || unsafe { result::mem_pool::alloc_async(self.of_graphs.0, size, stream) };
+        let allocate = || unsafe { result::mem_pool::alloc_async(self.of_graphs.0, size, beside.cu_stream()) };
         let address = allocate().or_else(|error| {
             full(error)?;
             // All work was done when the recording began.
@@ -221,7 +224,7 @@ impl Memory {
             allocate()
         });
         let address = address.map_err(|error| self.refused(size, error))?;
-        self.beside.synchronize().during("waiting for the device")?;
+        beside.synchronize().during("waiting for the device")?;
         Ok(address)
     }
 

@@ -95,8 +95,16 @@ impl Device {
         for rows in tiles.ranges() {
             factors.logits(self, &rows, &tiles.logits)?;
             let fractions = unit.as_ref().map(|_| self.undefined(rows.len(), 2, Format::F32)).transpose()?;
-            let relative = fractions.as_ref().map(Relative::ToFractions);
-            self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), relative)?;
+            let arguments = [
+                (&tiles.logits).into(),
+                Argument::Address(targets.address() + 4 * rows.start as u64),
+                Argument::Address(values.row(rows.start)),
+                Argument::Address(slope.as_deref().map_or(0, Array::address)),
+                Argument::Address(fractions.as_ref().map_or(0, Array::address)),
+                head.rows().into(),
+            ];
+            let grid = Grid::blocks(rows.len(), THREADS);
+            self.launch(SOURCE.kernel("log_prob"), &[format.define()], grid, &arguments)?;
             if let (Some(unit), Some(slope), Some(fractions)) = (&unit, &slope, &fractions) {
                 for words in parts(head.rows(), if format == Format::F32 { WORDS } else { head.rows() }) {
                     let slope = Factor::rows(slope, 0, rows.len()).columns(&words);
@@ -137,13 +145,12 @@ impl Device {
         let c = self.as_format(c, Format::F32)?;
         let factors = Factors::new(self, hidden, head)?;
         let total = self.undefined(head.rows(), head.columns(), Format::F32)?;
-        let values = self.undefined(hidden.rows(), 1, Format::F32)?;
         let tiles = Tiles::new(self, hidden.rows(), head.rows())?;
         let slope = tiles.slope(self, factors.hidden.format(), true)?;
         for rows in tiles.ranges() {
             factors.logits(self, &rows, &tiles.logits)?;
-            self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), Some(Relative::ToLoss(&c)))?;
             if let Some(slope) = &slope {
+                self.soften(&tiles.logits, targets, &rows, slope, &c)?;
                 let onto = (rows.start > 0).then_some((&total, 0));
                 let slope = Factor::rows(slope, 0, rows.len()).transposed();
                 let seen = Factor::rows(&factors.hidden, rows.start, rows.len());
@@ -153,31 +160,17 @@ impl Device {
         Ok(total)
     }
 
-    /// Log-probs of some rows, whose logits are lost, and their slope.
-    fn soften(
-        &self,
-        logits: &Array,
-        targets: &Indices,
-        rows: &Range<usize>,
-        values: &Array,
-        slope: Option<&Array>,
-        relative: Option<Relative<'_>>,
-    ) -> Result<()> {
-        let format = slope.map_or(Format::F32, Array::format);
-        let (entry, beside) = match relative {
-            None => ("log_prob", 0),
-            Some(Relative::ToLoss(c)) => ("log_prob", c.address() + 4 * rows.start as u64),
-            Some(Relative::ToFractions(fractions)) => ("log_prob_slope", fractions.address()),
-        };
+    /// The slope of some rows, whose logits are lost.
+    fn soften(&self, logits: &Array, targets: &Indices, rows: &Range<usize>, slope: &Array, c: &Array) -> Result<()> {
         let arguments = [
             logits.into(),
             Argument::Address(targets.address() + 4 * rows.start as u64),
-            Argument::Address(values.row(rows.start)),
-            Argument::Address(slope.map_or(0, Array::address)),
-            Argument::Address(beside),
+            slope.into(),
+            Argument::Address(c.address() + 4 * rows.start as u64),
             logits.columns().into(),
         ];
-        self.launch(SOURCE.kernel(entry), &[format.define()], Grid::blocks(rows.len(), THREADS), &arguments)
+        let grid = Grid::blocks(rows.len(), THREADS);
+        self.launch(SOURCE.kernel("loss_slope"), &[slope.format().define()], grid, &arguments)
     }
 
     /// Normalises the unit gradient of some rows, and adds the target's part.
@@ -198,15 +191,6 @@ impl Device {
         ];
         self.launch(SOURCE.kernel("finish"), &[unit.format().define()], Grid::blocks(rows.len(), THREADS), &arguments)
     }
-}
-
-/// What a slope is multiplied with or relative to.
-#[derive(Clone, Copy)]
-enum Relative<'a> {
-    /// The rows' coefficients, of all rows.
-    ToLoss(&'a Array),
-    /// To be written for each of the rows.
-    ToFractions(&'a Array),
 }
 
 /// Hidden states and head in one type.

@@ -5,9 +5,12 @@ use crate::support::device;
 use crate::tolerance::{Operation, assert_close};
 use hps_cuda::{Array, Device, Format, LowRank, LowRankGradient, Weight};
 
-/// Rows and inputs; and of each adapter, outputs and rank: of no whole vector, of more ranks than a block narrows to, of more
-/// rows than are summed at once, and more adapters than go into a launch.
-const CASES: [(usize, usize, &[(usize, usize)]); 6] = [
+/// Rows, inputs, and of each adapter outputs and rank.
+type Case = (usize, usize, &'static [(usize, usize)]);
+
+/// Of no whole vector, of more ranks than a block narrows to, of more rows than are summed at once, and more adapters than
+/// go into a launch.
+const CASES: [Case; 6] = [
     (1, 1, &[(1, 1)]),
     (17, 48, &[(64, 8), (16, 8), (32, 8)]),
     (33, 130, &[(33, 3), (516, 9)]),
@@ -78,7 +81,7 @@ fn copies(device: &Device, of: &[Given]) -> Vec<Array> {
     of.iter().map(|given| device.convert(&given.array, given.array.format()).unwrap()).collect()
 }
 
-fn check(device: &Device, (rows, inputs, shapes): (usize, usize, &[(usize, usize)]), format: Format) {
+fn check(device: &Device, (rows, inputs, shapes): Case, format: Format) {
     let adapters: Vec<Adapter> =
         (70..).step_by(2).zip(shapes).map(|(seed, shape)| adapter(device, seed, inputs, *shape)).collect();
     let x = array(device, 60, rows, inputs, format);

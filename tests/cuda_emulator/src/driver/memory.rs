@@ -241,7 +241,10 @@ pub unsafe extern "C" fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: us
 pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Stream) -> Status {
     let host = Host(to.cast());
     let status = submit(stream, move || to_host(host, from, bytes));
-    copied(to, stream);
+    if !copied(to, stream) && !is_capturing(stream) {
+        // To other memory than pinned the driver waits for the copy.
+        Place::now(stream).wait();
+    }
     status
 }
 
@@ -314,14 +317,16 @@ struct Pinned {
 
 static PINNED: Mutex<Option<BTreeMap<usize, Pinned>>> = Mutex::new(None);
 
-/// A copy from there or to there was submitted; to other memory than pinned it has been waited for.
-fn copied(host: *const c_void, stream: Stream) {
+/// A copy from there or to there was submitted; whether that is pinned memory.
+fn copied(host: *const c_void, stream: Stream) -> bool {
     let mut pinned = PINNED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((start, pinned)) = pinned.get_or_insert_default().range_mut(..=host as usize).next_back()
         && (host as usize) < start + pinned.layout.size()
     {
         pinned.copied = Some(Place::now(stream));
+        return true;
     }
+    false
 }
 
 #[unsafe(no_mangle)]
@@ -353,7 +358,6 @@ pub unsafe extern "C" fn cuMemFreeHost(pointer: *mut c_void) -> Status {
     unsafe { std::alloc::dealloc(pointer.cast(), freed.layout) };
     if freed.copied.is_some_and(|place| !place.is_done()) {
         eprintln!("emulator: pinned memory is freed, and nobody has waited for a copy of it");
-        return INVALID_VALUE;
     }
     SUCCESS
 }
