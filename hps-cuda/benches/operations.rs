@@ -6,7 +6,9 @@
 //! 4,096 tokens in bfloat16: one pair of 2 × 2,048 tokens without a shared prompt. A line is the median of repetitions, each
 //! of several calls that are waited for together. With `--tiny`, a hundredth of every size: whether it runs, no figures.
 
-use hps_cuda::{AdamWUpdate, Array, Device, Format, Heads, LowRank, Result, Trained, Truncation, Weight};
+use hps_cuda::{
+    AdamWUpdate, Array, Device, Format, Heads, LowRank, LowRankGradient, Result, Trained, Truncation, Weight,
+};
 use std::time::Instant;
 
 const REPETITIONS: usize = 7;
@@ -176,19 +178,18 @@ impl Bench {
         let read = 2.0 * (tokens * features) as f64;
         let mut y = Some(self.array(tokens, features)?);
         self.line("adapter of q, forward", 0.0, 3.0 * read, || {
-            let Some(onto) = y.take() else { return Ok(()) };
-            y = Some(self.device.add_low_rank(onto, &x, low_rank)?);
+            let onto: Vec<Array> = y.take().into_iter().collect();
+            y = self.device.add_low_ranks(onto, &[(&x, low_rank)])?.pop();
             Ok(())
         })?;
-        let mut sums = [(RANK, features), (features, RANK)].map(|(rows, columns)| {
-            self.device.zeros(rows, columns, Format::F32) //
-        });
-        let [Ok(of_a), Ok(of_b)] = &mut sums else { return Ok(()) };
+        let zeros = |rows, columns| self.device.zeros(rows, columns, Format::F32);
+        let mut sums = [zeros(RANK, features)?, zeros(features, RANK)?];
+        let of_q = [LowRankGradient { low_rank, dy: &dy, x: Some(&x) }];
         self.line("adapter of q, backward", 0.0, 6.0 * read, || {
             let Some(onto) = y.take() else { return Ok(()) };
-            let narrowed = self.device.narrow_low_rank(&dy, Some(&x), low_rank)?;
-            self.device.low_rank_gradients(&dy, &x, &narrowed, low_rank, [of_a, of_b])?;
-            y = Some(self.device.add_low_rank_backward(onto, &narrowed, low_rank)?);
+            let narrowed = self.device.narrow_low_ranks(&of_q)?;
+            self.device.low_rank_gradients(&of_q, &[&narrowed[0]], vec![&mut sums])?;
+            y = Some(self.device.add_low_ranks_backward(onto, &[(&narrowed[0], low_rank)])?);
             Ok(())
         })
     }

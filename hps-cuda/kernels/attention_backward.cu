@@ -157,6 +157,7 @@ keys_backward(const bf16* __restrict__ q, const bf16* __restrict__ k, const bf16
     };
     fetch<ROWS, THREADS>(k_tile, k + k_start, k_stride, count, columns);
     fetch<ROWS, THREADS>(v_tile, v + k_start, k_stride, count, columns);
+    commit_copies(); // Nobody waits for what is not committed, and keys that no query sees have no step.
     u32 now = 0;
     if (steps > 0) {
         now = walk[part.walk_start];

@@ -24,10 +24,85 @@ __device__ __forceinline__ void soften(const float* row, number* slope, u32 word
     }
 }
 
-// Writes values = log p and, unless it is null, slope. Where `coefficients` is null, c is 1 and the target's slope is
-// 0, for `begin` to have its part. Destroys the logits.
+// What a row's slope is relative to: its unit gradient is share (sum W[y] + slope W).
+struct __align__(8) Fraction {
+    float sum;   // of e^{x_v - reference}, the target left out
+    float share; // 1 / (the sum with the target)
+};
+
+// A logit so far above the target's that e^{x - x_y} might not be finite in a sum: the target's probability is e^-60.
+constexpr float FAR = 60.0f;
+
+// The sum of e^{x - reference} and the greatest number, and, unless it is null, slope = -e^{x - reference}, reading the row
+// once. In every thread of a block, in one order.
+template <u32 COUNT>
+__device__ __forceinline__ Exponentials spread(const float* row, number* slope, u32 words, float reference) {
+    const u32 packs = words / COUNT;
+    float greatest = LOWEST, sum = 0.0f;
+    for (u32 at = threadIdx.x; at < packs; at += THREADS * AT_ONCE / COUNT) {
+        Pack<float, COUNT> x[AT_ONCE / COUNT];
+        read_packs<THREADS, COUNT>(x, row, at, packs);
+        float part = 0.0f;
+        #pragma unroll
+        for (u32 i = 0; i < AT_ONCE / COUNT; i += 1) {
+            Pack<number, COUNT> y;
+            #pragma unroll
+            for (u32 j = 0; j < COUNT; j += 1) {
+                greatest = fmaxf(greatest, x[i].at[j]);
+                const float e = expf(x[i].at[j] - reference);
+                part += e;
+                y.at[j] = narrow<number>(-e);
+            }
+            const u32 pack = at + i * THREADS;
+            if (slope != nullptr && pack < packs) reinterpret_cast<Pack<number, COUNT>*>(slope)[pack] = y;
+        }
+        sum += part;
+    }
+    return Exponentials{block_max<THREADS>(greatest), block_sum<THREADS>(sum)};
+}
+
+// The target x has left the row. In f32 the slope lies where the logits do, so what it is relative to is found first; in
+// bf16 it is the target, unless that is far below. Also log p of the target: the same bits with a slope or without.
+template <u32 COUNT>
+__device__ __forceinline__ Fraction slope_of(const float* row, number* slope, u32 words, float x, float& value) {
+#if defined(BF16) && BF16
+    const Exponentials near = spread<COUNT>(row, slope, words, x);
+    if (near.greatest - x <= FAR) {
+        value = -log1pf(near.sum);
+        return {near.sum, 1.0f / (1.0f + near.sum)};
+    }
+#endif
+    const Exponentials others = exponentials<THREADS, COUNT>(row, words);
+    const float reference = fmaxf(others.greatest, x);
+    if (slope != nullptr) soften<COUNT>(row, slope, words, reference, 1.0f);
+    const float sum = others.sum * expf(others.greatest - reference), all = expf(x - reference) + sum;
+    value = x >= others.greatest ? -log1pf(sum) : (x - reference) - logf(all);
+    return {sum, 1.0f / all};
+}
+
+// Writes values = log p and, unless they are null, the slope and the `fractions` it is relative to, 0 for the target, whose
+// part `finish` has. Destroys the logits.
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+log_prob(float* logits, const u32* targets, float* values, number* slope, Fraction* fractions, u32 words) {
+    const u64 start = u64(blockIdx.x) * words;
+    float* row = logits + start;
+    const u32 target = targets[blockIdx.x];
+    const float x = row[target];
+    __syncthreads();
+    if (threadIdx.x == 0) row[target] = -INFINITE;
+    __syncthreads();
+    if (slope != nullptr) slope += start;
+    float value;
+    const Fraction fraction =
+        words % 4 == 0 ? slope_of<4>(row, slope, words, x, value) : slope_of<1>(row, slope, words, x, value);
+    if (threadIdx.x > 0) return;
+    values[blockIdx.x] = value;
+    if (fractions != nullptr) fractions[blockIdx.x] = fraction;
+}
+
+// Writes slope = c ([v = y] - p_v). Destroys the logits.
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
-log_prob(float* logits, const u32* targets, float* values, number* slope, const float* coefficients, u32 words) {
+loss_slope(float* logits, const u32* targets, number* slope, const float* coefficients, u32 words) {
     const u64 start = u64(blockIdx.x) * words;
     float* row = logits + start;
     const u32 target = targets[blockIdx.x];
@@ -43,28 +118,25 @@ log_prob(float* logits, const u32* targets, float* values, number* slope, const 
     const float greatest = fmaxf(others.greatest, x);
     const float rest = others.sum * expf(others.greatest - greatest);
     const float own = expf(x - greatest);
-    if (threadIdx.x == 0) {
-        values[blockIdx.x] = x >= others.greatest ? -log1pf(rest) : (x - greatest) - logf(own + rest);
-    }
-    if (slope == nullptr) return;
     slope += start;
-    const float share = (coefficients == nullptr ? 1.0f : coefficients[blockIdx.x]) / (own + rest);
+    const float share = coefficients[blockIdx.x] / (own + rest);
     if (wide) {
         soften<4>(row, slope, words, greatest, share);
     } else {
         soften<1>(row, slope, words, greatest, share);
     }
-    if (coefficients == nullptr) return;
     __syncthreads();
     if (threadIdx.x == 0) slope[target] = narrow<number>(rest * share);
 }
 
-// unit = (1 - p) W[y], p being e^value. A block takes a row.
+// unit = share (sum W[y] + unit), which was slope W. A block takes a row.
 extern "C" __global__ void __launch_bounds__(THREADS)
-begin(const float* __restrict__ values, const u32* __restrict__ targets, const number* __restrict__ head,
-      number* __restrict__ unit, u32 features) {
-    const float share = -expm1f(values[blockIdx.x]);
+finish(const Fraction* __restrict__ fractions, const u32* __restrict__ targets, const number* __restrict__ head,
+       number* __restrict__ unit, u32 features) {
+    const Fraction fraction = fractions[blockIdx.x];
     const number* word = head + u64(targets[blockIdx.x]) * features;
     unit += u64(blockIdx.x) * features;
-    for (u32 at = threadIdx.x; at < features; at += THREADS) unit[at] = narrow<number>(share * widen(word[at]));
+    for (u32 at = threadIdx.x; at < features; at += THREADS) {
+        unit[at] = narrow<number>(fraction.share * (fraction.sum * widen(word[at]) + widen(unit[at])));
+    }
 }

@@ -65,10 +65,14 @@ __device__ __forceinline__ void rotate_row(
     }
 }
 
-// sign = -1 turns back.
+// sign = -1 turns back. The grid's y counts arrays: one, or two of as many rows.
 extern "C" __global__ void __launch_bounds__(256)
-rotate(number* __restrict__ x, const float* __restrict__ angles, u32 heads, u32 half, float sign) {
-    number* row = x + u64(blockIdx.x) * heads * 2 * half;
+rotate(
+    number* __restrict__ first, u32 heads_of_first, number* __restrict__ second, u32 heads_of_second,
+    const float* __restrict__ angles, u32 half, float sign
+) {
+    const u32 heads = blockIdx.y == 0 ? heads_of_first : heads_of_second;
+    number* row = (blockIdx.y == 0 ? first : second) + u64(blockIdx.x) * heads * 2 * half;
     const float* of_row = angles + u64(blockIdx.x) * 2 * half;
     if (half % WIDTH<number> == 0) rotate_row<WIDTH<number>>(row, of_row, heads, half, sign);
     else rotate_row<1>(row, of_row, heads, half, sign);

@@ -132,14 +132,6 @@ __device__ __forceinline__ void right_across(u32 (&words)[4], u32 tile, u32 row,
         : "r"(fragment(tile, lane % 16, lane / 16, row, step)));
 }
 
-// sum += left right. A thread holds of the sum the rows lane / 4 and lane / 4 + 8, columns 2 (lane % 4) and the next.
-__device__ __forceinline__ void multiply(float (&sum)[4], const u32 (&left)[4], u32 low, u32 high) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(low), "r"(high));
-}
-
 // Two neighbouring sums, rounded, as the left operand of the next product.
 __device__ __forceinline__ void as_left(u32 (&words)[4], const float (&a)[4], const float (&b)[4]) {
     words[0] = pair(a[0], a[1]);

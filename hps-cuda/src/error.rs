@@ -39,6 +39,17 @@ impl Error {
         Error { kind, message: message.into(), source: None }
     }
 
+    /// What the driver refused, and what it was doing then.
+    pub(crate) fn of_driver(what: &str, source: DriverError) -> Error {
+        let kind = match source.0 {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory,
+            CUresult::CUDA_ERROR_NO_DEVICE | CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => ErrorKind::Missing,
+            _ => ErrorKind::Device,
+        };
+        // Its Display asks the driver for a name, which a driver that is not there cannot give.
+        Error::new(kind, format!("{what}: {:?}", source.0))
+    }
+
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Source + Send + Sync>>) -> Error {
         self.source = Some(source.into());
         self
@@ -57,20 +68,7 @@ pub(crate) trait While<T> {
 
 impl<T> While<T> for std::result::Result<T, DriverError> {
     fn during(self, what: &str) -> Result<T> {
-        self.map_err(|source| {
-            let kind = match source.0 {
-                CUresult::CUDA_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory,
-                CUresult::CUDA_ERROR_NO_DEVICE | CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => ErrorKind::Missing,
-                _ => ErrorKind::Device,
-            };
-            if source.0 == CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION {
-                let message =
-                    format!("{what}: NVRTC is newer than the driver: install a newer driver, or NVRTC of its version");
-                return Error::new(ErrorKind::Missing, message);
-            }
-            // Its Display asks the driver for a name, which a driver that is not there cannot give.
-            Error::new(kind, format!("{what}: {:?}", source.0))
-        })
+        self.map_err(|source| Error::of_driver(what, source))
     }
 }
 

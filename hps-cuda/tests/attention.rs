@@ -164,6 +164,21 @@ fn attention_of_the_last_tokens_agrees() {
     }
 }
 
+/// Blocks of keys that no query sees: their gradients are zeros, and nothing that was asked for is left on its way.
+#[test]
+fn keys_that_no_query_sees_have_no_gradient() {
+    let Some(device) = device() else { return };
+    for (spans, before) in
+        [(spans(&[(128, 0, 0), (5, 128, 128)]), 128), (spans(&[(300, 0, 0), (40, 140, 290), (3, 340, 340)]), 300)]
+    {
+        for heads in HEADS {
+            for format in FORMATS {
+                check(&device, "unseen keys", &spans, before, heads, format);
+            }
+        }
+    }
+}
+
 /// A prompt that so many tiles of queries see that its gradients are computed in parts.
 #[test]
 fn gradients_in_parts_agree() {

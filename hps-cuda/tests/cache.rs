@@ -51,7 +51,7 @@ fn kept(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
             let metadata = fs::metadata(&path).unwrap();
             if metadata.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|name| name == "ptx") {
+            } else if path.extension().is_some_and(|name| name == "ptx" || name == "cubin") {
                 found.push((path, metadata.len(), metadata.modified().unwrap()));
             }
         }
@@ -74,4 +74,12 @@ fn kernels_are_compiled_once_and_again_if_they_are_broken() {
     fs::write(path, &fs::read(path).unwrap()[..*length as usize / 2]).unwrap();
     run(folder.path());
     assert_eq!(kept(folder.path())[0].1, *length, "it is whole again");
+
+    // What no driver need notice.
+    let whole = fs::read(path).unwrap();
+    let mut turned = whole.clone();
+    turned[*length as usize / 2] ^= 1;
+    fs::write(path, &turned).unwrap();
+    run(folder.path());
+    assert!(fs::read(path).unwrap() == whole, "it is as it was");
 }

@@ -3,6 +3,7 @@
 #[allow(dead_code)] // The other tests use the rest.
 mod support;
 
+use cudarc::driver::CudaContext;
 use hps_cuda::{Array, Device, Drawn, Format, Heads, Replay, Result, StepArrays, StepNumbers, Truncation, Weight};
 use support::{Matrix, device, words};
 
@@ -149,6 +150,65 @@ fn another_place_is_recorded_anew() {
         });
         assert_eq!(model.calls, calls, "step {length}");
     }
+}
+
+/// Set in the program that has a small device.
+const SMALL: &str = "HPS_TEST_OF_A_FULL_DEVICE";
+
+/// A step is recorded where all of the device's memory is kept for arrays of other sizes: what is not in use goes back.
+#[test]
+fn a_step_is_recorded_on_a_full_device() {
+    let Some(device) = device() else { return };
+    if std::env::var_os(SMALL).is_none() {
+        if device.name() != "PTX emulator" {
+            eprintln!("SKIPPED, as {} is not small", device.name());
+            return;
+        }
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["a_step_is_recorded_on_a_full_device", "--exact"])
+            .envs([(SMALL, "1"), ("EMULATOR_MEMORY", "128")])
+            .output()
+            .unwrap();
+        let [out, error] = [&ended.stdout, &ended.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        assert!(ended.status.success(), "{out}{error}");
+        return;
+    }
+    let (mut model, mut sequences, mut replay) = (Model::new(&device), Sequences::new(2), Replay::default());
+    let mut step = |length, calls| {
+        sequences.step(length, 0, &mut |numbers| {
+            device.replay(&mut replay, numbers, &mut |there| model.step(&device, there)) //
+        });
+        assert_eq!(model.calls, calls);
+    };
+    step(0, 1);
+    let mut held = Vec::new();
+    while let Ok(array) = device.zeros(256, 1024, Format::F32) {
+        held.push(array);
+    }
+    assert!(held.len() > 10, "{}", held.len());
+    held.truncate(held.len() / 2);
+    step(1, 2);
+    step(2, 2);
+}
+
+/// CUDA records nothing on the null stream, which is that of programs that open none: there every step is computed.
+#[test]
+fn a_null_stream_records_nothing() {
+    if device().is_none() {
+        return;
+    }
+    let on_null = Device::from_cudarc(&CudaContext::new(0).unwrap().default_stream()).unwrap();
+    let drawn = [Device::open(None).unwrap(), on_null].map(|device| {
+        let (mut model, mut sequences, mut replay) = (Model::new(&device), Sequences::new(2), Replay::default());
+        let step = |length| {
+            sequences.step(length, 0, &mut |numbers| {
+                device.replay(&mut replay, numbers, &mut |there| model.step(&device, there)) //
+            })
+        };
+        ((0..5).map(step).collect::<Vec<_>>(), model.calls)
+    });
+    let [(recorded, 2), (computed, 5)] = drawn else { panic!("{drawn:?}") };
+    assert_eq!(recorded, computed);
 }
 
 /// What is recorded must not send anything: a replay would send what lies in the ring then.

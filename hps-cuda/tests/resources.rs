@@ -1,23 +1,22 @@
 //! Every kernel compiles where there is no GPU, and takes the registers and the shared memory that `kernels/resources.txt`
 //! says: none of them spills.
 //!
-//! NVRTC and `ptxas` come as Python wheels, see the crate's README. Where they are missing the test says so and does
-//! nothing, unless `HPS_REQUIRE_NVRTC` is set. `BLESS=1` writes the table anew.
+//! What is compiled are cubins, those that devices get, and NVRTC says what they take. It comes as a Python wheel, see the
+//! crate's README. Where it is missing the test says so and does nothing, unless `HPS_REQUIRE_NVRTC` is set. `BLESS=1`
+//! writes the table anew.
 
-use hps_cuda::{Defines, Source};
+use hps_cuda::{Defines, Library, Source, Target};
 use std::fmt::Write;
-use std::path::Path;
-use std::process::Command;
 
 /// What kernels are compiled for: the least, and Hopper's.
-const ARCHITECTURES: [(&str, &str); 2] = [("compute_80", "sm_80"), ("compute_90", "sm_90")];
+const CAPABILITIES: [i32; 2] = [80, 90];
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/resources.txt");
 
-/// The architectures, the source and its macros.
-type Variant = (&'static str, &'static str, &'static Source, Defines);
+/// The compute capability times ten, the source and its macros.
+type Variant = (i32, &'static Source, Defines);
 
-/// What `ptxas -v` says of a kernel.
+/// What NVRTC says of a kernel.
 #[derive(Debug, Default)]
 struct Resources {
     entry: String,
@@ -53,36 +52,21 @@ fn parse(log: &str) -> Vec<Resources> {
     all
 }
 
-/// Why the check cannot run here.
-fn missing() -> Option<String> {
-    if let Err(missing) = hps_cuda::Library::Nvrtc.require() {
-        return Some(missing.to_string());
-    }
-    match Command::new("ptxas").arg("--version").output() {
-        Ok(output) if output.status.success() => None,
-        _ => Some("ptxas is not on the PATH".into()),
-    }
-}
-
-/// Compiles and assembles; every kernel with what it takes.
-fn assembled(variants: &[Variant]) -> Vec<(String, Resources)> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let [path, output] = ["kernel.ptx", "kernel.cubin"].map(|name| folder.path().join(name));
+/// Compiles; every kernel with what it takes.
+fn compiled(variants: &[Variant]) -> Vec<(String, Resources)> {
     let mut of_all = Vec::new();
-    for (virtual_one, real_one, source, defines) in variants {
-        let ptx = hps_cuda::compile(source.name, &source.program(defines), virtual_one);
-        std::fs::write(&path, ptx.unwrap_or_else(|error| panic!("{error}"))).expect("written");
-        let assembled = Command::new("ptxas")
-            .args(["-v", "-arch", real_one])
-            .args([path.as_path(), Path::new("-o"), &output])
-            .output()
-            .expect("ptxas runs");
-        let log = String::from_utf8_lossy(&assembled.stderr);
-        assert!(assembled.status.success(), "{}: {log}", source.name);
+    for (capability, source, defines) in variants {
+        let target = Target::Cubin(*capability);
+        let compiled = hps_cuda::compile(source.name, &source.program(defines), target, &["--ptxas-options=-v"]);
+        let compiled = compiled.unwrap_or_else(|error| panic!("{error}"));
+        assert!(compiled.image.starts_with(b"\x7fELF"), "{}: no cubin", source.name);
         let macros: Vec<String> = defines.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut kernels = parse(&log);
+        let mut kernels = parse(&compiled.log);
+        assert!(!kernels.is_empty(), "{}: {}", source.name, compiled.log);
         kernels.sort_by(|a, b| a.entry.cmp(&b.entry));
-        let named = |of: Resources| (format!("{real_one}  {} ({})  {}", source.name, macros.join(", "), of.entry), of);
+        let named = |of: Resources| {
+            (format!("sm_{capability}  {} ({})  {}", source.name, macros.join(", "), of.entry), of) //
+        };
         of_all.extend(kernels.into_iter().map(named));
     }
     of_all
@@ -90,34 +74,34 @@ fn assembled(variants: &[Variant]) -> Vec<(String, Resources)> {
 
 #[test]
 fn every_kernel_compiles_and_none_spills() {
-    if let Some(missing) = missing() {
+    if let Err(missing) = Library::Nvrtc.require() {
         assert!(std::env::var_os("HPS_REQUIRE_NVRTC").is_none(), "{missing}");
         eprintln!("SKIPPED, as {missing}");
         return;
     }
-    let version = Command::new("ptxas").arg("--version").output().expect("ptxas runs");
-    let version = String::from_utf8_lossy(&version.stdout);
-    let release = version.lines().find_map(|line| line.split_once("release ")).expect("a release").1;
+    // PTX says which NVRTC made it.
+    let ptx = hps_cuda::compile("empty.cu", "", Target::Ptx(80), &[]).expect("an empty program").image;
+    let ptx = String::from_utf8(ptx).expect("text");
+    let release = ptx.lines().find_map(|line| line.split_once("release ")).expect("a release").1;
     let release = release.split(',').next().unwrap_or_default();
 
     let mut table = format!(
-        "What each kernel takes of a multiprocessor: NVRTC and ptxas {release}, `cargo test -p hps-cuda --test resources`.\n\
+        "What each kernel takes of a multiprocessor: NVRTC {release}, `cargo test -p hps-cuda --test resources`.\n\
          Registers a thread, bytes of static shared memory a block, bytes of stack a thread; none spills.\n\n\
          {:<80}{:>10}{:>8}{:>7}\n",
         "architecture  source (macros)  kernel", "registers", "shared", "stack"
     );
-    let all: Vec<Variant> = ARCHITECTURES
+    let all: Vec<Variant> = CAPABILITIES
         .into_iter()
-        .flat_map(|(virtual_one, real_one)| {
+        .flat_map(|capability| {
             let variants =
                 hps_cuda::SOURCES.iter().flat_map(|source| source.variants.iter().map(move |set| (source, set)));
-            variants.map(move |(source, set)| (virtual_one, real_one, *source, *set))
+            variants.map(move |(source, set)| (capability, *source, *set))
         })
         .collect();
-    // Side by side, as each waits for a process.
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
     let parts: Vec<_> = std::thread::scope(|scope| {
-        let spawn = |part| scope.spawn(move || assembled(part));
+        let spawn = |part| scope.spawn(move || compiled(part));
         let running: Vec<_> = all.chunks(all.len().div_ceil(threads)).map(spawn).collect();
         running.into_iter().flat_map(|part| part.join().expect("kernels that compile")).collect()
     });
@@ -140,6 +124,6 @@ fn every_kernel_compiles_and_none_spills() {
             "kernels/resources.txt is not what the kernels take now; BLESS=1 writes it:\n{table}"
         );
     } else {
-        eprintln!("kernels/resources.txt is of another ptxas: not compared");
+        eprintln!("kernels/resources.txt is of another NVRTC: not compared");
     }
 }

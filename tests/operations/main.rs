@@ -30,7 +30,8 @@ macro_rules! conformance {
                 rows: embed_agrees, gather_agrees, scale_rows_agrees, write_rows_agrees;
                 norm: rms_norm_agrees, rms_norm_agrees_on_rows_of_any_size, rms_norm_backward_lands_on_the_residual;
                 linear: linear_agrees;
-                adapted: adapted_agrees, adapted_drops_its_input, adapted_backward_computes_what_is_wanted;
+                adapted: adapted_agrees, adapted_drops_its_input, adapted_backward_computes_what_is_wanted,
+                    layers_of_one_input_agree;
                 elementwise: add_scaled_agrees, swiglu_agrees, swiglu_agrees_at_extreme_gates;
                 dropout: dropout_is_philox, dropout_drops_its_rate, dropout_does_not_see_the_packing,
                     dropout_is_its_own_adjoint;

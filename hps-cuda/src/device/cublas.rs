@@ -3,6 +3,7 @@
 //! It thinks in columns: a row-major `[rows, columns]` is to it a `columns × rows` matrix, so it is asked for `outᵀ = bᵀ aᵀ`.
 
 use crate::device::array::Format;
+use crate::device::library::newer_than_driver;
 use crate::error::{Error, ErrorKind, Result};
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys;
@@ -40,19 +41,21 @@ pub(crate) struct Places {
     pub workspace: u64,
 }
 
-/// What cuBLASLt answered: the descriptors and the algorithm.
-struct Plan {
+/// What a product is, as cuBLASLt has it.
+struct Description {
     product: sys::cublasLtMatmulDesc_t,
     a: sys::cublasLtMatrixLayout_t,
     b: sys::cublasLtMatrixLayout_t,
     out: sys::cublasLtMatrixLayout_t,
-    algorithm: sys::cublasLtMatmulAlgo_t,
 }
 
 /// cuBLASLt, and its answers.
+///
+/// It is asked once for shapes that are about as long, for the longest of them: what a shape is computed by depends on
+/// nothing that was computed before, and batches of any length leave few answers.
 pub(crate) struct Products {
     handle: sys::cublasLtHandle_t,
-    plans: HashMap<Question, Plan>,
+    algorithms: HashMap<Question, sys::cublasLtMatmulAlgo_t>,
 }
 
 // SAFETY: the handle and the descriptors belong to no thread; the device's lock lets one at a time use them.
@@ -60,50 +63,54 @@ unsafe impl Send for Products {}
 
 impl Products {
     pub fn new() -> Result<Products> {
-        let handle = result::create_handle().map_err(|error| refused("starting cuBLAS", error))?;
-        Ok(Products { handle, plans: HashMap::new() })
+        let handle = result::create_handle().map_err(|error| {
+            // SAFETY: the library is there.
+            let version = unsafe { sys::cublasLtGetVersion() };
+            match newer_than_driver("cuBLAS", (version / 10_000) as i32) {
+                Some(advice) => Error::new(ErrorKind::Missing, format!("starting cuBLAS: {:?}: {advice}", error.0)),
+                None => refused("starting cuBLAS", error),
+            }
+        })?;
+        Ok(Products { handle, algorithms: HashMap::new() })
     }
 
     /// Queues `out = scale · a b`, or `onto + scale · a b` if the question has an `onto`.
     ///
     /// Whoever calls this has arrays of the question's shapes at these places, and the stream's context on this thread.
     pub fn multiply(&mut self, question: Question, scale: f32, places: Places, stream: &CudaStream) -> Result<()> {
-        let beta = if question.onto { 1.0f32 } else { 0.0 };
-        let handle = self.handle;
-        let plan = self.plan(question)?;
-        // SAFETY: the plan's layouts are those of the caller's arrays; the factors of the sum are read at once.
-        unsafe {
-            result::matmul(
-                handle,
-                plan.product,
-                (&raw const scale).cast(),
-                (&raw const beta).cast(),
-                places.b as *const c_void,
-                plan.b,
-                places.a as *const c_void,
-                plan.a,
-                places.onto as *const c_void,
-                plan.out,
-                places.out as *mut c_void,
-                plan.out,
-                &raw const plan.algorithm,
-                places.workspace as *mut c_void,
-                WORKSPACE,
-                stream.cu_stream().cast(),
-            )
-        }
-        .map_err(|error| refused("a product", error))
+        let description = Description::new(&question).map_err(|error| unanswered(&question, error))?;
+        let algorithm = self.algorithm(question.longest())?;
+        let run = |algorithm| description.run(self.handle, question.onto, scale, places, &algorithm, stream);
+        run(algorithm)
+            .or_else(|_| {
+                // What is right for the longest may not be for this one.
+                run(description.algorithm(self.handle, question.alignments)?)
+            })
+            .map_err(|error| refused("a product", error))
     }
 
-    fn plan(&mut self, question: Question) -> Result<&Plan> {
-        if !self.plans.contains_key(&question) {
-            let plan = Plan::new(self.handle, &question).map_err(|error| {
-                let Question { shape, transposed, formats, .. } = question;
-                refused(&format!("a product of {shape:?}, transposed {transposed:?}, {formats:?}"), error)
-            })?;
-            self.plans.insert(question, plan);
+    fn algorithm(&mut self, question: Question) -> Result<sys::cublasLtMatmulAlgo_t> {
+        if let Some(known) = self.algorithms.get(&question) {
+            return Ok(*known);
         }
-        self.plans.get(&question).ok_or_else(|| Error::new(ErrorKind::Device, "a product's plan is lost"))
+        let asked = Description::new(&question).and_then(|of| of.algorithm(self.handle, question.alignments));
+        let algorithm = asked.map_err(|error| unanswered(&question, error))?;
+        self.algorithms.insert(question, algorithm);
+        Ok(algorithm)
+    }
+}
+
+impl Question {
+    /// That of the longest batch for which the answer is the same: rows of a batch, which come in any number, are rounded up
+    /// to an eighth of a power of two. They are the depth where a weight's gradient is computed.
+    fn longest(self) -> Question {
+        let class = |rows: usize| match rows {
+            0..=16 => rows,
+            _ => rows.next_multiple_of((rows.next_power_of_two() / 8).max(8)),
+        };
+        let [rows, columns, depth] = self.shape;
+        let shape = if self.transposed[0] { [rows, columns, class(depth)] } else { [class(rows), columns, depth] };
+        Question { shape, ..self }
     }
 }
 
@@ -114,10 +121,9 @@ impl Drop for Products {
     }
 }
 
-impl Plan {
-    fn new(handle: sys::cublasLtHandle_t, question: &Question) -> std::result::Result<Plan, CublasError> {
+impl Description {
+    fn new(question: &Question) -> std::result::Result<Description, CublasError> {
         use sys::cublasLtMatmulDescAttributes_t::{CUBLASLT_MATMUL_DESC_TRANSA, CUBLASLT_MATMUL_DESC_TRANSB};
-        use sys::cublasLtMatmulPreferenceAttributes_t as Preference;
         let Question { shape: [rows, columns, depth], transposed: [a, b], pitches, formats, .. } = *question;
         let [of_factors, of_out] = formats;
         let product = result::create_matmul_desc(sys::cublasComputeType_t::CUBLAS_COMPUTE_32F, kind(Format::F32))?;
@@ -131,13 +137,20 @@ impl Plan {
             result::create_matrix_layout(kind(format), columns as u64, rows as u64, pitch as i64)
         };
         let stored = |transposed, rows, columns| if transposed { (columns, rows) } else { (rows, columns) };
-        let (a, b, out) = (
-            layout(of_factors, stored(a, rows, depth), pitches[0])?,
-            layout(of_factors, stored(b, depth, columns), pitches[1])?,
-            layout(of_out, (rows, columns), columns)?,
-        );
+        let a = layout(of_factors, stored(a, rows, depth), pitches[0])?;
+        let b = layout(of_factors, stored(b, depth, columns), pitches[1])?;
+        Ok(Description { product, a, b, out: layout(of_out, (rows, columns), columns)? })
+    }
+
+    /// What cuBLASLt proposes for it.
+    fn algorithm(
+        &self,
+        handle: sys::cublasLtHandle_t,
+        alignments: [u32; 4],
+    ) -> std::result::Result<sys::cublasLtMatmulAlgo_t, CublasError> {
+        use sys::cublasLtMatmulPreferenceAttributes_t as Preference;
         let preference = result::create_matmul_pref()?;
-        let [of_a, of_b, of_onto, of_out] = question.alignments;
+        let [of_a, of_b, of_onto, of_out] = alignments;
         let alignments = [
             (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, of_b),
             (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, of_a),
@@ -145,25 +158,65 @@ impl Plan {
             (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, of_out),
         ];
         let workspace = Preference::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+        let reductions = Preference::CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK;
         // SAFETY: the attributes are a u64 and u32s, read at once; all objects are alive until the end of this block.
         let found = unsafe {
             result::set_matmul_pref_attribute(preference, workspace, (&raw const WORKSPACE_SIZE).cast(), 8)?;
+            result::set_matmul_pref_attribute(preference, reductions, (&raw const REDUCTIONS).cast(), 4)?;
             for (attribute, alignment) in alignments {
                 result::set_matmul_pref_attribute(preference, attribute, (&raw const alignment).cast(), 4)?;
             }
+            let Description { product, a, b, out } = *self;
             let found = result::get_matmul_algo_heuristic(handle, product, b, a, out, out, preference);
             result::destroy_matmul_pref(preference)?;
             found?
         };
-        Ok(Plan { product, a, b, out, algorithm: found.algo })
+        Ok(found.algo)
+    }
+
+    fn run(
+        &self,
+        handle: sys::cublasLtHandle_t,
+        onto: bool,
+        scale: f32,
+        places: Places,
+        algorithm: &sys::cublasLtMatmulAlgo_t,
+        stream: &CudaStream,
+    ) -> std::result::Result<(), CublasError> {
+        let beta = if onto { 1.0f32 } else { 0.0 };
+        // SAFETY: the layouts are those of the caller's arrays; the factors of the sum are read at once.
+        unsafe {
+            result::matmul(
+                handle,
+                self.product,
+                (&raw const scale).cast(),
+                (&raw const beta).cast(),
+                places.b as *const c_void,
+                self.b,
+                places.a as *const c_void,
+                self.a,
+                places.onto as *const c_void,
+                self.out,
+                places.out as *mut c_void,
+                self.out,
+                algorithm,
+                places.workspace as *mut c_void,
+                WORKSPACE,
+                stream.cu_stream().cast(),
+            )
+        }
     }
 }
 
 static WORKSPACE_SIZE: u64 = WORKSPACE as u64;
 
-impl Drop for Plan {
+/// How sums over parts of the depth may be added up: in f32, the type they are computed in. By default they may also be
+/// rounded to the output's type first, which in bfloat16 loses what the parts cancel to.
+static REDUCTIONS: u32 = sys::cublasLtReductionScheme_t::CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE as u32;
+
+impl Drop for Description {
     fn drop(&mut self) {
-        // SAFETY: they are this plan's own. A failure to end has no one to be told to.
+        // SAFETY: they are this one's own. A failure to end has no one to be told to.
         unsafe {
             let _ = result::destroy_matmul_desc(self.product);
             for layout in [self.a, self.b, self.out] {
@@ -178,6 +231,11 @@ fn kind(format: Format) -> sys::cudaDataType {
         Format::F32 => sys::cudaDataType_t::CUDA_R_32F,
         Format::BF16 => sys::cudaDataType_t::CUDA_R_16BF,
     }
+}
+
+fn unanswered(question: &Question, error: CublasError) -> Error {
+    let Question { shape, transposed, formats, .. } = question;
+    refused(&format!("a product of {shape:?}, transposed {transposed:?}, {formats:?}"), error)
 }
 
 fn refused(what: &str, error: CublasError) -> Error {

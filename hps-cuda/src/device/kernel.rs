@@ -1,9 +1,11 @@
 //! Kernels: CUDA C beside the code that calls it, compiled when first used.
 
-use crate::device::compiler::Cache;
-use crate::error::{Result, While};
+use crate::device::compiler::{self, Cache, Target};
+use crate::device::library::newer_than_driver;
+use crate::error::{Error, ErrorKind, Result, While};
 use cudarc::driver::sys::CUfunction_attribute_enum as OfFunction;
-use cudarc::driver::{CudaContext, CudaFunction, CudaModule};
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, DriverError};
 use cudarc::nvrtc::Ptx;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,8 +58,7 @@ impl Source {
 pub(crate) struct Kernels {
     context: Arc<CudaContext>,
     cache: Cache,
-    /// What PTX is made for.
-    architecture: &'static str,
+    target: Target,
     /// Bytes of shared memory that a block may ask for.
     shared: usize,
     compiled: Mutex<Compiled>,
@@ -71,11 +72,9 @@ struct Compiled {
 }
 
 impl Kernels {
-    /// * `capability`: the device's, as (9, 0).
     /// * `shared`: bytes of shared memory that a block may ask for.
-    pub fn new(context: Arc<CudaContext>, capability: (i32, i32), shared: usize) -> Kernels {
-        let architecture = architecture(capability);
-        Kernels { context, cache: Cache::new(), architecture, shared, compiled: Mutex::default() }
+    pub fn new(context: Arc<CudaContext>, target: Target, shared: usize) -> Kernels {
+        Kernels { context, cache: Cache::new(), target, shared, compiled: Mutex::default() }
     }
 
     /// The kernel with each of `defines` defined before its source.
@@ -106,20 +105,31 @@ impl Kernels {
     /// A compiled source. What the cache has kept but the driver does not take, as a disk may lose bytes, is compiled anew.
     fn module(&self, source: &'static Source, defines: &[(&'static str, u32)]) -> Result<Arc<CudaModule>> {
         let program = source.program(defines);
-        let load = |ptx| self.context.load_module(Ptx::from_src(ptx));
-        match load(self.cache.compile(source.name, &program, self.architecture)?) {
+        let load = |image: Vec<u8>| {
+            self.context.load_module(match self.target {
+                Target::Cubin(_) => Ptx::from_binary(image),
+                Target::Ptx(_) => Ptx::from_src(String::from_utf8_lossy(&image)),
+            })
+        };
+        match load(self.cache.compile(source.name, &program, self.target)?) {
             Ok(module) => Ok(module),
-            Err(_) => load(self.cache.compile_anew(source.name, &program, self.architecture)?).during(source.name),
+            Err(_) => load(self.cache.compile_anew(source.name, &program, self.target)?)
+                .map_err(|error| not_loaded(source.name, error)),
         }
     }
 }
 
-/// The virtual architecture that PTX is made for; a later device runs that of an earlier one.
-fn architecture((major, minor): (i32, i32)) -> &'static str {
-    match (major, minor) {
-        (9.., _) => "compute_90",
-        (8, 9..) => "compute_89",
-        (8, 6..) => "compute_86",
-        _ => "compute_80",
+/// Why the driver does not take what NVRTC made: mostly as it is older than NVRTC.
+fn not_loaded(name: &str, error: DriverError) -> Error {
+    let (major, minor) = compiler::version().unwrap_or_default();
+    match newer_than_driver("NVRTC", major) {
+        Some(advice) => Error::new(ErrorKind::Missing, format!("{name}: {:?}: {advice}", error.0)),
+        None if error.0 == CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
+            let message = format!(
+                "{name}: NVRTC {major}.{minor} is newer than the driver: install a newer driver, or NVRTC of its version"
+            );
+            Error::new(ErrorKind::Missing, message)
+        }
+        None => Error::of_driver(name, error),
     }
 }

@@ -47,6 +47,42 @@ pub(crate) fn vectors(columns: usize, format: Format) -> usize {
     if columns.is_multiple_of(width) { columns / width } else { columns }
 }
 
+/// What several pieces of work of one launch differ by: a kernel's first parameter, a struct of the kernel's own.
+#[derive(Debug)]
+pub(crate) struct Table {
+    words: [u64; Table::WORDS],
+    used: usize,
+}
+
+impl Table {
+    /// Words that there is room for; the driver reads as many as the kernel declares.
+    pub const WORDS: usize = 72;
+
+    /// The next pointer of the struct.
+    pub fn address(&mut self, address: u64) {
+        debug_assert!(self.used < Table::WORDS);
+        if let Some(word) = self.words.get_mut(self.used) {
+            *word = address;
+        }
+        self.used += 1;
+    }
+
+    /// The next two numbers of 32 bits.
+    pub fn words(&mut self, first: u32, second: u32) {
+        self.address(u64::from(first) | u64::from(second) << 32);
+    }
+
+    pub fn all(&self) -> &[u64; Table::WORDS] {
+        &self.words
+    }
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table { words: [0; Table::WORDS], used: 0 }
+    }
+}
+
 /// A parameter of a kernel, in the type the kernel declares.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Argument {

@@ -12,9 +12,10 @@ mod stream;
 mod weight;
 
 use crate::device::array::{Array, Format, Indices};
-use crate::device::cublas::Products;
+use crate::device::compiler::{Target, known};
+use crate::device::cublas::{Products, WORKSPACE};
 use crate::device::kernel::{Kernel, Kernels};
-use crate::device::launch::{Argument, Grid};
+use crate::device::launch::{Argument, Grid, Table};
 use crate::device::library::Library;
 use crate::device::memory::{Memory, Storage};
 use crate::device::stream::Stream;
@@ -26,6 +27,9 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the emulated device of this repository's tests, `tests/cuda_emulator`, calls itself. It runs PTX alone.
+const EMULATOR: &str = "PTX emulator";
 
 /// The least compute capability: Ampere's, the first with bfloat16 on tensor cores.
 const LEAST: (i32, i32) = (8, 0);
@@ -41,6 +45,7 @@ struct Inner {
     /// What operations keep, each by its own type.
     kept: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     products: Mutex<Products>,
+    workspace: Mutex<Option<Storage>>,
     kernels: Kernels,
     memory: Arc<Memory>,
     stream: Arc<Stream>,
@@ -49,6 +54,8 @@ struct Inner {
     multiprocessors: usize,
     /// Bytes of shared memory that a block may ask for.
     shared: usize,
+    /// Bytes of its memory.
+    size: usize,
 }
 
 impl Device {
@@ -73,7 +80,8 @@ impl Device {
 
     /// A device on a stream that the caller opened, for a program that uses cudarc or candle already.
     ///
-    /// Work is queued on that stream and nowhere else.
+    /// Work is queued on that stream and nowhere else. CUDA records no graphs on the null stream, cudarc's
+    /// `CudaContext::default_stream`: there [`Device::replay`] computes every step anew.
     ///
     /// # Errors
     /// As [`Device::open`].
@@ -96,12 +104,36 @@ impl Device {
         let ask = |attribute| context.attribute(attribute).during("asking for the device's limits");
         let multiprocessors = ask(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize;
         let shared = ask(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
+        if ask(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? == 0 {
+            let message = format!("{name} has no pools of memory: a driver of CUDA 11.2 or later is needed");
+            return Err(Error::new(ErrorKind::Missing, message));
+        }
         let products = Mutex::new(Products::new()?);
-        let kernels = Kernels::new(Arc::clone(context), capability, shared);
+        let size = context.total_mem().during("asking for the device's memory")?;
+        let target = Target::of(capability, &known()?, name == EMULATOR).ok_or_else(|| {
+            let message = format!(
+                "NVRTC does not compile for {name}, compute capability {}.{}: an older NVRTC does",
+                capability.0, capability.1
+            );
+            Error::new(ErrorKind::Missing, message)
+        })?;
+        let kernels = Kernels::new(Arc::clone(context), target, shared);
         let stream = Stream::new(Arc::clone(stream));
-        let memory = Memory::new(Arc::clone(&stream));
-        let kept = Mutex::default();
-        let inner = Inner { kept, products, kernels, memory, stream, name, capability, multiprocessors, shared };
+        let memory = Memory::new(Arc::clone(&stream))?;
+        let (kept, workspace) = (Mutex::default(), Mutex::default());
+        let inner = Inner {
+            kept,
+            products,
+            workspace,
+            kernels,
+            memory,
+            stream,
+            name,
+            capability,
+            multiprocessors,
+            shared,
+            size,
+        };
         Ok(Device { inner: Arc::new(inner) })
     }
 
@@ -132,7 +164,7 @@ impl Device {
         self.inner.stream.cuda()
     }
 
-    /// Bytes of device memory that arrays take, those kept for later ones included.
+    /// Bytes of device memory that the process has for arrays, what is kept for later ones included.
     pub fn allocated(&self) -> usize {
         self.inner.memory.allocated()
     }
@@ -213,9 +245,19 @@ impl Device {
         self.inner.multiprocessors
     }
 
+    /// Bytes that the device has.
+    pub(crate) fn memory_size(&self) -> usize {
+        self.inner.size
+    }
+
     /// Bytes of shared memory that a block may ask for.
     pub(crate) fn shared_memory(&self) -> usize {
         self.inner.shared
+    }
+
+    /// Whether CUDA records work on the stream.
+    pub(crate) fn records(&self) -> bool {
+        self.inner.stream.records()
     }
 
     /// A block of memory whose contents are undefined.
@@ -252,6 +294,16 @@ impl Device {
         Arc::clone(thing).downcast().unwrap_or_default()
     }
 
+    /// Where products keep what they need beside their arrays.
+    pub(crate) fn workspace(&self) -> Result<u64> {
+        let mut workspace = lock(&self.inner.workspace);
+        if let Some(storage) = &*workspace {
+            return Ok(storage.address());
+        }
+        let storage = self.storage(WORKSPACE)?;
+        Ok(workspace.insert(storage).address())
+    }
+
     /// cuBLASLt and what it was asked before.
     pub(crate) fn products(&self) -> MutexGuard<'_, Products> {
         lock(&self.inner.products)
@@ -278,6 +330,29 @@ impl Device {
         grid: Grid,
         arguments: &[Argument],
     ) -> Result<()> {
+        self.launch_with(kernel, defines, grid, None, arguments)
+    }
+
+    /// [`Device::launch`] of a kernel whose first parameter is a struct.
+    pub(crate) fn launch_table(
+        &self,
+        kernel: Kernel,
+        defines: &[(&'static str, u32)],
+        grid: Grid,
+        table: &Table,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        self.launch_with(kernel, defines, grid, Some(table), arguments)
+    }
+
+    fn launch_with(
+        &self,
+        kernel: Kernel,
+        defines: &[(&'static str, u32)],
+        grid: Grid,
+        table: Option<&Table>,
+        arguments: &[Argument],
+    ) -> Result<()> {
         if grid.blocks.contains(&0) {
             return Ok(());
         }
@@ -289,6 +364,9 @@ impl Device {
         let function = self.function(kernel, defines)?;
         let _turn = self.turn();
         let mut builder = self.stream().launch_builder(&function);
+        if let Some(table) = table {
+            builder.arg(table.all());
+        }
         for argument in arguments {
             match argument {
                 Argument::Address(number) | Argument::Long(number) => builder.arg(number),
@@ -307,6 +385,13 @@ impl Device {
     /// A compiled kernel.
     pub(crate) fn function(&self, kernel: Kernel, defines: &[(&'static str, u32)]) -> Result<CudaFunction> {
         self.inner.kernels.get(kernel, defines)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Kernels are unloaded now. A device that failed runs none any more.
+        let _ = self.stream.wait();
     }
 }
 

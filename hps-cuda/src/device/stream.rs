@@ -21,6 +21,11 @@ impl Stream {
         Arc::new(Stream { turn: ReentrantMutex::new(()), staging: Mutex::default(), stream })
     }
 
+    /// Whether CUDA records work on it: all but the null stream's.
+    pub fn records(&self) -> bool {
+        !self.stream.cu_stream().is_null()
+    }
+
     /// cudarc's own.
     pub fn cuda(&self) -> &Arc<CudaStream> {
         &self.stream
@@ -88,5 +93,12 @@ impl Stream {
         self.bind()?;
         // SAFETY: callers pass a block's own address and size, and all zeros are a number.
         unsafe { result::memset_d8_async(address, 0, bytes, self.stream.cu_stream()) }.during("zeros")
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // The ring of pinned memory goes with it, and copies may be under way. A device that failed does nothing more.
+        let _ = self.wait();
     }
 }

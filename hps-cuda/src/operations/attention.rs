@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(crate) static FORWARD: Source = Source {
     name: "attention.cu",
     text: concat!(
+        include_str!("../../kernels/mma.cuh"),
         include_str!("../../kernels/tiles.cuh"),
         include_str!("../../kernels/spans.cuh"),
         include_str!("../../kernels/attention.cu")
@@ -25,6 +26,7 @@ pub(crate) static FORWARD: Source = Source {
 pub(crate) static BACKWARD: Source = Source {
     name: "attention_backward.cu",
     text: concat!(
+        include_str!("../../kernels/mma.cuh"),
         include_str!("../../kernels/tiles.cuh"),
         include_str!("../../kernels/spans.cuh"),
         include_str!("../../kernels/attention_backward.cu")

@@ -18,6 +18,7 @@ use std::ops::Range;
 pub(crate) static DECODE: Source = Source {
     name: "decode.cu",
     text: concat!(
+        include_str!("../../kernels/mma.cuh"),
         include_str!("../../kernels/tiles.cuh"),
         include_str!("../../kernels/decode_tasks.cuh"),
         include_str!("../../kernels/decode.cu")

@@ -1,13 +1,13 @@
 //! The language-model head fused with log-probs: `log p(yᵢ) = hᵢ·W[yᵢ] − ln Σ_v exp(hᵢ·W_v)`.
 //!
-//! Logits exist a tile of rows at a time. One kernel reads a tile twice: for its log-probs, and to write what they
-//! change by, the slope `c (onehot(yᵢ) − p)`. A second product makes of a tile's slope the unit gradient `slope · W`,
-//! or the weight's gradient `slopeᵀ · h`; the loss enters as one factor a row.
+//! Logits exist a tile of rows at a time. One kernel makes of a tile its log-probs and what they change by, the slope; a
+//! second product makes of that the unit gradient, or the weight's gradient `slopeᵀ · h`.
 //!
-//! `1 − p` of the target is formed in f32 from the others' sum: as `W[yᵢ] − p W[yᵢ]`, a `p` near 1 in bfloat16 would
-//! leave nothing but its rounding. The unit gradient starts from `(1 − p) W[yᵢ]`, onto which products are added at
-//! their ends: a sum over a vocabulary rounds as its partial sums do, which are small without the target and, in f32,
-//! over some words.
+//! For the unit gradient the slope is `−exp(x_v − x_y)` of each word but the target, relative to the target's own logit: so
+//! a row is read once, and its normaliser, which is known at the row's end, enters with the target's part when the product
+//! is there: `unit = (s W[y] − Σ_v exp(x_v − x_y) W_v) / (1 + s)`, `s = Σ_{v≠y} exp(x_v − x_y)`. `1 − p = s / (1 + s)`
+//! keeps its digits: as `W[y] − p W[y]`, a `p` near 1 in bfloat16 would leave nothing but its rounding. For the weight's
+//! gradient the slope is `c (onehot(y) − p)`, which takes a second reading.
 
 use crate::device::Device;
 use crate::device::array::{Array, Format, Indices, Weight};
@@ -27,8 +27,17 @@ pub(crate) static SOURCE: Source = Source {
 /// Threads of a block.
 const THREADS: u32 = 512;
 
-/// Logits a tile holds at most (256 MiB), so that memory does not grow with tokens × vocabulary.
+/// Logits a tile holds at most on a GPU of 24 GiB (256 MiB), so that memory does not grow with tokens × vocabulary: 512 rows
+/// of Llama 3's vocabulary. See [`Device::logits`].
 pub const LOGITS: usize = 1 << 26;
+
+/// And on any: 256 rows of Llama 3's at the least, and 1,024 at most, with which a product's time is no longer that of
+/// reading the head.
+const MOST_LOGITS: [usize; 2] = [1 << 25, 1 << 27];
+
+/// What a tile may take of the device: this part, with a logit's four bytes and its slope's two.
+const SHARE: usize = 64;
+const LOGIT_BYTES: usize = 6;
 
 /// A tile has a multiple of so many rows, if it can: what cuBLAS cuts products into.
 const ROW_STEP: usize = 128;
@@ -46,7 +55,26 @@ pub struct LogProbs {
     pub unit_gradient: Option<Array>,
 }
 
+/// See [`Device::logits`]; of bytes that a device has.
+fn logits_of(memory: usize) -> usize {
+    let [least, most] = MOST_LOGITS;
+    (memory / SHARE / LOGIT_BYTES).clamp(least, most)
+}
+
 impl Device {
+    /// Logits that a tile of the head holds at most. It follows from the device's memory, all of it: results would depend on
+    /// what else runs if it followed from what is free.
+    ///
+    /// ```
+    /// # fn main() -> hps_cuda::Result<()> {
+    /// # let Ok(device) = hps_cuda::Device::open(None) else { return Ok(()) };
+    /// assert!(device.logits() >= 1 << 25 && device.logits() <= 1 << 27);
+    /// # Ok(()) }
+    /// ```
+    pub fn logits(&self) -> usize {
+        logits_of(self.memory_size())
+    }
+
     /// `log p(target_i)`: `[rows, 1]`, and, if asked for, the unit gradient `∂ log p / ∂h_i`: `[rows, features]`.
     ///
     /// * `hidden`: `[rows, features]`; `head`: `[vocabulary, features]`; `targets`: a word a row.
@@ -66,14 +94,25 @@ impl Device {
         let slope = tiles.slope(self, format, unit_gradient)?;
         for rows in tiles.ranges() {
             factors.logits(self, &rows, &tiles.logits)?;
-            self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), None)?;
-            if let (Some(unit), Some(slope)) = (&unit, &slope) {
-                self.begin(&values, targets, &factors.head, &rows, unit)?;
+            let fractions = unit.as_ref().map(|_| self.undefined(rows.len(), 2, Format::F32)).transpose()?;
+            let arguments = [
+                (&tiles.logits).into(),
+                Argument::Address(targets.address() + 4 * rows.start as u64),
+                Argument::Address(values.row(rows.start)),
+                Argument::Address(slope.as_deref().map_or(0, Array::address)),
+                Argument::Address(fractions.as_ref().map_or(0, Array::address)),
+                head.rows().into(),
+            ];
+            let grid = Grid::blocks(rows.len(), THREADS);
+            self.launch(SOURCE.kernel("log_prob"), &[format.define()], grid, &arguments)?;
+            if let (Some(unit), Some(slope), Some(fractions)) = (&unit, &slope, &fractions) {
                 for words in parts(head.rows(), if format == Format::F32 { WORDS } else { head.rows() }) {
                     let slope = Factor::rows(slope, 0, rows.len()).columns(&words);
                     let seen = Factor::rows(&factors.head, words.start, words.len());
-                    self.multiply(slope, seen, unit, rows.start, 1.0, Some((unit, rows.start)))?;
+                    let onto = (words.start > 0).then_some((unit, rows.start));
+                    self.multiply(slope, seen, unit, rows.start, 1.0, onto)?;
                 }
+                self.finish(fractions, targets, &factors.head, &rows, unit)?;
             }
         }
         let unit_gradient = match unit {
@@ -106,13 +145,12 @@ impl Device {
         let c = self.as_format(c, Format::F32)?;
         let factors = Factors::new(self, hidden, head)?;
         let total = self.undefined(head.rows(), head.columns(), Format::F32)?;
-        let values = self.undefined(hidden.rows(), 1, Format::F32)?;
         let tiles = Tiles::new(self, hidden.rows(), head.rows())?;
         let slope = tiles.slope(self, factors.hidden.format(), true)?;
         for rows in tiles.ranges() {
             factors.logits(self, &rows, &tiles.logits)?;
-            self.soften(&tiles.logits, targets, &rows, &values, slope.as_deref(), Some(&c))?;
             if let Some(slope) = &slope {
+                self.soften(&tiles.logits, targets, &rows, slope, &c)?;
                 let onto = (rows.start > 0).then_some((&total, 0));
                 let slope = Factor::rows(slope, 0, rows.len()).transposed();
                 let seen = Factor::rows(&factors.hidden, rows.start, rows.len());
@@ -122,39 +160,36 @@ impl Device {
         Ok(total)
     }
 
-    /// Log-probs of some rows, whose logits are lost, and their slope; without `c` it is 1, and the target's slope is
-    /// 0.
-    fn soften(
-        &self,
-        logits: &Array,
-        targets: &Indices,
-        rows: &Range<usize>,
-        values: &Array,
-        slope: Option<&Array>,
-        c: Option<&Array>,
-    ) -> Result<()> {
-        let format = slope.map_or(Format::F32, Array::format);
+    /// The slope of some rows, whose logits are lost.
+    fn soften(&self, logits: &Array, targets: &Indices, rows: &Range<usize>, slope: &Array, c: &Array) -> Result<()> {
         let arguments = [
             logits.into(),
             Argument::Address(targets.address() + 4 * rows.start as u64),
-            Argument::Address(values.row(rows.start)),
-            Argument::Address(slope.map_or(0, Array::address)),
-            Argument::Address(c.map_or(0, |c| c.address() + 4 * rows.start as u64)),
+            slope.into(),
+            Argument::Address(c.address() + 4 * rows.start as u64),
             logits.columns().into(),
         ];
-        self.launch(SOURCE.kernel("log_prob"), &[format.define()], Grid::blocks(rows.len(), THREADS), &arguments)
+        let grid = Grid::blocks(rows.len(), THREADS);
+        self.launch(SOURCE.kernel("loss_slope"), &[slope.format().define()], grid, &arguments)
     }
 
-    /// The target's part of the unit gradient of some rows, `(1 − p) W[y]`.
-    fn begin(&self, values: &Array, targets: &Indices, head: &Array, rows: &Range<usize>, unit: &Array) -> Result<()> {
+    /// Normalises the unit gradient of some rows, and adds the target's part.
+    fn finish(
+        &self,
+        fractions: &Array,
+        targets: &Indices,
+        head: &Array,
+        rows: &Range<usize>,
+        unit: &Array,
+    ) -> Result<()> {
         let arguments = [
-            Argument::Address(values.row(rows.start)),
+            fractions.into(),
             Argument::Address(targets.address() + 4 * rows.start as u64),
             head.into(),
             Argument::Address(unit.row(rows.start)),
             head.columns().into(),
         ];
-        self.launch(SOURCE.kernel("begin"), &[unit.format().define()], Grid::blocks(rows.len(), THREADS), &arguments)
+        self.launch(SOURCE.kernel("finish"), &[unit.format().define()], Grid::blocks(rows.len(), THREADS), &arguments)
     }
 }
 
@@ -186,7 +221,7 @@ pub(crate) struct Tiles {
 
 impl Tiles {
     pub fn new(device: &Device, rows: usize, vocabulary: usize) -> Result<Tiles> {
-        let most = (LOGITS / vocabulary.max(1)).max(1);
+        let most = (device.logits() / vocabulary.max(1)).max(1);
         let most = if most < ROW_STEP { most } else { most / ROW_STEP * ROW_STEP };
         Ok(Tiles { rows, logits: device.undefined(rows.min(most), vocabulary, Format::F32)? })
     }
@@ -223,5 +258,17 @@ fn check(name: &str, hidden: &Array, head: &Weight, targets: &Indices) -> Result
             Err(Error::new(ErrorKind::Shape, message))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOGITS, logits_of};
+
+    #[test]
+    fn tiles_follow_from_the_devices_memory() {
+        let rows = |gibibytes: usize| logits_of(gibibytes << 30) / 128_256;
+        assert_eq!([8, 12, 24, 40, 80, 141].map(rows), [261, 261, 523, 872, 1046, 1046]);
+        assert_eq!(logits_of(24 << 30), LOGITS);
     }
 }

@@ -1,22 +1,45 @@
-//! What a low-rank adapter adds to a layer: `y + s (x Aᵀ) Bᵀ`, and its gradients.
+//! What low-rank adapters add to layers: `y + s (x Aᵀ) Bᵀ`, and its gradients.
 //!
 //! With `l = x Aᵀ` and `d = s dy B`: `dA += dᵀ x`, `dB += s dyᵀ l`, `dx += d A`. The products are as narrow as the rank,
-//! so they cost what reading `x` and `dy` costs: two launches forward and four backward.
+//! so they cost what reading `x` and `dy` costs. The adapters of layers that read one input go together: two launches
+//! forward and four backward, however many they are, and `x` is narrowed once for all of them.
 
 use crate::device::Device;
 use crate::device::array::{Array, Format, Weight};
 use crate::device::kernel::{BOTH, Source};
-use crate::device::launch::{Argument, Grid, narrow};
+use crate::device::launch::{Grid, Table, narrow};
 use crate::error::{Error, ErrorKind, Result, agree};
+use crate::operations::elementwise::Held;
 
-pub(crate) static SOURCE: Source =
-    Source { name: "lora.cu", text: include_str!("../../kernels/lora.cu"), variants: BOTH };
+pub(crate) static SOURCE: Source = Source {
+    name: "lora.cu",
+    text: concat!(include_str!("../../kernels/mma.cuh"), include_str!("../../kernels/lora.cu")),
+    variants: BOTH,
+};
 
-/// What the kernels are written for: ranks of a pass, columns of a thread, rows of a block and of a walk.
+/// What the kernels are written for: adapters of a launch, ranks that are counted together, rows of a block that narrows.
+const ADAPTERS: usize = 3;
 const RANKS: usize = 8;
-const COLUMNS: usize = 4;
 const ROWS: usize = 16;
-const WALK: usize = 16;
+
+/// What else they are, on tensor cores or in f32.
+struct Kernels {
+    /// Eights of ranks that a block narrows to at once, and its threads.
+    narrow: (usize, u32),
+    /// Columns and rows of a block that widens.
+    widen: (usize, usize),
+    /// Columns and ranks of a block that sums over rows.
+    gradient: (usize, usize),
+}
+
+impl Kernels {
+    fn of(format: Format) -> Kernels {
+        match format {
+            Format::BF16 => Kernels { narrow: (4, 256), widen: (128, 64), gradient: (64, 16) },
+            Format::F32 => Kernels { narrow: (1, 128), widen: (512, 16), gradient: (128, 8) },
+        }
+    }
+}
 
 /// Rows that are summed before the parts are: enough for a block to be busy, and parts stay few.
 const PART: usize = 256;
@@ -32,11 +55,40 @@ pub struct LowRank<'a> {
     pub scale: f32,
 }
 
+/// What an adapter's gradients are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct LowRankGradient<'a> {
+    /// The adapter.
+    pub low_rank: LowRank<'a>,
+    /// The gradient of the layer's output: `[rows, out]`.
+    pub dy: &'a Array,
+    /// The adapter's input, where the gradients of `A` and `B` are wanted: `[rows, in]`.
+    pub x: Option<&'a Array>,
+}
+
 /// `l` and `d` of some rows: `[rows, rank]` each, f32.
 #[derive(Debug)]
 pub struct Narrowed {
     low: Option<Array>,
     d_low: Array,
+}
+
+/// `scale · z mᵀ`, or `scale · z m` if it is tall: `[rows, rank]`.
+struct Narrow<'a> {
+    z: &'a Array,
+    m: &'a Weight,
+    scale: f32,
+    tall: bool,
+    low: Array,
+}
+
+/// What is added to `y`: `scale · low m`, or `scale · low mᵀ` if it is tall.
+struct Widened<'a> {
+    y: &'a Array,
+    low: &'a Array,
+    m: &'a Weight,
+    scale: f32,
+    tall: bool,
 }
 
 impl LowRank<'_> {
@@ -54,174 +106,209 @@ impl LowRank<'_> {
 }
 
 impl Device {
-    /// `y + s (x Aᵀ) Bᵀ`, in the type of `y`.
+    /// Of each adapter, `y + s (x Aᵀ) Bᵀ` in the type of `y`.
     ///
-    /// * `y`: `[rows, out]`; `x`: `[rows, in]`.
+    /// * `ys`: `[rows, out]` of each adapter's layer.
+    /// * `adapters`: each with its `x`, `[rows, in]`. Those that have the same array read it once.
     ///
     /// # Errors
     /// Shapes do not fit, or the device failed.
-    pub fn add_low_rank(&self, y: Array, x: &Array, low_rank: LowRank<'_>) -> Result<Array> {
-        low_rank.check()?;
-        agree("add_low_rank", "the number of rows", y.rows(), x.rows())?;
-        agree("add_low_rank", "the number of columns of `x`", low_rank.a.columns(), x.columns())?;
-        agree("add_low_rank", "the number of columns of `y`", low_rank.b.rows(), y.columns())?;
-        let low = self.narrowed(Some(x), None, low_rank)?.0;
-        match low {
-            Some(low) => self.widened(y, &low, low_rank.b, low_rank.scale, true),
-            None => Ok(y),
+    pub fn add_low_ranks(&self, ys: Vec<Array>, adapters: &[(&Array, LowRank<'_>)]) -> Result<Vec<Array>> {
+        agree("add_low_ranks", "the number of adapters", ys.len(), adapters.len())?;
+        for (y, (x, low_rank)) in ys.iter().zip(adapters) {
+            low_rank.check()?;
+            agree("add_low_ranks", "the number of rows", y.rows(), x.rows())?;
+            agree("add_low_ranks", "the number of columns of `x`", low_rank.a.columns(), x.columns())?;
+            agree("add_low_ranks", "the number of columns of `y`", low_rank.b.rows(), y.columns())?;
         }
+        for (ys, adapters) in ys.chunks(ADAPTERS).zip(adapters.chunks(ADAPTERS)) {
+            let products =
+                adapters.iter().map(|(x, of)| self.narrow(x, of.a, 1.0, false)).collect::<Result<Vec<_>>>()?;
+            self.narrow_all(&products)?;
+            let terms = ys.iter().zip(&products).zip(adapters);
+            let terms: Vec<Widened<'_>> = terms
+                .map(|((y, product), (_, of))| Widened { y, low: &product.low, m: of.b, scale: of.scale, tall: true })
+                .collect();
+            // Layers of one input have outputs of one type; where not, each by itself.
+            for terms in terms.chunk_by(|a, b| a.y.format() == b.y.format()) {
+                self.widen(terms, false)?;
+            }
+        }
+        Ok(ys)
     }
 
-    /// `d = s dy B`, and `l = x Aᵀ` if there is an `x`.
+    /// Of each adapter `d = s dy B`, and `l = x Aᵀ` if there is an `x`.
     ///
     /// # Errors
-    /// As [`Device::add_low_rank`].
-    pub fn narrow_low_rank(&self, dy: &Array, x: Option<&Array>, low_rank: LowRank<'_>) -> Result<Narrowed> {
-        low_rank.check()?;
-        agree("narrow_low_rank", "the number of columns of `dy`", low_rank.b.rows(), dy.columns())?;
-        if let Some(x) = x {
-            agree("narrow_low_rank", "the number of rows", dy.rows(), x.rows())?;
-            agree("narrow_low_rank", "the number of columns of `x`", low_rank.a.columns(), x.columns())?;
+    /// As [`Device::add_low_ranks`].
+    pub fn narrow_low_ranks(&self, adapters: &[LowRankGradient<'_>]) -> Result<Vec<Narrowed>> {
+        for LowRankGradient { low_rank, dy, x } in adapters {
+            low_rank.check()?;
+            agree("narrow_low_ranks", "the number of columns of `dy`", low_rank.b.rows(), dy.columns())?;
+            if let Some(x) = x {
+                agree("narrow_low_ranks", "the number of rows", dy.rows(), x.rows())?;
+                agree("narrow_low_ranks", "the number of columns of `x`", low_rank.a.columns(), x.columns())?;
+            }
         }
-        match self.narrowed(x, Some(dy), low_rank)? {
-            (low, Some(d_low)) => Ok(Narrowed { low, d_low }),
-            _ => Err(Error::new(ErrorKind::Device, "narrow_low_rank: no gradient was computed")),
+        let mut narrowed = Vec::with_capacity(adapters.len());
+        for adapters in adapters.chunks(ADAPTERS) {
+            let mut products = Vec::with_capacity(2 * adapters.len());
+            for LowRankGradient { low_rank, x, .. } in adapters {
+                products.extend(x.map(|x| self.narrow(x, low_rank.a, 1.0, false)).transpose()?);
+            }
+            for LowRankGradient { low_rank, dy, .. } in adapters {
+                products.push(self.narrow(dy, low_rank.b, low_rank.scale, true)?);
+            }
+            self.narrow_all(&products)?;
+            let with_x = products.len() - adapters.len();
+            let d_lows = products.split_off(with_x).into_iter().map(|product| product.low);
+            let mut lows = products.into_iter().map(|product| product.low);
+            for (adapter, d_low) in adapters.iter().zip(d_lows) {
+                narrowed.push(Narrowed { low: adapter.x.and_then(|_| lows.next()), d_low });
+            }
         }
+        Ok(narrowed)
     }
 
-    /// `onto + d A`, in the type of `onto`.
+    /// `onto + Σ d A` over the adapters, in the type of `onto`, rounded once for every three of them.
     ///
     /// # Errors
-    /// As [`Device::add_low_rank`].
-    pub fn add_low_rank_backward(&self, onto: Array, narrowed: &Narrowed, low_rank: LowRank<'_>) -> Result<Array> {
-        agree("add_low_rank_backward", "the number of rows", narrowed.d_low.rows(), onto.rows())?;
-        agree("add_low_rank_backward", "the number of columns", low_rank.a.columns(), onto.columns())?;
-        self.widened(onto, &narrowed.d_low, low_rank.a, 1.0, false)
+    /// As [`Device::add_low_ranks`].
+    pub fn add_low_ranks_backward(&self, onto: Array, adapters: &[(&Narrowed, LowRank<'_>)]) -> Result<Array> {
+        for (narrowed, low_rank) in adapters {
+            agree("add_low_ranks_backward", "the number of rows", narrowed.d_low.rows(), onto.rows())?;
+            agree("add_low_ranks_backward", "the number of columns", low_rank.a.columns(), onto.columns())?;
+            agree("add_low_ranks_backward", "the rank", low_rank.rank(), narrowed.d_low.columns())?;
+        }
+        for adapters in adapters.chunks(ADAPTERS) {
+            let terms: Vec<Widened<'_>> = adapters
+                .iter()
+                .map(|(narrowed, of)| Widened { y: &onto, low: &narrowed.d_low, m: of.a, scale: 1.0, tall: false })
+                .collect();
+            self.widen(&terms, true)?;
+        }
+        Ok(onto)
     }
 
-    /// Adds `s dA` and `s dB` to `of_a` and `of_b`, f32, of the shapes of `A` and `B`.
+    /// Adds of each adapter `s dA` and `s dB` to its two sums, f32, of the shapes of `A` and `B`.
     ///
-    /// * `dy`, `x`, `narrowed`: those of [`Device::narrow_low_rank`], with an `x`.
+    /// * `adapters`, `narrowed`: those of [`Device::narrow_low_ranks`], each with an `x`.
     ///
     /// # Errors
-    /// As [`Device::add_low_rank`].
+    /// As [`Device::add_low_ranks`].
     pub fn low_rank_gradients(
         &self,
-        dy: &Array,
-        x: &Array,
-        narrowed: &Narrowed,
-        low_rank: LowRank<'_>,
-        [of_a, of_b]: [&mut Array; 2],
+        adapters: &[LowRankGradient<'_>],
+        narrowed: &[&Narrowed],
+        sums: Vec<&mut [Array; 2]>,
     ) -> Result<()> {
-        let (rank, rows) = (low_rank.rank(), dy.rows());
-        let Some(low) = &narrowed.low else {
-            return Err(Error::new(ErrorKind::Shape, "low_rank_gradients: `x` was not narrowed"));
-        };
-        for (what, sum, weight) in [("dA", &*of_a, low_rank.a), ("dB", &*of_b, low_rank.b)] {
-            agree("low_rank_gradients", &format!("the number of rows of {what}"), weight.rows(), sum.rows())?;
-            agree("low_rank_gradients", &format!("the number of columns of {what}"), weight.columns(), sum.columns())?;
+        const NAME: &str = "low_rank_gradients";
+        agree(NAME, "the number of adapters", adapters.len(), narrowed.len())?;
+        agree(NAME, "the number of sums", adapters.len(), sums.len())?;
+        let mut all = Vec::with_capacity(adapters.len());
+        for ((LowRankGradient { low_rank, dy, x }, narrowed), [of_a, of_b]) in adapters.iter().zip(narrowed).zip(&sums)
+        {
+            let (Some(x), Some(low)) = (x, &narrowed.low) else {
+                return Err(Error::new(ErrorKind::Shape, format!("{NAME}: `x` was not narrowed")));
+            };
+            for (what, sum, weight) in [("dA", of_a, low_rank.a), ("dB", of_b, low_rank.b)] {
+                agree(NAME, &format!("the number of rows of {what}"), weight.rows(), sum.rows())?;
+                agree(NAME, &format!("the number of columns of {what}"), weight.columns(), sum.columns())?;
+            }
+            agree(NAME, "the number of rows of `x`", dy.rows(), x.rows())?;
+            agree(NAME, "the number of narrowed rows", dy.rows(), low.rows())?;
+            agree(NAME, "the number of rows of `dy`", adapters[0].dy.rows(), dy.rows())?;
+            let x = self.as_format(x, adapters[0].dy.format())?;
+            let dy = self.as_format(dy, adapters[0].dy.format())?;
+            all.push((x, dy, low, &narrowed.d_low, low_rank, [of_a, of_b]));
         }
-        agree("low_rank_gradients", "the number of rows of `x`", rows, x.rows())?;
-        agree("low_rank_gradients", "the number of narrowed rows", rows, low.rows())?;
-        if rows == 0 || rank == 0 {
+        let Some(rows) = adapters.first().map(|adapter| adapter.dy.rows()).filter(|rows| *rows > 0) else {
             return Ok(());
-        }
-        let x = self.as_format(x, dy.format())?;
+        };
         let parts = rows.div_ceil(PART);
-        let part = |columns| self.undefined(parts * rank, columns, Format::F32);
-        let (a_parts, b_parts) = (part(x.columns())?, part(dy.columns())?);
-        let blocks = |columns: usize| columns.div_ceil(32 * COLUMNS);
-        let (of_x, of_dy) = (blocks(x.columns()), blocks(dy.columns()));
-        let grid = Grid {
-            blocks: [narrow(of_x + of_dy), narrow(parts), narrow(rank.div_ceil(RANKS))],
-            threads: 256,
-            shared: 0,
-        };
-        let arguments: [Argument; 12] = [
-            (&*x).into(),
-            (&narrowed.d_low).into(),
-            (&a_parts).into(),
-            x.columns().into(),
-            dy.into(),
-            low.into(),
-            (&b_parts).into(),
-            dy.columns().into(),
-            rows.into(),
-            rank.into(),
-            PART.into(),
-            of_x.into(),
-        ];
-        self.launch(SOURCE.kernel("gradient_parts"), &[dy.format().define()], grid, &arguments)?;
-        let arguments: [Argument; 9] = [
-            (&*of_a).into(),
-            (&a_parts).into(),
-            x.columns().into(),
-            (&*of_b).into(),
-            (&b_parts).into(),
-            dy.columns().into(),
-            low_rank.scale.into(),
-            rank.into(),
-            parts.into(),
-        ];
-        let grid = Grid::threads(rank * (x.columns() + dy.columns()), 256);
-        self.launch(SOURCE.kernel("gradient_sums"), &[dy.format().define()], grid, &arguments)
+        for some in all.chunks(ADAPTERS) {
+            let (mut table, mut kept, mut most, mut ranks) = (Table::default(), Vec::new(), 0, 0);
+            for (x, dy, low, d_low, of, [of_a, of_b]) in some {
+                let rank = of.rank();
+                let jobs = [(x, *d_low, of_a, 1.0, false), (dy, *low, of_b, of.scale, true)];
+                for (z, low, sum, scale, tall) in jobs {
+                    let of_parts = self.undefined(parts * rank, z.columns(), Format::F32)?;
+                    for array in [&**z, low, &of_parts, sum] {
+                        table.address(array.address());
+                    }
+                    table.words(scale.to_bits(), narrow(z.columns()));
+                    table.words(narrow(rank), u32::from(tall));
+                    kept.push(of_parts);
+                    most = most.max(z.columns());
+                    ranks = ranks.max(rank);
+                }
+            }
+            let format = adapters[0].dy.format();
+            let (columns, at_once) = Kernels::of(format).gradient;
+            let (jobs, passes, defines) = (kept.len(), ranks.div_ceil(at_once), [format.define()]);
+            let blocks = [narrow(most.div_ceil(columns)), narrow(parts), narrow(jobs * passes)];
+            let grid = Grid { blocks, threads: 256, shared: 0 };
+            let arguments = [rows.into(), PART.into(), passes.into()];
+            self.launch_table(SOURCE.kernel("gradient_parts"), &defines, grid, &table, &arguments)?;
+            let blocks = [narrow((ranks * most).div_ceil(256)), narrow(jobs), 1];
+            let grid = Grid { blocks, threads: 256, shared: 0 };
+            self.launch_table(SOURCE.kernel("gradient_sums"), &defines, grid, &table, &[parts.into()])?;
+        }
+        Ok(())
     }
 
-    /// `x Aᵀ` and `s dy B`, those that are asked for, in one launch.
-    fn narrowed(
-        &self,
-        x: Option<&Array>,
-        dy: Option<&Array>,
-        low_rank: LowRank<'_>,
-    ) -> Result<(Option<Array>, Option<Array>)> {
-        let Some(first) = dy.or(x) else { return Ok((None, None)) };
-        let (rows, rank) = (first.rows(), low_rank.rank());
-        let x = x.map(|x| self.as_format(x, first.format())).transpose()?;
-        let made = |wanted: bool| wanted.then(|| self.undefined(rows, rank, Format::F32)).transpose();
-        let (low, d_low) = (made(x.is_some())?, made(dy.is_some())?);
-        let address = |array: Option<&Array>| Argument::Address(array.map_or(0, Array::address));
-        let arguments: [Argument; 12] = [
-            address(x.as_deref()),
-            low_rank.a.into(),
-            address(low.as_ref()),
-            low_rank.a.columns().into(),
-            address(dy),
-            low_rank.b.into(),
-            address(d_low.as_ref()),
-            low_rank.b.rows().into(),
-            low_rank.scale.into(),
-            rows.into(),
-            rank.into(),
-            u32::from(low.is_none()).into(),
-        ];
-        let products = usize::from(low.is_some()) + usize::from(d_low.is_some());
-        let grid = Grid {
-            blocks: [narrow(rows.div_ceil(ROWS)), narrow(rank.div_ceil(RANKS)), narrow(products)],
-            threads: 128,
-            shared: 0,
-        };
-        self.launch(SOURCE.kernel("narrow_products"), &[first.format().define()], grid, &arguments)?;
-        Ok((low, d_low))
+    /// A product to be computed by [`Device::narrow_all`].
+    fn narrow<'a>(&self, z: &'a Array, m: &'a Weight, scale: f32, tall: bool) -> Result<Narrow<'a>> {
+        let rank = if tall { m.columns() } else { m.rows() };
+        Ok(Narrow { z, m, scale, tall, low: self.undefined(z.rows(), rank, Format::F32)? })
     }
 
-    /// `y + scale · low m`, with `m` `[rank, columns]`, or `[columns, rank]` if it is tall.
-    fn widened(&self, y: Array, low: &Array, m: &Weight, scale: f32, tall: bool) -> Result<Array> {
-        let arguments: [Argument; 8] = [
-            (&y).into(),
-            low.into(),
-            m.into(),
-            scale.into(),
-            y.rows().into(),
-            y.columns().into(),
-            low.columns().into(),
-            u32::from(tall).into(),
-        ];
-        let grid = Grid {
-            blocks: [narrow(y.columns().div_ceil(128 * COLUMNS)), narrow(y.rows().div_ceil(WALK)), 1],
-            threads: 128,
-            shared: 0,
-        };
-        self.launch(SOURCE.kernel("widen_onto"), &[y.format().define()], grid, &arguments)?;
-        Ok(y)
+    /// All of these products, of as many rows each, in one launch; those of one array next to each other read it once.
+    fn narrow_all(&self, products: &[Narrow<'_>]) -> Result<()> {
+        let Some(first) = products.first() else { return Ok(()) };
+        let (rows, format) = (first.z.rows(), first.z.format());
+        let (mut table, mut kept, mut most, mut jobs) = (Table::default(), Vec::<Held<'_>>::new(), 0, 0);
+        for of_one in products.chunk_by(|a, b| a.z.address() == b.z.address() && a.tall == b.tall) {
+            let z = self.as_format(of_one[0].z, format)?;
+            table.address(z.address());
+            for product in of_one {
+                table.address(product.m.address());
+                table.address(product.low.address());
+                table.words(product.scale.to_bits(), narrow(product.low.columns()));
+            }
+            for _ in of_one.len()..ADAPTERS {
+                (0..3).for_each(|_| table.words(0, 0));
+            }
+            table.words(narrow(z.columns()), u32::from(of_one[0].tall));
+            table.words(narrow(of_one.len()), 0);
+            most = most.max(of_one.iter().map(|product| product.low.columns().div_ceil(RANKS)).sum());
+            (jobs, _) = (jobs + 1, kept.push(z));
+        }
+        let (eights, threads) = Kernels::of(format).narrow;
+        let blocks = [narrow(rows.div_ceil(ROWS)), narrow(most.div_ceil(eights)), jobs];
+        let grid = Grid { blocks, threads, shared: 0 };
+        self.launch_table(SOURCE.kernel("narrow_products"), &[format.define()], grid, &table, &[rows.into()])
+    }
+
+    /// Adds each term to its `y`, or all to the same, in one launch. All have as many rows and one type.
+    fn widen(&self, terms: &[Widened<'_>], together: bool) -> Result<()> {
+        let Some(first) = terms.first() else { return Ok(()) };
+        let mut table = Table::default();
+        for Widened { y, low, m, scale, tall } in terms {
+            table.address(y.address());
+            table.address(low.address());
+            table.address(m.address());
+            table.words(scale.to_bits(), narrow(y.columns()));
+            table.words(narrow(low.columns()), u32::from(*tall));
+        }
+        let most = terms.iter().map(|term| term.y.columns()).max().unwrap_or(0);
+        let (each, blocks) = if together { (terms.len(), 1) } else { (1, terms.len()) };
+        let rows = first.y.rows();
+        let format = first.y.format();
+        let (columns, walk) = Kernels::of(format).widen;
+        let blocks = [narrow(most.div_ceil(columns)), narrow(rows.div_ceil(walk)), narrow(blocks)];
+        let grid = Grid { blocks, threads: 128, shared: 0 };
+        let defines = [format.define()];
+        self.launch_table(SOURCE.kernel("widen_onto"), &defines, grid, &table, &[rows.into(), each.into()])
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::device::Device;
 use crate::device::array::{Array, Format, Weight};
-use crate::device::cublas::{Places, Question, WORKSPACE};
+use crate::device::cublas::{Places, Question};
 use crate::error::{Result, agree};
 use std::ops::Range;
 
@@ -152,8 +152,9 @@ impl Device {
             onto: onto.is_some(),
         };
         let _turn = self.turn();
-        let workspace = self.storage(WORKSPACE)?;
-        let places = Places { a: a.address, b: b.address, onto: from, out: to, workspace: workspace.address() };
+        // Products follow one another on the stream, and so do the steps of a graph: all have the same.
+        let workspace = self.workspace()?;
+        let places = Places { a: a.address, b: b.address, onto: from, out: to, workspace };
         self.bind()?;
         self.products().multiply(question, scale, places, self.stream())
     }

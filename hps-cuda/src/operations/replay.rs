@@ -113,7 +113,8 @@ impl StepArrays {
 }
 
 impl Device {
-    /// Runs a step, by replaying it where it was recorded, and waits for what it draws: tokens and their log-probs.
+    /// Runs a step, by replaying it where it was recorded, and waits for what it draws: tokens and their log-probs. On
+    /// the null stream, where CUDA records nothing, every step is computed.
     ///
     /// `step` queues the step's work on the arrays it is given, and on arrays that stay where they are while
     /// [`StepNumbers::place`] does. It uploads nothing and downloads nothing. While it is recorded other threads that use the
@@ -140,7 +141,7 @@ impl Device {
                 replay.kind.insert(Kind { place: numbers.place, arrays, run: false, recorded: None })
             }
         };
-        if !kind.run {
+        if !kind.run || !self.records() {
             let drawn = step(&kind.arrays)?;
             kind.run = true;
             return Ok((drawn.tokens.host()?.to_vec(), self.download(&drawn.log_probs)?));
@@ -162,8 +163,8 @@ impl Device {
         let _turn = self.turn();
         self.bind()?;
         // What the graph computes in must be nobody else's between its launches.
-        let pool = self.memory().pool();
-        // Memory may be asked for meanwhile.
+        let pool = self.memory().pool()?;
+        // Memory may be asked for meanwhile, on another stream.
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         self.stream().begin_capture(mode).during("recording a graph")?;
         let drawn = {

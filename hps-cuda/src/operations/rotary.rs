@@ -51,17 +51,61 @@ impl Device {
     /// # Errors
     /// The columns are not whole heads of an even `dimension`, there is not an angle a pair, or the device failed.
     pub fn rotate(&self, x: Array, rotation: &Array, dimension: usize, inverse: bool) -> Result<Array> {
-        agree("rotate", "the number of angles", x.rows() * dimension, rotation.len())?;
-        if dimension == 0 || !dimension.is_multiple_of(2) || !x.columns().is_multiple_of(dimension) {
-            let message = format!("rotate: {} columns are not heads of pairs, {dimension} numbers each", x.columns());
-            return Err(Error::new(ErrorKind::Shape, message));
+        self.turn_heads(&x, None, rotation, dimension, inverse)?;
+        Ok(x)
+    }
+
+    /// [`Device::rotate`] of two arrays of one type and as many rows, in one launch.
+    ///
+    /// # Errors
+    /// As there, or the types or rows differ.
+    pub fn rotate_both(
+        &self,
+        [a, b]: [Array; 2],
+        rotation: &Array,
+        dimension: usize,
+        inverse: bool,
+    ) -> Result<[Array; 2]> {
+        if a.format() == b.format() {
+            self.turn_heads(&a, Some(&b), rotation, dimension, inverse)?;
+        } else {
+            self.turn_heads(&a, None, rotation, dimension, inverse)?;
+            self.turn_heads(&b, None, rotation, dimension, inverse)?;
+        }
+        Ok([a, b])
+    }
+
+    fn turn_heads(
+        &self,
+        a: &Array,
+        b: Option<&Array>,
+        rotation: &Array,
+        dimension: usize,
+        inverse: bool,
+    ) -> Result<()> {
+        for x in [Some(a), b].into_iter().flatten() {
+            agree("rotate", "the number of angles", x.rows() * dimension, rotation.len())?;
+            if dimension == 0 || !dimension.is_multiple_of(2) || !x.columns().is_multiple_of(dimension) {
+                let message =
+                    format!("rotate: {} columns are not heads of pairs, {dimension} numbers each", x.columns());
+                return Err(Error::new(ErrorKind::Shape, message));
+            }
         }
         let rotation = self.as_format(rotation, Format::F32)?;
-        let (heads, half) = (x.columns() / dimension, dimension / 2);
+        let half = dimension / 2;
+        let heads = [Some(a), b].map(|x| x.map_or(0, |x| x.columns() / dimension));
         let sign = if inverse { -1.0f32 } else { 1.0 };
-        let arguments = [(&x).into(), (&*rotation).into(), heads.into(), half.into(), sign.into()];
-        let grid = rowwise(x.rows(), vectors(half, x.format()) * heads.div_ceil(HEADS));
-        self.launch(SOURCE.kernel("rotate"), &[x.format().define()], grid, &arguments)?;
-        Ok(x)
+        let arguments = [
+            a.into(),
+            heads[0].into(),
+            b.unwrap_or(a).into(),
+            heads[1].into(),
+            (&*rotation).into(),
+            half.into(),
+            sign.into(),
+        ];
+        let mut grid = rowwise(a.rows(), vectors(half, a.format()) * heads[0].max(heads[1]).div_ceil(HEADS));
+        grid.blocks[1] = if b.is_some() { 2 } else { 1 };
+        self.launch(SOURCE.kernel("rotate"), &[a.format().define()], grid, &arguments)
     }
 }

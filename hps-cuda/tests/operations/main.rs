@@ -1,10 +1,12 @@
-//! Rows, dropout, norms, SwiGLU, rotations and the optimizer against loops in f64, in both number types.
+//! Long products, rows, dropout, norms, SwiGLU, rotations and the optimizer against loops in f64, in both number types.
 
 mod dropout;
 mod elementwise;
+mod lora;
 mod norm;
 mod numbers;
 mod optimizer;
+mod product;
 mod refusals;
 mod rotary;
 mod rows;

@@ -29,14 +29,17 @@ pub struct LowRank<'a, B: Backend> {
     pub dropout: Option<(Dropout, &'a B::Indices)>,
 }
 
-/// What is to be computed of the gradients of [`Adapted`].
+/// What is to be computed of the gradients of [`Adapted`], or of several that read one input.
 #[derive(Debug)]
-pub struct Wanted<A> {
+pub struct Wanted<A, L = Option<[A; 2]>> {
     /// Whether `dx` is, and what it is added to.
     pub below: Below<A>,
-    /// Where `s dA` and `s dB` are added up, if they are.
-    pub low_rank: Option<[A; 2]>,
+    /// Where `s dA` and `s dB` are added up, if they are; of each layer.
+    pub low_rank: L,
 }
+
+/// Sums of several layers' `s dA` and `s dB`, where there are any.
+pub type OfLayers<A> = Vec<Option<[A; 2]>>;
 
 /// What is to be computed of an input's gradient.
 #[derive(Debug)]
@@ -49,13 +52,13 @@ pub enum Below<A> {
     Onto(A),
 }
 
-/// Gradients of [`Adapted`], as they were [`Wanted`].
+/// Gradients of [`Adapted`], or of several that read one input, as they were [`Wanted`].
 #[derive(Debug)]
-pub struct AdaptedGradients<A> {
+pub struct AdaptedGradients<A, L = Option<[A; 2]>> {
     /// `[rows, in]`.
     pub dx: Option<A>,
-    /// The sums of `s dA`, `[rank, in]`, and `s dB`, `[out, rank]`.
-    pub low_rank: Option<[A; 2]>,
+    /// The sums of `s dA`, `[rank, in]`, and `s dB`, `[out, rank]`; of each layer.
+    pub low_rank: L,
 }
 
 pub(super) fn forward<B: Backend>(
@@ -116,4 +119,26 @@ pub(super) fn backward<B: Backend>(
         Below::Onto(onto) => Some(backend.add_scaled(onto, &alone()?, 1.0)?),
     };
     Ok(AdaptedGradients { dx, low_rank: sums })
+}
+
+/// Layer after layer: the input's gradient of one is what that of the next is added to.
+pub(super) fn backward_of_all<B: Backend>(
+    backend: &B,
+    dys: Vec<B::Array>,
+    x: &B::Array,
+    layers: &[Adapted<'_, B>],
+    wanted: Wanted<B::Array, OfLayers<B::Array>>,
+) -> Result<AdaptedGradients<B::Array, OfLayers<B::Array>>> {
+    let mut below = wanted.below;
+    let mut low_rank = Vec::with_capacity(layers.len());
+    for ((dy, layer), sums) in dys.into_iter().zip(layers).zip(wanted.low_rank) {
+        let computed = backend.adapted_backward(&dy, x, layer, Wanted { below, low_rank: sums })?;
+        below = computed.dx.map_or(Below::Unwanted, Below::Onto);
+        low_rank.push(computed.low_rank);
+    }
+    let dx = match below {
+        Below::Onto(dx) => Some(dx),
+        Below::Alone | Below::Unwanted => None,
+    };
+    Ok(AdaptedGradients { dx, low_rank })
 }

@@ -6,7 +6,7 @@
 use super::stored::OnDevice;
 use super::{
     AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, Heads,
-    LogProbs, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
+    LogProbs, OfLayers, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_cuda::{Array, Device, Format, Indices, Weight};
@@ -57,6 +57,113 @@ impl From<hps_cuda::Error> for Error {
     }
 }
 
+/// Layers that read one input, and what adapters add to them: all adapters' work at once.
+impl Cuda {
+    /// What the adapters of layers add to their outputs.
+    fn with_low_ranks(&self, ys: Vec<Array>, x: &Array, layers: &[Adapted<'_, Self>]) -> Result<Vec<Array>> {
+        let dropped = self.dropped(x, layers)?;
+        let (mut with, mut all): (Vec<_>, Vec<_>) = (Vec::new(), Vec::with_capacity(layers.len()));
+        let mut adapters = Vec::new();
+        for ((y, layer), dropped) in ys.into_iter().zip(layers).zip(&dropped) {
+            match matrices(layer) {
+                Some(low_rank) => {
+                    adapters.push((dropped.as_ref().unwrap_or(x), low_rank));
+                    with.push(y);
+                    all.push(None);
+                }
+                None => all.push(Some(y)),
+            }
+        }
+        let mut with = self.device.add_low_ranks(with, &adapters)?.into_iter();
+        Ok(all.into_iter().filter_map(|y| y.or_else(|| with.next())).collect())
+    }
+
+    /// The input of each adapter that drops some of it.
+    fn dropped(&self, x: &Array, layers: &[Adapted<'_, Self>]) -> Result<Vec<Option<Array>>> {
+        let of = |layer: &Adapted<'_, Self>| {
+            let low_rank = layer.low_rank.as_ref();
+            let dropout = low_rank.and_then(|low_rank| low_rank.dropout);
+            dropout.map(|(dropout, ids)| self.dropout(x, dropout, ids)).transpose()
+        };
+        layers.iter().map(of).collect()
+    }
+
+    /// `dx` of the layers without their adapters.
+    fn linears_backward(
+        &self,
+        dys: &[&Array],
+        layers: &[Adapted<'_, Self>],
+        below: Below<Array>,
+    ) -> Result<Option<Array>> {
+        let mut dx = match below {
+            Below::Unwanted => return Ok(None),
+            Below::Alone => None,
+            Below::Onto(onto) => Some(onto),
+        };
+        for (dy, layer) in dys.iter().zip(layers) {
+            dx = Some(match dx {
+                None => self.device.linear_backward(dy, layer.weight)?,
+                Some(onto) => self.device.linear_backward_onto(dy, layer.weight, &onto)?,
+            });
+        }
+        Ok(dx)
+    }
+
+    /// Adds what goes through the adapters to `dx`, if there is one, and their own gradients to the sums there are.
+    fn low_ranks_backward(
+        &self,
+        dys: &[&Array],
+        x: &Array,
+        layers: &[Adapted<'_, Self>],
+        dx: Option<Array>,
+        sums: &mut [Option<[Array; 2]>],
+    ) -> Result<Option<Array>> {
+        let device = &self.device;
+        let dropped = match sums.iter().any(Option::is_some) {
+            true => self.dropped(x, layers)?,
+            false => layers.iter().map(|_| None).collect(),
+        };
+        let (mut adapters, mut masks, mut summed) = (Vec::new(), Vec::new(), Vec::new());
+        for (((dy, layer), dropped), sums) in dys.iter().zip(layers).zip(&dropped).zip(sums) {
+            let (Some(low_rank), Some(of)) = (matrices(layer), &layer.low_rank) else { continue };
+            let x = sums.is_some().then(|| dropped.as_ref().unwrap_or(x));
+            adapters.push(hps_cuda::LowRankGradient { low_rank, dy, x });
+            masks.push(of.dropout);
+            summed.push(sums.as_mut());
+        }
+        let narrowed = device.narrow_low_ranks(&adapters)?;
+
+        let mut of_summed = (Vec::new(), Vec::new(), Vec::new());
+        for ((adapter, narrowed), sums) in adapters.iter().zip(&narrowed).zip(summed) {
+            if let Some(sums) = sums {
+                of_summed.0.push(*adapter);
+                of_summed.1.push(narrowed);
+                of_summed.2.push(sums);
+            }
+        }
+        let (of_adapters, of_narrowed, sums) = of_summed;
+        device.low_rank_gradients(&of_adapters, &of_narrowed, sums)?;
+
+        let Some(mut dx) = dx else { return Ok(None) };
+        let through = narrowed.iter().zip(&adapters).zip(&masks);
+        let plain = through.clone().filter(|(_, mask)| mask.is_none());
+        let plain: Vec<_> = plain.map(|((narrowed, adapter), _)| (narrowed, adapter.low_rank)).collect();
+        dx = device.add_low_ranks_backward(dx, &plain)?;
+        for ((narrowed, adapter), mask) in through {
+            let Some((dropout, identities)) = *mask else { continue };
+            let zeros = device.zeros(dx.rows(), dx.columns(), dx.format())?;
+            let through = device.add_low_ranks_backward(zeros, &[(narrowed, adapter.low_rank)])?;
+            dx = device.add_scaled(dx, &self.dropout(&through, dropout, identities)?, 1.0)?;
+        }
+        Ok(Some(dx))
+    }
+}
+
+/// An adapter's matrices, as the crate has them.
+fn matrices<'a>(layer: &'a Adapted<'_, Cuda>) -> Option<hps_cuda::LowRank<'a>> {
+    layer.low_rank.as_ref().map(|low_rank| hps_cuda::LowRank { a: low_rank.a, b: low_rank.b, scale: low_rank.scale })
+}
+
 fn there(heads: Heads) -> hps_cuda::Heads {
     hps_cuda::Heads { query: heads.query, key_value: heads.key_value, dimension: heads.dimension }
 }
@@ -66,14 +173,19 @@ fn update_there(update: &AdamWUpdate) -> hps_cuda::AdamWUpdate {
     hps_cuda::AdamWUpdate { learning_rate, beta1, beta2, epsilon, weight_decay, step, max_norm }
 }
 
-/// What numbers take where frozen weights are of a format.
+/// What numbers take where frozen weights are of a format, on a GPU of 24 GiB.
 pub(super) fn footprint(format: Format) -> Footprint {
+    footprint_of(format, hps_cuda::LOGITS)
+}
+
+/// The same where a tile of the head holds so many logits.
+fn footprint_of(format: Format, logits: usize) -> Footprint {
     let [size, logit] = match format {
         Format::F32 => [4, 4],
         // Probabilities are rounded to another array.
         Format::BF16 => [2, 6],
     };
-    Footprint { weight: size, activation: size, logits: logit * hps_cuda::LOGITS as u64 }
+    Footprint { weight: size, activation: size, logits: logit * logits as u64 }
 }
 
 impl Backend for Cuda {
@@ -89,7 +201,7 @@ impl Backend for Cuda {
         }
     }
     fn footprint(&self) -> Footprint {
-        footprint(self.format())
+        footprint_of(self.format(), self.device.logits())
     }
     fn peak_memory(&self) -> Option<u64> {
         Some(self.device.peak() as u64)
@@ -165,17 +277,11 @@ impl Backend for Cuda {
         Ok(self.device.weight_gradient(dy, x)?)
     }
     fn adapted(&self, x: &Array, layer: &Adapted<'_, Self>, onto: Option<&Array>) -> Result<Array> {
-        let device = &self.device;
         let y = match onto {
-            Some(onto) => device.linear_onto(x, layer.weight, onto)?,
-            None => device.linear(x, layer.weight)?,
+            Some(onto) => self.device.linear_onto(x, layer.weight, onto)?,
+            None => self.device.linear(x, layer.weight)?,
         };
-        let Some(low_rank) = &layer.low_rank else { return Ok(y) };
-        let matrices = hps_cuda::LowRank { a: low_rank.a, b: low_rank.b, scale: low_rank.scale };
-        Ok(match low_rank.dropout {
-            Some((dropout, identities)) => device.add_low_rank(y, &self.dropout(x, dropout, identities)?, matrices)?,
-            None => device.add_low_rank(y, x, matrices)?,
-        })
+        Ok(self.with_low_ranks(vec![y], x, std::slice::from_ref(layer))?.remove(0))
     }
     fn adapted_backward(
         &self,
@@ -184,31 +290,27 @@ impl Backend for Cuda {
         layer: &Adapted<'_, Self>,
         wanted: Wanted<Array>,
     ) -> Result<AdaptedGradients<Array>> {
-        let device = &self.device;
-        let Wanted { below, low_rank: mut sums } = wanted;
-        let mut dx = match below {
-            Below::Unwanted => None,
-            Below::Alone => Some(device.linear_backward(dy, layer.weight)?),
-            Below::Onto(onto) => Some(device.linear_backward_onto(dy, layer.weight, &onto)?),
-        };
-        let Some(low_rank) = &layer.low_rank else { return Ok(AdaptedGradients { dx, low_rank: sums }) };
-        let matrices = hps_cuda::LowRank { a: low_rank.a, b: low_rank.b, scale: low_rank.scale };
-        let drop = |x| low_rank.dropout.map(|(dropout, identities)| self.dropout(x, dropout, identities)).transpose();
-        let dropped = if sums.is_some() { drop(x)? } else { None };
-        let input = dropped.as_ref().unwrap_or(x);
-        let narrowed = device.narrow_low_rank(dy, sums.is_some().then_some(input), matrices)?;
-        if let Some([of_a, of_b]) = &mut sums {
-            device.low_rank_gradients(dy, input, &narrowed, matrices, [of_a, of_b])?;
-        }
-        dx = match (dx, low_rank.dropout) {
-            (None, _) => None,
-            (Some(dx), None) => Some(device.add_low_rank_backward(dx, &narrowed, matrices)?),
-            (Some(dx), Some((dropout, identities))) => {
-                let zeros = device.zeros(dx.rows(), dx.columns(), dx.format())?;
-                let through = device.add_low_rank_backward(zeros, &narrowed, matrices)?;
-                Some(device.add_scaled(dx, &self.dropout(&through, dropout, identities)?, 1.0)?)
-            }
-        };
+        let dx = self.linears_backward(&[dy], std::slice::from_ref(layer), wanted.below)?;
+        let mut sums = [wanted.low_rank];
+        let dx = self.low_ranks_backward(&[dy], x, std::slice::from_ref(layer), dx, &mut sums)?;
+        let [low_rank] = sums;
+        Ok(AdaptedGradients { dx, low_rank })
+    }
+    fn adapted_all(&self, x: &Array, layers: &[Adapted<'_, Self>]) -> Result<Vec<Array>> {
+        let ys = layers.iter().map(|layer| self.linear(x, layer.weight)).collect::<Result<Vec<_>>>()?;
+        self.with_low_ranks(ys, x, layers)
+    }
+    fn adapted_all_backward(
+        &self,
+        dys: Vec<Array>,
+        x: &Array,
+        layers: &[Adapted<'_, Self>],
+        wanted: Wanted<Array, OfLayers<Array>>,
+    ) -> Result<AdaptedGradients<Array, OfLayers<Array>>> {
+        let dys: Vec<&Array> = dys.iter().collect();
+        let dx = self.linears_backward(&dys, layers, wanted.below)?;
+        let mut sums = wanted.low_rank;
+        let dx = self.low_ranks_backward(&dys, x, layers, dx, &mut sums)?;
         Ok(AdaptedGradients { dx, low_rank: sums })
     }
 
@@ -227,6 +329,9 @@ impl Backend for Cuda {
     }
     fn rotate(&self, x: Array, rotation: &Array, dimension: usize, inverse: bool) -> Result<Array> {
         Ok(self.device.rotate(x, rotation, dimension, inverse)?)
+    }
+    fn rotate_both(&self, both: [Array; 2], rotation: &Array, dimension: usize, inverse: bool) -> Result<[Array; 2]> {
+        Ok(self.device.rotate_both(both, rotation, dimension, inverse)?)
     }
 
     fn attention(&self, q: &Array, k: &Array, v: &Array, spans: &Indices, heads: Heads) -> Result<Attended<Array>> {

@@ -18,7 +18,7 @@ mod stored;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
-pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, Wanted};
+pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, OfLayers, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 pub use free::{FreeMemory, FreeOf};
 pub use step::{Step, StepArrays, StepNumbers};
@@ -217,6 +217,23 @@ pub trait Backend: Debug + Clone + Send + Sync {
         adapted::backward(self, dy, x, layer, wanted)
     }
 
+    /// [`Backend::adapted`] of layers that read one input, onto nothing.
+    fn adapted_all(&self, x: &Self::Array, layers: &[Adapted<'_, Self>]) -> Result<Vec<Self::Array>> {
+        layers.iter().map(|layer| self.adapted(x, layer, None)).collect()
+    }
+    /// The gradients of [`Backend::adapted_all`] that are wanted: `dx` is the sum of all layers'.
+    ///
+    /// * `dys`: of each layer's output.
+    fn adapted_all_backward(
+        &self,
+        dys: Vec<Self::Array>,
+        x: &Self::Array,
+        layers: &[Adapted<'_, Self>],
+        wanted: Wanted<Self::Array, OfLayers<Self::Array>>,
+    ) -> Result<AdaptedGradients<Self::Array, OfLayers<Self::Array>>> {
+        adapted::backward_of_all(self, dys, x, layers, wanted)
+    }
+
     /// `x + scale · y`.
     fn add_scaled(&self, x: Self::Array, y: &Self::Array, scale: f32) -> Result<Self::Array>;
     /// `x_t · c_t`: each row by its own number; `c` is `[rows, 1]`.
@@ -228,6 +245,16 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn rotation(&self, positions: &Self::Indices, frequencies: &Self::Array) -> Result<Self::Array>;
     /// Rotary embedding of every head in `x`: the pair `(i, i + dimension/2)` turns by its angle, back if `inverse`.
     fn rotate(&self, x: Self::Array, rotation: &Self::Array, dimension: usize, inverse: bool) -> Result<Self::Array>;
+    /// [`Backend::rotate`] of two arrays, as queries and keys.
+    fn rotate_both(
+        &self,
+        [a, b]: [Self::Array; 2],
+        rotation: &Self::Array,
+        dimension: usize,
+        inverse: bool,
+    ) -> Result<[Self::Array; 2]> {
+        Ok([self.rotate(a, rotation, dimension, inverse)?, self.rotate(b, rotation, dimension, inverse)?])
+    }
 
     /// `o = softmax(q kᵀ / sqrt(dimension)) v` over each token's spans, and its log-sum-exp `[queries, query heads]`.
     ///

@@ -70,29 +70,91 @@ impl<'a, B: Backend> Site<'a, B> {
         self.model.backend.adapted(x, &self.layer(projection)?, onto)
     }
 
-    /// The gradients of what is trained at the projection, and of its input as far as it is wanted.
-    fn backward(
+    /// [`Site::project`] of projections that read one input, onto nothing.
+    fn project_all<const N: usize>(&self, projections: [Projection; N], x: &B::Array) -> Result<[B::Array; N]> {
+        let layers = projections.into_iter().map(|projection| self.layer(projection)).collect::<Result<Vec<_>>>()?;
+        let ys = self.model.backend.adapted_all(x, &layers)?;
+        ys.try_into().map_err(|_| crate::Error::new(crate::ErrorKind::Device, "a projection's output is missing"))
+    }
+
+    /// The gradients of what is trained at a projection, and of its input.
+    fn backward_one(
         &self,
         projection: Projection,
         dy: &B::Array,
+        x: &B::Array,
+        gradients: &mut Gradients<B>,
+    ) -> Result<B::Array> {
+        let backend = &self.model.backend;
+        let layer = self.layer(projection)?;
+        self.weight_gradient(projection, dy, x, gradients)?;
+        let low_rank = self.take_sums(projection, &layer, gradients);
+        let computed = backend.adapted_backward(dy, x, &layer, Wanted { below: Below::Alone, low_rank })?;
+        if let Some(sums) = computed.low_rank {
+            gradients.put_low_rank(self.block, projection, sums);
+        }
+        required(computed.dx)
+    }
+
+    /// Adds that of a weight that is trained.
+    fn weight_gradient(
+        &self,
+        projection: Projection,
+        dy: &B::Array,
+        x: &B::Array,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        if !gradients.full {
+            return Ok(());
+        }
+        let (backend, weight) = (&self.model.backend, Parameter::Weight(self.block, projection));
+        gradients.add(backend, weight, backend.weight_gradient(dy, x)?, 1.0)
+    }
+
+    /// The sums of an adapter that is trained, until they are put back.
+    fn take_sums(
+        &self,
+        projection: Projection,
+        layer: &Adapted<'_, B>,
+        gradients: &mut Gradients<B>,
+    ) -> Option<[B::Array; 2]> {
+        let is_trained = !gradients.full && layer.low_rank.is_some();
+        if is_trained { gradients.take_low_rank(self.block, projection) } else { None }
+    }
+
+    /// The gradients of what is trained at projections that read one input, and of the input as far as it is wanted.
+    fn backward<const N: usize>(
+        &self,
+        projections: [Projection; N],
+        dys: [B::Array; N],
         x: &B::Array,
         below: Below<B::Array>,
         gradients: &mut Gradients<B>,
     ) -> Result<Option<B::Array>> {
         let backend = &self.model.backend;
-        let layer = self.layer(projection)?;
-        let mut low_rank = None;
-        if gradients.full {
-            let weight = Parameter::Weight(self.block, projection);
-            gradients.add(backend, weight, backend.weight_gradient(dy, x)?, 1.0)?;
-        } else if layer.low_rank.is_some() {
-            low_rank = gradients.take_low_rank(self.block, projection);
+        let layers = projections.into_iter().map(|projection| self.layer(projection)).collect::<Result<Vec<_>>>()?;
+        let mut low_rank = Vec::with_capacity(N);
+        for ((projection, dy), layer) in projections.into_iter().zip(&dys).zip(&layers) {
+            self.weight_gradient(projection, dy, x, gradients)?;
+            low_rank.push(self.take_sums(projection, layer, gradients));
         }
-        let computed = backend.adapted_backward(dy, x, &layer, Wanted { below, low_rank })?;
-        if let Some(sums) = computed.low_rank {
-            gradients.put_low_rank(self.block, projection, sums);
+        let computed = backend.adapted_all_backward(Vec::from(dys), x, &layers, Wanted { below, low_rank })?;
+        for (projection, sums) in projections.into_iter().zip(computed.low_rank) {
+            if let Some(sums) = sums {
+                gradients.put_low_rank(self.block, projection, sums);
+            }
         }
         Ok(computed.dx)
+    }
+
+    /// The gradient of a projection's input where nothing of the projection is trained: its input is not read.
+    fn backward_frozen(&self, projection: Projection, dy: &B::Array) -> Result<B::Array> {
+        self.model.backend.linear_backward(dy, self.layer(projection)?.weight)
+    }
+
+    /// Whether something of a projection is trained, so that its gradient reads its input.
+    fn is_trained(&self, projection: Projection, gradients: &Gradients<B>) -> Result<bool> {
+        Ok(gradients.full || self.layer(projection)?.low_rank.is_some())
     }
 }
 
@@ -107,10 +169,9 @@ impl<B: Backend> Llama<B> {
 
     /// The block's queries, keys and values of the normed `x`, rotated.
     fn attention_inputs(&self, site: &Site<'_, B>, normed: &B::Array) -> Result<[B::Array; 3]> {
-        let rotate = |x| self.backend.rotate(x, site.places.rotation, self.config.head_dim, false);
-        let q = rotate(site.project(Projection::Q, normed, None)?)?;
-        let k = rotate(site.project(Projection::K, normed, None)?)?;
-        Ok([q, k, site.project(Projection::V, normed, None)?])
+        let [q, k, v] = site.project_all([Projection::Q, Projection::K, Projection::V], normed)?;
+        let [q, k] = self.backend.rotate_both([q, k], site.places.rotation, self.config.head_dim, false)?;
+        Ok([q, k, v])
     }
 
     /// One block; returns its output, and its activations if they are to be kept.
@@ -148,8 +209,7 @@ impl<B: Backend> Llama<B> {
         let attended = attend(&inputs, self.heads())?;
         let middle = site.project(Projection::O, &attended.output, Some(&x))?;
         let middle_normed = backend.rms_norm(&middle, self.get(Parameter::PostAttentionNorm(block))?, epsilon)?;
-        let gate = site.project(Projection::Gate, &middle_normed, None)?;
-        let up = site.project(Projection::Up, &middle_normed, None)?;
+        let [gate, up] = site.project_all([Projection::Gate, Projection::Up], &middle_normed)?;
         let [q, k, v] = inputs;
         Ok(BlockActivations { x, normed, q, k, v, attended, middle, middle_normed, gate, up })
     }
@@ -175,19 +235,14 @@ impl<B: Backend> Llama<B> {
         let d_middle = self.norm_backward(gain, &d_normed, &kept.middle, Some(&dy), gradients)?;
         drop((d_normed, dy));
 
-        let d_attended =
-            required(site.backward(Projection::O, &d_middle, &kept.attended.output, Below::Alone, gradients)?)?;
+        let d_attended = site.backward_one(Projection::O, &d_middle, &kept.attended.output, gradients)?;
         let [dq, dk, dv] = attention.backward(block, &d_attended, kept)?;
         drop(d_attended);
-        let mut d_normed = if below { Below::Alone } else { Below::Unwanted };
-        for (projection, dy, turned) in
-            [(Projection::Q, dq, true), (Projection::K, dk, true), (Projection::V, dv, false)]
-        {
-            let dy = if turned { backend.rotate(dy, places.rotation, self.config.head_dim, true)? } else { dy };
-            let sum = site.backward(projection, &dy, &kept.normed, d_normed, gradients)?;
-            d_normed = sum.map_or(Below::Unwanted, Below::Onto);
-        }
-        let Below::Onto(d_normed) = d_normed else { return Ok(None) };
+        let [dq, dk] = backend.rotate_both([dq, dk], places.rotation, self.config.head_dim, true)?;
+        let wanted = if below { Below::Alone } else { Below::Unwanted };
+        let projections = [Projection::Q, Projection::K, Projection::V];
+        let d_normed = site.backward(projections, [dq, dk, dv], &kept.normed, wanted, gradients)?;
+        let Some(d_normed) = d_normed else { return Ok(None) };
         self.norm_backward(Parameter::InputNorm(block), &d_normed, &kept.x, Some(&d_middle), gradients).map(Some)
     }
 
@@ -200,14 +255,15 @@ impl<B: Backend> Llama<B> {
         gradients: &mut Gradients<B>,
     ) -> Result<B::Array> {
         let backend = &self.backend;
-        let inner = backend.swiglu(&kept.gate, &kept.up)?;
-        let d_inner = required(site.backward(Projection::Down, dy, &inner, Below::Alone, gradients)?)?;
-        drop(inner);
-        let [d_gate, d_up] = backend.swiglu_backward(&d_inner, &kept.gate, &kept.up)?;
+        // What the last projection read is computed again only where its own gradient reads it.
+        let d_inner = match site.is_trained(Projection::Down, gradients)? {
+            true => site.backward_one(Projection::Down, dy, &backend.swiglu(&kept.gate, &kept.up)?, gradients)?,
+            false => site.backward_frozen(Projection::Down, dy)?,
+        };
+        let both = backend.swiglu_backward(&d_inner, &kept.gate, &kept.up)?;
         drop(d_inner);
-        let from_gate = site.backward(Projection::Gate, &d_gate, &kept.middle_normed, Below::Alone, gradients)?;
-        let onto = Below::Onto(required(from_gate)?);
-        required(site.backward(Projection::Up, &d_up, &kept.middle_normed, onto, gradients)?)
+        let projections = [Projection::Gate, Projection::Up];
+        required(site.backward(projections, both, &kept.middle_normed, Below::Alone, gradients)?)
     }
 
     /// `dx` of a norm, onto another array or nothing.

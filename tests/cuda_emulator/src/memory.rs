@@ -1,6 +1,7 @@
 //! The device's memory: allocations at addresses of their own, with gaps between them and never used again, so that an
 //! access out of bounds or after the end hits none.
 
+use crate::options::options;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,8 +11,6 @@ pub const SHARED_WINDOW: u64 = 0x1_0000_0000;
 pub const LOCAL_WINDOW: u64 = 0x2_0000_0000;
 pub const WINDOW: u64 = 1 << 28;
 const GLOBAL: u64 = 0x7f_0000_0000;
-/// Bytes of the device.
-pub const TOTAL: u64 = 8 << 30;
 /// Between allocations.
 const GAP: u64 = 4096;
 /// Smaller allocations are filled, so that what was never written is seen as NaN even where it is not checked.
@@ -122,7 +121,7 @@ fn with<R>(act: impl FnOnce(&mut Table) -> R) -> R {
 
 /// The address of new memory, unless the device is full.
 pub fn allocate(bytes: u64) -> Option<u64> {
-    if USED.load(Ordering::Relaxed) + bytes > TOTAL {
+    if USED.load(Ordering::Relaxed) + bytes > options().memory {
         return None;
     }
     with(|table| {

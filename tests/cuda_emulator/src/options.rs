@@ -21,7 +21,13 @@ pub struct Options {
     pub capability: [i32; 2],
     /// Bytes of shared memory that a block may ask for.
     pub shared: u32,
+    /// Bytes of the device.
+    pub memory: u64,
+    /// The version of CUDA that the driver says it is of.
+    pub driver: i32,
 }
+
+const MEMORY: u64 = 8 << 30;
 
 /// Of an A100, in KiB.
 const SHARED: u64 = 163;
@@ -51,6 +57,8 @@ pub fn options() -> &'static Options {
                 let both = number("EMULATOR_CAPABILITY").unwrap_or(80) as i32;
                 [both / 10, both % 10]
             },
+            memory: number("EMULATOR_MEMORY").map_or(MEMORY, |mebibytes| mebibytes << 20),
+            driver: number("EMULATOR_DRIVER").unwrap_or(13_000) as i32,
             shared: (number("EMULATOR_SHARED").unwrap_or(SHARED) as u32) << 10,
         }
     })

@@ -148,3 +148,60 @@ pub fn adapted_backward_computes_what_is_wanted<B: Backend>(subject: &Subject<B>
     let got = backend.adapted(&x, &bare, None).expect("a layer");
     assert_eq!(subject.numbers(&got), subject.numbers(&backend.linear(&x, &weight).expect("a product")));
 }
+
+/// Layers that read one input, the last of them bare: each is what it is alone, and the input's gradient is all layers'.
+pub fn layers_of_one_input_agree<B: Backend>(subject: &Subject<B>) {
+    let backend = &subject.backend;
+    for dropped in [false, true] {
+        let mut draws = subject.draws(163);
+        let x = draws.matrix(70, 33);
+        let cases = [(33, 48, 8), (33, 16, 8), (33, 20, 3)].map(|shape| {
+            let mut case = Case::new(&mut draws, 70, shape, dropped);
+            case.onto = case.onto.map(|onto| Matrix::zeros(onto.rows, onto.columns));
+            Case { x: x.clone(), ..case }
+        });
+        let is_bare = |index: usize| index == 2;
+        let weights = cases.each_ref().map(|case| {
+            (subject.weight(&case.weight), [&case.a, &case.b].map(|matrix| subject.trained_weight(matrix)))
+        });
+        let ids = cases.each_ref().map(|case| subject.indices(case.mask.as_ref().map_or(&[], |(_, ids)| ids)));
+        let of_each = cases.iter().zip(&weights).zip(&ids).enumerate();
+        let layers: Vec<Adapted<'_, B>> = of_each
+            .map(|(index, ((case, (weight, [a, b])), ids))| {
+                let dropout = case.mask.as_ref().map(|(mask, _)| (*mask, ids));
+                let low_rank = LowRank { a, b, scale: SCALE as f32, dropout };
+                Adapted { weight, low_rank: (!is_bare(index)).then_some(low_rank) }
+            })
+            .collect();
+        let input = subject.array(&x);
+        let got = backend.adapted_all(&input, &layers).expect("layers");
+        assert_eq!(got.len(), 3);
+        for (index, (got, case)) in got.iter().zip(&cases).enumerate() {
+            let forward = |case: &Case| if is_bare(index) { linear(&case.x, &case.weight) } else { case.forward() };
+            subject.assert_close(Operation::Adapted, got, &forward(case), &forward(&case.sizes()));
+        }
+
+        let dys = cases.iter().map(|case| subject.array(&case.dy)).collect();
+        let sums = |case: &Case| case.sums.each_ref().map(|matrix| subject.single(matrix));
+        let low_rank = (0..3).map(|index| (!is_bare(index)).then(|| sums(&cases[index]))).collect();
+        let wanted = Wanted { below: Below::Alone, low_rank };
+        let got = backend.adapted_all_backward(dys, &input, &layers, wanted).expect("gradients");
+        let backward = |index: usize, case: &Case| match is_bare(index) {
+            true => linear_backward(&case.dy, &case.weight),
+            false => case.backward(),
+        };
+        let nothing = Matrix::zeros(70, 33);
+        let (mut want, mut terms) = (nothing.clone(), nothing);
+        for (index, case) in cases.iter().enumerate() {
+            want = sum(&want, &backward(index, case), 1.0);
+            terms = sum(&terms, &backward(index, &case.sizes()), 1.0);
+        }
+        subject.assert_close(Operation::Adapted, &got.dx.expect("dx"), &want, &terms);
+        assert_eq!(got.low_rank.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
+        for (got, case) in got.low_rank.iter().flatten().zip(&cases) {
+            for ((got, want), terms) in got.iter().zip(case.gradients()).zip(case.sizes().gradients()) {
+                subject.assert_close(Operation::LowRankGradient, got, &want, &terms);
+            }
+        }
+    }
+}

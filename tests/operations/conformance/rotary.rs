@@ -56,6 +56,13 @@ pub fn rotate_agrees<B: Backend>(subject: &Subject<B>) {
                 let turned = rotate(subject.array(&x));
                 let back = subject.backend.rotate(turned, &rotation, dimension, !inverse).expect("rotated");
                 subject.assert_close(Operation::RotateBack, &back, &x, &terms);
+                // Beside another array of other heads each is what it is alone.
+                let other = draws.matrix(rows, 2 * columns);
+                let both = [subject.array(&x), subject.array(&other)];
+                let both = subject.backend.rotate_both(both, &rotation, dimension, inverse).expect("rotated");
+                for (together, alone) in both.iter().zip([&x, &other]) {
+                    assert_eq!(subject.numbers(together), subject.numbers(&rotate(subject.array(alone))));
+                }
             }
         }
     }

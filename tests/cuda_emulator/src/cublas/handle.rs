@@ -13,6 +13,16 @@ pub struct Description {
     pub transposed: [bool; 2],
 }
 
+/// How partial sums over parts of the depth may be added up: bits, as the header numbers them.
+pub const REDUCED_AS_OUTPUT: c_uint = 4;
+
+/// What a preference's handle points to.
+#[derive(Debug, Clone, Copy)]
+pub struct Preference {
+    /// Ways of adding up that are allowed; by default all.
+    pub reductions: c_uint,
+}
+
 /// What a layout's handle points to.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
@@ -138,22 +148,29 @@ pub unsafe extern "C" fn cublasLtMatrixLayoutSetAttribute(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cublasLtMatmulPreferenceCreate(preference: *mut *mut u8) -> Status {
-    give!(preference, Box::into_raw(Box::new(0)));
+pub unsafe extern "C" fn cublasLtMatmulPreferenceCreate(preference: *mut *mut Preference) -> Status {
+    give!(preference, Box::into_raw(Box::new(Preference { reductions: 7 })));
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cublasLtMatmulPreferenceDestroy(preference: *mut u8) -> Status {
+pub unsafe extern "C" fn cublasLtMatmulPreferenceDestroy(preference: *mut Preference) -> Status {
     take!(preference)
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cublasLtMatmulPreferenceSetAttribute(
-    _preference: *mut u8,
-    _attribute: c_uint,
-    _value: *const c_void,
-    _bytes: usize,
+    preference: *mut Preference,
+    attribute: c_uint,
+    value: *const c_void,
+    bytes: usize,
 ) -> Status {
+    if preference.is_null() || value.is_null() || bytes < 4 {
+        return INVALID_VALUE;
+    }
+    if attribute == 3 {
+        // SAFETY: the handle is a live one, and the value has four bytes at least.
+        unsafe { (*preference).reductions = value.cast::<c_uint>().read_unaligned() };
+    }
     SUCCESS
 }

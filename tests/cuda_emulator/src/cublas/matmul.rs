@@ -1,10 +1,11 @@
 //! `cublasLtMatmul`, and whether it can.
 
-use super::handle::{Description, Layout, R_16BF, R_32F, shape};
+use super::handle::{Description, Layout, Preference, R_16BF, R_32F, REDUCED_AS_OUTPUT, shape};
 use super::matrix::Matrix;
 use super::product::product;
 use super::{EXECUTION_FAILED, INVALID_VALUE, NOT_INITIALIZED, NOT_SUPPORTED, give};
 use crate::driver::stream::{Stream, submit};
+use crate::run::counters::note_other;
 use crate::status::{SUCCESS, Status};
 use std::ffi::{c_int, c_void};
 
@@ -18,6 +19,13 @@ pub struct Proposal {
     waves: f32,
     reserved: [c_int; 4],
 }
+
+/// Words of an algorithm: the depth in one sum, or in two that are rounded to the type of `D`.
+const WHOLE: u64 = 1;
+const HALVED: u64 = 2;
+
+/// The depth from which on the heuristic proposes two sums.
+const DEEP: usize = 4096;
 
 /// Whether the product is one that is computed here: the status otherwise.
 fn check(description: &Description, [a, b, c, d]: [&Layout; 4]) -> Result<(), Status> {
@@ -42,7 +50,7 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
     b: *const Layout,
     c: *const Layout,
     d: *const Layout,
-    _preference: *const u8,
+    preference: *const Preference,
     wanted: c_int,
     proposals: *mut Proposal,
     count: *mut c_int,
@@ -53,13 +61,22 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
     if description.is_null() || [a, b, c, d].iter().any(|layout| layout.is_null()) || wanted < 1 {
         return INVALID_VALUE;
     }
+    note_other("cublasLtMatmulAlgoGetHeuristic", 0);
     // SAFETY: the handles are live ones.
     let status = unsafe { check(&*description, [&*a, &*b, &*c, &*d]) };
     if let Err(status) = status {
         give!(count, 0);
         return status;
     }
-    give!(proposals, Proposal { algorithm: [1; 8], workspace: 0, status: SUCCESS, waves: 1.0, reserved: [0; 4] });
+    // SAFETY: as above; a preference may be missing.
+    let (depth, of_d, reductions) = unsafe {
+        let [by_a, _] = (*description).transposed;
+        (shape(&*a, by_a).1, (*d).kind, preference.as_ref().map_or(7, |preference| preference.reductions))
+    };
+    // As the library does with long sums of few blocks, if it may: in two halves, added up in the type of `D`.
+    let halved = depth >= DEEP && of_d == R_16BF && reductions & REDUCED_AS_OUTPUT != 0;
+    let algorithm = [if halved { HALVED } else { WHOLE }; 8];
+    give!(proposals, Proposal { algorithm, workspace: 0, status: SUCCESS, waves: 1.0, reserved: [0; 4] });
     give!(count, 1);
     SUCCESS
 }
@@ -78,7 +95,7 @@ pub unsafe extern "C" fn cublasLtMatmul(
     c_layout: *const Layout,
     d: u64,
     d_layout: *const Layout,
-    _algorithm: *const c_void,
+    algorithm: *const u64,
     _workspace: *mut c_void,
     _room: usize,
     stream: Stream,
@@ -100,9 +117,11 @@ pub unsafe extern "C" fn cublasLtMatmul(
     if !std::is_x86_feature_detected!("avx2") || !std::is_x86_feature_detected!("fma") {
         return NOT_SUPPORTED;
     }
+    // SAFETY: an algorithm is one that the heuristic gave, or none.
+    let halved = unsafe { algorithm.as_ref() } == Some(&HALVED);
     let addresses = [a, b, c, d];
     let matrices: [Matrix; 4] = std::array::from_fn(|at| Matrix { address: addresses[at], layout: layouts[at] });
-    match submit(stream, move || product(description, factors, &matrices)) {
+    match submit(stream, move || product(description, factors, &matrices, halved)) {
         SUCCESS => SUCCESS,
         _ => EXECUTION_FAILED,
     }

@@ -2,7 +2,9 @@
 
 use super::handle::{Description, shape};
 use super::matrix::Matrix;
+use crate::half::{from_bf16, to_bf16};
 use crate::options::options;
+use crate::run::counters::note_other;
 use crate::status::Status;
 
 /// Columns one after the other to rows one after the other.
@@ -61,11 +63,47 @@ fn multiply(a: &[f32], b: &[f32], out: &mut [f32], rows: usize, depth: usize, fi
     }
 }
 
-pub fn product(description: Description, factors: [f32; 2], matrices: &[Matrix; 4]) -> Result<(), Status> {
+/// Columns of `left right` in several threads.
+fn whole(left: &[f32], right: &[f32], out: &mut [f32], [rows, columns, depth]: [usize; 3]) {
+    let large = rows * columns * depth > 1 << 18;
+    let threads = if large { options().threads.min(columns) } else { 1 };
+    let each = columns.div_ceil(threads).next_multiple_of(4);
+    std::thread::scope(|scope| {
+        for (part, out) in out.chunks_mut(each * rows).enumerate() {
+            // SAFETY: products are refused where the processor lacks these instructions.
+            let mut work = move || unsafe { multiply(left, right, out, rows, depth, part * each) };
+            if threads == 1 {
+                work();
+            } else {
+                scope.spawn(work);
+            }
+        }
+    });
+}
+
+/// Two sums over half the depth each, rounded to bf16 before they are added up.
+fn in_halves(left: &[f32], right: &[f32], out: &mut [f32], shape: [usize; 3]) {
+    let middle = shape[2] / 2 * shape[0];
+    for part in [0..middle, middle..left.len()] {
+        let mut masked = vec![0.0; left.len()];
+        masked[part.clone()].copy_from_slice(&left[part]);
+        let mut sum = vec![0.0; out.len()];
+        whole(&masked, right, &mut sum, shape);
+        out.iter_mut().zip(sum).for_each(|(out, sum)| *out += from_bf16(to_bf16(sum)));
+    }
+}
+
+pub fn product(
+    description: Description,
+    factors: [f32; 2],
+    matrices: &[Matrix; 4],
+    halved: bool,
+) -> Result<(), Status> {
     let [a, b, c, d] = matrices;
     let [alpha, beta] = factors;
     let [by_a, by_b] = description.transposed;
     let ((rows, depth), (_, columns)) = (shape(&a.layout, by_a), shape(&b.layout, by_b));
+    note_other("cublasLtMatmul", (rows * columns * depth) as u64);
     let mut out = vec![0.0; rows * columns];
     if depth > 0 {
         let (in_a, in_b) = (a.inside("A", true)?, b.inside("B", true)?);
@@ -76,21 +114,8 @@ pub fn product(description: Description, factors: [f32; 2], matrices: &[Matrix; 
         if by_b {
             right = turned(&right, columns, depth);
         }
-        let large = rows * columns * depth > 1 << 18;
-        let threads = if large { options().threads.min(columns) } else { 1 };
-        let each = columns.div_ceil(threads).next_multiple_of(4);
-        std::thread::scope(|scope| {
-            for (part, out) in out.chunks_mut(each * rows).enumerate() {
-                let (left, right) = (&left, &right);
-                // SAFETY: products are refused where the processor lacks these instructions.
-                let mut work = move || unsafe { multiply(left, right, out, rows, depth, part * each) };
-                if threads == 1 {
-                    work();
-                } else {
-                    scope.spawn(work);
-                }
-            }
-        });
+        let sum = if halved { in_halves } else { whole };
+        sum(&left, &right, &mut out, [rows, columns, depth]);
     }
     // What is not asked for is not read, since it may be anything.
     let onto = if beta != 0.0 { Some(c.read(&*c.inside("C", true)?)) } else { None };

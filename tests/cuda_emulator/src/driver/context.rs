@@ -1,5 +1,6 @@
 //! Contexts: there is one, and each thread may have it current.
 
+use super::stream::wait_for_all;
 use super::{alive, broken, give, set_broken};
 use crate::status::{INVALID_CONTEXT, SUCCESS, Status};
 use std::cell::RefCell;
@@ -97,6 +98,7 @@ pub unsafe extern "C" fn cuCtxGetDevice(device: *mut c_int) -> Status {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxSynchronize() -> Status {
+    wait_for_all();
     broken()
 }
 

@@ -1,7 +1,6 @@
 //! The one device.
 
 use super::give;
-use crate::memory::TOTAL;
 use crate::options::options;
 use crate::status::{INVALID_VALUE, NOT_FOUND, SUCCESS, Status};
 use std::ffi::{CStr, c_char, c_int, c_uint};
@@ -19,7 +18,7 @@ pub unsafe extern "C" fn cuInit(_flags: c_uint) -> Status {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDriverGetVersion(version: *mut c_int) -> Status {
-    give!(version, 13000);
+    give!(version, options().driver);
     SUCCESS
 }
 
@@ -67,7 +66,7 @@ pub unsafe extern "C" fn cuDeviceGetUuid_v2(uuid: *mut [u8; 16], device: c_int) 
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _device: c_int) -> Status {
-    give!(bytes, TOTAL as usize);
+    give!(bytes, options().memory as usize);
     SUCCESS
 }
 
@@ -124,6 +123,7 @@ fn words(status: Status) -> Option<(&'static CStr, &'static CStr)> {
         101 => (c"CUDA_ERROR_INVALID_DEVICE", c"invalid device ordinal"),
         201 => (c"CUDA_ERROR_INVALID_CONTEXT", c"invalid device context"),
         218 => (c"CUDA_ERROR_INVALID_PTX", c"the PTX is not understood, see what the emulator printed"),
+        222 => (c"CUDA_ERROR_UNSUPPORTED_PTX_VERSION", c"the provided PTX was compiled with an unsupported toolchain."),
         400 => (c"CUDA_ERROR_INVALID_HANDLE", c"invalid resource handle"),
         500 => (c"CUDA_ERROR_NOT_FOUND", c"named symbol not found"),
         600 => (c"CUDA_ERROR_NOT_READY", c"device not ready"),

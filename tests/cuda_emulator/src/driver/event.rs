@@ -1,6 +1,6 @@
 //! Events: a time on the host's clock.
 
-use super::stream::{Stream, is_capturing};
+use super::stream::{Place, Stream, is_capturing};
 use super::{alive, broken, give};
 use crate::status::{INVALID_VALUE, SUCCESS, Status};
 use std::ffi::c_uint;
@@ -9,10 +9,10 @@ use std::time::Instant;
 
 /// What an event's handle points to.
 #[derive(Debug)]
-pub struct Event(Mutex<Option<Instant>>);
+pub struct Event(Mutex<Option<(Instant, Place)>>);
 
 impl Event {
-    fn time(&self) -> Option<Instant> {
+    fn recorded(&self) -> Option<(Instant, Place)> {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -41,7 +41,8 @@ pub unsafe extern "C" fn cuEventRecord(event: *mut Event, stream: Stream) -> Sta
     }
     if !is_capturing(stream) {
         // SAFETY: the handle is a live event's.
-        *unsafe { &*event }.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+        *unsafe { &*event }.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some((Instant::now(), Place::now(stream)));
     }
     SUCCESS
 }
@@ -52,25 +53,24 @@ pub unsafe extern "C" fn cuEventQuery(_event: *mut Event) -> Status {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuEventSynchronize(_event: *mut Event) -> Status {
+pub unsafe extern "C" fn cuEventSynchronize(event: *mut Event) -> Status {
+    // SAFETY: the handle is a live event's.
+    if let Some((_, place)) = unsafe { event.as_ref() }.and_then(Event::recorded) {
+        place.wait();
+    }
     broken()
 }
 
+/// There is no `cuEventElapsedTime_v2`, as no driver before 12.8 has it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuEventElapsedTime_v2(milliseconds: *mut f32, start: *mut Event, end: *mut Event) -> Status {
+pub unsafe extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, start: *mut Event, end: *mut Event) -> Status {
     alive!();
     if start.is_null() || end.is_null() {
         return INVALID_VALUE;
     }
     // SAFETY: the handles are live events'.
-    let (start, end) = unsafe { ((*start).time(), (*end).time()) };
-    let (Some(start), Some(end)) = (start, end) else { return 400 };
+    let (start, end) = unsafe { ((*start).recorded(), (*end).recorded()) };
+    let (Some((start, _)), Some((end, _))) = (start, end) else { return 400 };
     give!(milliseconds, end.saturating_duration_since(start).as_secs_f32() * 1e3);
     SUCCESS
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, start: *mut Event, end: *mut Event) -> Status {
-    // SAFETY: the same contract.
-    unsafe { cuEventElapsedTime_v2(milliseconds, start, end) }
 }

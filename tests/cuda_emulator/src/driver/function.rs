@@ -1,7 +1,7 @@
 //! Kernels: their attributes and their launch.
 
 use super::device::SHARED;
-use super::stream::{Stream, submit};
+use super::stream::{Place, Stream, submit};
 use super::{alive, give};
 use crate::memory::{allocate, free, live, range};
 use crate::options::options;
@@ -10,8 +10,8 @@ use crate::run::grid;
 use crate::run::launch::Launch;
 use crate::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS, Status};
 use std::ffi::{c_int, c_uint, c_void};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a function's handle points to.
 #[derive(Debug)]
@@ -19,12 +19,20 @@ pub struct Kernel {
     program: Arc<Program>,
     /// Bytes of dynamic shared memory that a launch may ask for.
     dynamic: AtomicU32,
+    /// Its last launch.
+    launched: Mutex<Option<Place>>,
 }
 
 impl Kernel {
     pub fn new(program: Arc<Program>) -> Kernel {
         let dynamic = AtomicU32::new(SHARED.saturating_sub(program.shared));
-        Kernel { program, dynamic }
+        Kernel { program, dynamic, launched: Mutex::new(None) }
+    }
+
+    /// Whether nobody has waited for its last launch.
+    pub fn is_running(&self) -> bool {
+        let launched = *self.launched.lock().unwrap_or_else(PoisonError::into_inner);
+        launched.is_some_and(|place| !place.is_done())
     }
 }
 
@@ -134,7 +142,7 @@ unsafe fn launch(
         }
     }
     let program = program.clone();
-    submit(stream, move || {
+    let status = submit(stream, move || {
         let workspace = if cooperative { workspace()? } else { 0 };
         let launch = Launch {
             program: program.clone(),
@@ -152,7 +160,9 @@ unsafe fn launch(
             free(workspace);
         }
         result
-    })
+    });
+    *kernel.launched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Place::now(stream));
+    status
 }
 
 #[unsafe(no_mangle)]

@@ -3,9 +3,10 @@
 use super::function::Kernel;
 use super::{alive, give};
 use crate::memory::{allocate, free, range};
+use crate::options::options;
 use crate::ptx::decode::decode;
 use crate::ptx::module::{Initial, Module, Refusal};
-use crate::status::{INVALID_PTX, INVALID_VALUE, NOT_FOUND, SUCCESS, Status};
+use crate::status::{INVALID_PTX, INVALID_VALUE, NOT_FOUND, SUCCESS, Status, UNSUPPORTED_PTX_VERSION};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_uint, c_void};
 use std::sync::Arc;
@@ -73,6 +74,12 @@ pub unsafe extern "C" fn cuModuleLoadData(module: *mut *mut Loaded, image: *cons
         eprintln!("emulator: a module that is no text; only PTX can be loaded");
         return INVALID_PTX;
     };
+    // PTX 8 came with CUDA 12, and so on.
+    let version = source.lines().find_map(|line| line.trim().strip_prefix(".version")?.trim().split('.').next());
+    let newest = options().driver / 1000 - 4;
+    if version.and_then(|major| major.parse::<i32>().ok()).is_some_and(|major| major > newest) {
+        return UNSUPPORTED_PTX_VERSION;
+    }
     match load(source) {
         Ok(loaded) => {
             give!(module, Box::into_raw(Box::new(loaded)));
@@ -112,7 +119,10 @@ pub unsafe extern "C" fn cuModuleLoad(module: *mut *mut Loaded, path: *const c_c
 pub unsafe extern "C" fn cuModuleUnload(module: *mut Loaded) -> Status {
     if !module.is_null() {
         // SAFETY: the handle was given out once and is unloaded once.
-        drop(unsafe { Box::from_raw(module) });
+        let module = unsafe { Box::from_raw(module) };
+        if let Some((name, _)) = module.kernels.iter().find(|(_, kernel)| kernel.is_running()) {
+            eprintln!("emulator: {name} is unloaded, and nobody has waited for its launch");
+        }
     }
     SUCCESS
 }

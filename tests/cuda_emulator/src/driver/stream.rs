@@ -38,6 +38,51 @@ impl Work {
 static CAPTURED: Mutex<Option<HashMap<usize, Vec<Work>>>> = Mutex::new(None);
 static NEXT: AtomicUsize = AtomicUsize::new(0x100);
 
+/// How much of a stream's work was submitted, and up to where somebody waited for it.
+#[derive(Debug, Default)]
+struct Progress {
+    submitted: u64,
+    waited: u64,
+}
+
+static PROGRESS: Mutex<Option<HashMap<usize, Progress>>> = Mutex::new(None);
+
+fn progress<R>(act: impl FnOnce(&mut HashMap<usize, Progress>) -> R) -> R {
+    act(PROGRESS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+/// Behind what a stream was given so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    stream: usize,
+    submitted: u64,
+}
+
+impl Place {
+    pub fn now(stream: Stream) -> Place {
+        let stream = stream as usize;
+        Place { stream, submitted: progress(|all| all.entry(stream).or_default().submitted) }
+    }
+
+    /// Somebody has waited until here.
+    pub fn wait(self) {
+        progress(|all| {
+            let of_stream = all.entry(self.stream).or_default();
+            of_stream.waited = of_stream.waited.max(self.submitted);
+        });
+    }
+
+    /// Whether somebody has. Work is done at the call here; on a device it would be under way yet.
+    pub fn is_done(self) -> bool {
+        progress(|all| all.entry(self.stream).or_default().waited >= self.submitted)
+    }
+}
+
+/// Somebody has waited for all streams.
+pub fn wait_for_all() {
+    progress(|all| all.values_mut().for_each(|of_stream| of_stream.waited = of_stream.submitted));
+}
+
 fn captured<R>(act: impl FnOnce(&mut HashMap<usize, Vec<Work>>) -> R) -> R {
     act(CAPTURED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
 }
@@ -53,7 +98,11 @@ pub fn submit(stream: Stream, work: impl Fn() -> Result<(), Status> + Send + Syn
         }
         None => false,
     });
-    if recorded { SUCCESS } else { work.run() }
+    if recorded {
+        return SUCCESS;
+    }
+    progress(|all| all.entry(stream as usize).or_default().submitted += 1);
+    work.run()
 }
 
 pub fn is_capturing(stream: Stream) -> bool {
@@ -89,7 +138,11 @@ pub unsafe extern "C" fn cuStreamDestroy_v2(stream: Stream) -> Status {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamSynchronize(stream: Stream) -> Status {
-    if is_capturing(stream) { 900 } else { broken() }
+    if is_capturing(stream) {
+        return 900;
+    }
+    Place::now(stream).wait();
+    broken()
 }
 
 #[unsafe(no_mangle)]

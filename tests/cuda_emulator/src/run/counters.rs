@@ -17,6 +17,8 @@ pub struct Counters {
     pub global: u64,
     pub sectors: u64,
     pub bytes: u64,
+    /// Multiplications of matrices: by tensor cores, or of a product.
+    pub multiplications: u64,
 }
 
 impl Counters {
@@ -31,6 +33,7 @@ impl Counters {
         self.global += other.global;
         self.sectors += other.sectors;
         self.bytes += other.bytes;
+        self.multiplications += other.multiplications;
     }
 
     /// An access of shared memory: each pass serves at most 128 bytes, one word of each of the 32 banks; lanes that want
@@ -77,6 +80,13 @@ struct Kernel {
     counters: Counters,
 }
 
+/// Adds what is no kernel, with its multiplications of matrices.
+pub fn note_other(name: &str, multiplications: u64) {
+    if crate::options::options().count {
+        note(name, 0, &Counters { multiplications, ..Counters::default() });
+    }
+}
+
 static KERNELS: Mutex<BTreeMap<String, Kernel>> = Mutex::new(BTreeMap::new());
 
 /// Adds a launch, and writes the table anew: a process may end at any time.
@@ -87,16 +97,19 @@ pub fn note(name: &str, instructions: u64, counters: &Counters) {
     kernel.instructions += instructions;
     kernel.counters.add(counters);
     let Some(path) = &crate::options::options().count_path else { return };
-    let mut table = "kernel\tlaunches\tinstructions\tshared\textra_passes\tglobal\tsectors\tideal_sectors\n".to_owned();
+    let mut table =
+        "kernel\tlaunches\tinstructions\tshared\textra_passes\tglobal\tsectors\tideal_sectors\tmultiplications\n"
+            .to_owned();
     for (name, Kernel { launches, instructions, counters }) in kernels.iter() {
         let extra = counters.passes - counters.best_passes;
         let _ = writeln!(
             table,
-            "{name}\t{launches}\t{instructions}\t{}\t{extra}\t{}\t{}\t{}",
+            "{name}\t{launches}\t{instructions}\t{}\t{extra}\t{}\t{}\t{}\t{}",
             counters.shared,
             counters.global,
             counters.sectors,
-            counters.bytes.div_ceil(32)
+            counters.bytes.div_ceil(32),
+            counters.multiplications
         );
     }
     if let Err(error) = std::fs::write(path, table) {

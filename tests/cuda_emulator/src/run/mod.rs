@@ -3,7 +3,7 @@
 
 mod address;
 mod block;
-mod counters;
+pub mod counters;
 mod fault;
 mod file;
 mod flow;

@@ -17,6 +17,7 @@ pub fn matrix(warp: &mut Warp, block: &mut Block<'_>, i: &Instr) -> Result<()> {
     match i.code {
         Code::Product { factors, depth, half_sums } => {
             let slots = &program.lists[i.list as usize..];
+            block.counters.multiplications += 16 * 8 * u64::from(depth);
             product(&mut warp.file, slots, factors, depth as usize, half_sums);
             Ok(())
         }
