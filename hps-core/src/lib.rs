@@ -15,12 +15,13 @@
 //! use hps_core::{Loss, Responses};
 //!
 //! # fn main() -> Result<(), hps_core::Error> {
-//! let loss: Loss = "dpo-hps-full".parse()?;
+//! // By its name alone β is 0.1 and γ is 0: all negatives alike, whatever their rewards.
+//! let loss = "dpo-hps-full".parse::<Loss>()?.with_gamma(2.0)?;
 //! let (policy, reference) = ([-12.0, -15.0, -11.0], [-13.0, -15.0, -10.0]);
 //! let row = Responses::new(&policy)?.with_reference(&reference)?.with_rewards(&[1.0, 0.2, -0.3])?;
 //! let (mut scratch, mut coefficients) = ([0.0; Loss::scratch_len(3)], [0.0; 3]);
 //! let value = loss.value_and_gradient(&row, &mut scratch, &mut coefficients)?;
-//! # assert!((value - 1.0019428482292441_f64).abs() < 1e-12);
+//! # assert!((value - 1.016447163550702_f64).abs() < 1e-12);
 //! # assert!(coefficients[0] < 0.0 && coefficients.iter().sum::<f64>().abs() < 1e-15);
 //! # Ok(())
 //! # }

@@ -38,6 +38,8 @@ pub struct ScoredRows {
     pub resumed: usize,
     /// Those of them that have no response to rate: their `rewards` are an empty list.
     pub unanswered: usize,
+    /// Those of the rows rated now whose prompt is text, where the reward model has a chat template.
+    pub texts: usize,
 }
 
 /// Rates all rows; killed, it goes on where it was when it is called again with the same options.
@@ -74,9 +76,10 @@ pub fn score<B: Backend>(
     let mut output = Resumable::open(&output, &fingerprint)?;
     output.expect_at_most(total)?;
     progress(output.done(), total);
-    let (mut rows, mut groups, mut tokens) = (Vec::new(), Vec::new(), 0);
+    let (mut rows, mut groups, mut tokens, mut texts) = (Vec::new(), Vec::new(), 0, 0);
     for row in AnsweredRows::open_again(&options.data, &contents)?.skip(output.done()) {
         let row = if options.chat { row?.into_chat() } else { row? };
+        texts += usize::from(scorer.chat().skips_template(&row.prompt));
         let group = scorer.group(row.id, &row.prompt, &row.responses).map_err(|error| error.at(&row.place))?;
         if tokens + group.tokens() > options.max_num_batched_tokens {
             write(scorer, &mut output, std::mem::take(&mut rows), &groups, options)?;
@@ -92,7 +95,7 @@ pub fn score<B: Backend>(
     progress(output.done(), total);
     let resumed = output.resumed();
     output.finish()?;
-    Ok(ScoredRows { rows: total, resumed, unanswered })
+    Ok(ScoredRows { rows: total, resumed, unanswered, texts })
 }
 
 /// How many rows there are, each of them sound, how many without a response, and what their file holds.

@@ -142,6 +142,11 @@ impl Chat {
         self.template.as_ref()
     }
 
+    /// Whether a prompt is text, which the model reads without the template that it has.
+    pub fn skips_template(&self, prompt: &Prompt) -> bool {
+        self.template.is_some() && matches!(prompt, Prompt::Text(_))
+    }
+
     /// The conversation as the template writes it, with the opening of the assistant's next turn if so asked.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let template = self.template.as_ref().ok_or_else(|| {

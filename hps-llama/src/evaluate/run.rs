@@ -13,7 +13,7 @@ use super::{
 };
 use crate::backend::Backend;
 use crate::chat::Chat;
-use crate::data::ReadOptions;
+use crate::data::{ReadOptions, Row};
 use crate::digest::Digest;
 use crate::lora::Lora;
 use crate::model::{Llama, Policy};
@@ -49,6 +49,8 @@ pub struct Evaluation {
     pub(super) confidence: f64,
     pub(super) reward: Option<String>,
     pub(super) options: Vec<(String, String)>,
+    /// Prompts that are text, where the model has a chat template.
+    pub(super) texts: usize,
     /// What all rows have in common.
     pub(super) run: Value,
 }
@@ -162,7 +164,9 @@ pub fn evaluate<B: Backend>(
         }
         cells.push(rows);
     }
-    let evaluation = summary(options, &datasets, cells, scorer.as_ref().map(Scorer::label), shared);
+    let mut evaluation = summary(options, &datasets, cells, scorer.as_ref().map(Scorer::label), shared);
+    let prompts = datasets.iter().flat_map(|data| &data.rows).map(Row::prompt);
+    evaluation.texts = prompts.filter(|prompt| chat.skips_template(prompt)).count();
     folder.write(&evaluation)?;
     Ok(evaluation)
 }
@@ -202,6 +206,7 @@ fn summary(
         confidence: *confidence,
         reward: reward.map(str::to_string),
         options: shown(options, datasets, reward),
+        texts: 0,
         run,
     }
 }

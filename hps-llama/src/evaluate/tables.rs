@@ -171,7 +171,11 @@ impl Evaluation {
         };
         let reward = self.reward.as_ref().map_or(String::new(), |label| format!("; rewards by {label}"));
         let kl = "KL and log ratio in nats a preferred response; Δ is the change from the base over the same rows";
-        format!("[…]: {share} % bootstrap intervals over rows; {bleu}; {margins}; {kl}{reward}")
+        let texts = match self.texts {
+            0 => String::new(),
+            texts => format!("; {texts} prompts are text, which the model read without its chat template (`--chat`)"),
+        };
+        format!("[…]: {share} % bootstrap intervals over rows; {bleu}; {margins}; {kl}{reward}{texts}")
     }
 }
 

@@ -17,7 +17,7 @@ rows      24 to train on, of 24; dropped: none
 tokens    907 in prompts, each once, and 1,016 in responses: 1,923; the longest sequence has 83 of 2,048
 tokenizer tokenizer.json
 updates   6 in 1 epoch of 4 prompts (2 a micro-batch, 2 micro-batches an update)
-rate      1e-3, cosine; 3.5e-3 in all updates together
+rate      1e-3, cosine; sum over all updates 3.5e-3
 trained   5,376 parameters beside 269,760 frozen ones: LoRA, r 8, alpha 16, on q_proj, v_proj, from tests/data/trl-sigmoid/initial_adapter
 base      the adapter records no digest of its base, which it calls \"tiny\"
 reference the model without an adapter
@@ -61,7 +61,6 @@ fn presets_schedules_and_held_out_rows_are_told() {
     let out = train(&[&folder.argument("options.toml"), "--dry_run"]);
     for line in [
         "loss      dpo-hps: beta 0.25, label_smoothing 0.1, tie_policy mask-max\n",
-        "gamma     official-code: -5 at the first prompt, ",
         "; truncated (keep_end): ",
         " to evaluate on\n",
         " in 2 epochs of 4 prompts (4 a micro-batch, 1 micro-batches an update)\n",
@@ -117,4 +116,24 @@ fn help_lists_every_option() {
     for option in hps_llama::train::options::TrainOptions::table() {
         assert!(ended.out.contains(&format!("--{} ", option.name)), "{}", option.name);
     }
+}
+
+/// Of lists the plan says what goes through the model, and the course of γ, which pairs have no use for.
+#[test]
+fn lists_and_gamma_are_told() {
+    let folder = Folder::new("");
+    let row = r#"{"prompt": "2 + 2 =", "responses": [" 4", " 5", " 6"], "rewards": [2, 1, 0]}"#;
+    std::fs::write(folder.path("lists.jsonl"), row).expect("a file");
+    let (options, lists) = (folder.argument("options.toml"), folder.argument("lists.jsonl"));
+    for (loss, read) in [
+        ("dpo-hps", "2 of each go through the model: the best and one drawn negative"),
+        ("dpo-bt", "2 of each go through the model: the best and the worst"),
+        ("dpo-hps-full", "all go through the model"),
+    ] {
+        let out = train(&[&options, "--data", &lists, "--loss_type", loss, "--dry_run"]);
+        assert!(out.contains(&format!("lists     3 responses a prompt; {read}\n")), "{out}");
+        assert_eq!(out.contains("\ngamma     linspace-fifths: -5 at the first prompt"), loss != "dpo-bt", "{out}");
+    }
+    let pairs = train(&[&options, "--dry_run"]);
+    assert!(pairs.contains("lists     2 responses a prompt; on pairs, HPS, ") && !pairs.contains("gamma "), "{pairs}");
 }

@@ -88,7 +88,8 @@ fn a_run_that_cannot_learn_says_so() {
     let still = train(&[&folder.argument("options.toml"), "--learning_rate", "1e-7"]);
     assert!(still.contains(too_little) && still.contains(hardly), "{still}");
     // The rate that it asks for is one at which nothing is said.
-    let asked = still.split("Set `learning_rate` ").nth(1).and_then(|rest| rest.split(',').next()).expect("a rate");
+    let asked =
+        still.split("Set `learning_rate` ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a rate");
     let moved = train(&[&folder.argument("options.toml"), "--overwrite_output_dir", "--learning_rate", asked]);
     assert!(!moved.contains("TOO LITTLE") && !moved.contains("PERHAPS TOO MUCH"), "{moved}");
     // The paper's setting on a few rows.

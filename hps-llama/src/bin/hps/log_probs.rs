@@ -1,7 +1,7 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
 use crate::backend::BackendFlags;
-use crate::chat::ChatFlags;
+use crate::chat::{ChatFlags, skipped_template};
 use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -120,11 +120,12 @@ fn score<B: Backend>(
     out: &mut impl Write,
     place: &str,
 ) -> Result<Dropped> {
-    let mut dropped = Dropped::default();
+    let (mut dropped, mut texts) = (Dropped::default(), 0);
     for row in rows {
         let example = match row? {
             Ok(row) => {
                 dropped.leave_out(row.left_out());
+                texts += usize::from(chat.skips_template(row.prompt()));
                 Example::new(&row, chat)?
             }
             Err(reason) => {
@@ -155,6 +156,9 @@ fn score<B: Backend>(
         // The standard output may be a terminal, and the name of the data's file is in the line.
         let written = writeln!(out, "{}", visible_json(&line)).and_then(|()| out.flush());
         written.map_err(|source| unwritable(place, source))?;
+    }
+    if let Some(skipped) = skipped_template(chat, texts) {
+        note!("{skipped}");
     }
     Ok(dropped)
 }

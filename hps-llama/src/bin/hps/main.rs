@@ -29,7 +29,7 @@ mod train;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Align a Llama 3 by preference optimisation over lists of responses.
+/// Align a Llama by preference optimisation over lists of responses.
 #[derive(Debug, Parser)]
 #[command(name = "hps", version)]
 struct Program {

@@ -79,7 +79,9 @@ impl Plan {
         if options.task != Task::Sft {
             lines.push(("lists", lists(config, &rows.split.train)));
         }
-        if let Some(gamma) = gamma(config, rows.split.train.len()) {
+        // Of two responses there is one negative, whatever γ.
+        let are_lists = rows.split.train.iter().any(|example| example.rewards.len() > 2);
+        if let Some(gamma) = gamma(config, rows.split.train.len()).filter(|_| are_lists) {
             lines.push(("gamma", gamma));
         }
         lines.extend([
@@ -232,20 +234,26 @@ fn updates(config: &TrainConfig, examples: usize) -> String {
     )
 }
 
+/// Above this rate measured runs broke, however few their updates.
+const HIGH: f64 = 2e-3;
+
 /// The learning rate, and what runs came to whose rates had a like sum.
 fn rate(config: &TrainConfig, examples: usize, adapter: bool) -> String {
     let Reach { sum, expected, usual_rate } = config.reach(examples, adapter);
-    let rate = format!("{:e}, {}; {sum:.1e} in all updates together", config.learning_rate, config.lr_scheduler_type);
+    let rate = format!("{:e}, {}; sum over all updates {sum:.1e}", config.learning_rate, config.lr_scheduler_type);
     match expected {
         Expected::Learning => rate,
         Expected::Nothing => {
-            let more = match config.gradient_accumulation_steps {
-                1 => "or more `num_train_epochs`",
-                _ => "`gradient_accumulation_steps` 1, or more `num_train_epochs`",
+            let at_once = TrainConfig { gradient_accumulation_steps: 1, ..config.clone() }.reach(examples, adapter);
+            let smaller = match config.gradient_accumulation_steps {
+                1 => String::new(),
+                _ => format!(", or {:.0e} with `gradient_accumulation_steps` 1", at_once.usual_rate),
             };
+            let high =
+                if at_once.usual_rate > HIGH { "; so high a rate needs more `num_train_epochs` instead" } else { "" };
             format!(
                 "{rate}.\n          TOO LITTLE TO LEARN: with so little the loss of measured runs stayed where it was. Set \
-                 `learning_rate` {usual_rate:.0e}, {more}"
+                 `learning_rate` {usual_rate:.0e}{smaller}{high}"
             )
         }
         Expected::Harm => format!(

@@ -1,9 +1,9 @@
 //! `hps score`: responses → the same rows with rewards.
 
 use crate::backend::BackendFlags;
-use crate::chat::ChatFlags;
+use crate::chat::{ChatFlags, skipped_template};
 use crate::progress;
-use crate::terminal::{path_text, say};
+use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
 use hps_llama::files::Output;
@@ -69,6 +69,9 @@ impl Job for &Arguments {
         let model = Digest::of_folder(&self.model)?;
         let scored = score(&scorer, model, &options, |done, total| progress::show(&bar, done, total))?;
         bar.finish_and_clear();
+        if let Some(skipped) = skipped_template(scorer.chat(), scored.texts) {
+            note!("{skipped}");
+        }
         let resumed = match scored.resumed {
             0 => String::new(),
             rows => format!(", {rows} of them before"),

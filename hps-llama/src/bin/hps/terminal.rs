@@ -56,6 +56,8 @@ pub fn usage(error: clap::Error, parsed: impl FnOnce(Vec<String>) -> Result<(), 
         && let Some(ContextValue::String(flag)) = said.get(ContextKind::InvalidArg)
         && let Some(known) = nearest_option(flag.trim_start_matches('-'))
     {
+        // Its usage line would show the flag that clap means.
+        said.remove(ContextKind::Usage);
         said.remove(ContextKind::TrailingArg);
         said.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{known}")));
     }

@@ -26,9 +26,9 @@ const CHARTS: &[(&str, &[(&str, &str)])] = &[
 const RESULTS: &[(&str, &str)] = &[
     ("updates", "step"),
     ("epochs", "epoch"),
-    ("loss", "loss"),
-    ("margin", "rewards/margins"),
-    ("accuracy", "rewards/accuracies"),
+    ("last update's loss", "loss"),
+    ("its margin", "rewards/margins"),
+    ("its accuracy", "rewards/accuracies"),
     ("held-out loss", "eval_loss"),
     ("held-out margin", "eval_rewards/margins"),
     ("held-out accuracy", "eval_rewards/accuracies"),
