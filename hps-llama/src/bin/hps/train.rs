@@ -83,7 +83,7 @@ impl Job for Training<'_> {
     fn run<B: Backend>(self, backend: B) -> Result<Option<u8>> {
         let Training { options, base, config, rows, plan, output, checkpoint } = self;
         let policy = policy(&backend, options, base)?;
-        say!("{plan}\n{}", options.to_toml());
+        say!("{}\n{}", options.to_toml(), plan.to_string().trim_end());
 
         // From here on a signal is a request; until now it ended the process, which had nothing to save.
         let interrupt = Interrupt::install()?;
