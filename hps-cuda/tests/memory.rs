@@ -18,6 +18,17 @@ fn more_than_there_is_is_refused_with_numbers() {
     assert_eq!(device.download(&device.upload(&[3.0], 1).unwrap()).unwrap(), [3.0]);
 }
 
+/// Other tests take and give back memory meanwhile.
+#[test]
+fn what_is_free_is_told() {
+    let Some(device) = device() else { return };
+    let free = device.free_memory().unwrap();
+    let said = device.zeros(1 << 24, 1 << 14, Format::F32).unwrap_err().to_string();
+    let total = said.split("of which ").nth(1).and_then(|rest| rest.split(' ').nth(2)).map(str::parse::<u64>);
+    let total = total.expect("what there is").expect("bytes");
+    assert!(free > 0 && free <= total, "{free} bytes of {total}");
+}
+
 #[test]
 fn more_rows_than_kernels_count_are_refused() {
     let Some(device) = device() else { return };

@@ -195,6 +195,13 @@ impl Memory {
         self.kept().peak
     }
 
+    /// Of the device.
+    pub fn free(&self) -> Result<u64> {
+        self.stream.bind()?;
+        let (free, _) = self.stream.context().mem_get_info().during("asking what memory is free")?;
+        Ok(free as u64)
+    }
+
     /// In the stream's order.
     fn allocate(&self, size: usize) -> Result<sys::CUdeviceptr> {
         self.free_dropped()?;

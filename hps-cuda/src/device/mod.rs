@@ -174,6 +174,14 @@ impl Device {
         self.inner.memory.peak()
     }
 
+    /// Bytes that are free on the device, of this and of other programs; asked of the driver.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn free_memory(&self) -> Result<u64> {
+        self.inner.memory.free()
+    }
+
     /// Waits until all work is done.
     ///
     /// # Errors

@@ -5,8 +5,8 @@
 
 use super::stored::OnDevice;
 use super::{
-    AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, Heads,
-    LogProbs, OfLayers, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
+    AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, FreeMemory,
+    FreeOf, Heads, LogProbs, OfLayers, Step, StepArrays, StepNumbers, StoredTensor, Trained, Truncation, Wanted,
 };
 use crate::{Error, ErrorKind, Result};
 use hps_cuda::{Array, Device, Format, Indices, Weight};
@@ -202,6 +202,9 @@ impl Backend for Cuda {
     }
     fn footprint(&self) -> Footprint {
         footprint_of(self.format(), self.device.logits())
+    }
+    fn free_memory(&self) -> Option<FreeMemory> {
+        self.device.free_memory().ok().map(|bytes| FreeMemory { bytes, of: FreeOf::Gpu })
     }
     fn peak_memory(&self) -> Option<u64> {
         Some(self.device.peak() as u64)
