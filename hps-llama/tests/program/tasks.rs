@@ -104,12 +104,9 @@ fn a_run_that_cannot_learn_says_so() {
 /// What measured runs broke at, is told at the end.
 #[test]
 fn a_run_that_may_have_broken_says_so() {
-    let folder = Folder::new("num_train_epochs = 8\neval_share = 0.25");
+    let folder = Folder::new("num_train_epochs = 16");
     let out = train(&[&folder.argument("options.toml"), "--learning_rate", "5e-2"]);
-    let says = |text: &str| out.contains(text);
-    assert!(says("nats a response. Measured runs with more than 10 gave broken responses"), "{out}");
-    let fell = "The log-prob of preferred responses fell by ";
-    assert_eq!(says(fell), out.contains("nats a token. Measured runs where it fell by more than 0.15"), "{out}");
-    let sound = train(&[&folder.argument("options.toml"), "--overwrite_output_dir"]);
+    assert!(out.contains("nats a response. Measured runs with more than 10 gave broken responses"), "{out}");
+    let sound = train(&[&folder.argument("options.toml"), "--overwrite_output_dir", "--num_train_epochs", "1"]);
     assert!(!sound.contains("broken responses"), "{sound}");
 }
