@@ -101,6 +101,8 @@ impl Call {
             ("--data", inputs.rows("lists", draw.below(FILES))),
             ("--loss_type", "dpo-hps".to_string()),
             ("--reference_cache_dir", "../cache".to_string()),
+            // As of all runs here: see `train`.
+            ("--memory_budget", "1GiB".to_string()),
         ];
         options.push(("--num_train_epochs", draw.one(&["1", "2"]).to_string()));
         options.push(("--per_device_train_batch_size", draw.one(&["2", "4"]).to_string()));
