@@ -102,7 +102,7 @@ fn a_run_follows_the_cpus() {
     let [cpu, wgpu] = [Folder::new(toml), Folder::new(toml)];
     train(&[&cpu.argument("options.toml")]);
     let out = train(&[&[wgpu.argument("options.toml").as_str()], &WGPU[..]].concat());
-    assert!(out.contains("\narithmetic wgpu float32"), "{out}");
+    assert!(out.contains("\ncomputes on a GPU, by WGPU, in float32\n"), "{out}");
     let [on_cpu, on_wgpu] = [&cpu, &wgpu].map(|folder| metrics(&folder.out("metrics.jsonl")));
     assert_eq!((on_cpu.len(), on_wgpu.len()), (12, 12));
     for (cpu, wgpu) in on_cpu.iter().zip(&on_wgpu) {
