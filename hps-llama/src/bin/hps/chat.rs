@@ -42,13 +42,12 @@ impl ChatFlags {
     }
 }
 
-/// What is to be said of prompts that are text, where the model has a template that they do not go through.
-pub fn skipped_template(chat: &Chat, texts: usize) -> Option<String> {
-    if texts == 0 || chat.template().is_none() {
-        return None;
-    }
+/// What is to be said of prompts that are text, as many as [`Chat::skips_template`] finds.
+pub fn skipped_template(texts: usize) -> Option<String> {
     let prompts = prompts_are(texts);
-    Some(format!("{prompts} text, which the model reads without its chat template; `--chat` makes each a user's turn"))
+    (texts > 0).then(|| {
+        format!("{prompts} text, which the model reads without its chat template; `--chat` makes each a user's turn")
+    })
 }
 
 /// `3 prompts are`.

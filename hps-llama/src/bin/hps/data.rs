@@ -190,7 +190,7 @@ impl std::fmt::Display for Range {
 #[derive(Debug, Default)]
 struct Counted {
     usable: usize,
-    /// Those whose prompt is text.
+    /// Those whose prompt is text that skips the model's template.
     texts: usize,
     /// What the files' rows look like.
     shapes: Vec<Shape>,
@@ -205,7 +205,7 @@ struct Counted {
 impl Counted {
     fn add(&mut self, row: &Row, chat: Option<&Chat>) -> Result<()> {
         self.usable += 1;
-        self.texts += usize::from(matches!(row.prompt(), Prompt::Text(_)));
+        self.texts += usize::from(chat.is_some_and(|chat| chat.skips_template(row.prompt())));
         self.dropped.leave_out(row.left_out());
         self.responses.add(row.responses().len());
         let ties = row.ties();
@@ -239,7 +239,7 @@ impl Counted {
         }
         let Some(chat) = chat else { return };
         say!("tokenizer               {}", chat.tokenizer().reading());
-        if let Some(skipped) = skipped_template(chat, self.texts) {
+        if let Some(skipped) = skipped_template(self.texts) {
             say!("chat template           {skipped}");
         }
     }

@@ -213,7 +213,8 @@ impl Job for Local<'_> {
     fn run<B: Backend>(self, backend: B) -> Result<()> {
         let Local { arguments, folder, counted: Counted { total, texts, contents, .. } } = self;
         let chat = arguments.chat.chat(folder)?;
-        if let Some(skipped) = skipped_template(&chat, *texts).filter(|_| !arguments.chat.text_as_turns) {
+        let skip = chat.template().is_some() && !arguments.chat.text_as_turns;
+        if let Some(skipped) = skipped_template(*texts).filter(|_| skip) {
             note!("{skipped}");
         }
         let model = Llama::from_folder(backend.clone(), folder, false)?;

@@ -157,7 +157,7 @@ fn score<B: Backend>(
         let written = writeln!(out, "{}", visible_json(&line)).and_then(|()| out.flush());
         written.map_err(|source| unwritable(place, source))?;
     }
-    if let Some(skipped) = skipped_template(chat, texts) {
+    if let Some(skipped) = skipped_template(texts) {
         note!("{skipped}");
     }
     Ok(dropped)

@@ -2,7 +2,7 @@
 
 use crate::chat::skipped_template;
 use hps_llama::chat::Chat;
-use hps_llama::data::{self, Dropped, Prompt, ReadOptions};
+use hps_llama::data::{self, Dropped, ReadOptions};
 use hps_llama::train::options::{Task, TrainOptions};
 use hps_llama::train::{Split, Tokenized, Truncation, tokenize_truncated};
 use hps_llama::{Error, Result};
@@ -32,7 +32,7 @@ impl Rows {
             let read = ReadOptions { chat: options.chat, ..ReadOptions::demonstrations(options.task == Task::Sft) };
             let data = data::read_all(files, &read)?;
             let read = data.rows.len() + data.dropped.total();
-            let texts = data.rows.iter().filter(|row| matches!(row.prompt(), Prompt::Text(_))).count();
+            let texts = data.rows.iter().filter(|row| chat.skips_template(row.prompt())).count();
             Ok::<_, Error>((read, texts, tokenize_truncated(&data, chat, truncation)?))
         };
         let (read, texts, Tokenized { examples, dropped, truncated, .. }) = tokens(options.files()?)?;
@@ -42,6 +42,6 @@ impl Rows {
             None => Split { train: examples, held_out: tokens(&options.eval_data)?.2.examples },
         };
         let tokenizer = chat.tokenizer().reading().to_owned();
-        Ok(Rows { split, read, dropped, truncated, tokenizer, skipped_template: skipped_template(chat, texts) })
+        Ok(Rows { split, read, dropped, truncated, tokenizer, skipped_template: skipped_template(texts) })
     }
 }

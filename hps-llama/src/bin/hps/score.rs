@@ -69,7 +69,7 @@ impl Job for &Arguments {
         let model = Digest::of_folder(&self.model)?;
         let scored = score(&scorer, model, &options, |done, total| progress::show(&bar, done, total))?;
         bar.finish_and_clear();
-        if let Some(skipped) = skipped_template(scorer.chat(), scored.texts) {
+        if let Some(skipped) = skipped_template(scored.texts) {
             note!("{skipped}");
         }
         let resumed = match scored.resumed {

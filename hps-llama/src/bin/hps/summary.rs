@@ -67,7 +67,7 @@ pub fn print(output: &Output, facts: Facts) -> Result<()> {
         && (first - last).abs() < MOVED
     {
         say!(
-            "The policy hardly moved: the loss is {last:.4} after {first:.4}. The plan's line `rate` says what would move it."
+            "The policy hardly moved: the loss is {last:.4} after {first:.4}. A higher `learning_rate` or more updates would move it."
         );
     }
     let margin = facts.beta.zip(ends("eval_rewards/margins").or(ends("rewards/margins")));
