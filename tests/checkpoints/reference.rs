@@ -2,8 +2,13 @@
 
 use crate::policy::{adapted, full};
 use crate::run::{Kind, bits, config, examples};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use crate::support::gpu::on_gpus;
 use crate::support::{data, token_log_probs};
 use hps_llama::ErrorKind;
+use hps_llama::backend::Backend;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use hps_llama::backend::Dtype;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::Policy;
 use hps_llama::train::{Example, ReferenceOptions, ReferencePolicy, StepLog, TrainConfig, Trainer};
@@ -15,12 +20,12 @@ fn cached(folder: &Path) -> ReferenceOptions {
 }
 
 /// A run to its end, and its log-probs saved.
-fn run(
-    policy: Policy<Cpu>,
+fn run<B: Backend>(
+    policy: Policy<B>,
     examples: Vec<Example>,
     config: TrainConfig,
     reference: &ReferenceOptions,
-) -> (Vec<StepLog>, Trainer<Cpu>) {
+) -> (Vec<StepLog>, Trainer<B>) {
     let mut trainer = Trainer::with_reference(policy, examples, config, reference).expect("a trainer");
     let mut logs = Vec::new();
     while let Some(log) = trainer.step().expect("a step") {
@@ -173,6 +178,88 @@ fn under_the_name_of(ours: &Path, theirs: &Path) -> Vec<u8> {
     mixed[to].copy_from_slice(&own[from]);
     mixed
 }
+
+/// On a GPU numbers depend on what a response is packed with. Those of a file do not: a batch of three writes the same bytes
+/// as a batch of one, and the run that finds them takes the same steps as the one that computed them.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn a_file_does_not_depend_on_batches<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    for dtype in [Dtype::Float32, Dtype::BFloat16] {
+        let Some(backend) = open(dtype) else { return };
+        let [apart, together] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        let batch = |size| TrainConfig {
+            loss: "dpo-pl".parse().expect("a loss"),
+            per_device_train_batch_size: size,
+            gradient_accumulation_steps: 3 / size,
+            ..config()
+        };
+        let of_batches =
+            |size, folder: &Path| run(Kind::Lora.policy_on(backend.clone()), examples(), batch(size), &cached(folder));
+        of_batches(1, apart.path());
+        let (first, cold) = of_batches(3, together.path());
+        let [of_one, of_three] = [&apart, &together].map(|folder| std::fs::read(file(folder.path())).expect("a file"));
+        assert!(of_one == of_three, "{}", backend.arithmetic());
+        let (second, warm) = of_batches(3, together.path());
+        assert!(cold.reference().computed() > 0 && warm.reference().computed() == 0);
+        assert_eq!(first, second, "{}", backend.arithmetic());
+        assert_eq!(bits(cold.policy()), bits(warm.policy()), "{}", backend.arithmetic());
+        let tolerance = f64::from(backend.packing_tolerance());
+        assert!(first[0].rewards_chosen.abs() <= 0.1 * 40.0 * tolerance, "β times forty tokens: {first:?}");
+    }
+}
+
+/// Numbers that differ by rounding are taken on a GPU, and refused on the CPU, where equal models compute equal bits.
+fn near_numbers<B: Backend>(backend: B) -> hps_llama::Result<()> {
+    let [ours, theirs] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+    let of = |deviation: f64| {
+        let mut policy = Kind::Lora.policy_on(backend.clone());
+        let config = policy.model.config().clone();
+        policy.model = hps_llama::model::Llama::random_frozen(backend.clone(), config, deviation, 1).expect("a model");
+        policy
+    };
+    let near = |folder: &Path| run(of(0.05 * (1.0 + 1e-5)), examples(), config(), &cached(folder));
+    run(of(0.05), examples(), config(), &cached(ours.path()));
+    near(theirs.path());
+    let mixed = under_the_name_of(&file(ours.path()), &file(theirs.path()));
+    assert!(std::fs::read(file(ours.path())).ok() != Some(mixed.clone()), "the two models' numbers differ");
+    std::fs::write(file(ours.path()), mixed).expect("a mixed file");
+    Trainer::with_reference(of(0.05), examples(), config(), &cached(ours.path())).map(drop)
+}
+
+#[test]
+fn near_numbers_are_refused_on_the_cpu() {
+    assert_eq!(near_numbers(Cpu).expect_err("not to the bit").kind(), ErrorKind::Reference);
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn near_numbers_are_taken<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    if let Some(backend) = open(Dtype::Float32) {
+        near_numbers(backend).expect("as near as rounding");
+    }
+}
+
+/// What a run would read again of the reference is in its checkpoint: after it only what no step has seen is computed.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn a_resumed_run_reads_the_numbers_it_had<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    for kind in [Kind::Lora, Kind::Full] {
+        let Some(backend) = open(Dtype::Float32) else { return };
+        let [whole, cut] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        let all = crate::run::uninterrupted_on(backend.clone(), kind, config(), whole.path());
+        let start = || crate::run::start_on(backend.clone(), kind, config(), cut.path()).expect("a run");
+        let (mut first, mut report) = start();
+        crate::run::advance(&mut first, &mut report, cut.path(), 4).expect("four steps");
+        let before = first.reference().computed();
+        drop((first, report));
+        let (mut second, mut report) = start();
+        if kind == Kind::Full {
+            assert_eq!(second.reference().computed(), 0, "the base was scored by the first run");
+        }
+        crate::run::advance(&mut second, &mut report, cut.path(), 6).expect("the rest");
+        assert_eq!(before + second.reference().computed(), all.reference().computed(), "{kind:?}");
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+on_gpus!(a_file_does_not_depend_on_batches, near_numbers_are_taken, a_resumed_run_reads_the_numbers_it_had);
 
 #[test]
 fn another_models_numbers_are_another_file() {

@@ -49,6 +49,14 @@ struct Description {
     out: sys::cublasLtMatrixLayout_t,
 }
 
+/// Of the library that was loaded, as 10 000 · major + 100 · minor + patch.
+///
+/// Whoever calls this has seen that the library is there.
+pub(crate) fn version() -> usize {
+    // SAFETY: the library is there, and the call only reads a constant of it.
+    unsafe { sys::cublasLtGetVersion() }
+}
+
 /// cuBLASLt, and its answers.
 ///
 /// It is asked once for shapes that are about as long, for the longest of them: what a shape is computed by depends on
@@ -64,9 +72,7 @@ unsafe impl Send for Products {}
 impl Products {
     pub fn new() -> Result<Products> {
         let handle = result::create_handle().map_err(|error| {
-            // SAFETY: the library is there.
-            let version = unsafe { sys::cublasLtGetVersion() };
-            match newer_than_driver("cuBLAS", (version / 10_000) as i32) {
+            match newer_than_driver("cuBLAS", (version() / 10_000) as i32) {
                 Some(advice) => Error::new(ErrorKind::Missing, format!("starting cuBLAS: {:?}: {advice}", error.0)),
                 None => refused("starting cuBLAS", error),
             }

@@ -154,6 +154,12 @@ impl Device {
         &self.inner.name
     }
 
+    /// The version of cuBLAS that multiplies matrices on it, as (13, 0, 2).
+    pub fn cublas_version(&self) -> (usize, usize, usize) {
+        let version = cublas::version();
+        (version / 10_000, version / 100 % 100, version % 100)
+    }
+
     /// Its compute capability, as (9, 0).
     pub fn capability(&self) -> (i32, i32) {
         self.inner.capability

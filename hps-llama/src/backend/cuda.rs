@@ -3,6 +3,7 @@
 //! Activations have the type of the frozen weights: of the first one that is uploaded. What is trained, gradients and the
 //! optimiser's moments are float32.
 
+use super::packing::{HALVES, SINGLES};
 use super::stored::OnDevice;
 use super::{
     AdamWUpdate, Adapted, AdaptedGradients, Attended, Backend, Below, Drawn, Dropout, Dtype, Footprint, FreeMemory,
@@ -198,6 +199,16 @@ impl Backend for Cuda {
         match self.format() {
             Format::F32 => "cuda float32",
             Format::BF16 => "cuda bfloat16",
+        }
+    }
+    fn hardware(&self) -> String {
+        let (major, minor, patch) = self.device.cublas_version();
+        format!("{}, cuBLAS {major}.{minor}.{patch}", self.device.name())
+    }
+    fn packing_tolerance(&self) -> f32 {
+        match self.format() {
+            Format::F32 => SINGLES,
+            Format::BF16 => HALVES,
         }
     }
     fn footprint(&self) -> Footprint {

@@ -13,6 +13,8 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod free;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod packing;
 mod step;
 mod stored;
 #[cfg(feature = "wgpu")]
@@ -132,6 +134,14 @@ pub trait Backend: Debug + Clone + Send + Sync {
     /// The device and the type of its activations, as `cpu float32`: numbers of another one round otherwise, so this is
     /// part of every key under which numbers are kept.
     fn arithmetic(&self) -> &'static str;
+    /// What computes, and by which library or driver: `NVIDIA H200, cuBLAS 13.0.2`. Two such round otherwise, so numbers that
+    /// runs share are kept under it; a run may go on under another.
+    fn hardware(&self) -> String;
+    /// By how many nats a token's log-prob may differ where its sequence is packed with others, or alone: GPUs multiply by
+    /// kernels that are chosen by shape. 0 where packing changes no bit.
+    fn packing_tolerance(&self) -> f32 {
+        0.0
+    }
 
     /// What its numbers take.
     fn footprint(&self) -> Footprint {

@@ -1,5 +1,6 @@
 //! GPUs through WGPU: Vulkan, Metal, DX12 (feature `wgpu`). The operations are [`hps_wgpu::Device`]'s.
 
+use super::packing::SINGLES;
 use super::stored::OnDevice;
 use super::{
     AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, FreeMemory, FreeOf, Heads, LogProbs,
@@ -63,6 +64,12 @@ impl Backend for Wgpu {
             Dtype::Auto | Dtype::Float32 => "wgpu float32",
             Dtype::BFloat16 => "wgpu float32, weights bfloat16",
         }
+    }
+    fn hardware(&self) -> String {
+        format!("{}, {}", self.device.name(), self.device.driver())
+    }
+    fn packing_tolerance(&self) -> f32 {
+        SINGLES
     }
     fn footprint(&self) -> Footprint {
         let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };

@@ -124,6 +124,16 @@ impl Device {
         &self.inner.name
     }
 
+    /// What it is reached through, and the driver as that calls itself: `Vulkan, llvmpipe Mesa 22.3.6 (LLVM 15.0.6)`.
+    pub fn driver(&self) -> String {
+        let wgpu::AdapterInfo { backend, driver, driver_info, .. } = self.inner.device.adapter_info();
+        [backend.to_str(), &driver, &driver_info]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     /// wgpu's own device.
     pub fn wgpu(&self) -> (&wgpu::Device, &wgpu::Queue) {
         (&self.inner.device, &self.inner.queue)

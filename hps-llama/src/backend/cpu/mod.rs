@@ -32,6 +32,27 @@ use rayon::prelude::*;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 
+impl Cpu {
+    /// The widest vector instructions that the processor has and products use: `AVX-512`, `AVX2` or `NEON`.
+    pub fn vector_instructions() -> Option<&'static str> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx512f") {
+                return Some("AVX-512");
+            }
+            if has!("avx2") && has!("fma") {
+                return Some("AVX2");
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            return Some("NEON");
+        }
+        None
+    }
+}
+
 /// Refuses two sizes that have to agree and do not: a loop over both would silently stop at the shorter.
 fn agree(operation: &str, what: &str, expected: usize, found: usize) -> Result<()> {
     if expected == found {
@@ -54,6 +75,10 @@ impl Backend for Cpu {
 
     fn arithmetic(&self) -> &'static str {
         "cpu float32"
+    }
+    fn hardware(&self) -> String {
+        let vectors = Cpu::vector_instructions().map(|name| format!(", {name}")).unwrap_or_default();
+        format!("{}{vectors}", std::env::consts::ARCH)
     }
     fn free_memory(&self) -> Option<FreeMemory> {
         FreeMemory::of_machine()

@@ -2,6 +2,7 @@
 
 use crate::terminal::say;
 use comfy_table::{Table, presets};
+use hps_llama::backend::cpu::Cpu;
 
 /// Prints a line a device, and what there is not.
 pub fn run() {
@@ -21,29 +22,8 @@ pub fn run() {
 /// Its threads and the widest of the vector instructions that it has and products use.
 fn processor() -> String {
     let threads = rayon::current_num_threads();
-    let vectors = vectors().map(|name| format!(", {name}")).unwrap_or_default();
+    let vectors = Cpu::vector_instructions().map(|name| format!(", {name}")).unwrap_or_default();
     format!("{threads} thread{}{vectors}", if threads == 1 { "" } else { "s" })
-}
-
-#[cfg(target_arch = "x86_64")]
-fn vectors() -> Option<&'static str> {
-    if std::arch::is_x86_feature_detected!("avx512f") {
-        Some("AVX-512")
-    } else if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        Some("AVX2")
-    } else {
-        None
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-fn vectors() -> Option<&'static str> {
-    std::arch::is_aarch64_feature_detected!("neon").then_some("NEON")
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn vectors() -> Option<&'static str> {
-    None
 }
 
 /// Adds NVIDIA's GPUs, or says why there is none, or what else is missing to compute there.

@@ -5,6 +5,7 @@
 //! (or config.json, model.safetensors)              … or in Hugging Face's, f32
 //! optimizer.safetensors                            AdamW's moments, `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`
 //! trainer_state.json                               counters, and what a resumed run has to have in common with this one
+//! reference.safetensors                            on a GPU: the reference's log-probs that steps to come may read
 //! metrics.jsonl                                    the log up to this step
 //! SHA256SUMS                                       of all of them, as `sha256sum -c` reads it
 //! ```
@@ -31,6 +32,8 @@ const SUMS: &str = "SHA256SUMS";
 const STATE: &str = "trainer_state.json";
 const METRICS: &str = "metrics.jsonl";
 pub(super) const MOMENTS: &str = "optimizer.safetensors";
+/// Not in all: of a run that reads a reference, where its log-probs depend on the packing.
+pub(super) const REFERENCE: &str = "reference.safetensors";
 
 /// Where and how a trainer saves.
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +204,7 @@ impl Checkpoint {
     /// Whether a checkpoint has a file of this name.
     pub fn writes(name: &str) -> bool {
         let trained = [Trained::Adapter, Trained::Model];
-        [MOMENTS, STATE, METRICS, SUMS].contains(&name)
+        [MOMENTS, REFERENCE, STATE, METRICS, SUMS].contains(&name)
             || trained.iter().any(|trained| [trained.weights_file(), trained.config_file()].contains(&name))
     }
 

@@ -1,14 +1,12 @@
 //! Reference log-probs in a file that runs share: `reference-<key>.safetensors`.
 //!
-//! The key is of the base's numbers, the reference's adapter, and the arithmetic; within the file an entry's is of its
-//! tokens. Tensors: `keys` `[entries, 32]` in ascending order, `lengths` `[entries]`, `log_probs` (nats, all entries in a
-//! row).
+//! The key is of the base's numbers, the reference's adapter, and what computes; within the file an entry's is of its
+//! tokens.
 
-use crate::digest::{Digest, Hasher};
+use super::log_probs::{LogProbs, parse, to_bytes};
+use crate::digest::Hasher;
 use crate::files::{clear, expect_regular, failed, is_at, open_own, write_whole};
 use crate::{Error, ErrorKind, Result};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -17,54 +15,49 @@ use std::path::{Path, PathBuf};
 pub(super) struct Cache {
     path: PathBuf,
     identity: String,
-    /// Entries of this run that the file is known to hold.
-    saved: usize,
 }
 
 impl Cache {
-    /// The file of a reference in `folder`, and what is in it; an absent file is empty.
-    pub(super) fn open(
-        folder: &Path,
-        base: Digest,
-        reference: &str,
-        arithmetic: &str,
-    ) -> Result<(Cache, BTreeMap<Digest, Vec<f32>>)> {
-        let identity = format!("base {base}, reference {reference}, {arithmetic}");
+    /// The file in `folder` of what `identity` computes, and what is in it; an absent file is empty.
+    pub(super) fn open(folder: &Path, identity: String) -> Result<(Cache, LogProbs)> {
         let mut hasher = Hasher::default();
         hasher.text(&identity);
         let name = format!("reference-{:.16}.safetensors", hasher.finish().to_string());
-        let mut cache = Cache { path: folder.join(name), identity, saved: 0 };
+        let cache = Cache { path: folder.join(name), identity };
         // A run that finds all it needs does not write the file again.
         clear(&cache.path);
         let entries = cache.read()?;
-        cache.saved = entries.len();
         Ok((cache, entries))
     }
 
-    fn read(&self) -> Result<BTreeMap<Digest, Vec<f32>>> {
+    fn read(&self) -> Result<LogProbs> {
         if !expect_regular(&self.path)? {
-            return Ok(BTreeMap::new());
+            return Ok(LogProbs::new());
         }
-        self.parse(&std::fs::read(&self.path).map_err(|source| failed("cannot be read", &self.path, source))?)
+        let bytes = std::fs::read(&self.path).map_err(|source| failed("cannot be read", &self.path, source))?;
+        let (found, entries) = parse(&bytes, &self.path)?;
+        if found != self.identity {
+            let message = format!("is of `{found}`, and this run needs `{}`", self.identity);
+            return Err(Error::new(ErrorKind::Reference, message).at(self.path.display()));
+        }
+        Ok(entries)
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds entries to the file's if some are new. Runs that share it wait for one another.
-    pub(super) fn save(&mut self, entries: &BTreeMap<Digest, Vec<f32>>) -> Result<()> {
-        if entries.len() == self.saved {
-            return Ok(());
-        }
+    /// Adds entries to the file's. Runs that share it wait for one another; of two that computed the same, numbers up to
+    /// `tolerance` nats apart, the first one's stay.
+    pub(super) fn add(&self, entries: LogProbs, tolerance: f32) -> Result<()> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|source| failed("cannot be made", folder, source))?;
         }
         let _turn = Turn::wait(&self.path)?;
         let mut all = self.read()?;
         for (key, numbers) in entries {
-            if let Some(theirs) = all.insert(*key, numbers.clone())
-                && !theirs.iter().map(|number| number.to_bits()).eq(numbers.iter().map(|number| number.to_bits()))
+            if let Some(theirs) = all.get(&key)
+                && !agree(theirs, &numbers, tolerance)
             {
                 let message = format!(
                     "another run has added other log-probs for the same tokens, {theirs:?} where {numbers:?} were computed \
@@ -72,58 +65,24 @@ impl Cache {
                 );
                 return Err(Error::new(ErrorKind::Reference, message).at(self.path.display()));
             }
+            all.entry(key).or_insert(numbers);
         }
-        self.write(&all)?;
-        self.saved = entries.len();
-        Ok(())
+        write_whole(&self.path, &to_bytes(&self.identity, all.iter(), &self.path)?)
     }
+}
 
-    fn write(&self, entries: &BTreeMap<Digest, Vec<f32>>) -> Result<()> {
-        let keys: Vec<u8> = entries.keys().flat_map(|key| key.0).collect();
-        let lengths: Vec<u8> = entries.values().flat_map(|numbers| (numbers.len() as u32).to_le_bytes()).collect();
-        let numbers: Vec<u8> = entries.values().flatten().flat_map(|number| number.to_le_bytes()).collect();
-        let metadata = HashMap::from([
-            ("identity".to_string(), self.identity.clone()),
-            ("sha256".to_string(), content(&keys, &lengths, &numbers).to_string()),
-        ]);
-        let fail =
-            |source| Error::new(ErrorKind::Reference, "cannot be serialised").at(self.path.display()).because(source);
-        let tensors = [
-            ("keys", Dtype::U8, vec![entries.len(), 32], &keys),
-            ("lengths", Dtype::U32, vec![entries.len()], &lengths),
-            ("log_probs", Dtype::F32, vec![numbers.len() / 4], &numbers),
-        ];
-        let views = tensors
-            .into_iter()
-            .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(dtype, shape, bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(fail)?;
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(fail)?;
-        write_whole(&self.path, &bytes)
-    }
+/// Whether the numbers of the same tokens are as near to one another as they have to be.
+pub(super) fn agree(some: &[f32], others: &[f32], tolerance: f32) -> bool {
+    some.len() == others.len() && first_apart(some, others, tolerance).is_none()
+}
 
-    fn parse(&self, bytes: &[u8]) -> Result<BTreeMap<Digest, Vec<f32>>> {
-        let wrong = |message: &str| Error::new(ErrorKind::Reference, message).at(self.path.display());
-        let malformed = |source| wrong("is no file of reference log-probs").because(source);
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(malformed)?;
-        let metadata = |name: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(name)).cloned();
-        if metadata("identity").as_ref() != Some(&self.identity) {
-            let found = metadata("identity").unwrap_or_default();
-            return Err(wrong(&format!("is of `{found}`, and this run needs `{}`", self.identity)));
-        }
-        let [keys, lengths, numbers] = ["keys", "lengths", "log_probs"].map(|name| tensors.tensor(name));
-        let [keys, lengths, numbers] =
-            [keys.map_err(malformed)?, lengths.map_err(malformed)?, numbers.map_err(malformed)?]
-                .map(|view| view.data());
-        if metadata("sha256") != Some(content(keys, lengths, numbers).to_string()) {
-            return Err(wrong("its bytes are not those that were written; delete it to have them computed again"));
-        }
-        let mut numbers = numbers.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let lengths = lengths.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize);
-        let keys = keys.as_chunks::<32>().0.iter().map(|bytes| Digest(*bytes));
-        Ok(keys.zip(lengths).map(|(key, length)| (key, numbers.by_ref().take(length).collect())).collect())
-    }
+/// The first of two runs of numbers that are further apart than `tolerance`; with 0, in any bit.
+pub(super) fn first_apart(some: &[f32], others: &[f32], tolerance: f32) -> Option<usize> {
+    let apart = |(a, b): (&f32, &f32)| {
+        let near = (a - b).abs() <= tolerance && tolerance > 0.0;
+        a.to_bits() != b.to_bits() && !near
+    };
+    some.iter().zip(others).position(apart)
 }
 
 /// The right to change a file, of one process at a time: a locked file beside it, `.<name>.lock`, until it is dropped.
@@ -153,10 +112,4 @@ impl Drop for Turn {
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
-}
-
-fn content(keys: &[u8], lengths: &[u8], numbers: &[u8]) -> Digest {
-    let mut hasher = Hasher::default();
-    hasher.bytes(keys).bytes(lengths).bytes(numbers);
-    hasher.finish()
 }

@@ -1,24 +1,34 @@
 //! The reference policy's log-probs, per token.
 //!
 //! The reference is the base with its adapter off, or a named adapter that is frozen. What it once said of a response is
-//! kept, over epochs and, in a file, over runs: a response's numbers do not depend on what else is in its batch. In
-//! full-parameter training the base moves, so what all epochs will draw is computed before the first step.
+//! kept, over epochs and, in a file, over runs. In full-parameter training the base moves, so what all epochs will draw is
+//! computed before the first step.
+//!
+//! On the CPU a response's numbers do not depend on what else is in its batch. On a GPU they do, by rounding
+//! ([`Backend::packing_tolerance`]). There
+//!
+//! * the numbers that steps to come may read go into checkpoints, so that a run that is resumed reads what it would have;
+//! * without a file they are computed as the policy's are, packed alike, so that a fresh adapter's rewards are exactly zero;
+//! * with a file each response is computed alone after its prompt, whatever run it is that needs it: a run is the same with
+//!   an empty file and with a full one.
 
 mod cache;
+mod log_probs;
 
 use super::options::Task;
 use super::{Example, TrainConfig};
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
-use crate::files::expect_folder;
+use crate::files::{expect_folder, failed, write_whole};
 use crate::lora::Lora;
 use crate::model::Policy;
 use crate::pack::Group;
 use crate::{Error, ErrorKind, Result};
-use cache::Cache;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use cache::{Cache, first_apart};
+use log_probs::{LogProbs, parse, to_bytes};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Cached responses that are computed again before the others are believed.
 const VERIFIED: usize = 8;
@@ -87,17 +97,29 @@ pub struct Reference<B: Backend> {
     /// For a task or a loss that reads none; its log-probs are zeros.
     absent: bool,
     adapter: Option<Lora<B>>,
-    kept: BTreeMap<Digest, Vec<f32>>,
+    kept: LogProbs,
+    /// Keys of what was computed here and is not in the cache's file yet.
+    unsaved: Vec<Digest>,
     cache: Option<Cache>,
+    /// How far numbers of the same tokens may be apart, nats; 0 for equal bits.
+    tolerance: f32,
     computed: u64,
     reused: u64,
 }
 
 impl<B: Backend> Reference<B> {
-    /// None, for what is not measured against one.
-    fn none() -> Self {
-        let (description, kept) = ("none".to_string(), BTreeMap::new());
-        Reference { description, absent: true, adapter: None, kept, cache: None, computed: 0, reused: 0 }
+    fn new(description: String, adapter: Option<Lora<B>>) -> Self {
+        Reference {
+            absent: false,
+            description,
+            adapter,
+            kept: LogProbs::new(),
+            unsaved: Vec::new(),
+            cache: None,
+            tolerance: 0.0,
+            computed: 0,
+            reused: 0,
+        }
     }
 
     /// Opens the reference of a policy that has not been trained yet; `base` is its base's digest, needed for a cache.
@@ -115,23 +137,18 @@ impl<B: Backend> Reference<B> {
         let backend = policy.model.backend();
         let adapter = options.adapter(config, backend, policy.model.config(), policy.adapter.as_ref())?;
         if !config.reads_reference() {
-            return Ok(Self::none());
+            return Ok(Reference { absent: true, ..Self::new("none".to_string(), None) });
         }
         let description = match &adapter {
             Some(adapter) => format!("adapter {}", adapter.digest(backend)?),
             None => "base".to_string(),
         };
-        let mut reference = Reference {
-            description,
-            absent: false,
-            adapter,
-            kept: BTreeMap::new(),
-            cache: None,
-            computed: 0,
-            reused: 0,
-        };
+        let mut reference = Self::new(description, adapter);
+        reference.tolerance = backend.packing_tolerance();
         if let (Some(folder), Some(base)) = (&options.cache_dir, base) {
-            let (cache, kept) = Cache::open(folder, base, &reference.description, backend.arithmetic())?;
+            let (arithmetic, hardware) = (backend.arithmetic(), backend.hardware());
+            let identity = format!("base {base}, reference {}, {arithmetic}, {hardware}", reference.description);
+            let (cache, kept) = Cache::open(folder, identity)?;
             (reference.cache, reference.kept) = (Some(cache), kept);
             reference.verify(policy, examples)?;
         }
@@ -141,6 +158,24 @@ impl<B: Backend> Reference<B> {
     /// What it is, for logs: `base`, or `adapter` and its digest; `none` where none is read.
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// What decides the bits of its numbers besides the device.
+    pub(super) fn identity(&self) -> String {
+        match self.is_alone() {
+            true => format!("{}, each response alone", self.description),
+            false => self.description.clone(),
+        }
+    }
+
+    /// Whether each response is computed alone after its prompt.
+    fn is_alone(&self) -> bool {
+        self.tolerance > 0.0 && self.cache.is_some()
+    }
+
+    /// By which route responses are computed that are trained by the route of `chunk_tokens`.
+    fn route(&self, chunk_tokens: Option<usize>) -> Option<usize> {
+        if self.is_alone() { Some(1) } else { chunk_tokens }
     }
 
     /// The frozen adapter, if it is one.
@@ -178,7 +213,8 @@ impl<B: Backend> Reference<B> {
         self.reused += drawn.len() as u64 - (self.computed - computed);
         let mut log_probs = Vec::new();
         for &(example, response) in drawn {
-            let kept = self.kept.get(&key(&examples[example], response, chunk_tokens.is_some())).ok_or_else(|| {
+            let key = key(&examples[example], response, self.route(chunk_tokens).is_some());
+            let kept = self.kept.get(&key).ok_or_else(|| {
                 let message = format!("response {response} (best first) was not scored before the base was trained");
                 Error::new(ErrorKind::Reference, message).at(&examples[example].place)
             })?;
@@ -192,10 +228,39 @@ impl<B: Backend> Reference<B> {
     /// # Errors
     /// The file cannot be written, or it holds other numbers for a response that was computed here.
     pub fn save(&mut self) -> Result<()> {
-        match &mut self.cache {
-            Some(cache) => cache.save(&self.kept),
-            None => Ok(()),
+        let Some(cache) = self.cache.as_ref().filter(|_| !self.unsaved.is_empty()) else { return Ok(()) };
+        let computed = self.unsaved.iter().filter_map(|key| Some((*key, self.kept.get(key)?.clone())));
+        cache.add(computed.collect(), self.tolerance)?;
+        self.unsaved.clear();
+        Ok(())
+    }
+
+    /// Writes the numbers of some examples for [`Self::restore`], where computing them again may give others.
+    pub(super) fn keep<'a>(&self, path: &Path, examples: impl Iterator<Item = &'a Example>) -> Result<()> {
+        if self.tolerance == 0.0 || self.absent {
+            return Ok(());
         }
+        let mut kept = LogProbs::new();
+        for example in examples {
+            let responses = 0..example.group.responses.len();
+            for (response, in_chunks) in responses.flat_map(|response| [(response, false), (response, true)]) {
+                let key = key(example, response, in_chunks);
+                if let Some(numbers) = self.kept.get(&key) {
+                    kept.insert(key, numbers.clone());
+                }
+            }
+        }
+        write_whole(path, &to_bytes(&self.identity(), kept.iter(), path)?)
+    }
+
+    /// Takes the numbers that [`Self::keep`] wrote for what they are of, before the cache's.
+    pub(super) fn restore(&mut self, path: &Path) -> Result<()> {
+        if self.tolerance == 0.0 || self.absent || !path.exists() {
+            return Ok(());
+        }
+        let bytes = std::fs::read(path).map_err(|source| failed("cannot be read", path, source))?;
+        self.kept.extend(parse(&bytes, path)?.1);
+        Ok(())
     }
 
     /// Computes those of the drawn responses that are not kept yet, and keeps them.
@@ -209,6 +274,7 @@ impl<B: Backend> Reference<B> {
         if self.absent {
             return Ok(());
         }
+        let chunk_tokens = self.route(chunk_tokens);
         let mut groups: Vec<Group> = Vec::new();
         let (mut keys, mut pending, mut last) = (Vec::new(), BTreeSet::new(), None);
         for &(number, response) in drawn {
@@ -232,6 +298,9 @@ impl<B: Backend> Reference<B> {
         }
         self.computed += keys.len() as u64;
         let numbers = self.numbers(policy, &groups, chunk_tokens)?;
+        if self.cache.is_some() {
+            self.unsaved.extend(&keys);
+        }
         self.kept.extend(keys.into_iter().zip(numbers));
         Ok(())
     }
@@ -256,8 +325,7 @@ impl<B: Backend> Reference<B> {
             let Group { row, prompt, responses } = &example.group;
             let group = Group { row: *row, prompt: prompt.clone(), responses: vec![responses[response].clone()] };
             let computed = self.numbers(policy, &[group], in_chunks.then_some(1))?.concat();
-            let differs = kept.iter().zip(&computed).position(|(kept, computed)| kept.to_bits() != computed.to_bits());
-            let message = match differs {
+            let message = match first_apart(kept, &computed, self.tolerance) {
                 Some(token) => format!("token {token} has {} there but {} here", kept[token], computed[token]),
                 None if kept.len() != computed.len() => format!("{} tokens there, {} here", kept.len(), computed.len()),
                 None => continue,

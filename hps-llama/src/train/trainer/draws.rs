@@ -104,6 +104,19 @@ impl<B: Backend> Trainer<B> {
         Ok(())
     }
 
+    /// The examples that a run which goes on from here will score or read, and the held-out ones.
+    pub(super) fn to_come(&self) -> impl Iterator<Item = &Example> {
+        let (epoch, position) = (self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch());
+        let left = match u64::from(self.config.num_train_epochs) - epoch {
+            // All are scored before the first step.
+            _ if self.policy.adapter.is_none() => (0..self.examples.len()).collect(),
+            0 => Vec::new(),
+            1 => self.order_of(epoch as u32).split_off(position as usize * self.config.prompts_per_step()),
+            _ => (0..self.examples.len()).collect(),
+        };
+        left.into_iter().map(|number| &self.examples[number]).chain(&self.held_out)
+    }
+
     /// Prompts of all epochs: the length of the γ schedule.
     pub(in crate::train) fn prompts_in_all(&self) -> usize {
         self.examples.len() * self.config.num_train_epochs as usize

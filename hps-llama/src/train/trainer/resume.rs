@@ -3,7 +3,7 @@
 use super::Trainer;
 use crate::backend::{Backend, Precision};
 use crate::model::Policy;
-use crate::train::checkpoint::{Checkpoint, MOMENTS, SaveOptions, State, Trained};
+use crate::train::checkpoint::{Checkpoint, MOMENTS, REFERENCE, SaveOptions, State, Trained};
 use crate::train::fingerprint::{Fingerprint, TrainedAdapter};
 use crate::train::{Interrupt, Reference, ReferenceOptions, Split, TrainConfig};
 use crate::weights::{Weights, write_safetensors};
@@ -67,6 +67,7 @@ impl<B: Backend> Trainer<B> {
             let message = format!("step {} of {} is not of a run of {total}", state.global_step, state.max_steps);
             return Err(Error::new(ErrorKind::Checkpoint, message).at(place.display()));
         }
+        trainer.reference.restore(&checkpoint.folder().join(REFERENCE))?;
         trainer.prepare()?;
         trainer.restore(checkpoint)?;
         Ok(trainer)
@@ -97,6 +98,7 @@ impl<B: Backend> Trainer<B> {
                 }
                 None => model.save(folder, Precision::F32)?,
             }
+            self.reference.keep(&folder.join(REFERENCE), self.to_come())?;
             write_safetensors(&folder.join(MOMENTS), &self.optimizer.tensors(&self.policy)?, Precision::F32)
         })?;
         self.checkpoint = Some((self.step, folder.clone()));
@@ -164,7 +166,7 @@ impl<B: Backend> Trainer<B> {
             Some(base) => base,
             None => *self.base.insert(self.policy.model.digest()?),
         };
-        let reference = self.reference.description();
+        let reference = self.reference.identity();
         let (model, rows) = (&self.policy.model, [&self.examples[..], &self.held_out]);
         let modules = self.policy.adapter.as_ref().map(|adapter| adapter.target_modules(model.config()));
         let adapter = self.policy.adapter.as_ref().zip(modules.as_deref());
@@ -172,6 +174,6 @@ impl<B: Backend> Trainer<B> {
             let (options, seed) = (adapter.config(), adapter.seed());
             TrainedAdapter { options, seed, modules }
         });
-        Ok(Fingerprint::planned(rows, &self.config, adapter).on(base, reference, model.backend().arithmetic()))
+        Ok(Fingerprint::planned(rows, &self.config, adapter).on(base, &reference, model.backend().arithmetic()))
     }
 }
