@@ -16,6 +16,7 @@
 //! | [`merge`] | a base and its adapter | a model of its own |
 //! | [`base`] | a base | what its adapters record of it |
 //! | [`resumable`], [`files`] | JSON lines, and whatever is written | files that survive being killed |
+//! | [`blocks`] | matrices of a few bits a number | f32, a range at a time, and back |
 //! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -24,6 +25,7 @@
 mod adapter;
 pub mod backend;
 pub mod base;
+pub mod blocks;
 pub mod chat;
 pub mod companions;
 pub mod config;
