@@ -3,7 +3,7 @@
 //! `A` is `[r, in]`, drawn uniformly from `±1/sqrt(in)`; `B` is `[out, r]` and starts at zero, so the fresh adapter
 //! changes nothing. Hu et al. 2021; rsLoRA: Kalajdzievski 2023; initialisation as PEFT's default.
 
-use crate::backend::{Backend, Dropout, Precision, StoredTensor};
+use crate::backend::{Backend, Dropout, StoredTensor};
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
 use crate::parameter::{Parameter, Projection};
@@ -136,7 +136,7 @@ impl<B: Backend> Lora<B> {
             let bound = 1.0 / (columns as f64).sqrt();
             let bytes: Vec<u8> =
                 (0..rows * columns).flat_map(|index| entry(parameter, index, bound).to_le_bytes()).collect();
-            backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, true)
+            backend.upload_weight(&StoredTensor::singles([rows, columns], &bytes)?, true)
         })
     }
 

@@ -27,6 +27,7 @@ macro_rules! conformance {
                 @checks $backend, $tolerance, $halves;
                 storage: arrays_come_back, indices_come_back, every_half_is_its_value, singles_keep_their_bits,
                     frozen_weights_are_exact;
+                stored: stored_numbers_are_decoded, products_with_stored_weights_agree, embeddings_and_heads_agree;
                 rows: embed_agrees, gather_agrees, scale_rows_agrees, write_rows_agrees;
                 norm: rms_norm_agrees, rms_norm_agrees_on_rows_of_any_size, rms_norm_backward_lands_on_the_residual;
                 linear: linear_agrees;
@@ -76,6 +77,14 @@ conformance!(
     Some(crate::gpu::halves)
 );
 conformance!(cpu, Some(hps_llama::backend::cpu::Cpu), crate::tolerance::cpu);
+
+/// On GPUs it does, by rounding.
+#[test]
+fn a_row_of_a_product_is_the_same_alone_on_the_cpu() {
+    let subject = subject::Subject { backend: hps_llama::backend::cpu::Cpu, tolerance: tolerance::cpu, halves: None };
+    conformance::stored::a_row_of_a_product_is_the_same_alone(&subject);
+}
+
 #[cfg(feature = "wgpu")]
 conformance!(wgpu, crate::gpu::wgpu(hps_llama::backend::Dtype::Float32), crate::tolerance::wgpu);
 #[cfg(feature = "wgpu")]

@@ -3,7 +3,7 @@
 use crate::matrix::Matrix;
 use crate::random::Draws;
 use crate::tolerance::Operation;
-use hps_llama::backend::{Backend, Precision, StoredTensor};
+use hps_llama::backend::{Backend, StoredTensor};
 
 /// Makes bfloat16 of f32.
 pub type Halves<B> = fn(&B, <B as Backend>::Array) -> <B as Backend>::Array;
@@ -52,7 +52,7 @@ impl<B: Backend> Subject<B> {
     fn stored(&self, matrix: &Matrix, trained: bool) -> B::Weight {
         let bytes: Vec<u8> = matrix.single().iter().flat_map(|number| number.to_le_bytes()).collect();
         let (rows, columns) = (matrix.rows, matrix.columns);
-        let tensor = StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes };
+        let tensor = StoredTensor::singles([rows, columns], &bytes).expect("as many numbers");
         self.backend.upload_weight(&tensor, trained).expect("an upload")
     }
 

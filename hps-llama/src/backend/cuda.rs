@@ -234,7 +234,7 @@ impl Backend for Cuda {
         if tensor.is_frozen_matrix(trained) {
             self.format.get_or_init(|| format);
         }
-        Ok(self.device.upload_weight(&bytes, tensor.rows, tensor.columns, format)?)
+        Ok(self.device.upload_weight(&bytes, tensor.rows(), tensor.columns(), format)?)
     }
     fn download(&self, array: &Array) -> Result<Vec<f32>> {
         Ok(self.device.download(array)?)

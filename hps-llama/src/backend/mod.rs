@@ -24,7 +24,7 @@ pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, OfLayers, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 pub use free::{FreeMemory, FreeOf};
 pub use step::{Step, StepArrays, StepNumbers};
-pub use stored::{Precision, StoredTensor};
+pub use stored::{Bytes, Encoding, FourBitScales, NestedScales, Precision, SharedBytes, StoredTensor};
 
 use crate::Result;
 use std::fmt::Debug;

@@ -96,7 +96,7 @@ impl Backend for Wgpu {
             OnDevice::Singles(bytes) => (bytes, Format::F32),
             OnDevice::Halves(bytes) => (bytes, Format::BF16),
         };
-        Ok(self.device.upload_weight(&bytes, tensor.rows, tensor.columns, format)?)
+        Ok(self.device.upload_weight(&bytes, tensor.rows(), tensor.columns(), format)?)
     }
     fn download(&self, array: &Array) -> Result<Vec<f32>> {
         Ok(self.device.download(array)?)

@@ -6,7 +6,7 @@
 mod filling;
 
 use crate::backend::cpu::Cpu;
-use crate::backend::{Backend, Precision};
+use crate::backend::{Backend, Encoding, Precision};
 use crate::companions::{Companions, read_own};
 use crate::config::LlamaConfig;
 use crate::evaluate::token_log_probs;
@@ -104,9 +104,9 @@ struct Parts {
 fn base_precision(folder: &ModelFolder) -> Result<Precision> {
     let parameter = Parameter::Embedding;
     let embedding = folder.weights().stored(&parameter.to_string(), parameter.shape(folder.config(), 0))?;
-    Ok(match embedding.precision {
-        Precision::BF16 => Precision::BF16,
-        Precision::F16 | Precision::F32 => Precision::F32,
+    Ok(match embedding.encoding() {
+        Encoding::Numbers(Precision::BF16) => Precision::BF16,
+        _ => Precision::F32,
     })
 }
 

@@ -32,7 +32,7 @@ impl ModelFolder {
         if config.tie_word_embeddings && weights.has(&Parameter::Head.to_string()) {
             let stored = |parameter: Parameter| weights.stored(&parameter.to_string(), parameter.shape(&config, 0));
             let (head, embedding) = (stored(Parameter::Head)?, stored(Parameter::Embedding)?);
-            repeats_head = head.precision == embedding.precision && head.bytes == embedding.bytes;
+            repeats_head = head.encoding().name() == embedding.encoding().name() && head.bytes() == embedding.bytes();
             config.tie_word_embeddings = repeats_head;
         }
         Ok(ModelFolder { config, weights, repeats_head })

@@ -111,7 +111,7 @@ impl<B: Backend> Llama<B> {
             bytes.as_chunks_mut::<4>().0.par_iter_mut().enumerate().for_each(|(index, bytes)| {
                 *bytes = draw(index).to_le_bytes();
             });
-            backend.upload_weight(&StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes }, trained)
+            backend.upload_weight(&StoredTensor::singles([rows, columns], &bytes)?, trained)
         })
     }
 

@@ -178,7 +178,7 @@ pub(crate) fn expect_ends(config: &LlamaConfig, group: &Group) -> Result<()> {
 
 fn uploaded<B: Backend>(backend: &B, numbers: &[f32]) -> Result<B::Weight> {
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    let stored = StoredTensor { precision: Precision::F32, rows: 1, columns: numbers.len(), bytes: &bytes };
+    let stored = StoredTensor::singles([1, numbers.len()], &bytes)?;
     backend.upload_weight(&stored, true)
 }
 

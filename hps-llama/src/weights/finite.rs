@@ -1,6 +1,6 @@
 //! Whether all numbers of a tensor are finite: a NaN or an infinity is all ones in its exponent.
 
-use crate::backend::{Precision, StoredTensor};
+use crate::backend::{Encoding, Precision, StoredTensor};
 use rayon::prelude::*;
 
 /// Bytes that are looked through at a time, and by one thread.
@@ -8,13 +8,24 @@ const CHUNK: usize = 1 << 20;
 
 /// The place of the first number that is not finite.
 pub(super) fn first_not_finite(tensor: &StoredTensor<'_>) -> Option<usize> {
-    let wrong = |bytes: &[u8]| !all_finite(tensor.precision, bytes);
-    let chunk = match tensor.bytes.len() {
-        0..=CHUNK => wrong(tensor.bytes).then_some(0),
-        _ => tensor.bytes.par_chunks(CHUNK).position_first(wrong),
+    let Encoding::Numbers(precision) = tensor.encoding() else { return first_of_blocks(tensor) };
+    let (bytes, wrong) = (tensor.bytes(), |bytes: &[u8]| !all_finite(*precision, bytes));
+    let chunk = match bytes.len() {
+        0..=CHUNK => wrong(bytes).then_some(0),
+        _ => bytes.par_chunks(CHUNK).position_first(wrong),
     }?;
-    let first = chunk * CHUNK / tensor.precision.bytes();
-    (first..tensor.rows * tensor.columns).find(|index| !tensor.number(*index).is_finite())
+    let first = chunk * CHUNK / precision.bytes();
+    (first..tensor.rows() * tensor.columns()).find(|index| !tensor.number(*index).is_finite())
+}
+
+/// The same of numbers that have to be decoded.
+fn first_of_blocks(tensor: &StoredTensor<'_>) -> Option<usize> {
+    let columns = tensor.columns();
+    (0..tensor.rows()).into_par_iter().find_map_first(|row| {
+        let mut numbers = vec![0.0; columns];
+        tensor.decode(row..row + 1, 0..columns, &mut numbers);
+        numbers.iter().position(|number| !number.is_finite()).map(|column| row * columns + column)
+    })
 }
 
 fn all_finite(precision: Precision, bytes: &[u8]) -> bool {

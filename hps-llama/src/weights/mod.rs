@@ -1,6 +1,6 @@
 //! Safetensors: a model's one file or its shards by index, memory-mapped, and files written whole or not at all.
 
-use crate::backend::{Precision, StoredTensor};
+use crate::backend::{Bytes, Encoding, Precision, StoredTensor};
 use crate::{Error, ErrorKind, Result, json};
 use finite::first_not_finite;
 use safetensors::tensor::Dtype;
@@ -159,7 +159,8 @@ impl Weights {
         if let Some(index) = first_not_finite(&tensor) {
             let number = tensor.number(index);
             let what = if number.is_nan() { "a NaN".to_string() } else { format!("an infinite number ({number})") };
-            let message = format!("`{name}` has {what} at [{}, {}]", index / tensor.columns, index % tensor.columns);
+            let columns = tensor.columns();
+            let message = format!("`{name}` has {what} at [{}, {}]", index / columns, index % columns);
             return Err(Error::new(ErrorKind::NonFinite, message).at(self.file(name)));
         }
         read(&tensor)
@@ -180,7 +181,8 @@ impl Weights {
             Dtype::BF16 => Precision::BF16,
             other => return Err(fail(format!("`{name}` is {other:?}; f32, f16 and bf16 are read"))),
         };
-        Ok(StoredTensor { precision, rows, columns, bytes })
+        StoredTensor::new(Encoding::Numbers(precision), [rows, columns], Bytes::Shared(bytes))
+            .map_err(|error| error.at(self.file(name)))
     }
 
     /// Whether there is a tensor of that name.

@@ -1,10 +1,12 @@
 //! One file of tensors, mapped, its header read once.
 
+use crate::backend::SharedBytes;
 use crate::{Error, ErrorKind, Result, json};
 use memmap2::Mmap;
 use safetensors::tensor::{Metadata, SafeTensors, TensorInfo};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes before the header, which hold its length.
 const LENGTH: usize = 8;
@@ -12,7 +14,7 @@ const LENGTH: usize = 8;
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
     header: Metadata,
     /// Where the numbers begin.
     start: usize,
@@ -21,7 +23,7 @@ pub(super) struct Shard {
 impl Shard {
     /// Maps the file. Its header's tensors lie end to end, as safetensors checks; a name that stands twice is an error.
     pub(super) fn open(path: &Path) -> Result<Shard> {
-        let map = map(path)?;
+        let map = Arc::new(map(path)?);
         let malformed = |source: Box<dyn std::error::Error + Send + Sync>| {
             let message = format!("malformed or truncated safetensors ({} bytes)", map.len());
             Error::new(ErrorKind::Weights, message).at(path.display()).because(source)
@@ -37,10 +39,11 @@ impl Shard {
     }
 
     /// A tensor's type and shape, and its bytes.
-    pub(super) fn tensor(&self, name: &str) -> Option<(&TensorInfo, &[u8])> {
+    pub(super) fn tensor(&self, name: &str) -> Option<(&TensorInfo, SharedBytes)> {
         let info = self.header.info(name)?;
         let (begin, end) = info.data_offsets;
-        Some((info, self.map.get(self.start + begin..self.start + end)?))
+        let map: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::<Mmap>::clone(&self.map);
+        Some((info, SharedBytes::of(map, self.start + begin..self.start + end)?))
     }
 
     /// A text of the header's `__metadata__`.

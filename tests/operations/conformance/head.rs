@@ -51,23 +51,38 @@ impl Magnitudes {
 pub fn check<B: Backend>(subject: &Subject<B>, hidden: &Matrix, weight: &Matrix, targets: &[u32], c: &Matrix) {
     let backend = &subject.backend;
     let magnitudes = Magnitudes::new(hidden, weight, targets, c);
-    let (hidden_there, weight_there) = (subject.array(hidden), subject.weight(weight));
-    let targets_there = subject.indices(targets);
+    let weight_there = subject.weight(weight);
+    check_frozen(subject, hidden, (weight, &weight_there), targets);
+
+    let (hidden_there, targets_there) = (subject.array(hidden), subject.indices(targets));
+    let want = head::weight_gradient(hidden, weight, targets, c);
+    let got = backend.log_probs_weight_gradient(&hidden_there, &weight_there, &targets_there, &subject.single(c));
+    subject.assert_close(Operation::HeadGradient, &got.expect("a gradient"), &want, &magnitudes.weight_gradient);
+}
+
+/// What a head that is not trained is asked for.
+///
+/// * head — its numbers, and what the device has of it.
+pub fn check_frozen<B: Backend>(
+    subject: &Subject<B>,
+    hidden: &Matrix,
+    (weight, weight_there): (&Matrix, &B::Weight),
+    targets: &[u32],
+) {
+    let backend = &subject.backend;
+    let magnitudes = Magnitudes::new(hidden, weight, targets, &Matrix::zeros(hidden.rows, 1));
+    let (hidden_there, targets_there) = (subject.array(hidden), subject.indices(targets));
 
     let want = head::log_probs(hidden, weight, targets);
-    let got = backend.log_probs(&hidden_there, &weight_there, &targets_there, false).expect("log-probs");
+    let got = backend.log_probs(&hidden_there, weight_there, &targets_there, false).expect("log-probs");
     assert!(got.unit_gradient.is_none(), "not asked for");
     subject.assert_close(Operation::LogProbs, &got.values, &want, &magnitudes.values);
 
-    let got = backend.log_probs(&hidden_there, &weight_there, &targets_there, true).expect("log-probs");
+    let got = backend.log_probs(&hidden_there, weight_there, &targets_there, true).expect("log-probs");
     subject.assert_close(Operation::LogProbs, &got.values, &want, &magnitudes.values);
     let unit_gradient = got.unit_gradient.expect("asked for");
     let want = head::unit_gradient(hidden, weight, targets);
     subject.assert_close(Operation::UnitGradient, &unit_gradient, &want, &magnitudes.unit_gradient);
-
-    let want = head::weight_gradient(hidden, weight, targets, c);
-    let got = backend.log_probs_weight_gradient(&hidden_there, &weight_there, &targets_there, &subject.single(c));
-    subject.assert_close(Operation::HeadGradient, &got.expect("a gradient"), &want, &magnitudes.weight_gradient);
 }
 
 pub fn log_probs_agree<B: Backend>(subject: &Subject<B>) {

@@ -15,3 +15,4 @@ pub mod rotary;
 pub mod rows;
 pub mod sampling;
 pub mod storage;
+pub mod stored;

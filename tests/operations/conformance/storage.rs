@@ -5,7 +5,7 @@ use crate::matrix::Matrix;
 use crate::random::Draws;
 use crate::subject::Subject;
 use crate::tolerance::Operation;
-use hps_llama::backend::{Backend, Precision, StoredTensor};
+use hps_llama::backend::{Backend, Bytes, Encoding, Precision, StoredTensor};
 
 pub fn arrays_come_back<B: Backend>(subject: &Subject<B>) {
     let mut draws = Draws::new(20);
@@ -57,7 +57,7 @@ fn assert_weight<B: Backend>(subject: &Subject<B>, tensor: &StoredTensor<'_>, tr
     assert_eq!(got.len(), want.len());
     for (entry, (got, want)) in got.iter().zip(want).enumerate() {
         let same = if want.is_nan() { got.is_nan() } else { got.to_bits() == (*want as f32).to_bits() };
-        assert!(same, "{:?} entry {entry} is {got}, not {want}", tensor.precision);
+        assert!(same, "{:?} entry {entry} is {got}, not {want}", tensor.encoding());
     }
 }
 
@@ -72,7 +72,9 @@ fn assert_halves<B: Backend>(
     let exponent_bits = if precision == Precision::F16 { 5 } else { 8 };
     let bytes: Vec<u8> = patterns.iter().flat_map(|bits| bits.to_le_bytes()).collect();
     let want: Vec<f64> = patterns.iter().map(|bits| half(*bits, exponent_bits)).collect();
-    let tensor = StoredTensor { precision, rows: patterns.len() / columns, columns, bytes: &bytes };
+    let shape = [patterns.len() / columns, columns];
+    let tensor = StoredTensor::new(Encoding::Numbers(precision), shape, Bytes::Borrowed(&bytes));
+    let tensor = tensor.expect("as many numbers");
     assert_weight(subject, &tensor, trained, &want);
 }
 
@@ -93,7 +95,7 @@ pub fn singles_keep_their_bits<B: Backend>(subject: &Subject<B>) {
     let extremes = [0.0, -0.0, f32::MIN_POSITIVE / 3.0, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
     numbers[..7].copy_from_slice(&extremes);
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    let tensor = StoredTensor { precision: Precision::F32, rows: 3, columns: 1367, bytes: &bytes };
+    let tensor = StoredTensor::singles([3, 1367], &bytes).expect("as many numbers");
     let want: Vec<f64> = numbers.into_iter().map(f64::from).collect();
     assert_weight(subject, &tensor, true, &want);
 }

@@ -6,6 +6,7 @@
 use super::agree;
 use super::exponential::{exp_shifted, maximum};
 use super::matrix::{Matrix, multiply};
+use super::weight::Weight;
 use crate::backend::LogProbs;
 use crate::{Error, ErrorKind, Result};
 use faer::Accum;
@@ -31,9 +32,9 @@ fn soften(logits: &mut Matrix, targets: &[u32]) -> Vec<f32> {
     .collect()
 }
 
-fn check(hidden: &Matrix, head: &Matrix, targets: &[u32]) -> Result<()> {
+fn check(hidden: &Matrix, head: &Weight, targets: &[u32]) -> Result<()> {
     agree("log_probs", "the number of targets", hidden.rows(), targets.len())?;
-    agree("log_probs", "the number of columns", head.columns, hidden.columns)?;
+    agree("log_probs", "the number of columns", head.columns(), hidden.columns)?;
     match targets.iter().find(|&&target| target as usize >= head.rows()) {
         Some(target) => {
             let message = format!("target {target} outside a vocabulary of {}", head.rows());
@@ -45,7 +46,7 @@ fn check(hidden: &Matrix, head: &Matrix, targets: &[u32]) -> Result<()> {
 
 pub(super) fn log_probs(
     hidden: &Matrix,
-    head: &Matrix,
+    head: &Weight,
     targets: &[u32],
     unit_gradient: bool,
 ) -> Result<LogProbs<Matrix>> {
@@ -55,28 +56,29 @@ pub(super) fn log_probs(
     let tile = rows_per_tile(head.rows());
     for (index, targets) in targets.chunks(tile).enumerate() {
         let start = index * tile;
-        let mut logits = Matrix::product(hidden.view().subrows(start, targets.len()), head.view().transpose());
+        let mut logits = head.times_transposed(hidden.view().subrows(start, targets.len()));
         values.extend(soften(&mut logits, targets));
         if let Some(unit) = &mut unit {
             let out = unit.view_mut().subrows_mut(start, targets.len());
-            multiply(out, Accum::Replace, logits.view(), head.view());
+            head.times_into(out, logits.view());
             let rows = unit.data[start * hidden.columns..].par_chunks_mut(hidden.columns).zip(targets);
             rows.for_each(|(row, target)| {
-                row.iter_mut().zip(head.row(*target as usize)).for_each(|(unit, chosen)| *unit = chosen - *unit);
+                let chosen = head.row(*target as usize);
+                row.iter_mut().zip(chosen.iter()).for_each(|(unit, chosen)| *unit = chosen - *unit);
             });
         }
     }
     Ok(LogProbs { values: Matrix::new(values, 1), unit_gradient: unit })
 }
 
-pub(super) fn weight_gradient(hidden: &Matrix, head: &Matrix, targets: &[u32], c: &Matrix) -> Result<Matrix> {
+pub(super) fn weight_gradient(hidden: &Matrix, head: &Weight, targets: &[u32], c: &Matrix) -> Result<Matrix> {
     check(hidden, head, targets)?;
-    let mut total = Matrix::zeros(head.rows(), head.columns);
+    let mut total = Matrix::zeros(head.rows(), head.columns());
     let tile = rows_per_tile(head.rows());
     for (index, targets) in targets.chunks(tile).enumerate() {
         let start = index * tile;
         let hidden = hidden.view().subrows(start, targets.len());
-        let mut logits = Matrix::product(hidden, head.view().transpose());
+        let mut logits = head.times_transposed(hidden);
         soften(&mut logits, targets);
         let rows = logits.data.par_chunks_mut(logits.columns).zip(targets).zip(&c.data[start..]);
         rows.for_each(|((row, target), c)| {

@@ -70,17 +70,27 @@ impl Matrix {
 
     /// `lhs · rhs`. A row of it does not depend on how many there are.
     pub(super) fn product(lhs: MatRef<'_, f32>, rhs: MatRef<'_, f32>) -> Matrix {
-        let (rows, columns) = (lhs.nrows(), rhs.ncols());
+        Self::of_rows(lhs, rhs.ncols(), |lhs, out| multiply(out, Accum::Replace, lhs, rhs))
+    }
+
+    /// A product of `columns` that `fill` computes, with as many rows of `lhs` as a product has at least.
+    pub(super) fn of_rows(
+        lhs: MatRef<'_, f32>,
+        columns: usize,
+        fill: impl FnOnce(MatRef<'_, f32>, MatMut<'_, f32>),
+    ) -> Matrix {
+        let rows = lhs.nrows();
         let least = SMALL.0.div_ceil(columns.max(1)).max(SMALL.1);
-        if rows < least {
-            let mut longer = Matrix::zeros(least, lhs.ncols());
-            longer.view_mut().subrows_mut(0, rows).copy_from(lhs);
-            let mut out = Matrix::product(longer.view(), rhs);
-            out.data.truncate(rows * columns);
+        if rows >= least {
+            let mut out = Matrix::zeros(rows, columns);
+            fill(lhs, out.view_mut());
             return out;
         }
-        let mut out = Matrix::zeros(rows, columns);
-        multiply(out.view_mut(), Accum::Replace, lhs, rhs);
+        let mut longer = Matrix::zeros(least, lhs.ncols());
+        longer.view_mut().subrows_mut(0, rows).copy_from(lhs);
+        let mut out = Matrix::zeros(least, columns);
+        fill(longer.view(), out.view_mut());
+        out.data.truncate(rows * columns);
         out
     }
 }

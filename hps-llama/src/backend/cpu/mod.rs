@@ -1,4 +1,4 @@
-//! The CPU: matrix products by faer (f32), the rest plain parallel loops.
+//! The CPU: matrix products by faer (f32), the rest plain parallel loops. Frozen matrices stay as their file has them.
 //!
 //! Results do not depend on the number of threads: work is cut by the shapes alone, each output element is computed by
 //! one task, and sums run in a fixed order. Nor does a row of `x Wᵀ` depend on how many rows `x` has. Memory beyond inputs and outputs is a tile of logits or of attention
@@ -17,16 +17,13 @@ mod rotary;
 mod rows;
 mod sampling;
 mod spans;
+mod weight;
 
 pub use matrix::Matrix;
+pub use weight::Weight;
 
-use super::{
-    AdamWUpdate, Attended, Backend, Drawn, Dropout, FreeMemory, Heads, LogProbs, Precision, StoredTensor, Truncation,
-};
+use super::{AdamWUpdate, Attended, Backend, Drawn, Dropout, FreeMemory, Heads, LogProbs, StoredTensor, Truncation};
 use crate::{Error, ErrorKind, Result};
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use rayon::prelude::*;
 
 /// The CPU backend.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,7 +67,7 @@ fn same_shape(operation: &str, a: &Matrix, b: &Matrix) -> Result<()> {
 impl Backend for Cpu {
     type Array = Matrix;
     type Indices = Vec<u32>;
-    type Weight = Matrix;
+    type Weight = Weight;
     type Replay = ();
 
     fn arithmetic(&self) -> &'static str {
@@ -89,24 +86,8 @@ impl Backend for Cpu {
     fn upload_indices(&self, data: &[u32]) -> Result<Vec<u32>> {
         Ok(data.to_vec())
     }
-    fn upload_weight(&self, tensor: &StoredTensor<'_>, _trained: bool) -> Result<Matrix> {
-        let mut data = vec![0.0f32; tensor.rows * tensor.columns];
-        match tensor.precision {
-            Precision::F32 => {
-                for (number, bytes) in data.iter_mut().zip(tensor.bytes.as_chunks::<4>().0) {
-                    *number = f32::from_le_bytes(*bytes);
-                }
-            }
-            Precision::F16 => convert(tensor.bytes, &mut data, |halves, out| {
-                let halves: Vec<f16> = halves.iter().map(|bits| f16::from_bits(*bits)).collect();
-                halves.convert_to_f32_slice(out);
-            }),
-            Precision::BF16 => convert(tensor.bytes, &mut data, |halves, out| {
-                let halves: Vec<bf16> = halves.iter().map(|bits| bf16::from_bits(*bits)).collect();
-                halves.convert_to_f32_slice(out);
-            }),
-        }
-        Ok(Matrix::new(data, tensor.columns))
+    fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
+        Ok(Weight::new(tensor, trained))
     }
     fn download(&self, array: &Matrix) -> Result<Vec<f32>> {
         Ok(array.data.clone())
@@ -114,27 +95,29 @@ impl Backend for Cpu {
     fn download_indices(&self, indices: &Vec<u32>) -> Result<Vec<u32>> {
         Ok(indices.clone())
     }
-    fn download_weight(&self, weight: &Matrix) -> Result<Vec<f32>> {
-        self.download(weight)
+    fn download_weight(&self, weight: &Weight) -> Result<Vec<f32>> {
+        Ok(weight.numbers())
     }
     fn zeros(&self, rows: usize, columns: usize) -> Result<Matrix> {
         Ok(Matrix::zeros(rows, columns))
     }
 
-    fn embed(&self, table: &Matrix, tokens: &Vec<u32>) -> Result<Matrix> {
-        self.gather(table, tokens)
+    fn embed(&self, table: &Weight, tokens: &Vec<u32>) -> Result<Matrix> {
+        table.gather(tokens)
     }
     fn embed_gradient(&self, dy: &Matrix, tokens: &Vec<u32>, vocabulary: usize) -> Result<Matrix> {
         agree("embed_gradient", "the number of tokens", dy.rows(), tokens.len())?;
         self.gather_backward(dy, tokens, vocabulary)
     }
 
-    fn rms_norm(&self, x: &Matrix, gain: &Matrix, epsilon: f64) -> Result<Matrix> {
+    fn rms_norm(&self, x: &Matrix, gain: &Weight, epsilon: f64) -> Result<Matrix> {
+        let gain = gain.dense("rms_norm")?;
         agree("rms_norm", "the length of the gain", x.columns, gain.data.len())?;
         Ok(norm::forward(x, gain, epsilon))
     }
-    fn rms_norm_backward(&self, dy: &Matrix, x: &Matrix, gain: &Matrix, epsilon: f64) -> Result<Matrix> {
+    fn rms_norm_backward(&self, dy: &Matrix, x: &Matrix, gain: &Weight, epsilon: f64) -> Result<Matrix> {
         same_shape("rms_norm_backward", x, dy)?;
+        let gain = gain.dense("rms_norm_backward")?;
         agree("rms_norm_backward", "the length of the gain", x.columns, gain.data.len())?;
         Ok(norm::backward(dy, x, gain, epsilon))
     }
@@ -143,13 +126,13 @@ impl Backend for Cpu {
         Ok(norm::gain_gradient(dy, x, epsilon))
     }
 
-    fn linear(&self, x: &Matrix, weight: &Matrix) -> Result<Matrix> {
-        agree("linear", "the number of columns of `x`", weight.columns, x.columns)?;
-        Ok(Matrix::product(x.view(), weight.view().transpose()))
+    fn linear(&self, x: &Matrix, weight: &Weight) -> Result<Matrix> {
+        agree("linear", "the number of columns of `x`", weight.columns(), x.columns)?;
+        Ok(weight.times_transposed(x.view()))
     }
-    fn linear_backward(&self, dy: &Matrix, weight: &Matrix) -> Result<Matrix> {
+    fn linear_backward(&self, dy: &Matrix, weight: &Weight) -> Result<Matrix> {
         agree("linear_backward", "the number of columns of `dy`", weight.rows(), dy.columns)?;
-        Ok(Matrix::product(dy.view(), weight.view()))
+        Ok(weight.times(dy.view()))
     }
     fn weight_gradient(&self, dy: &Matrix, x: &Matrix) -> Result<Matrix> {
         agree("weight_gradient", "the number of rows of `dy`", x.rows(), dy.rows())?;
@@ -224,7 +207,7 @@ impl Backend for Cpu {
     fn log_probs(
         &self,
         hidden: &Matrix,
-        head: &Matrix,
+        head: &Weight,
         targets: &Vec<u32>,
         unit_gradient: bool,
     ) -> Result<LogProbs<Matrix>> {
@@ -233,7 +216,7 @@ impl Backend for Cpu {
     fn log_probs_weight_gradient(
         &self,
         hidden: &Matrix,
-        head: &Matrix,
+        head: &Weight,
         targets: &Vec<u32>,
         c: &Matrix,
     ) -> Result<Matrix> {
@@ -241,20 +224,22 @@ impl Backend for Cpu {
         head::weight_gradient(hidden, head, targets, c)
     }
 
-    fn norm_of_weights(&self, weights: &[&Matrix]) -> Result<Matrix> {
-        self.global_norm(weights)
+    fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Matrix> {
+        let dense = weights.iter().map(|weight| weight.dense("norm_of_weights")).collect::<Result<Vec<_>>>()?;
+        self.global_norm(&dense)
     }
     fn global_norm(&self, arrays: &[&Matrix]) -> Result<Matrix> {
         Ok(optimizer::global_norm(arrays))
     }
     fn adamw(
         &self,
-        weight: &mut Matrix,
+        weight: &mut Weight,
         gradient: &Matrix,
         moments: &mut [Matrix; 2],
         norm: &Matrix,
         update: &AdamWUpdate,
     ) -> Result<()> {
+        let weight = weight.dense_mut("adamw")?;
         same_shape("adamw", weight, gradient)?;
         same_shape("adamw", weight, &moments[0])?;
         same_shape("adamw", weight, &moments[1])?;
@@ -280,21 +265,12 @@ impl Backend for Cpu {
     fn sample(
         &self,
         hidden: &Matrix,
-        head: &Matrix,
+        head: &Weight,
         truncation: Truncation,
         uniforms: &Matrix,
     ) -> Result<Drawn<Vec<u32>, Matrix>> {
         agree("sample", "the number of uniforms", hidden.rows(), uniforms.data.len())?;
-        agree("sample", "the number of columns", head.columns, hidden.columns)?;
+        agree("sample", "the number of columns", head.columns(), hidden.columns)?;
         sampling::sample(hidden, head, truncation, uniforms)
     }
-}
-
-/// Decodes 16-bit numbers block by block.
-fn convert(bytes: &[u8], out: &mut [f32], decode: impl Fn(&[u16], &mut [f32]) + Sync) {
-    const BLOCK: usize = 4096;
-    bytes.par_chunks(2 * BLOCK).zip(out.par_chunks_mut(BLOCK)).for_each(|(bytes, out)| {
-        let halves: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
-        decode(&halves, out);
-    });
 }

@@ -4,7 +4,7 @@ use super::matrix::{GRAIN, Matrix};
 use crate::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
-fn check(rows: &[u32], total: usize) -> Result<()> {
+pub(super) fn check(rows: &[u32], total: usize) -> Result<()> {
     match rows.iter().find(|&&row| row as usize >= total) {
         Some(row) => Err(Error::new(ErrorKind::Device, format!("row {row} of an array of {total} rows"))),
         None => Ok(()),

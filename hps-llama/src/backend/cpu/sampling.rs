@@ -3,6 +3,7 @@
 use super::exponential::{exp_shifted, maximum};
 use super::head::rows_per_tile;
 use super::matrix::Matrix;
+use super::weight::Weight;
 use crate::backend::{Drawn, Truncation};
 use crate::{Error, ErrorKind, Result};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ const BEGINNING: usize = 64;
 
 pub(super) fn sample(
     hidden: &Matrix,
-    head: &Matrix,
+    head: &Weight,
     truncation: Truncation,
     uniforms: &Matrix,
 ) -> Result<Drawn<Vec<u32>, Matrix>> {
@@ -22,7 +23,7 @@ pub(super) fn sample(
     let tile = rows_per_tile(head.rows());
     for (index, uniforms) in uniforms.data.chunks(tile).enumerate() {
         let start = index * tile;
-        let logits = Matrix::product(hidden.view().subrows(start, uniforms.len()), head.view().transpose());
+        let logits = head.times_transposed(hidden.view().subrows(start, uniforms.len()));
         if let Some(index) = logits.data.iter().position(|logit| logit.is_nan()) {
             let message = format!("the logits of sequence {} of the batch are NaN", start + index / logits.columns);
             return Err(Error::new(ErrorKind::NonFinite, message));

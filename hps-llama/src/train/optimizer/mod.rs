@@ -156,8 +156,7 @@ impl<B: Backend> AdamW<B> {
             let shape = policy.shape(*parameter);
             for (suffix, moment) in MOMENTS.into_iter().zip(moments) {
                 *moment = stored.read(&format!("{parameter}.{suffix}"), shape, |tensor| {
-                    let numbers = tensor.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-                    backend.upload(&numbers.collect::<Vec<f32>>(), tensor.columns)
+                    backend.upload(&tensor.numbers(), tensor.columns())
                 })?;
             }
         }

@@ -10,7 +10,7 @@
 //! state is copied to the host before the update, and put back if the one after it is not finite.
 
 use super::AdamW;
-use crate::backend::{Backend, Precision, StoredTensor};
+use crate::backend::{Backend, StoredTensor};
 use crate::model::Policy;
 use crate::parameter::Parameter;
 use crate::{Error, ErrorKind, Result};
@@ -72,7 +72,7 @@ impl<B: Backend> AdamW<B> {
         for (parameter, weight, [first, second]) in kept {
             let (rows, columns) = policy.shape(parameter);
             let bytes: Vec<u8> = weight.iter().flat_map(|number| number.to_le_bytes()).collect();
-            let stored = StoredTensor { precision: Precision::F32, rows, columns, bytes: &bytes };
+            let stored = StoredTensor::singles([rows, columns], &bytes)?;
             policy.trained_mut().insert(parameter, backend.upload_weight(&stored, true)?);
             let moments = [backend.upload(&first, columns)?, backend.upload(&second, columns)?];
             self.moments.insert(parameter, moments);

@@ -22,7 +22,7 @@ impl<'a, B: Backend> Matrices<'a, B> {
     pub fn new(backend: &'a B) -> Result<Self> {
         let numbers: Vec<f32> = (0..SIDE * SIDE).map(|index| (index % 251) as f32 / 251.0 - 0.5).collect();
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let stored = StoredTensor { precision: Precision::F32, rows: SIDE, columns: SIDE, bytes: &bytes };
+        let stored = StoredTensor::singles([SIDE, SIDE], &bytes)?;
         Ok(Matrices {
             backend,
             x: backend.upload(&numbers, SIDE)?,

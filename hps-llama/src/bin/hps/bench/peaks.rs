@@ -85,8 +85,7 @@ fn head(shape: Shape) -> Result<Option<u64>> {
     let weight = {
         let numbers = numbers(HEAD_VOCABULARY * features);
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let stored =
-            StoredTensor { precision: Precision::F32, rows: HEAD_VOCABULARY, columns: features, bytes: &bytes };
+        let stored = StoredTensor::singles([HEAD_VOCABULARY, features], &bytes)?;
         Cpu.upload_weight(&stored, false)?
     };
     let hidden = Cpu.upload(&numbers(HEAD_TOKENS * features), features)?;
