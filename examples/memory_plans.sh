@@ -26,7 +26,7 @@ model() {
 {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "rms_norm_eps": 1e-5, "vocab_size": 128256,
  "hidden_size": $2, "intermediate_size": $3, "num_hidden_layers": $4, "num_attention_heads": $5, "num_key_value_heads": $6,
  "head_dim": $7, "tie_word_embeddings": $8, "max_position_embeddings": 131072, "rope_theta": 500000.0,
- "bos_token_id": 1, "eos_token_id": 2}
+ "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "bfloat16"}
 END
 }
 model 1B 2048 8192 16 32 8 64 true

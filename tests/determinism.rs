@@ -2,8 +2,8 @@
 //!
 //! The number of threads is fixed when a process starts, so the test starts itself again as children.
 
-use hps_llama::backend::Backend;
 use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Backend, Bytes, Encoding, Precision, StoredTensor};
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::{Llama, Policy};
@@ -116,16 +116,22 @@ fn a_row_of_a_product_does_not_depend_on_the_others() {
     };
     // Adapters of few ranks, odd widths that leave short pieces, a head.
     for (inputs, outputs) in [(512, 1), (176, 2), (512, 8), (8, 512), (64, 33), (1408, 512), (512, 1409), (512, 8193)] {
-        let weight = Cpu.upload(&random(inputs * outputs, 1), inputs).expect("uploaded");
+        let bytes: Vec<u8> = random(inputs * outputs, 1).into_iter().flat_map(f32::to_le_bytes).collect();
+        let bytes = Bytes::Shared(bytes.into());
+        let stored = StoredTensor::new(Encoding::Numbers(Precision::F32), [outputs, inputs], bytes).expect("a tensor");
         let numbers = random(inputs * 700, 2);
-        let product = |rows: Range<usize>| {
-            let x = Cpu.upload(&numbers[rows.start * inputs..rows.end * inputs], inputs).expect("uploaded");
-            Cpu.download(&Cpu.linear(&x, &weight).expect("a product")).expect("numbers")
-        };
-        let whole = product(0..700);
-        for rows in [0..1, 0..2, 3..6, 0..13, 1..32, 5..105, 0..129, 64..321, 0..641] {
-            let expected = &whole[rows.start * outputs..rows.end * outputs];
-            assert!(product(rows.clone()) == expected, "rows {rows:?} of [700, {inputs}] by [{outputs}, {inputs}]");
+        // Its numbers in memory, as of what is trained, and its bytes as they are stored.
+        for trained in [true, false] {
+            let weight = Cpu.upload_weight(&stored, trained).expect("uploaded");
+            let product = |rows: Range<usize>| {
+                let x = Cpu.upload(&numbers[rows.start * inputs..rows.end * inputs], inputs).expect("uploaded");
+                Cpu.download(&Cpu.linear(&x, &weight).expect("a product")).expect("numbers")
+            };
+            let whole = product(0..700);
+            for rows in [0..1, 0..2, 3..6, 0..13, 1..32, 5..105, 0..129, 64..321, 0..641] {
+                let expected = &whole[rows.start * outputs..rows.end * outputs];
+                assert!(product(rows.clone()) == expected, "rows {rows:?} of [700, {inputs}] by [{outputs}, {inputs}]");
+            }
         }
     }
 }

@@ -20,12 +20,11 @@ pub fn run(data: &[u8]) {
     for name in weights.names() {
         for shape in [(1, 4), (2, 3), (4, 4)] {
             let read = weights.read(name, shape, |tensor| {
-                assert_eq!((tensor.rows, tensor.columns), shape);
-                let width = match tensor.precision {
-                    hps_llama::backend::Precision::F32 => 4,
-                    hps_llama::backend::Precision::F16 | hps_llama::backend::Precision::BF16 => 2,
-                };
-                assert_eq!(tensor.bytes.len(), shape.0 * shape.1 * width);
+                assert_eq!((tensor.rows(), tensor.columns()), shape);
+                let numbers = tensor.numbers();
+                assert!(numbers.len() == shape.0 * shape.1 && numbers.iter().all(|number| number.is_finite()));
+                let width = if tensor.encoding().name() == "float32" { 4 } else { 2 };
+                assert_eq!(tensor.size(), numbers.len() * width);
                 Ok(())
             });
             if let Err(error) = read {

@@ -11,7 +11,7 @@ mod support;
 use hps_core::Philox;
 use hps_llama::ErrorKind;
 use hps_llama::backend::cpu::Cpu;
-use hps_llama::backend::{Backend, Truncation};
+use hps_llama::backend::{Backend, StoredTensor, Truncation};
 use hps_llama::generate::FinishReason::{Length, Stop};
 use hps_llama::generate::{Sample, SamplingParams};
 use hps_llama::lora::{Lora, LoraConfig};
@@ -384,9 +384,12 @@ fn draws_of_two_steps_are_independent() {
 fn logits_that_are_no_numbers_are_refused() {
     let matrix = |numbers: &[f32], columns| Cpu.upload(numbers, columns).expect("uploaded");
     let (hidden, uniforms) = (matrix(&[1.0, 1.0, 1.0, f32::NAN], 2), matrix(&[0.5, 0.5], 1));
+    let numbers: Vec<u8> = [0.5f32; 6].into_iter().flat_map(f32::to_le_bytes).collect();
+    let head =
+        StoredTensor::singles([3, 2], &numbers).and_then(|head| Cpu.upload_weight(&head, false)).expect("uploaded");
     for temperature in [0.0, 1.0] {
         let truncation = Truncation { temperature, top_k: 0, top_p: 1.0 };
-        let error = Cpu.sample(&hidden, &matrix(&[0.5; 6], 2), truncation, &uniforms).expect_err("NaN");
+        let error = Cpu.sample(&hidden, &head, truncation, &uniforms).expect_err("NaN");
         assert_eq!(error.kind(), ErrorKind::NonFinite, "{error}");
         assert!(error.to_string().contains("sequence 1"), "{error}");
     }

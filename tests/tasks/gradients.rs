@@ -94,8 +94,7 @@ fn value(folder: &Path, direction: &BTreeMap<Parameter, Vec<f64>>, step: f64) ->
         let (rows, columns) = parameter.shape(&config, 0);
         let along = direction.get(parameter);
         let read = stored.read(&parameter.to_string(), (rows, columns), |tensor| {
-            let numbers = tensor.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-            let moved = numbers.enumerate().map(|(index, number)| match along {
+            let moved = tensor.numbers().into_iter().enumerate().map(|(index, number)| match along {
                 Some(along) => (f64::from(number) + step * along[index]) as f32,
                 None => number,
             });

@@ -70,7 +70,8 @@ impl Choice {
         match (self.backend, self.dtype) {
             (BackendName::Cpu, _) => Some(Footprint::default()),
             (BackendName::Wgpu, dtype) => {
-                Some(Footprint { weight: if dtype == Dtype::BFloat16 { 2 } else { 4 }, ..Footprint::default() })
+                let weight = if dtype == Dtype::BFloat16 { 2 } else { 4 };
+                Some(Footprint { weight: Some(weight), ..Footprint::default() })
             }
             #[cfg(feature = "cuda")]
             (BackendName::Cuda, dtype) => Some(super::cuda::footprint(match dtype {

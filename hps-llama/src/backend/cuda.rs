@@ -186,7 +186,7 @@ fn footprint_of(format: Format, logits: usize) -> Footprint {
         // Probabilities are rounded to another array.
         Format::BF16 => [2, 6],
     };
-    Footprint { weight: size, activation: size, logits: logit * logits as u64 }
+    Footprint { weight: Some(size), activation: size, logits: logit * logits as u64 }
 }
 
 impl Backend for Cuda {

@@ -73,7 +73,7 @@ impl Backend for Wgpu {
     }
     fn footprint(&self) -> Footprint {
         let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };
-        Footprint { weight, logits: 4 << 25, ..Footprint::default() }
+        Footprint { weight: Some(weight), logits: 4 << 25, ..Footprint::default() }
     }
     fn free_memory(&self) -> Option<FreeMemory> {
         if !self.device.shares_memory() {

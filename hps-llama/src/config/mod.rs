@@ -73,6 +73,23 @@ impl LlamaConfig {
         Ok(config)
     }
 
+    /// Bytes of a number of the type that a folder's `config.json` names for its weights; float32's if it names none, as
+    /// transformers has it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or names another type than float32, float16 and bfloat16.
+    pub fn bytes_of_dtype(folder: impl AsRef<Path>) -> Result<u64> {
+        let path = folder.as_ref().join("config.json");
+        let place = path.display().to_string();
+        let fields = Fields::parse(&read_text(&path)?, &place)?;
+        let name = if fields.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
+        match fields.get(name).map(|value| value.as_str()) {
+            None | Some(Some("float32")) => Ok(4),
+            Some(Some("bfloat16" | "float16")) => Ok(2),
+            Some(_) => Err(fields.error_at(name, "is none of float32, float16 and bfloat16")),
+        }
+    }
+
     /// Reads the text of a `config.json`; `place` is the file's name in errors.
     ///
     /// ```

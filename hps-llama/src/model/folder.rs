@@ -43,6 +43,18 @@ impl ModelFolder {
         &self.config
     }
 
+    /// Bytes that the weights of a language model take in its files.
+    ///
+    /// # Errors
+    /// A weight is missing or has another shape.
+    pub fn stored_bytes(&self) -> Result<u64> {
+        let size = |parameter: &Parameter| {
+            let stored = self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
+            Ok(stored.size() as u64)
+        };
+        Parameter::of_model(&self.config).iter().map(size).sum()
+    }
+
     /// Which base of adapters it is.
     ///
     /// # Errors

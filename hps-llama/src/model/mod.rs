@@ -47,6 +47,8 @@ pub struct Llama<B: Backend> {
     pub(crate) config: LlamaConfig,
     pub(crate) weights: BTreeMap<Parameter, B::Weight>,
     pub(crate) frequencies: B::Array,
+    /// Bytes that its weights take where they were read from.
+    pub(crate) stored: u64,
     /// Of the folder it was read from.
     base: Option<BaseDigest>,
 }
@@ -71,10 +73,14 @@ impl<B: Backend> Llama<B> {
         trained: bool,
         parameters: &[Parameter],
     ) -> Result<Self> {
-        Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
-            let upload = |tensor: &StoredTensor<'_>| backend.upload_weight(tensor, trained);
-            folder.weights().read(&parameter.to_string(), shape, upload)
-        })
+        let mut stored = 0;
+        let model = Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
+            folder.weights().read(&parameter.to_string(), shape, |tensor| {
+                stored += tensor.size() as u64;
+                backend.upload_weight(tensor, trained)
+            })
+        })?;
+        Ok(Llama { stored, ..model })
     }
 
     /// A model of normally distributed weights (standard deviation `deviation`), gains at 1, for training from nothing.
@@ -128,7 +134,7 @@ impl<B: Backend> Llama<B> {
         }
         let frequencies = config.inverse_frequencies();
         let frequencies = backend.upload(&frequencies, frequencies.len())?;
-        Ok(Llama { backend, config, weights, frequencies, base: None })
+        Ok(Llama { backend, config, weights, frequencies, stored: 0, base: None })
     }
 
     /// Writes `config.json` and `model.safetensors` (f32 or bf16) into a folder that exists.

@@ -104,11 +104,15 @@ pub struct Plan {
 impl Memory {
     /// That of training what is outlined.
     pub fn of(outline: &Outline<'_>, config: &TrainConfig) -> Memory {
-        let Outline { model, lora, footprint } = *outline;
+        let Outline { model, lora, stored, footprint } = *outline;
         let (base, trained) = outline.numbers(config.task);
         let [base, all, largest] =
             [base.iter().sum::<u64>(), trained.iter().sum(), trained.iter().copied().max().unwrap_or(0)];
-        let (base, adapter) = if lora.is_some() { (footprint.weight * base, all) } else { (SINGLE * base, 0) };
+        let (base, adapter) = match (lora, footprint.weight) {
+            (Some(_), Some(weight)) => (weight * base, all),
+            (Some(_), None) => (stored, all),
+            (None, _) => (SINGLE * base, 0),
+        };
         let state = base + SINGLE * (adapter + 3 * all + largest);
         let dropped = lora.is_some_and(|lora| lora.lora_dropout > 0.0);
         Memory { footprint, ..Memory::new(model, state, dropped, config) }

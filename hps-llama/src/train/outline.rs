@@ -20,6 +20,8 @@ pub struct Outline<'a> {
     pub model: &'a LlamaConfig,
     /// The adapter to be trained; `None` where all weights are.
     pub lora: Option<&'a LoraConfig>,
+    /// Bytes that the model's weights take in their files.
+    pub stored: u64,
     /// What numbers take on the device.
     pub footprint: Footprint,
 }

@@ -73,7 +73,11 @@ impl Plan {
         };
         let lora = adapter.as_ref().map(|(lora, _)| lora);
         let footprint = options.choice().footprint().unwrap_or_default();
-        let memory = Outline { model, lora, footprint }.check(config, &rows.split);
+        let stored = match &folder {
+            Some(folder) => folder.stored_bytes()?,
+            None => LlamaConfig::bytes_of_dtype(base)? * numbers(model),
+        };
+        let memory = Outline { model, lora, stored, footprint }.check(config, &rows.split);
         let memory = memory.map_err(|error| budget.blame(error))?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
         if options.task != Task::Sft {
@@ -124,6 +128,15 @@ impl Plan {
     pub fn memory(&self) -> &MemoryPlan {
         &self.memory
     }
+}
+
+/// How many a model's weights have.
+fn numbers(model: &LlamaConfig) -> u64 {
+    let of = |parameter: &Parameter| {
+        let (rows, columns) = parameter.shape(model, 0);
+        rows as u64 * columns as u64
+    };
+    Parameter::of_model(model).iter().map(of).sum()
 }
 
 impl fmt::Display for Plan {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Digest;
 use crate::backend::Backend;
-use crate::model::{Gradients, Policy};
+use crate::model::{Gradients, Llama, Policy};
 use crate::{Error, ErrorKind, Result};
 pub(super) use draws::widest_read;
 use hps_core::{Responses, TiePolicy};
@@ -70,7 +70,8 @@ impl<B: Backend> Trainer<B> {
         let policy = Policy { model, adapter };
         config.task.check(&policy)?;
         let lora = policy.adapter.as_ref().map(|adapter| adapter.config());
-        let outline = Outline { model: policy.model.config(), lora, footprint: policy.model.backend.footprint() };
+        let Llama { config: shape, backend, stored, .. } = &policy.model;
+        let outline = Outline { model: shape, lora, stored: *stored, footprint: backend.footprint() };
         let plan = outline.check(&config, &rows)?;
         let config = TrainConfig { loss: config.scored_loss()?, ..config };
         let memory = Memory::of(&outline, &config);

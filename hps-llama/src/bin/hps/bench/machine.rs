@@ -1,7 +1,7 @@
 //! What the machine gives: seconds, bytes, and the speed of its matrix product.
 
 use hps_llama::Result;
-use hps_llama::backend::{Backend, Precision, StoredTensor};
+use hps_llama::backend::{Backend, StoredTensor};
 use std::time::Instant;
 
 /// Side of the matrices whose product is the machine's measure.

@@ -6,7 +6,7 @@ use super::machine::resident;
 use super::shape::Shape;
 use crate::terminal::say;
 use hps_llama::backend::cpu::Cpu;
-use hps_llama::backend::{Backend, Precision, StoredTensor};
+use hps_llama::backend::{Backend, StoredTensor};
 use hps_llama::train::Bytes;
 use hps_llama::{Error, ErrorKind, Result};
 use std::process::Command;
