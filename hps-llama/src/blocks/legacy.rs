@@ -85,7 +85,7 @@ fn five_bits(fifths: &[u8; 4], bytes: &[u8; HALF], out: &mut Numbers, number: im
 /// The eight bits of a byte, each as 16 in a byte of its own: all at once in a word.
 #[inline(always)]
 fn spread(bits: u8) -> [u8; 8] {
-    let own = u64::from(bits) * 0x0101_0101_0101_0101 & 0x8040_2010_0804_0201;
+    let own = (u64::from(bits) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
     // What is not 0 carries into its byte's highest bit.
     ((own + 0x7f7f_7f7f_7f7f_7f7f) >> 3 & 0x1010_1010_1010_1010).to_le_bytes()
 }

@@ -18,17 +18,19 @@
 //! tensors may not overlap, and names and keys stand once. Source: `docs/gguf.md` of ggml; gguf-py 0.19; llama.cpp's
 //! `gguf.cpp`.
 
-mod array;
 mod fields;
 mod header;
 mod split;
 mod tensor;
+mod typed;
 mod value;
+mod value_type;
 mod written;
 
-pub use array::Array;
 pub use tensor::{Tensor, TensorType};
-pub use value::{FromValue, Value, ValueType};
+pub use typed::FromValue;
+pub use value::{Array, Value};
+pub use value_type::ValueType;
 pub use written::{NewTensor, encode_gguf, write_gguf};
 
 use crate::files::map;

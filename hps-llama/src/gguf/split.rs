@@ -4,7 +4,7 @@
 
 use super::Part;
 use super::fields::wrong;
-use super::value::FromValue;
+use super::typed::FromValue;
 use crate::{Error, Result};
 use std::path::PathBuf;
 

@@ -1,92 +1,14 @@
-//! Values of the metadata.
+//! Values of the metadata. Arrays, which may be a vocabulary, are kept as bytes and read as they are asked for.
 
-use super::array::Array;
 use super::fields::{Fields, shown, wrong};
+use super::value_type::ValueType;
 use crate::Result;
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::ops::Range;
 
-/// The type of a value, by GGUF's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum ValueType {
-    U8 = 0,
-    I8 = 1,
-    U16 = 2,
-    I16 = 3,
-    U32 = 4,
-    I32 = 5,
-    F32 = 6,
-    Bool = 7,
-    String = 8,
-    Array = 9,
-    U64 = 10,
-    I64 = 11,
-    F64 = 12,
-}
-
-impl ValueType {
-    const ALL: [ValueType; 13] = [
-        ValueType::U8,
-        ValueType::I8,
-        ValueType::U16,
-        ValueType::I16,
-        ValueType::U32,
-        ValueType::I32,
-        ValueType::F32,
-        ValueType::Bool,
-        ValueType::String,
-        ValueType::Array,
-        ValueType::U64,
-        ValueType::I64,
-        ValueType::F64,
-    ];
-
-    pub(super) fn read(fields: &mut Fields<'_>, of: &dyn Display) -> Result<ValueType> {
-        let number = fields.u32(&format_args!("the type of {of}"))?;
-        let found = Self::ALL.into_iter().find(|kind| kind.number() == number);
-        found.ok_or_else(|| wrong(format!("{of} is of type {number}, which is not known; 0 to 12 are")))
-    }
-
-    /// GGUF's number of the type.
-    pub const fn number(self) -> u32 {
-        self as u32
-    }
-
-    /// Bytes of a value; of texts and arrays, the least.
-    pub(super) const fn bytes(self) -> usize {
-        match self {
-            ValueType::U8 | ValueType::I8 | ValueType::Bool => 1,
-            ValueType::U16 | ValueType::I16 => 2,
-            ValueType::U32 | ValueType::I32 | ValueType::F32 => 4,
-            ValueType::U64 | ValueType::I64 | ValueType::F64 | ValueType::String => 8,
-            ValueType::Array => 4 + 8,
-        }
-    }
-
-    /// Whether all its values are equally long.
-    pub(super) const fn is_fixed(self) -> bool {
-        !matches!(self, ValueType::String | ValueType::Array)
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            ValueType::U8 => "u8",
-            ValueType::I8 => "i8",
-            ValueType::U16 => "u16",
-            ValueType::I16 => "i16",
-            ValueType::U32 => "u32",
-            ValueType::I32 => "i32",
-            ValueType::F32 => "f32",
-            ValueType::Bool => "bool",
-            ValueType::String => "string",
-            ValueType::Array => "array",
-            ValueType::U64 => "u64",
-            ValueType::I64 => "i64",
-            ValueType::F64 => "f64",
-        }
-    }
-}
+/// How deep arrays may lie in arrays; no model's do.
+const DEEPEST: usize = 4;
 
 /// A value of the metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,7 +99,7 @@ impl<'a> Value<'a> {
     }
 
     /// A whole number of any type.
-    fn whole(&self) -> Option<i128> {
+    pub(super) fn whole(&self) -> Option<i128> {
         Some(match self {
             Value::U8(number) => (*number).into(),
             Value::I8(number) => (*number).into(),
@@ -213,69 +135,103 @@ impl Display for Value<'_> {
     }
 }
 
-/// A type that values are asked for as; see [`Gguf::get`](super::Gguf::get).
-pub trait FromValue<'a>: Sized {
-    /// What the value has to be, for errors.
-    const EXPECTED: &'static str;
-
-    /// The value, if it is of the type.
-    fn from_value(value: Value<'a>) -> Option<Self>;
+/// An array of values of one type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array<'a> {
+    kind: ValueType,
+    length: usize,
+    /// The values, end to end, checked.
+    bytes: Cow<'a, [u8]>,
 }
 
-macro_rules! whole_numbers {
-    ($($type:ty),*) => {$(
-        impl<'a> FromValue<'a> for $type {
-            const EXPECTED: &'static str = concat!("a whole number that fits in ", stringify!($type));
-
-            fn from_value(value: Value<'a>) -> Option<Self> {
-                value.whole().and_then(|number| number.try_into().ok())
+impl<'a> Array<'a> {
+    /// Reads type, length and all values, and keeps where they are.
+    pub(super) fn read(fields: &mut Fields<'a>, of: &dyn Display, depth: usize) -> Result<Array<'a>> {
+        if depth == DEEPEST {
+            return Err(wrong(format!("{of} is of arrays in arrays, more than {DEEPEST} deep")));
+        }
+        let kind = ValueType::read(fields, &format_args!("the values of {of}"))?;
+        let length = fields.count(kind.bytes(), &format_args!("the length of the array {of}"))?;
+        let mut behind = Fields::new(fields.rest(), 0);
+        if kind.is_fixed() && kind != ValueType::Bool {
+            behind.take(length * kind.bytes(), of)?;
+        } else {
+            for index in 0..length {
+                Value::read(&mut behind, kind, &format_args!("value {index} of {of}"), depth + 1)?;
             }
         }
-    )*};
-}
+        let bytes = Cow::Borrowed(fields.take(behind.at(), of)?);
+        Ok(Array { kind, length, bytes })
+    }
 
-whole_numbers!(u8, u16, u32, u64, usize, i32, i64);
+    /// One that was read before, of its bytes.
+    pub(super) fn checked(bytes: &'a [u8]) -> Array<'a> {
+        let mut fields = Fields::new(bytes, 0);
+        let kind = ValueType::read(&mut fields, &"an array").expect("a type that was read before");
+        let length = fields.u64(&"an array").expect("a length that was read before") as usize;
+        Array { kind, length, bytes: Cow::Borrowed(fields.rest()) }
+    }
 
-macro_rules! as_it_is {
-    ($($variant:ident $type:ty, $expected:literal;)*) => {$(
-        impl<'a> FromValue<'a> for $type {
-            const EXPECTED: &'static str = $expected;
-
-            fn from_value(value: Value<'a>) -> Option<Self> {
-                match value {
-                    Value::$variant(value) => Some(value),
-                    _ => None,
-                }
-            }
+    /// An array of strings, to be written.
+    pub fn of_strings<'s>(texts: impl IntoIterator<Item = &'s str>) -> Array<'static> {
+        let (mut bytes, mut length) = (Vec::new(), 0);
+        for text in texts {
+            write_text(text, &mut bytes);
+            length += 1;
         }
-    )*};
-}
+        Array { kind: ValueType::String, length, bytes: Cow::Owned(bytes) }
+    }
 
-as_it_is! {
-    F32 f32, "a number (f32)";
-    Bool bool, "a bool";
-    String &'a str, "a string";
-    Array Array<'a>, "an array";
-}
+    /// An array of f32, to be written.
+    pub fn of_f32(numbers: &[f32]) -> Array<'static> {
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        Array { kind: ValueType::F32, length: numbers.len(), bytes: Cow::Owned(bytes) }
+    }
 
-macro_rules! lists {
-    ($($type:ty, $expected:literal;)*) => {$(
-        impl<'a> FromValue<'a> for Vec<$type> {
-            const EXPECTED: &'static str = $expected;
+    /// An array of i32, to be written.
+    pub fn of_i32(numbers: &[i32]) -> Array<'static> {
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        Array { kind: ValueType::I32, length: numbers.len(), bytes: Cow::Owned(bytes) }
+    }
 
-            fn from_value(value: Value<'a>) -> Option<Self> {
-                Array::from_value(value)?.in_file()?.map(<$type>::from_value).collect()
-            }
+    /// The type of its values.
+    pub fn kind(&self) -> ValueType {
+        self.kind
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.kind.number().to_le_bytes());
+        out.extend((self.length as u64).to_le_bytes());
+        out.extend(&*self.bytes);
+    }
+
+    /// The values, from the first on.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Value<'_>> {
+        values(self.kind, self.length, &self.bytes)
+    }
+
+    /// The same of an array in a file, for as long as that is open.
+    pub(super) fn in_file(self) -> Option<impl ExactSizeIterator<Item = Value<'a>>> {
+        match self.bytes {
+            Cow::Borrowed(bytes) => Some(values(self.kind, self.length, bytes)),
+            Cow::Owned(_) => None,
         }
-    )*};
+    }
 }
 
-lists! {
-    u32, "an array of whole numbers that fit in u32";
-    i32, "an array of whole numbers that fit in i32";
-    f32, "an array of numbers (f32)";
-    bool, "an array of bools";
-    &'a str, "an array of strings";
+fn values(kind: ValueType, length: usize, bytes: &[u8]) -> impl ExactSizeIterator<Item = Value<'_>> {
+    let mut fields = Fields::new(bytes, 0);
+    (0..length).map(move |_| Value::read(&mut fields, kind, &"a value", 0).expect("a value that was read before"))
 }
 
 /// Where a value lies in a file, checked.
