@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod chat;
 pub mod config;
+pub mod gguf;
 pub mod rows;
 pub mod weights;
 

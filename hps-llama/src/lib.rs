@@ -17,6 +17,7 @@
 //! | [`base`] | a base | what its adapters record of it |
 //! | [`resumable`], [`files`] | JSON lines, and whatever is written | files that survive being killed |
 //! | [`blocks`] | matrices of a few bits a number | f32, a range at a time, and back |
+//! | [`gguf`] | files of ggml | metadata and tensors, and back |
 //! | [`weights`], [`config`], [`companions`] | Hugging Face folders | weights and shapes, and back |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -36,6 +37,7 @@ mod error;
 pub mod evaluate;
 pub mod files;
 pub mod generate;
+pub mod gguf;
 pub mod hub;
 mod json;
 pub mod lora;

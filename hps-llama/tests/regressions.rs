@@ -45,3 +45,8 @@ fn adapter() {
 fn weights() {
     replay("weights", readers::weights::run);
 }
+
+#[test]
+fn gguf() {
+    replay("gguf", readers::gguf::run);
+}

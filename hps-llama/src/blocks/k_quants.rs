@@ -48,17 +48,15 @@ pub(super) fn q2_k(block: &[u8; Q2_K], out: &mut Numbers) {
 #[inline(always)]
 pub(super) fn q3_k(block: &[u8; Q3_K], out: &mut Numbers) {
     let d = single(*part(block, 108));
-    let scales = six_bit_scales(part(block, 96));
-    let runs = out.as_chunks_mut::<SIXTEEN>().0;
-    for (j, out) in runs.iter_mut().enumerate() {
-        let scale = d * f32::from(scales[j] as i8 - 32);
-        let thirds: &[u8; SIXTEEN] = part(block, SIXTEEN * (j % 2));
-        let codes: &[u8; SIXTEEN] = part(block, 32 + plane_of_two_bits(j));
-        let (shift, third) = (2 * (j % 8 / 2), j / 2);
-        for ((number, code), bits) in out.iter_mut().zip(codes).zip(thirds) {
+    let scales = six_bit_scales(part(block, 96)).map(|scale| d * f32::from(scale as i8 - 32));
+    let thirds: &[u8; THIRTY_TWO] = part(block, 0);
+    for (plane, (out, scales)) in planes(out, &scales).enumerate() {
+        let codes: &[u8; THIRTY_TWO] = part(block, 32 + THIRTY_TWO * (plane / 4));
+        let shift = 2 * (plane % 4);
+        for i in 0..THIRTY_TWO {
             // 0 to 3 with the third bit, −4 to −1 without.
-            let code = (code >> shift & 3) | (bits >> third & 1) << 2;
-            *number = scale * (f32::from(code) - 4.0);
+            let code = (codes[i] >> shift & 3) | (thirds[i] >> plane & 1) << 2;
+            out[i] = scales[i] * (f32::from(code) - 4.0);
         }
     }
 }
@@ -97,21 +95,30 @@ pub(super) fn q5_k(block: &[u8; Q5_K], out: &mut Numbers) {
 
 #[inline(always)]
 pub(super) fn q6_k(block: &[u8; Q6_K], out: &mut Numbers) {
-    let scales: &[u8; 16] = part(block, 192);
     let d = single(*part(block, 208));
-    let runs = out.as_chunks_mut::<SIXTEEN>().0;
-    for (j, out) in runs.iter_mut().enumerate() {
-        let scale = d * f32::from(scales[j] as i8);
-        // Halves of 128 numbers, in them four runs of 32.
-        let (half, run, side) = (j / 8, j % 8 / 2, SIXTEEN * (j % 2));
-        let codes: &[u8; SIXTEEN] = part(block, 64 * half + 32 * (run % 2) + side);
-        let uppers: &[u8; SIXTEEN] = part(block, 128 + 32 * half + side);
-        let (shift, upper) = (4 * (run / 2), 2 * run);
-        for ((number, code), bits) in out.iter_mut().zip(codes).zip(uppers) {
-            let code = (code >> shift & 15) | (bits >> upper & 3) << 4;
-            *number = scale * (f32::from(code) - 32.0);
+    let scales = part::<16>(block, 192).map(|scale| d * f32::from(scale as i8));
+    for (plane, (out, scales)) in planes(out, &scales).enumerate() {
+        // Halves of 128 numbers; the low nibbles of two planes lie side by side, those of the other two above them.
+        let (half, plane) = (plane / 4, plane % 4);
+        let lower: &[u8; THIRTY_TWO] = part(block, 64 * half + THIRTY_TWO * (plane % 2));
+        let upper: &[u8; THIRTY_TWO] = part(block, 128 + THIRTY_TWO * half);
+        let (nibble, pair) = (4 * (plane / 2), 2 * plane);
+        for i in 0..THIRTY_TWO {
+            let code = (lower[i] >> nibble & 15) | (upper[i] >> pair & 3) << 4;
+            out[i] = scales[i] * (f32::from(code) - 32.0);
         }
     }
+}
+
+/// Runs of 32 numbers, with the scale of each number: there is one for 16, but loops of 32 are what is vectorised.
+#[inline(always)]
+fn planes<'a>(
+    out: &'a mut Numbers,
+    scales: &'a [f32; 16],
+) -> impl Iterator<Item = (&'a mut [f32; THIRTY_TWO], [f32; THIRTY_TWO])> {
+    let scales = scales.as_chunks::<2>().0.iter();
+    let spread = |[first, second]: &[f32; 2]| std::array::from_fn(|i| if i < 16 { *first } else { *second });
+    out.as_chunks_mut().0.iter_mut().zip(scales.map(spread))
 }
 
 /// Where the two-bit codes of run `j` of 16 lie: halves of 128 numbers have 32 bytes, whose four planes are 32 numbers each.

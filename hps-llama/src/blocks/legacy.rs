@@ -43,13 +43,13 @@ pub(super) fn q4_1(block: &[u8; Q4_1], out: &mut Numbers) {
 #[inline(always)]
 pub(super) fn q5_0(block: &[u8; Q5_0], out: &mut Numbers) {
     let d = single(*part(block, 0));
-    five_bits(u32::from_le_bytes(*part(block, 2)), part(block, 6), out, |q| d * (q as f32 - 16.0));
+    five_bits(part(block, 2), part(block, 6), out, |q| d * (f32::from(q) - 16.0));
 }
 
 #[inline(always)]
 pub(super) fn q5_1(block: &[u8; Q5_1], out: &mut Numbers) {
     let (d, m) = (single(*part(block, 0)), single(*part(block, 2)));
-    five_bits(u32::from_le_bytes(*part(block, 4)), part(block, 8), out, |q| d * q as f32 + m);
+    five_bits(part(block, 4), part(block, 8), out, |q| d * f32::from(q) + m);
 }
 
 #[inline(always)]
@@ -64,32 +64,30 @@ pub(super) fn q8_0(block: &[u8; Q8_0], out: &mut Numbers) {
 /// Numbers of codes of four bits: the low nibbles of 16 bytes, then the high ones.
 #[inline(always)]
 fn nibbles(bytes: &[u8; HALF], out: &mut Numbers, number: impl Fn(u8) -> f32) {
-    // One loop for each half: together they are not vectorised.
-    let (low, high) = out.split_at_mut(HALF);
-    for (low, byte) in low.iter_mut().zip(bytes) {
-        *low = number(byte & 15);
-    }
-    for (high, byte) in high.iter_mut().zip(bytes) {
-        *high = number(byte >> 4);
+    let codes: [u8; NUMBERS] = std::array::from_fn(|i| if i < HALF { bytes[i] & 15 } else { bytes[i - HALF] >> 4 });
+    for (out, code) in out.iter_mut().zip(codes) {
+        *out = number(code);
     }
 }
 
 /// Numbers of codes of five bits: nibbles, and the fifth bits in one word.
 #[inline(always)]
-fn five_bits(fifths: u32, bytes: &[u8; HALF], out: &mut Numbers, number: impl Fn(i32) -> f32) {
-    let (low, high) = out.split_at_mut(HALF);
-    for (i, (low, byte)) in low.iter_mut().zip(bytes).enumerate() {
-        *low = number(i32::from(byte & 15) | fifth(fifths, i));
-    }
-    for (i, (high, byte)) in high.iter_mut().zip(bytes).enumerate() {
-        *high = number(i32::from(byte >> 4) | fifth(fifths, i + HALF));
+fn five_bits(fifths: &[u8; 4], bytes: &[u8; HALF], out: &mut Numbers, number: impl Fn(u8) -> f32) {
+    let fifths = fifths.map(spread);
+    let fifths = fifths.as_flattened();
+    let nibble = |i: usize| if i < HALF { bytes[i] & 15 } else { bytes[i - HALF] >> 4 };
+    let codes: [u8; NUMBERS] = std::array::from_fn(|i| nibble(i) | fifths[i]);
+    for (out, code) in out.iter_mut().zip(codes) {
+        *out = number(code);
     }
 }
 
-/// 16 where the `i`-th bit is set: a comparison, as shifts by lane are slow where vectors are short.
+/// The eight bits of a byte, each as 16 in a byte of its own: all at once in a word.
 #[inline(always)]
-fn fifth(fifths: u32, i: usize) -> i32 {
-    if fifths & 1 << i != 0 { 16 } else { 0 }
+fn spread(bits: u8) -> [u8; 8] {
+    let own = (u64::from(bits) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
+    // What is not 0 carries into its byte's highest bit.
+    ((own + 0x7f7f_7f7f_7f7f_7f7f) >> 3 & 0x1010_1010_1010_1010).to_le_bytes()
 }
 
 /// Blocks that a thread quantises at a time.

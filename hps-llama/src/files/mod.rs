@@ -5,11 +5,13 @@
 //! * [`Lock`] — one process at a time in a folder.
 
 mod lock;
+mod mapped;
 mod output;
 mod whole;
 
 pub use lock::Lock;
 pub(crate) use lock::{NAME as LOCK, try_lock};
+pub(crate) use mapped::map;
 pub use output::{Output, expect_folder};
 pub(crate) use whole::clear;
 pub use whole::{WholeFile, write_whole};

@@ -1,10 +1,10 @@
 //! One file of tensors, mapped, its header read once.
 
 use crate::backend::SharedBytes;
+use crate::files::map;
 use crate::{Error, ErrorKind, Result, json};
 use memmap2::Mmap;
 use safetensors::tensor::{Metadata, SafeTensors, TensorInfo};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,12 +50,4 @@ impl Shard {
     pub(super) fn metadata(&self, key: &str) -> Option<&str> {
         self.header.metadata().as_ref()?.get(key).map(String::as_str)
     }
-}
-
-#[allow(unsafe_code)]
-fn map(path: &Path) -> Result<Mmap> {
-    let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source);
-    let file = File::open(path).map_err(fail)?;
-    // SAFETY: read-only map of a file that, by this crate's documented contract, nobody truncates while it is open.
-    unsafe { Mmap::map(&file) }.map_err(fail)
 }

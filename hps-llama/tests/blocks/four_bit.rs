@@ -178,44 +178,28 @@ fn what_has_no_code_is_refused_with_its_place() {
 
 #[test]
 fn parts_of_another_length_are_refused() {
-    let quant_map = [0; 1024];
-    let nested = |absmax, quant_map, block_size| Some(NestedParts { absmax, quant_map, block_size, offset: 0.0 });
-    let cases: [(usize, usize, &[u8], &[u8], Option<NestedParts<'_>>, &str); 9] = [
-        (48, 96, &[0; 48], &[0; 8], None, "a block of 48 numbers is not known; powers of two from 32 to 4096 are"),
-        (8192, 96, &[0; 48], &[0; 4], None, "a block of 8192 numbers is not known; powers of two from 32 to 4096 are"),
-        (64, 97, &[0; 48], &[0; 8], None, "the packed matrix has 48 bytes but needs 49"),
-        (64, 96, &[0; 48], &[0; 4], None, "`absmax` has 4 bytes but needs 8"),
-        (
-            64,
-            96,
-            &[0; 48],
-            &[0; 8],
-            nested(&[0; 4], &quant_map, 256),
-            "`absmax`, which is quantised, has 8 bytes but needs 2",
-        ),
-        (64, 96, &[0; 48], &[0; 2], nested(&[0; 8], &quant_map, 256), "`nested_absmax` has 8 bytes but needs 4"),
-        (
-            64,
-            96,
-            &[0; 48],
-            &[0; 2],
-            nested(&[0; 4], &quant_map[1..], 256),
-            "`nested_quant_map` has 1023 bytes but needs 1024",
-        ),
-        (
-            64,
-            96,
-            &[0; 48],
-            &[0; 2],
-            nested(&[0; 4], &quant_map, 0),
-            "a block of 0 numbers is not known; powers of two from 32 to 4096 are",
-        ),
-        (32, usize::MAX, &[0; 48], &[0; 2], None, "the packed matrix has 48 bytes but needs 9223372036854775808"),
-    ];
-    for (block_size, numbers, packed, absmax, nested, expected) in cases {
-        let error = FourBit::new(FourBitType::Nf4, block_size, numbers, packed, absmax, nested).expect_err(expected);
+    let zeros = [0; 1024];
+    let refused = |block_size, numbers, absmax: usize, nested: Option<(usize, usize, usize)>, expected: &str| {
+        let nested = nested.map(|(absmax, quant_map, block_size)| NestedParts {
+            absmax: &zeros[..absmax],
+            quant_map: &zeros[..quant_map],
+            block_size,
+            offset: 0.0,
+        });
+        let made = FourBit::new(FourBitType::Nf4, block_size, numbers, &zeros[..48], &zeros[..absmax], nested);
+        let error = made.expect_err(expected);
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Weights, expected));
-    }
+    };
+    let known = "powers of two from 32 to 4096 are";
+    refused(48, 96, 8, None, &format!("a block of 48 numbers is not known; {known}"));
+    refused(8192, 96, 4, None, &format!("a block of 8192 numbers is not known; {known}"));
+    refused(64, 97, 8, None, "the packed matrix has 48 bytes but needs 49");
+    refused(32, usize::MAX, 8, None, "the packed matrix has 48 bytes but needs 9223372036854775808");
+    refused(64, 96, 4, None, "`absmax` has 4 bytes but needs 8");
+    refused(64, 96, 8, Some((4, 1024, 256)), "`absmax`, which is quantised, has 8 bytes but needs 2");
+    refused(64, 96, 2, Some((8, 1024, 256)), "`nested_absmax` has 8 bytes but needs 4");
+    refused(64, 96, 2, Some((4, 1023, 256)), "`nested_quant_map` has 1023 bytes but needs 1024");
+    refused(64, 96, 2, Some((4, 1024, 0)), &format!("a block of 0 numbers is not known; {known}"));
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl<'a> Nested<'a> {
 ///
 /// ```
 /// let map = hps_llama::blocks::dynamic_map();
-/// assert_eq!((map[0], map[127], map[255]), (-0.9929687, 0.0, 1.0));
+/// assert_eq!((map[0], map[127], map[255]), (-0.99296874, 0.0, 1.0));
 /// ```
 pub fn dynamic_map() -> &'static [f32; 256] {
     static MAP: [f32; 256] = made();

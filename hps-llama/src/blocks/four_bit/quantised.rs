@@ -8,6 +8,9 @@ use rayon::prelude::*;
 /// Numbers that a thread quantises at a time; a multiple of every block size.
 const CHUNK: usize = 1 << 14;
 
+/// Numbers whose codes are looked for together; the smallest block.
+const PIECE: usize = 32;
+
 /// Scales that share a scale.
 const NESTED_BLOCK: usize = 256;
 
@@ -113,9 +116,14 @@ impl FourBitType {
             scratch.resize(CHUNK.min(numbers - first), 0.0);
             read(first, scratch);
             let packed = packed.chunks_mut(block_size / 2);
+            let mut finite = true;
             for ((block, packed), scale) in scratch.chunks(block_size).zip(packed).zip(scales) {
                 *scale = greatest(block);
+                finite &= scale.is_finite();
                 encode(block, block_size, scale, &bounds, &order, packed);
+            }
+            if finite {
+                return None;
             }
             let wrong = scratch.iter().position(|number| !number.is_finite())?;
             Some((first + wrong, scratch[wrong]))
@@ -168,13 +176,13 @@ fn encode(block: &[f32], block_size: usize, scale: &mut f32, bounds: &[f32; 15],
         *scale = divisor;
     }
     let inverse = 1.0 / divisor;
-    // Sixteen numbers at a time, and each bound for all of them: loops without branches.
-    for (numbers, packed) in block.chunks(16).zip(packed.chunks_mut(8)) {
-        let mut scaled = [0.0; 16];
+    // A piece at a time, and each bound for all of it: loops without branches.
+    for (numbers, packed) in block.chunks(PIECE).zip(packed.chunks_mut(PIECE / 2)) {
+        let mut scaled = [0.0; PIECE];
         for (scaled, number) in scaled.iter_mut().zip(numbers) {
             *scaled = if whole { number * inverse } else { number / divisor };
         }
-        let mut places = [0u32; 16];
+        let mut places = [0u32; PIECE];
         for bound in bounds {
             for (place, scaled) in places.iter_mut().zip(scaled) {
                 *place += u32::from(scaled > *bound);
