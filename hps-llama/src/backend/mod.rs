@@ -24,7 +24,9 @@ pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, OfLayers, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
 pub use free::{FreeMemory, FreeOf};
 pub use step::{Step, StepArrays, StepNumbers};
-pub use stored::{Bytes, Encoding, FourBitScales, NestedScales, Precision, SharedBytes, StoredTensor};
+pub use stored::{Bytes, Encoding, FourBitScales, NestedScales, Precision, StoredTensor};
+
+pub use crate::files::SharedBytes;
 
 use crate::Result;
 use std::fmt::Debug;

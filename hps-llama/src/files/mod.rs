@@ -11,6 +11,7 @@ mod whole;
 
 pub use lock::Lock;
 pub(crate) use lock::{NAME as LOCK, try_lock};
+pub use mapped::SharedBytes;
 pub(crate) use mapped::map;
 pub use output::{Output, expect_folder};
 pub(crate) use whole::clear;

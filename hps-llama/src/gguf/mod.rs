@@ -33,12 +33,13 @@ pub use value::{Array, Value};
 pub use value_type::ValueType;
 pub use written::{NewTensor, encode_gguf, write_gguf};
 
-use crate::files::map;
+use crate::files::{SharedBytes, map};
 use crate::{Error, ErrorKind, Result};
 use header::Header;
 use memmap2::Mmap;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The key of the tensors' alignment, and what it is where the key is not there.
 const ALIGNMENT: &str = "general.alignment";
@@ -55,13 +56,13 @@ pub struct Gguf {
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
     header: Header,
 }
 
 impl Part {
     fn open(path: &Path) -> Result<Part> {
-        let map = map(path)?;
+        let map = Arc::new(map(path)?);
         let header = Header::read(&map).map_err(|error| error.at(path.display()))?;
         Ok(Part { path: path.to_path_buf(), map, header })
     }
@@ -141,6 +142,24 @@ impl Gguf {
         let (part, index) = *self.places.get(name)?;
         let part = &self.parts[part];
         Some(part.header.tensors[index].tensor(&part.map))
+    }
+
+    /// The bytes of the tensor of that name, which stay for as long as anybody has them.
+    pub fn bytes_of(&self, name: &str) -> Option<SharedBytes> {
+        let (part, index) = *self.places.get(name)?;
+        let part = &self.parts[part];
+        let map: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::<Mmap>::clone(&part.map);
+        SharedBytes::of(map, part.header.tensors[index].range())
+    }
+
+    /// The file that has the tensor of that name.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        self.places.get(name).map(|(part, _)| self.parts[*part].path.as_path())
+    }
+
+    /// Whether a path is a GGUF file by its name.
+    pub fn is_named(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
     }
 
     /// An error of the first file.

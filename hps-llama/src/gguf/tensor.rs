@@ -2,6 +2,7 @@
 
 use crate::blocks::BlockType;
 use std::fmt;
+use std::ops::Range;
 
 /// How a tensor's numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,8 +188,13 @@ impl TensorEntry {
         Ok(TensorEntry { name: name.to_string(), kind, dimensions: sizes, begin, length })
     }
 
+    /// Where its bytes lie in the file.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.begin..self.begin + self.length
+    }
+
     pub(super) fn tensor<'a>(&'a self, file: &'a [u8]) -> Tensor<'a> {
-        let bytes = &file[self.begin..self.begin + self.length];
+        let bytes = &file[self.range()];
         Tensor { name: &self.name, kind: self.kind, dimensions: &self.dimensions, bytes }
     }
 }

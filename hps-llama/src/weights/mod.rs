@@ -1,15 +1,20 @@
-//! Safetensors: a model's one file or its shards by index, memory-mapped, and files written whole or not at all.
+//! A model's tensors, memory-mapped: one file of safetensors, its shards by index, or a GGUF file; and safetensors written
+//! whole or not at all.
 
-use crate::backend::{Bytes, Encoding, Precision, StoredTensor};
+use crate::backend::{Bytes, StoredTensor};
+use crate::gguf::Gguf;
 use crate::{Error, ErrorKind, Result, json};
+use file::{File, Found};
 use finite::first_not_finite;
-use safetensors::tensor::Dtype;
-use shard::Shard;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+mod file;
 mod finite;
+mod four_bit;
+mod gguf;
+mod named;
 mod shard;
 mod shards;
 mod written;
@@ -28,22 +33,26 @@ const DERIVED: &str = ".rotary_emb.inv_freq";
 /// Tensors of one or several mapped files.
 #[derive(Debug)]
 pub struct Weights {
-    shards: Vec<Shard>,
-    /// Which shard holds a name.
+    files: Vec<File>,
+    /// Which file holds a name.
     places: HashMap<String, usize>,
 }
 
 impl Weights {
     /// Whether a folder has weights, in a form that is read here or in another.
     pub fn are_in(folder: &Path) -> bool {
-        [SINGLE, INDEX].iter().chain(&PICKLED).any(|name| folder.join(name).exists())
+        let names = [SINGLE, INDEX].iter().chain(&PICKLED);
+        Gguf::is_named(folder) || names.into_iter().any(|name| folder.join(name).exists())
     }
 
-    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+    /// Opens a folder's `model.safetensors`, or the shards that `model.safetensors.index.json` lists; or a GGUF file.
     ///
     /// # Errors
-    /// Neither is there, or both with different files; or a file is malformed or truncated.
+    /// None of these is there, or both with different files; or a file is malformed or truncated.
     pub fn from_folder(folder: &Path) -> Result<Weights> {
+        if Gguf::is_named(folder) {
+            return Self::of_files([File::gguf(folder)?]);
+        }
         let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
         let fail = |message: String| Error::new(ErrorKind::Weights, message).at(folder.display());
         match (single.is_file(), index.is_file()) {
@@ -88,7 +97,7 @@ impl Weights {
         let paths: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
         let weights = Self::from_files(&paths)?;
         for (name, file) in &parsed.weight_map {
-            let place = weights.places.get(name).map(|shard| &weights.shards[*shard].path);
+            let place = weights.places.get(name).map(|place| weights.files[*place].path());
             if place != Some(&folder.join(file)) {
                 let message = format!("`{name}` is listed in {file} but is not there");
                 return Err(Error::new(ErrorKind::Weights, message).at(index.display()));
@@ -102,16 +111,19 @@ impl Weights {
     /// # Errors
     /// A file cannot be read, or is malformed or truncated.
     pub fn from_files(paths: &[PathBuf]) -> Result<Weights> {
-        let mut weights = Weights { shards: Vec::new(), places: HashMap::new() };
-        for path in paths {
-            let shard = Shard::open(path)?;
-            for name in shard.names() {
-                if weights.places.insert(name.clone(), weights.shards.len()).is_some() {
-                    let message = format!("`{name}` is also in another shard");
-                    return Err(Error::new(ErrorKind::Weights, message).at(path.display()));
+        Self::of_files(paths.iter().map(|path| File::safetensors(path)).collect::<Result<Vec<_>>>()?)
+    }
+
+    fn of_files(files: impl IntoIterator<Item = File>) -> Result<Weights> {
+        let mut weights = Weights { files: Vec::new(), places: HashMap::new() };
+        for file in files {
+            for name in file.names() {
+                if weights.places.insert(name.clone(), weights.files.len()).is_some() {
+                    let message = format!("`{name}` is also in another file");
+                    return Err(Error::new(ErrorKind::Weights, message).at(file.path().display()));
                 }
             }
-            weights.shards.push(shard);
+            weights.files.push(file);
         }
         Ok(weights)
     }
@@ -125,7 +137,7 @@ impl Weights {
 
     /// A text that a file's header holds under `key`, if one does.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
-        self.shards.iter().find_map(|shard| shard.metadata(key))
+        self.files.iter().find_map(|file| file.metadata(key))
     }
 
     /// Refuses files without a tensor of `read`, or with one that is none of them: nothing of a model passes unread. The one
@@ -148,7 +160,7 @@ impl Weights {
     /// Calls `read` with the tensor of that name, which must be `[rows, columns]` (or `[columns]` where `rows` is 1).
     ///
     /// # Errors
-    /// The tensor is missing, of another shape, or not f32, f16 or bf16; or one of its numbers is NaN or infinite.
+    /// The tensor is missing, of another shape or of a type that is not read; or one of its numbers is NaN or infinite.
     pub fn read<T>(
         &self,
         name: &str,
@@ -168,21 +180,20 @@ impl Weights {
 
     /// The tensor of that name as it lies in its file, its numbers not looked at.
     pub(crate) fn stored(&self, name: &str, (rows, columns): (usize, usize)) -> Result<StoredTensor<'_>> {
-        let fail = |message: String| Error::new(ErrorKind::Weights, message).at(self.file(name));
-        let shard = self.places.get(name).map(|shard| &self.shards[*shard]);
-        let (info, bytes) = shard.and_then(|shard| shard.tensor(name)).ok_or_else(|| self.missing(name))?;
-        if info.shape != [rows, columns] && !(rows == 1 && info.shape == [columns]) {
+        let fail = |error: Error| error.at(self.file(name));
+        let file = self.places.get(name).map(|file| &self.files[*file]);
+        let Found { shape, encoding, bytes, interleaved } =
+            file.and_then(|file| file.tensor(name)).ok_or_else(|| self.missing(name))?.map_err(fail)?;
+        if shape != [rows, columns] && !(rows == 1 && shape == [columns]) {
             let expected = if rows == 1 { format!("[{columns}]") } else { format!("[{rows}, {columns}]") };
-            return Err(fail(format!("`{name}` has shape {:?} but the model needs {expected}", info.shape)));
+            let message = format!("`{name}` has shape {shape:?} but the model needs {expected}");
+            return Err(fail(Error::new(ErrorKind::Weights, message)));
         }
-        let precision = match info.dtype {
-            Dtype::F32 => Precision::F32,
-            Dtype::F16 => Precision::F16,
-            Dtype::BF16 => Precision::BF16,
-            other => return Err(fail(format!("`{name}` is {other:?}; f32, f16 and bf16 are read"))),
-        };
-        StoredTensor::new(Encoding::Numbers(precision), [rows, columns], Bytes::Shared(bytes))
-            .map_err(|error| error.at(self.file(name)))
+        let tensor = StoredTensor::new(encoding, [rows, columns], Bytes::Shared(bytes)).map_err(fail)?;
+        Ok(match interleaved {
+            Some(dimension) => tensor.interleaved(dimension),
+            None => tensor,
+        })
     }
 
     /// Whether there is a tensor of that name.
@@ -197,9 +208,9 @@ impl Weights {
     /// The file that holds a name, or all there are.
     fn file(&self, name: &str) -> String {
         match self.places.get(name) {
-            Some(shard) => self.shards[*shard].path.display().to_string(),
+            Some(file) => self.files[*file].file_of(name).display().to_string(),
             None => {
-                let files: Vec<String> = self.shards.iter().map(|shard| shard.path.display().to_string()).collect();
+                let files: Vec<String> = self.files.iter().map(|file| file.path().display().to_string()).collect();
                 files.join(", ")
             }
         }

@@ -1,7 +1,7 @@
 //! How a tensor's numbers lie in its bytes.
 
-use super::SharedBytes;
 use crate::blocks::{BlockType, FourBit, FourBitType, NestedParts};
+use crate::files::SharedBytes;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 

@@ -5,7 +5,7 @@ mod encoding;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod on_device;
 
-pub use bytes::{Bytes, SharedBytes};
+pub use bytes::Bytes;
 pub use encoding::{Encoding, FourBitScales, NestedScales, Precision};
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub(super) use on_device::OnDevice;

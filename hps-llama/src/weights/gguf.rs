@@ -1,0 +1,71 @@
+//! A Llama's tensors in a GGUF file.
+
+use super::Found;
+use super::named::{hugging_face, is_interleaved};
+use crate::backend::{Encoding, Precision};
+use crate::gguf::{Gguf, TensorType};
+use crate::{Error, ErrorKind, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Factors of rotary frequencies, which the model's shape follows from.
+const ROPE_FACTORS: &str = "rope_freqs.weight";
+
+#[derive(Debug)]
+pub(super) struct GgufTensors {
+    gguf: Gguf,
+    /// Their names in the file by Hugging Face's, or by themselves where it has none.
+    names: HashMap<String, String>,
+    head_dimension: usize,
+}
+
+impl GgufTensors {
+    pub(super) fn open(path: &Path) -> Result<GgufTensors> {
+        let gguf = Gguf::open(path)?;
+        let named = |name: &str| (hugging_face(name).unwrap_or_else(|| name.to_string()), name.to_string());
+        let names =
+            gguf.tensors().filter(|tensor| tensor.name != ROPE_FACTORS).map(|tensor| named(tensor.name)).collect();
+        let head_dimension = match gguf.get::<usize>("llama.attention.key_length")? {
+            Some(dimension) => dimension,
+            None => {
+                let features: usize = gguf.expect("llama.embedding_length")?;
+                let heads: usize = gguf.expect("llama.attention.head_count")?;
+                features.checked_div(heads).unwrap_or(0)
+            }
+        };
+        if head_dimension == 0 || !head_dimension.is_multiple_of(2) {
+            let message = format!("heads have {head_dimension} features, which is no even number");
+            return Err(Error::new(ErrorKind::Weights, message).at(path.display()));
+        }
+        Ok(GgufTensors { gguf, names, head_dimension })
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Option<Found> {
+        let own = self.names.get(name)?;
+        let tensor = self.gguf.tensor(own)?;
+        let encoding = match tensor.kind {
+            TensorType::F32 => Encoding::Numbers(Precision::F32),
+            TensorType::F16 => Encoding::Numbers(Precision::F16),
+            TensorType::BF16 => Encoding::Numbers(Precision::BF16),
+            TensorType::Blocks(block) => Encoding::Blocks(block),
+        };
+        let shape: Vec<usize> = tensor.dimensions.iter().rev().copied().collect();
+        let interleaved = (is_interleaved(own) && shape.first().is_some_and(|rows| rows % self.head_dimension == 0))
+            .then_some(self.head_dimension);
+        Some(Found { shape, encoding, bytes: self.gguf.bytes_of(own)?, interleaved })
+    }
+
+    /// The file that has a tensor.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        let own = self.names.get(name).and_then(|own| self.gguf.file_of(own));
+        own.unwrap_or(self.gguf.path()).to_path_buf()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.gguf.path()
+    }
+}
