@@ -37,7 +37,9 @@ if ! unpack "$folder/programs.tar.xz" | tar -xC "$programs"; then
 fi
 
 # Where Python's wheels keep NVRTC and cuBLAS, and where the toolkit does.
-wheels=$(python3 -c 'import glob, sysconfig; print(":".join(glob.glob(sysconfig.get_path("purelib") + "/nvidia/*/lib")))' 2>/dev/null)
+wheels=$(python3 -c '
+import glob, sysconfig
+print(":".join(glob.glob(sysconfig.get_path("purelib") + "/nvidia/*/lib")))' 2>/dev/null)
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${wheels:+$wheels:}/usr/local/cuda/lib64
 export HPS_REQUIRE_CUDA=1 CARGO_MANIFEST_DIR=$PWD
 

@@ -10,6 +10,8 @@
 //! end   RESULTS SECONDS                                     says what did not pass, and fails if anything did not
 //! ```
 
+mod aims;
+mod figures;
 mod machine;
 mod results;
 mod tables;

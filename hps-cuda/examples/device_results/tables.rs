@@ -1,5 +1,7 @@
 //! The README's tables of figures, from results or, before there are any, without.
 
+use crate::aims::{AIMED_AT, AIMS, Aim, NOT_MEASURED};
+use crate::figures::{LossLine, gigabytes, lines, milliseconds};
 use crate::results::Results;
 use serde_json::Value;
 use std::error::Error;
@@ -8,71 +10,6 @@ use std::fmt::Write;
 /// Around the tables in the README.
 const BEGIN: &str = "<!-- device_results: begin -->";
 const END: &str = "<!-- device_results: end -->";
-
-/// On which the floors and aims stand.
-const AIMED_AT: &str = "H200";
-
-const NOT_MEASURED: &str = "not yet measured";
-
-/// What is aimed at: its name, its floor, the aim, and the figure.
-struct Aim {
-    what: &'static str,
-    floor: &'static str,
-    aim: &'static str,
-    figure: fn(&Results) -> Option<String>,
-}
-
-const AIMS: [Aim; 7] = [
-    Aim {
-        what: "LoRA step of Llama-3-8B's shape, r 8 on q, v, one pair of 2 × 2,048 tokens, reference known (`hps bench --shape llama3-8b --backend cuda --dtype bfloat16 --parts throughput --pairs 1 --tokens 1,2047`)",
-        floor: "184 ms",
-        aim: "≤ 250 ms",
-        figure: |results| step_seconds(results, "one pair").map(milliseconds),
-    },
-    Aim {
-        what: "the same with a shared prompt of 1,024 and responses of 1,024 (`--pairs 1 --tokens 1024,1024`)",
-        floor: "133 ms",
-        aim: "≤ 190 ms",
-        figure: |results| step_seconds(results, "a shared prompt").map(milliseconds),
-    },
-    Aim {
-        what: "peak memory of the first",
-        floor: "",
-        aim: "≤ 40 GB",
-        figure: |results| {
-            let mebibytes = results.figures("step", "one pair")?["device_peak_mib"].as_f64()?;
-            Some(format!("{:.1} GB", mebibytes * f64::from(1 << 20) / 1e9))
-        },
-    },
-    Aim {
-        what: "fused head, 4,096 tokens, with unit gradients",
-        floor: "10.9 ms",
-        aim: "≤ 18 ms",
-        figure: |results| {
-            let mut lines = lines(results, "operations")?.iter();
-            let head = lines.find(|line| line["name"] == "head, with unit gradients")?;
-            head["seconds"].as_f64().map(milliseconds)
-        },
-    },
-    Aim {
-        what: "loss kernels up to 10⁵ responses; at 10⁷",
-        floor: "2–5 µs",
-        aim: "≤ 8 µs; ≥ 70 % of a copy",
-        figure: losses,
-    },
-    Aim {
-        what: "HPS over BT, a whole run (`hps bench --shape llama3.2-1b --backend cuda --dtype bfloat16 --parts losses`)",
-        floor: "1.00",
-        aim: "≤ 1.03",
-        figure: |results| Some(format!("{:.3}", results.figures("step", "losses")?["run_hps_over_bt"].as_f64()?)),
-    },
-    Aim {
-        what: "PyTorch + transformers + PEFT, the first two steps on the same GPU in the same run (`benches/peft_step.py`), reference known, activations kept",
-        floor: "",
-        aim: "",
-        figure: peers,
-    },
-];
 
 /// All of them, as Markdown.
 pub fn tables(results: Option<&Results>) -> String {
@@ -132,75 +69,6 @@ fn caption(results: &Results) -> String {
     )
 }
 
-fn milliseconds(seconds: f64) -> String {
-    format!("{:.1} ms", 1e3 * seconds)
-}
-
-fn step_seconds(results: &Results, name: &str) -> Option<f64> {
-    results.figures("step", name)?["step_seconds"].as_f64()
-}
-
-/// Of the part's benchmark.
-fn lines<'a>(results: &'a Results, part: &str) -> Option<&'a [Value]> {
-    let entry = results.entries(part).iter().find(|entry| entry["figures"]["lines"].is_array())?;
-    entry["figures"]["lines"].as_array().map(Vec::as_slice).filter(|lines| !lines.is_empty())
-}
-
-/// A line of the losses' benchmark.
-struct LossLine<'a> {
-    name: &'a str,
-    size: [u64; 2],
-    seconds: f64,
-    of_a_copy: f64,
-}
-
-impl LossLine<'_> {
-    fn all(results: &Results) -> Option<Vec<LossLine<'_>>> {
-        lines(results, "preference").map(|lines| lines.iter().filter_map(LossLine::read).collect())
-    }
-
-    fn read(line: &Value) -> Option<LossLine<'_>> {
-        Some(LossLine {
-            name: line["name"].as_str()?,
-            size: [line["prompts"].as_u64()?, line["responses"].as_u64()?],
-            seconds: line["seconds"].as_f64()?,
-            of_a_copy: line["of_a_copy"].as_f64()?,
-        })
-    }
-
-    fn responses(&self) -> u64 {
-        self.size[0] * self.size[1]
-    }
-}
-
-/// The slowest up to 10⁵ responses, and the least share of a copy at 10⁷.
-fn losses(results: &Results) -> Option<String> {
-    let all: Vec<LossLine<'_>> = LossLine::all(results)?.into_iter().filter(|line| line.name != "copy").collect();
-    let small = all.iter().filter(|line| line.responses() <= 100_000).map(|line| line.seconds);
-    let slowest = small.reduce(f64::max).map(|seconds| format!("at most {:.1} µs", 1e6 * seconds))?;
-    let large = all.iter().filter(|line| line.responses() == 10_000_000).map(|line| line.of_a_copy);
-    let least = large.reduce(f64::min).map(|share| format!("at least {:.0} % of a copy", 100.0 * share));
-    Some(format!("{slowest}; {}", least.unwrap_or_else(|| NOT_MEASURED.to_string())))
-}
-
-/// Seconds of PyTorch's step, and of ours on the same tokens.
-fn beside(results: &Results, name: &str) -> Option<[f64; 2]> {
-    let lines = results.figures("peer", name)?["lines"].as_array()?;
-    let alike = |line: &&Value| line["checkpointing"] == false && line["reference_known"] == true;
-    Some([lines.iter().find(alike)?["seconds"].as_f64()?, step_seconds(results, name)?])
-}
-
-fn peers(results: &Results) -> Option<String> {
-    let told = ["one pair", "a shared prompt"].map(|name| {
-        let [peer, ours] = beside(results, name)?;
-        Some(format!("{}, {:.2} of ours", milliseconds(peer), peer / ours))
-    });
-    match told {
-        [None, None] => None,
-        told => Some(told.map(|told| told.unwrap_or_else(|| NOT_MEASURED.to_string())).join("; ")),
-    }
-}
-
 /// What passed and what did not, in a sentence or two.
 fn checks(results: &Results) -> Option<String> {
     let all = ["checks", "sanitizer"].map(|part| results.entries(part));
@@ -238,7 +106,8 @@ fn operations(results: &Results) -> Option<String> {
         )
         .ok()?;
     }
-    text += ":\n\n| 4,096 tokens of Llama-3-8B's shape in bfloat16 | floor, µs | measured, µs | ratio |\n|---|---|---|---|\n";
+    text += ":\n\n| 4,096 tokens of Llama-3-8B's shape in bfloat16 | floor, µs | measured, µs | ratio |\n";
+    text += "|---|---|---|---|\n";
     for line in lines {
         let [floor, seconds] = ["floor_seconds", "seconds"].map(|name| line[name].as_f64());
         let (floor, seconds) = (floor?, seconds?);
@@ -260,8 +129,8 @@ fn preference(results: &Results) -> Option<String> {
             sizes.push(line.size);
         }
     }
-    let mut text = "By `benches/preference.rs`, a call and its share of a copy's bandwidth:\n\n| prompts × responses |"
-        .to_string();
+    let mut text = "By `benches/preference.rs`, a call and its share of a copy's bandwidth:\n\n".to_string();
+    text += "| prompts × responses |";
     for [prompts, responses] in &sizes {
         write!(text, " {prompts} × {responses} |").ok()?;
     }
@@ -294,14 +163,12 @@ fn peer(results: &Results) -> Option<String> {
             let kept = if line["checkpointing"] == true { "computed again" } else { "kept" };
             let reference = if line["reference_known"] == true { "known" } else { "computed" };
             let seconds = line["seconds"].as_f64().map_or_else(|| "out of memory".to_string(), milliseconds);
-            let peak = line["peak_mib"]
-                .as_f64()
-                .map_or_else(String::new, |peak| format!("{:.1} GB", peak * f64::from(1 << 20) / 1e9));
+            let peak = line["peak_mib"].as_f64().map_or_else(String::new, gigabytes);
             text += &row(&[name, kept, reference, &seconds, &peak]);
         }
     }
-    let head = "PyTorch's step by `benches/peft_step.py`:\n\n| | activations | reference | a step | peak memory |\n|---|---|---|---|---|\n";
-    (!text.is_empty()).then(|| head.to_string() + &text)
+    let head = "PyTorch's step by `benches/peft_step.py`:\n\n| | activations | reference | a step | peak memory |\n";
+    (!text.is_empty()).then(|| format!("{head}|---|---|---|---|---|\n{text}"))
 }
 
 #[cfg(test)]
@@ -322,7 +189,12 @@ mod tests {
             "product_flops_per_second": 790e12, "copy_bytes_per_second": 4.3e12,
             "lines": [{ "name": "head, with unit gradients", "floor_seconds": 0.0109, "seconds": 0.0164 }],
         });
-        let line = |name: &str, prompts: u64, seconds: f64, share: f64| json!({ "name": name, "prompts": prompts, "responses": 100, "seconds": seconds, "of_a_copy": share });
+        let line = |name: &str, prompts: u64, seconds: f64, of_a_copy: f64| {
+            let mut line = json!({ "name": name, "prompts": prompts, "responses": 100 });
+            line["seconds"] = seconds.into();
+            line["of_a_copy"] = of_a_copy.into();
+            line
+        };
         let losses = json!({ "lines": [
             line("copy", 1, 2e-6, 1.0), line("dpo-hps", 1, 3e-6, 0.5), line("dpo-pl", 1, 4e-6, 0.25),
             line("copy", 100_000, 2e-5, 1.0), line("dpo-hps", 100_000, 3e-5, 0.84), line("dpo-pl", 100_000, 4e-5, 0.73),
@@ -356,20 +228,22 @@ mod tests {
     fn figures_come_into_their_places() {
         let text = tables(Some(&results("NVIDIA H200")));
         for told in [
-            "Measured on 2026-12-01, by `hps-cuda/on_a_gpu.sh` of commit `abc`: NVIDIA H200, compute capability 9.0, driver",
+            "Measured on 2026-12-01, by `hps-cuda/on_a_gpu.sh` of commit `abc`: NVIDIA H200, compute capability 9.0",
             "| 184 ms | ≤ 250 ms | 250.0 ms |",
             "| 133 ms | ≤ 190 ms | 200.0 ms |",
             "| peak memory of the first | | ≤ 40 GB | 31.5 GB |",
             "| 10.9 ms | ≤ 18 ms | 16.4 ms |",
             "| at most 4.0 µs; at least 73 % of a copy |",
             "| 1.00 | ≤ 1.03 | 1.021 |",
-            "| | | 500.0 ms, 2.00 of ours; not yet measured |",
+            "| | | 500.0 ms, 2.00 times ours; not yet measured |",
             "Checks there: 2 programs, 4 tests passed; compute-sanitizer did not run. **hps-cuda cut off**.",
             "at 790 TFLOP/s and 4.30 TB/s",
             "| head, with unit gradients | 10900.0 | 16400.0 | 1.50 |",
-            "| prompts × responses | 1 × 100 | 100000 × 100 |\n|---|---|---|\n| copy | 2.0 µs, 100 % | 20.0 µs, 100 % |",
+            "| prompts × responses | 1 × 100 | 100000 × 100 |\n|---|---|---|\n",
+            "| copy | 2.0 µs, 100 % | 20.0 µs, 100 % |",
             "| dpo-pl | 4.0 µs, 25 % | 40.0 µs, 73 % |",
-            "| one pair | kept | known | 500.0 ms | 62.9 GB |\n| one pair | computed again | computed | out of memory | |",
+            "| one pair | kept | known | 500.0 ms | 62.9 GB |",
+            "| one pair | computed again | computed | out of memory | |",
         ] {
             assert!(text.contains(told), "`{told}` is not in\n{text}");
         }
