@@ -15,6 +15,7 @@ use hps_cuda::{AdamWUpdate, Array, Device, Format, Heads, LowRank, LowRankGradie
 use serde_json::json;
 use std::cell::RefCell;
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -87,7 +88,11 @@ const PARTS: [(&str, Part); 6] = [
     ("optimizer", Bench::measure_optimizer),
 ];
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    figures::ended(run())
+}
+
+fn run() -> Result<()> {
     let Some(request) = Request::read()? else { return Ok(()) };
     let Some(device) = request.open()? else { return Ok(()) };
     let sizes = if request.tiny { TINY } else { LLAMA3_8B };
@@ -95,17 +100,14 @@ fn main() -> Result<()> {
     let mut bench = Bench { device, sizes, best: f64::INFINITY, copy: f64::INFINITY, figures };
     println!("{}\n{:<44} {:>10} {:>10} {:>8}", bench.device.name(), "", "floor, µs", "µs", "ratio");
     bench.measure_machine()?;
-    let mut failed = Vec::new();
     for (name, measure) in PARTS {
         if let Err(error) = measure(&bench) {
             bench.figures.borrow_mut().missing(name, &*error)?;
-            failed.push(name);
         }
     }
     println!("peak memory {} MiB", bench.device.peak() >> 20);
     bench.figures.borrow_mut().set("peak_bytes", bench.device.peak())?;
-    bench.figures.into_inner().end()?;
-    if failed.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failed.join(", ")).into()) }
+    bench.figures.into_inner().end()
 }
 
 fn numbers(count: usize) -> Vec<f32> {

@@ -5,6 +5,7 @@ use hps_cuda::Device;
 use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::{env, fs};
 
 /// A benchmark's arguments: `[DEVICE] [--json FILE] [--tiny]`.
@@ -49,6 +50,17 @@ impl Request {
     }
 }
 
+/// Says what went wrong, where something did.
+pub fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Names and values, and the lines of a table.
 #[derive(Debug)]
 pub struct Figures {
@@ -80,9 +92,13 @@ impl Figures {
         self.push("missing", json!({ "what": what, "why": error.to_string() }))
     }
 
-    /// Says that nothing follows.
+    /// Says that nothing follows; an error where something is missing.
     pub fn end(mut self) -> Result<(), Box<dyn Error>> {
-        self.set("complete", true)
+        self.set("complete", true)?;
+        match self.known["missing"].as_array() {
+            Some(missing) if !missing.is_empty() => Err(format!("{} not measured", missing.len()).into()),
+            _ => Ok(()),
+        }
     }
 
     fn push(&mut self, list: &str, value: Value) -> Result<(), Box<dyn Error>> {
