@@ -55,11 +55,11 @@ git describe --always --dirty --abbrev=12 --exclude '*' >"$stage/commit" 2>/dev/
 packed=$folder/programs.tar.xz
 compress() {
     if command -v xz >/dev/null; then
-        xz --threads=1 --lzma2=preset=1,dict=64MiB
+        xz --threads=1 --lzma2=preset=0,dict=64MiB
     else
         python3 -c '
 import lzma, shutil, sys
-filters = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 64 << 20}]
+filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 64 << 20}]
 with lzma.open(sys.stdout.buffer, "wb", filters=filters) as packed:
     shutil.copyfileobj(sys.stdin.buffer, packed)'
     fi
