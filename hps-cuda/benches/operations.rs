@@ -1,18 +1,25 @@
 //! The operations of a training step in Llama-3-8B's shape: time a call, beside what its arithmetic and its traffic alone
 //! take at the device's own best product and copy, measured in the same run.
 //!
-//! `cargo bench -p hps-cuda --bench operations [-- DEVICE] [-- --tiny]`
+//! `cargo bench -p hps-cuda --bench operations [-- [DEVICE] [--json FILE] [--tiny]]`
 //!
 //! 4,096 tokens in bfloat16: one pair of 2 × 2,048 tokens without a shared prompt. A line is the median of repetitions, each
-//! of several calls that are waited for together. With `--tiny`, a hundredth of every size: whether it runs, no figures.
+//! of several calls that are waited for together. What fails, as where the memory is too small, is said, and the rest
+//! measured. `--json` writes the figures to a file as well. With `--tiny`, a hundredth of every size: whether it runs, no
+//! figures.
 
-use hps_cuda::{
-    AdamWUpdate, Array, Device, Format, Heads, LowRank, LowRankGradient, Result, Trained, Truncation, Weight,
-};
+mod figures;
+
+use figures::{Figures, Request};
+use hps_cuda::{AdamWUpdate, Array, Device, Format, Heads, LowRank, LowRankGradient, Trained, Truncation, Weight};
+use serde_json::json;
+use std::cell::RefCell;
+use std::error::Error;
+use std::process::ExitCode;
 use std::time::Instant;
 
-const REPETITIONS: usize = 7;
-const CALLS: usize = 10;
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
 const RANK: usize = 8;
 
 /// Sizes of what is measured.
@@ -27,6 +34,9 @@ struct Sizes {
     copied: usize,
     /// Adapted projections.
     adapted: usize,
+    /// Of a line, and calls of each.
+    repetitions: usize,
+    calls: usize,
 }
 
 const LLAMA3_8B: Sizes = Sizes {
@@ -38,6 +48,8 @@ const LLAMA3_8B: Sizes = Sizes {
     square: 8192,
     copied: 1 << 29,
     adapted: 64,
+    repetitions: 7,
+    calls: 10,
 };
 
 const TINY: Sizes = Sizes {
@@ -49,6 +61,8 @@ const TINY: Sizes = Sizes {
     square: 128,
     copied: 1 << 12,
     adapted: 2,
+    repetitions: 1,
+    calls: 1,
 };
 
 /// What has been measured first, to measure the rest against.
@@ -59,33 +73,41 @@ struct Bench {
     best: f64,
     /// Bytes a second.
     copy: f64,
+    figures: RefCell<Figures>,
 }
 
-fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if arguments.iter().any(|argument| ["--test", "--list"].contains(&argument.as_str())) {
-        return Ok(());
-    }
-    let wanted = arguments.iter().find(|argument| !argument.starts_with("--"));
-    let device = match Device::open(wanted.map(String::as_str)) {
-        Ok(device) => device,
-        Err(error) => {
-            eprintln!("SKIPPED, {error}");
-            return Ok(());
-        }
-    };
-    let sizes = if arguments.iter().any(|argument| argument == "--tiny") { TINY } else { LLAMA3_8B };
-    let mut bench = Bench { device, sizes, best: f64::INFINITY, copy: f64::INFINITY };
+/// What is measured by itself.
+type Part = fn(&Bench) -> Result<()>;
+
+const PARTS: [(&str, Part); 6] = [
+    ("products", Bench::measure_products),
+    ("adapter", Bench::measure_adapter),
+    ("attention", Bench::measure_attention),
+    ("layers", Bench::measure_layers),
+    ("head", Bench::measure_head),
+    ("optimizer", Bench::measure_optimizer),
+];
+
+fn main() -> ExitCode {
+    figures::ended(run())
+}
+
+fn run() -> Result<()> {
+    let Some(request) = Request::read()? else { return Ok(()) };
+    let Some(device) = request.open()? else { return Ok(()) };
+    let sizes = if request.tiny { TINY } else { LLAMA3_8B };
+    let figures = RefCell::new(Figures::new(&request, &device)?);
+    let mut bench = Bench { device, sizes, best: f64::INFINITY, copy: f64::INFINITY, figures };
     println!("{}\n{:<44} {:>10} {:>10} {:>8}", bench.device.name(), "", "floor, µs", "µs", "ratio");
     bench.measure_machine()?;
-    bench.measure_products()?;
-    bench.measure_adapter()?;
-    bench.measure_attention()?;
-    bench.measure_layers()?;
-    bench.measure_head()?;
-    bench.measure_optimizer()?;
+    for (name, measure) in PARTS {
+        if let Err(error) = measure(&bench) {
+            bench.figures.borrow_mut().missing(name, &*error)?;
+        }
+    }
     println!("peak memory {} MiB", bench.device.peak() >> 20);
-    Ok(())
+    bench.figures.borrow_mut().set("peak_bytes", bench.device.peak())?;
+    bench.figures.into_inner().end()
 }
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -93,11 +115,11 @@ fn numbers(count: usize) -> Vec<f32> {
 }
 
 impl Bench {
-    fn array(&self, rows: usize, columns: usize) -> Result<Array> {
+    fn array(&self, rows: usize, columns: usize) -> hps_cuda::Result<Array> {
         self.device.convert(&self.device.upload(&numbers(rows * columns), columns)?, Format::BF16)
     }
 
-    fn weight(&self, rows: usize, columns: usize) -> Result<Weight> {
+    fn weight(&self, rows: usize, columns: usize) -> hps_cuda::Result<Weight> {
         let halves = numbers(rows * columns).into_iter().flat_map(|number| {
             let [_, _, low, high] = number.to_le_bytes();
             [low, high]
@@ -105,35 +127,36 @@ impl Bench {
         self.device.upload_weight(&halves.collect::<Vec<u8>>(), rows, columns, Format::BF16)
     }
 
-    fn single(&self, rows: usize, columns: usize) -> Result<Weight> {
+    fn single(&self, rows: usize, columns: usize) -> hps_cuda::Result<Weight> {
         let bytes: Vec<u8> = numbers(rows * columns).into_iter().flat_map(f32::to_le_bytes).collect();
         self.device.upload_weight(&bytes, rows, columns, Format::F32)
     }
 
     /// Seconds of a call, of the median repetition.
-    fn seconds<T>(&self, mut run: impl FnMut() -> Result<T>) -> Result<f64> {
+    fn seconds<T>(&self, mut run: impl FnMut() -> hps_cuda::Result<T>) -> hps_cuda::Result<f64> {
+        let Sizes { repetitions, calls, .. } = self.sizes;
         run()?;
         self.device.wait()?;
         let mut seconds = Vec::new();
-        for _ in 0..REPETITIONS {
+        for _ in 0..repetitions {
             let start = Instant::now();
-            for _ in 0..CALLS {
+            for _ in 0..calls {
                 run()?;
             }
             self.device.wait()?;
-            seconds.push(start.elapsed().as_secs_f64() / CALLS as f64);
+            seconds.push(start.elapsed().as_secs_f64() / calls as f64);
         }
         seconds.sort_by(f64::total_cmp);
-        Ok(seconds[REPETITIONS / 2])
+        Ok(seconds[repetitions / 2])
     }
 
     /// A line: what the operations, two of which are a multiplication and an addition, and the bytes take alone, and what
     /// the call takes.
-    fn line<T>(&self, name: &str, operations: f64, bytes: f64, run: impl FnMut() -> Result<T>) -> Result<()> {
+    fn line<T>(&self, name: &str, operations: f64, bytes: f64, run: impl FnMut() -> hps_cuda::Result<T>) -> Result<()> {
         let seconds = self.seconds(run)?;
         let floor = (operations / self.best).max(bytes / self.copy);
         println!("{name:<44} {:>10.1} {:>10.1} {:>8.2}", 1e6 * floor, 1e6 * seconds, seconds / floor);
-        Ok(())
+        self.figures.borrow_mut().line(json!({ "name": name, "floor_seconds": floor, "seconds": seconds }))
     }
 
     fn measure_machine(&mut self) -> Result<()> {
@@ -150,7 +173,9 @@ impl Bench {
             self.best / 1e12,
             self.copy / 1e12
         );
-        Ok(())
+        let figures = self.figures.get_mut();
+        figures.set("product_flops_per_second", self.best)?;
+        figures.set("copy_bytes_per_second", self.copy)
     }
 
     fn measure_products(&self) -> Result<()> {
@@ -274,10 +299,12 @@ impl Bench {
 
     fn measure_optimizer(&self) -> Result<()> {
         let Sizes { features, adapted, .. } = self.sizes;
-        let mut weights = (0..adapted).map(|_| self.single(RANK, features)).collect::<Result<Vec<Weight>>>()?;
+        let mut weights =
+            (0..adapted).map(|_| self.single(RANK, features)).collect::<hps_cuda::Result<Vec<Weight>>>()?;
         let zeros = || self.device.zeros(RANK, features, Format::F32);
-        let gradients = (0..adapted).map(|_| zeros()).collect::<Result<Vec<Array>>>()?;
-        let mut moments = (0..adapted).map(|_| Ok([zeros()?, zeros()?])).collect::<Result<Vec<[Array; 2]>>>()?;
+        let gradients = (0..adapted).map(|_| zeros()).collect::<hps_cuda::Result<Vec<Array>>>()?;
+        let mut moments =
+            (0..adapted).map(|_| Ok([zeros()?, zeros()?])).collect::<hps_cuda::Result<Vec<[Array; 2]>>>()?;
         let update = AdamWUpdate {
             learning_rate: 1e-4,
             beta1: 0.9,

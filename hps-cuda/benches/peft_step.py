@@ -1,20 +1,28 @@
 """A DPO step of Llama-3-8B's shape by PyTorch, transformers and PEFT: bfloat16, SDPA, LoRA r 8 on q and v, one pair.
 
-python3 hps-cuda/benches/peft_step.py [--tokens PROMPT,RESPONSE] [--steps N]
+python3 hps-cuda/benches/peft_step.py [--tokens PROMPT,RESPONSE] [--steps N] [--json FILE]
 
 As TRL does it: both rows with their prompt, in one batch of two; log-probs of the responses' tokens from the whole rows'
 logits; the reference by the same model with its adapter off, or known beforehand; gradient checkpointing on and off.
-Prints the median of the steps' seconds and the peak of the device's memory for each.
+Prints the median of the steps' seconds and the peak of the device's memory for each; `--json` writes them to a file as well,
+anew after each. Ends with status 3 where PyTorch, transformers, PEFT or a GPU is missing.
 """
 
 import argparse
+import json
+import os
 import statistics
+import sys
 import time
 
-import torch
-import torch.nn.functional as F
-from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM
+try:
+    import torch
+    import torch.nn.functional as F
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+except ImportError as error:
+    print(f"SKIPPED, as {error}")
+    sys.exit(3)
 
 SHAPE = dict(
     vocab_size=128256,
@@ -59,11 +67,19 @@ def step(model, optimizer, rows, prompt, reference):
     return loss.item()
 
 
+def write(figures, path):
+    if path:
+        with open(path + ".part", "w") as file:
+            json.dump(figures, file)
+        os.replace(path + ".part", path)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tokens", default="1,2047")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--tiny", action="store_true", help="a small shape: whether it runs")
     arguments = parser.parse_args()
     prompt, response = map(int, arguments.tokens.split(","))
@@ -72,6 +88,9 @@ def main():
         small = dict(vocab_size=512, hidden_size=64, intermediate_size=176, num_hidden_layers=2)
         shape = SHAPE | small | dict(num_attention_heads=4, num_key_value_heads=2)
     on_gpu = arguments.device == "cuda"
+    if on_gpu and not torch.cuda.is_available():
+        print("SKIPPED, as PyTorch finds no GPU")
+        sys.exit(3)
     wait = torch.cuda.synchronize if on_gpu else lambda: None
     model = model_on(arguments.device, shape)
     adapter = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -80,6 +99,7 @@ def main():
     rows[1, :prompt] = rows[0, :prompt]
     name = torch.cuda.get_device_name() if on_gpu else "a processor"
     print(f"{name}, PyTorch {torch.__version__}, prompt {prompt}, responses {response}")
+    figures = {"device": name, "torch": torch.__version__, "tokens": [prompt, response], "lines": []}
     for checkpointing in (False, True):
         if checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -98,12 +118,18 @@ def main():
                     wait()
                     if index >= 3:
                         seconds.append(time.perf_counter() - start)
-                result = f"{1000 * statistics.median(seconds):.1f} ms"
+                median = statistics.median(seconds)
             except torch.OutOfMemoryError:
                 optimizer.zero_grad()
-                result = "out of memory"
-            peak = f", peak {torch.cuda.max_memory_allocated() >> 20} MiB" if on_gpu else ""
+                median = None
+            result = "out of memory" if median is None else f"{1000 * median:.1f} ms"
+            mebibytes = torch.cuda.max_memory_allocated() >> 20 if on_gpu else None
+            peak = f", peak {mebibytes} MiB" if on_gpu else ""
             print(f"checkpointing {checkpointing}, reference {'known' if known else 'by adapter off'}: {result}{peak}")
+            line = {"checkpointing": checkpointing, "reference_known": known, "seconds": median, "peak_mib": mebibytes}
+            figures["lines"].append(line)
+            figures["complete"] = len(figures["lines"]) == 4
+            write(figures, arguments.json)
 
 
 if __name__ == "__main__":
