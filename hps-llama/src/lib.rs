@@ -46,6 +46,7 @@ pub mod model;
 pub mod pack;
 mod page;
 pub mod parameter;
+pub mod quantisation;
 pub mod resumable;
 pub mod reward_model;
 pub mod score;

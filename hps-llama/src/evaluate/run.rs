@@ -108,7 +108,7 @@ pub fn evaluate<B: Backend>(
     let mut shared = json!({
         "command": "evaluate",
         "program": PROGRAM,
-        "arithmetic": backend.arithmetic(),
+        "arithmetic": policy.model.arithmetic(),
         "model_sha256": Digest::of_folder(&options.model)?.to_string(),
         "reward_model_sha256": options.reward_model.as_ref().map(Digest::of_folder).transpose()?.map(|one| one.to_string()),
         "reward_model": scorer.as_ref().map(Scorer::label),

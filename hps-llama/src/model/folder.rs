@@ -4,6 +4,7 @@ use crate::Result;
 use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::parameter::Parameter;
+use crate::quantisation::Quantisation;
 use crate::weights::Weights;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,12 +44,16 @@ impl ModelFolder {
         &self.config
     }
 
-    /// Bytes that the weights of a language model take in its files.
+    /// Bytes that the weights of a language model take in its files, or quantised as they are loaded.
     ///
     /// # Errors
     /// A weight is missing or has another shape.
-    pub fn stored_bytes(&self) -> Result<u64> {
+    pub fn stored_bytes(&self, quantisation: Option<&Quantisation>) -> Result<u64> {
         let size = |parameter: &Parameter| {
+            if let Some(quantisation) = quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
+                let (rows, columns) = parameter.shape(&self.config, 0);
+                return Ok(quantisation.kind.bytes_of(rows as u64 * columns as u64));
+            }
             let stored = self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
             Ok(stored.size() as u64)
         };

@@ -12,17 +12,19 @@ mod folder;
 mod forward;
 mod head;
 mod kept;
+mod source;
 
 pub use backward::Gradients;
 pub use chunks::PromptPass;
 pub use folder::ModelFolder;
 pub use forward::Pass;
 pub use kept::Activations;
+pub use source::ModelSource;
 
 pub(crate) use block::Places;
 pub(crate) use folder::names;
 
-use crate::backend::{Backend, Precision, StoredTensor};
+use crate::backend::{Backend, Encoding, Precision, StoredTensor};
 use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
@@ -30,6 +32,7 @@ use crate::files::write_whole;
 use crate::lora::Lora;
 use crate::pack::Packed;
 use crate::parameter::Parameter;
+use crate::quantisation::Quantisation;
 use crate::weights::{OwnedTensor, write_safetensors};
 use crate::{Error, ErrorKind, Result};
 use hps_core::Philox;
@@ -40,6 +43,21 @@ use std::path::Path;
 /// Counter word that sets a model's initial draws apart from other uses of the same seed.
 const INITIAL: u32 = 0x496e_6974;
 
+/// Refuses to train a matrix that is stored in codes: it has no numbers to change.
+fn expect_numbers(tensor: &StoredTensor<'_>, parameter: Parameter, trained: bool) -> Result<()> {
+    match tensor.encoding() {
+        Encoding::Numbers(_) => Ok(()),
+        _ if !trained => Ok(()),
+        encoding => {
+            let message = format!(
+                "`{parameter}` is stored in {}; train an adapter (`use_peft`), not the weights",
+                encoding.name()
+            );
+            Err(Error::new(ErrorKind::Option, message))
+        }
+    }
+}
+
 /// A Llama on a device.
 #[derive(Debug)]
 pub struct Llama<B: Backend> {
@@ -49,21 +67,25 @@ pub struct Llama<B: Backend> {
     pub(crate) frequencies: B::Array,
     /// Bytes that its weights take where they were read from.
     pub(crate) stored: u64,
+    /// How its projections were quantised as they were read.
+    quantisation: Option<Quantisation>,
     /// Of the folder it was read from.
     base: Option<BaseDigest>,
 }
 
 impl<B: Backend> Llama<B> {
-    /// Reads `config.json` and the weights of a Hugging Face folder; `trained` keeps the weights in f32.
+    /// Reads `config.json` and the weights of a Hugging Face folder, or a GGUF file; `trained` keeps the weights in f32.
     ///
     /// # Errors
     /// A file is missing or malformed, the model is not a Llama; a tensor is missing, has another shape, a number that is not
-    /// finite, or no place in the model.
-    pub fn from_folder(backend: B, folder: impl AsRef<Path>, trained: bool) -> Result<Self> {
-        let folder = ModelFolder::open(folder)?;
+    /// finite, or no place in the model; weights that are to be trained are quantised.
+    pub fn from_folder(backend: B, source: impl Into<ModelSource>, trained: bool) -> Result<Self> {
+        let ModelSource { path, quantisation } = source.into();
+        let folder = ModelFolder::open(path)?;
         let parameters = folder.of_language_model()?;
         let base = folder.base_digest()?;
-        Ok(Llama { base: Some(base), ..Self::with_parameters(backend, &folder, trained, &parameters)? })
+        let model = Self::with_parameters(backend, &folder, trained, quantisation, &parameters)?;
+        Ok(Llama { base: Some(base), ..model })
     }
 
     /// The weights named, of a folder.
@@ -71,16 +93,27 @@ impl<B: Backend> Llama<B> {
         backend: B,
         folder: &ModelFolder,
         trained: bool,
+        quantisation: Option<Quantisation>,
         parameters: &[Parameter],
     ) -> Result<Self> {
+        if let Some(quantisation) = &quantisation {
+            quantisation.check(folder.config())?;
+        }
         let mut stored = 0;
         let model = Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
             folder.weights().read(&parameter.to_string(), shape, |tensor| {
+                expect_numbers(tensor, parameter, trained)?;
+                let made = match &quantisation {
+                    Some(quantisation) if quantisation.applies_to(parameter) => Some(quantisation.quantise(tensor)),
+                    _ => None,
+                };
+                let made = made.transpose().map_err(|error| error.at(format!("`{parameter}`")))?;
+                let tensor = made.as_ref().unwrap_or(tensor);
                 stored += tensor.size() as u64;
                 backend.upload_weight(tensor, trained)
             })
         })?;
-        Ok(Llama { stored, ..model })
+        Ok(Llama { stored, quantisation, ..model })
     }
 
     /// A model of normally distributed weights (standard deviation `deviation`), gains at 1, for training from nothing.
@@ -134,7 +167,7 @@ impl<B: Backend> Llama<B> {
         }
         let frequencies = config.inverse_frequencies();
         let frequencies = backend.upload(&frequencies, frequencies.len())?;
-        Ok(Llama { backend, config, weights, frequencies, stored: 0, base: None })
+        Ok(Llama { backend, config, weights, frequencies, stored: 0, quantisation: None, base: None })
     }
 
     /// Writes `config.json` and `model.safetensors` (f32 or bf16) into a folder that exists.
@@ -180,6 +213,16 @@ impl<B: Backend> Llama<B> {
     /// Which base of adapters it is: that of the folder it was read from; `None` of a model of no folder.
     pub fn base_digest(&self) -> Option<BaseDigest> {
         self.base
+    }
+
+    /// Where its numbers come from: the backend's arithmetic, and how projections were quantised. Part of every key under
+    /// which numbers are kept.
+    pub fn arithmetic(&self) -> String {
+        let arithmetic = self.backend.arithmetic();
+        match &self.quantisation {
+            Some(quantisation) => format!("{arithmetic}, projections {quantisation}"),
+            None => arithmetic.to_string(),
+        }
     }
 
     /// The device it is on.

@@ -76,7 +76,7 @@ impl<B: Backend> GatedRewardModel<B> {
         known.extend([REGRESSION, TRANSFORM].map(String::from));
         known.extend(Gating::names(&config));
         folder.weights().expect_only(&known)?;
-        let model = Llama::with_parameters(backend, &folder, false, &parameters)?;
+        let model = Llama::with_parameters(backend, &folder, false, None, &parameters)?;
         let read = |name, shape| Matrix::read(model.backend(), folder.weights(), name, shape);
         let regression = read(REGRESSION, (objectives, hidden))?;
         let transform = read(TRANSFORM, (objectives, objectives))?;
@@ -95,8 +95,8 @@ impl<B: Backend> GatedRewardModel<B> {
         self.trunk.model.config()
     }
 
-    pub(super) fn arithmetic(&self) -> &'static str {
-        self.trunk.model.backend().arithmetic()
+    pub(super) fn arithmetic(&self) -> String {
+        self.trunk.model.arithmetic()
     }
 
     /// What it says of each group's responses, each prompt computed once; they do not depend on what else is asked for.

@@ -16,7 +16,7 @@ use crate::backend::{Backend, Precision, StoredTensor};
 use crate::config::LlamaConfig;
 use crate::files::write_whole;
 use crate::lora::Lora;
-use crate::model::{Llama, ModelFolder, Policy, names};
+use crate::model::{Llama, ModelFolder, ModelSource, Policy, names};
 use crate::pack::{Group, Packed, unpadded};
 use crate::parameter::Parameter;
 use crate::weights::{OwnedTensor, write_safetensors};
@@ -39,13 +39,13 @@ impl<B: Backend> RewardModel<B> {
     /// # Errors
     /// The folder holds another model or another number of labels than one, a file is missing or malformed; a tensor is
     /// missing, has another shape, a number that is not finite, or no place in the model, as a language model's head has none.
-    pub fn from_folder(backend: B, folder: impl AsRef<Path>, trained: bool) -> Result<Self> {
-        let folder = folder.as_ref();
-        LlamaConfig::expect_reward_model(folder)?;
-        let folder = ModelFolder::open(folder)?;
+    pub fn from_folder(backend: B, source: impl Into<ModelSource>, trained: bool) -> Result<Self> {
+        let ModelSource { path, quantisation } = source.into();
+        LlamaConfig::expect_reward_model(&path)?;
+        let folder = ModelFolder::open(path)?;
         let parameters = Parameter::of_reward_model(folder.config());
         folder.weights().expect_only(&names(&parameters))?;
-        let model = Llama::with_parameters(backend, &folder, trained, &parameters)?;
+        let model = Llama::with_parameters(backend, &folder, trained, quantisation, &parameters)?;
         Ok(RewardModel { policy: Policy { model, adapter: None } })
     }
 

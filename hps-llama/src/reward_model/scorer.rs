@@ -113,9 +113,9 @@ impl<B: Backend> Scorer<B> {
     }
 
     /// Its device and number type (see [`Backend::arithmetic`]).
-    pub fn arithmetic(&self) -> &'static str {
+    pub fn arithmetic(&self) -> String {
         match &self.form {
-            Form::Single(model) => model.policy().model.backend().arithmetic(),
+            Form::Single(model) => model.policy().model.arithmetic(),
             Form::Gated(model, _) => model.arithmetic(),
         }
     }

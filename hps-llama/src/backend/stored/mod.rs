@@ -123,6 +123,24 @@ impl<'a> StoredTensor<'a> {
         }
     }
 
+    /// Decodes the numbers from one on, row by row and across rows.
+    ///
+    /// # Panics
+    /// There are not so many numbers.
+    pub(crate) fn decode_from(&self, first: usize, out: &mut [f32]) {
+        let (mut first, mut out) = (first, out);
+        while !out.is_empty() {
+            let (row, column) = (first / self.columns, first % self.columns);
+            let (rows, run) = match column {
+                0 if out.len() >= self.columns => (out.len() / self.columns, self.columns),
+                _ => (1, (self.columns - column).min(out.len())),
+            };
+            let (now, rest) = out.split_at_mut(rows * run);
+            self.decode(row..row + rows, column..column + run, now);
+            (first, out) = (first + rows * run, rest);
+        }
+    }
+
     /// All its numbers.
     pub fn numbers(&self) -> Vec<f32> {
         let mut all = vec![0.0; self.rows * self.columns];

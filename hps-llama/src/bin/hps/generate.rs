@@ -1,6 +1,6 @@
 //! `hps generate`: prompts → a JSON line each, with n responses, from a model here or from a server.
 
-use crate::backend::BackendFlags;
+use crate::backend::{BackendFlags, QuantisationFlags};
 use crate::chat::{ChatFlags, prompts_are, skipped_template};
 use crate::progress;
 use crate::terminal::{note, path_text, say};
@@ -124,6 +124,8 @@ pub struct Arguments {
     #[command(flatten)]
     chat: ChatFlags,
     #[command(flatten)]
+    quantisation: QuantisationFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -217,7 +219,7 @@ impl Job for Local<'_> {
         if let Some(skipped) = skipped_template(*texts).filter(|_| skip) {
             note!("{skipped}");
         }
-        let model = Llama::from_folder(backend.clone(), folder, false)?;
+        let model = Llama::from_folder(backend.clone(), arguments.quantisation.source(folder), false)?;
         let adapter = match &arguments.adapter {
             Some(folder) => {
                 let adapter = Lora::from_folder(&backend, model.config(), folder, 0)?;
@@ -252,7 +254,7 @@ impl Job for Local<'_> {
         let fingerprint = json!({
             "command": "generate", "program": PROGRAM, "options": options, "data_sha256": contents.sha256().to_string(),
             "model_sha256": model.digest()?.to_string(), "adapter_sha256": adapter_digest.map(|digest| digest.to_string()),
-            "texts_sha256": texts, "arithmetic": backend.arithmetic(),
+            "texts_sha256": texts, "arithmetic": model.arithmetic(),
         });
         let policy = Policy { model, adapter };
         write(arguments, &fingerprint, *total, |output, bar| {

@@ -1,6 +1,6 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
-use crate::backend::BackendFlags;
+use crate::backend::{BackendFlags, QuantisationFlags};
 use crate::chat::{ChatFlags, skipped_template};
 use crate::terminal::note;
 use clap::Args;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// What `hps log-probs` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of a Llama model in Hugging Face format.
+    /// Llama model: a folder in Hugging Face format, or a GGUF file.
     #[arg(long = "model_name_or_path", aliases = ["model-name-or-path", "model"], value_name = "DIR")]
     model: PathBuf,
     /// PEFT adapter of this model.
@@ -43,6 +43,8 @@ pub struct Arguments {
     overwrite: bool,
     #[command(flatten)]
     chat: ChatFlags,
+    #[command(flatten)]
+    quantisation: QuantisationFlags,
     #[command(flatten)]
     backend: BackendFlags,
 }
@@ -90,7 +92,7 @@ impl Job for &Arguments {
         let read = ReadOptions { chat: self.chat.text_as_turns, ..ReadOptions::default() };
         let rows = Rows::open_as(&self.data, read)?;
         let chat = self.chat.chat(&self.model)?;
-        let model = Llama::from_folder(backend, &self.model, false)?;
+        let model = Llama::from_folder(backend, self.quantisation.source(&self.model), false)?;
         let adapter = match &self.adapter {
             Some(folder) => {
                 let adapter = Lora::from_folder(model.backend(), model.config(), folder, 0)?;

@@ -9,6 +9,7 @@ use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::ModelFolder;
 use hps_llama::parameter::Parameter;
+use hps_llama::quantisation::Quantisation;
 use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{Task, TrainOptions, TruncationMode};
 use hps_llama::train::{
@@ -74,8 +75,8 @@ impl Plan {
         let lora = adapter.as_ref().map(|(lora, _)| lora);
         let footprint = options.choice().footprint().unwrap_or_default();
         let stored = match &folder {
-            Some(folder) => folder.stored_bytes()?,
-            None => LlamaConfig::bytes_of_dtype(base)? * numbers(model),
+            Some(folder) => folder.stored_bytes(options.quantisation().as_ref())?,
+            None => planned_bytes(base, model, options.quantisation().as_ref())?,
         };
         let memory = Outline { model, lora, stored, footprint }.check(config, &rows.split);
         let memory = memory.map_err(|error| budget.blame(error))?;
@@ -130,13 +131,18 @@ impl Plan {
     }
 }
 
-/// How many a model's weights have.
-fn numbers(model: &LlamaConfig) -> u64 {
+/// What a model will take whose `config.json` alone is there.
+fn planned_bytes(base: &Path, model: &LlamaConfig, quantisation: Option<&Quantisation>) -> Result<u64> {
+    let number = LlamaConfig::bytes_of_dtype(base)?;
     let of = |parameter: &Parameter| {
         let (rows, columns) = parameter.shape(model, 0);
-        rows as u64 * columns as u64
+        let numbers = rows as u64 * columns as u64;
+        match quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
+            Some(quantisation) => quantisation.kind.bytes_of(numbers),
+            None => number * numbers,
+        }
     };
-    Parameter::of_model(model).iter().map(of).sum()
+    Ok(Parameter::of_model(model).iter().map(of).sum())
 }
 
 impl fmt::Display for Plan {

@@ -167,7 +167,7 @@ fn policy<B: Backend>(backend: &B, options: &TrainOptions, base: &Path) -> Resul
     if options.task == Task::Reward {
         return reward_model(backend, options, base, lora);
     }
-    let model = Llama::from_folder(backend.clone(), base, lora.is_none())?;
+    let model = Llama::from_folder(backend.clone(), options.source()?, lora.is_none())?;
     let adapter = match (lora, &options.adapter_name_or_path) {
         (None, _) => None,
         (Some(lora), None) => Some(Lora::fresh(backend, model.config(), lora, options.seed)?),
@@ -191,8 +191,10 @@ fn reward_model<B: Backend>(
         return Err(Error::new(ErrorKind::Option, message));
     }
     let model = match RewardModel::<B>::is_in(base) {
-        true => RewardModel::from_folder(backend.clone(), base, lora.is_none())?,
-        false => RewardModel::fresh(Llama::from_folder(backend.clone(), base, lora.is_none())?, options.seed)?,
+        true => RewardModel::from_folder(backend.clone(), options.source()?, lora.is_none())?,
+        false => {
+            RewardModel::fresh(Llama::from_folder(backend.clone(), options.source()?, lora.is_none())?, options.seed)?
+        }
     };
     let Some(lora) = lora else { return Ok(model.into_policy()) };
     let adapter = Lora::fresh(backend, model.policy().model.config(), lora, options.seed)?;

@@ -1,5 +1,6 @@
 //! Which sixteen numbers four bits stand for.
 
+use crate::{Error, ErrorKind, Result};
 use std::fmt;
 
 /// A code book of bitsandbytes.
@@ -102,6 +103,15 @@ impl FourBitType {
             FourBitType::Nf4 => [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
             FourBitType::Fp4 => [11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3],
         }
+    }
+}
+
+impl std::str::FromStr for FourBitType {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = [FourBitType::Nf4, FourBitType::Fp4].into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| Error::new(ErrorKind::Option, format!("`{name}` is neither nf4 nor fp4")))
     }
 }
 

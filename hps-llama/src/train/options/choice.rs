@@ -2,6 +2,7 @@
 
 use super::value::{Given, Setting, quoted};
 use crate::backend::Dtype;
+use crate::blocks::FourBitType;
 use crate::parameter::Projection;
 use crate::train::{ActivationPolicy, Bytes, ReferencePolicy, Route, SchedulerType};
 use std::fmt;
@@ -120,6 +121,14 @@ words! {
     }
 }
 
+words! {
+    /// A type of GGUF files that projections are quantised to: `load_in_gguf_type`.
+    GgufType {
+        /// 32 numbers of eight bits and a scale.
+        Q8_0 = "q8_0",
+    }
+}
+
 /// Where a run begins: `resume_from_checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Resume {
@@ -180,7 +189,8 @@ named! {
     SchedulerType: "cosine, linear or constant_with_warmup",
     Route: "auto, keep or chunks",
     ActivationPolicy: "auto, keep or recompute",
-    Dtype: "auto, float32 or bfloat16"
+    Dtype: "auto, float32 or bfloat16",
+    FourBitType: "nf4 or fp4"
 }
 
 impl Setting for Bytes {

@@ -1,8 +1,10 @@
 //! Options as the trainer takes them.
 
-use super::{Estimator, ReportTo, Task, TrainOptions};
+use super::{Estimator, GgufType, ReportTo, Task, TrainOptions};
 use crate::backend::Choice;
 use crate::lora::LoraConfig;
+use crate::model::ModelSource;
+use crate::quantisation::{Quantisation, QuantisedType};
 use crate::train::{AdamWConfig, ReferenceOptions, TrainConfig};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Preference};
@@ -154,6 +156,26 @@ impl TrainOptions {
     /// What computes.
     pub fn choice(&self) -> Choice {
         Choice { backend: self.backend, device: self.device.clone(), dtype: self.dtype }
+    }
+
+    /// How the frozen projections are quantised as they are loaded.
+    pub fn quantisation(&self) -> Option<Quantisation> {
+        let kind = match self.load_in_gguf_type {
+            Some(GgufType::Q8_0) => QuantisedType::Q8_0,
+            None if self.load_in_4bit => {
+                QuantisedType::FourBit { kind: self.bnb_4bit_quant_type, double: self.bnb_4bit_use_double_quant }
+            }
+            None => return None,
+        };
+        Some(Quantisation { kind, skip_modules: self.llm_int8_skip_modules.clone() })
+    }
+
+    /// The model, and how it is loaded.
+    ///
+    /// # Errors
+    /// `model_name_or_path` is not given.
+    pub fn source(&self) -> Result<ModelSource> {
+        Ok(ModelSource { path: self.model()?.to_path_buf(), quantisation: self.quantisation() })
     }
 
     /// What the policy is measured against.

@@ -18,7 +18,7 @@ const LOSSES: [(&str, &str); 9] = [
 ];
 
 /// Options of other programs.
-const OPTIONS: [(&str, &str); 17] = [
+const OPTIONS: [(&str, &str); 20] = [
     ("lr", "learning_rate"),
     ("model", "model_name_or_path"),
     ("base_model", "model_name_or_path"),
@@ -36,6 +36,10 @@ const OPTIONS: [(&str, &str); 17] = [
     ("rank", "lora_r"),
     ("rpo_alpha", "likelihood"),
     ("scheduler", "lr_scheduler_type"),
+    ("bnb_4bit_compute_dtype", "dtype"),
+    // Elsewhere it is LLM.int8(), which computes in whole numbers.
+    ("load_in_8bit", "load_in_gguf_type"),
+    ("quantization", "load_in_4bit"),
 ];
 
 /// TRL's name of a loss, if it has one: `sigmoid` of `dpo-bt`.

@@ -114,6 +114,26 @@ impl TrainOptions {
         if let Some((name, message)) = self.choice().contradiction() {
             return refuse(name, message);
         }
+        if self.load_in_4bit && self.load_in_gguf_type.is_some() {
+            let message = "`load_in_gguf_type` and `load_in_4bit` are both given; one of them is done";
+            return refuse("load_in_gguf_type", message.into());
+        }
+        let four_bit = ["bnb_4bit_quant_type", "bnb_4bit_use_double_quant"];
+        let changed =
+            |name: &&str| places.contains_key(name) && self.value(name) != TrainOptions::default().value(name);
+        if let Some(name) = four_bit.into_iter().find(changed).filter(|_| !self.load_in_4bit) {
+            return refuse(name, format!("`{name}` is given without `load_in_4bit`"));
+        }
+        if self.quantisation().is_none() && !self.llm_int8_skip_modules.is_empty() {
+            let message = "`llm_int8_skip_modules` is given, but neither `load_in_4bit` nor `load_in_gguf_type`";
+            return refuse("llm_int8_skip_modules", message.into());
+        }
+        if let (Some(quantisation), false) = (self.quantisation(), self.use_peft) {
+            let name = if self.load_in_4bit { "load_in_4bit" } else { "load_in_gguf_type" };
+            let message =
+                format!("`{name}` is given, but `use_peft` is false: weights in {quantisation} are not trained");
+            return refuse(name, message);
+        }
         if self.eval_share.is_some() && !self.eval_data.is_empty() {
             return refuse("eval_share", "`eval_share` and `eval_data` are both given; one of them is read".into());
         }

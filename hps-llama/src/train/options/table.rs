@@ -1,9 +1,10 @@
 //! Every option once: its name, type, default, limit and meaning.
 
-use super::choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
+use super::choice::{Estimator, GgufType, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
 use super::limit::{Limit, Number};
 use super::value::{Given, Setting};
 use crate::backend::{BackendName, Dtype};
+use crate::blocks::FourBitType;
 use crate::chat::TemplateDate;
 use crate::lora::LoraConfig;
 use crate::train::{ActivationPolicy, AdamWConfig, Bytes, ReferencePolicy, Route, SchedulerType, TrainConfig};
@@ -219,6 +220,18 @@ options! {
         device: Option<String> = |_: &Defaults| None;
         /// Number type of frozen weights: `float32`, `bfloat16`, or `auto` (bfloat16 if the file has it). The CPU computes in float32.
         dtype: Dtype = |_: &Defaults| Dtype::Auto;
+    }
+    "quantisation" {
+        /// Quantise the frozen projections to four bits as they are loaded, as QLoRA does.
+        load_in_4bit: bool = |_: &Defaults| false;
+        /// Four-bit type: `nf4` or `fp4`.
+        bnb_4bit_quant_type: FourBitType = |_: &Defaults| FourBitType::Nf4;
+        /// Quantise the scales, too: 4.13 bits a number instead of 4.5.
+        bnb_4bit_use_double_quant: bool = |_: &Defaults| false;
+        /// Quantise the frozen projections to a type of GGUF files as they are loaded: `q8_0`, 8.5 bits a number.
+        load_in_gguf_type: Option<GgufType> = |_: &Defaults| None;
+        /// Modules that are not quantised, by name or by the name's beginning or end: `down_proj`, `model.layers.0`.
+        llm_int8_skip_modules: Vec<String> = |_: &Defaults| Vec::new();
     }
     "memory" {
         /// Memory that training may use, weights included: `8GiB`; if unset, nine tenths of what is free when the run begins.

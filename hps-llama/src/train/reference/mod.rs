@@ -146,7 +146,7 @@ impl<B: Backend> Reference<B> {
         let mut reference = Self::new(description, adapter);
         reference.tolerance = backend.packing_tolerance();
         if let (Some(folder), Some(base)) = (&options.cache_dir, base) {
-            let (arithmetic, hardware) = (backend.arithmetic(), backend.hardware());
+            let (arithmetic, hardware) = (policy.model.arithmetic(), backend.hardware());
             let identity = format!("base {base}, reference {}, {arithmetic}, {hardware}", reference.description);
             let (cache, kept) = Cache::open(folder, identity)?;
             (reference.cache, reference.kept) = (Some(cache), kept);

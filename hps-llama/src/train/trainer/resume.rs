@@ -174,6 +174,6 @@ impl<B: Backend> Trainer<B> {
             let (options, seed) = (adapter.config(), adapter.seed());
             TrainedAdapter { options, seed, modules }
         });
-        Ok(Fingerprint::planned(rows, &self.config, adapter).on(base, &reference, model.backend().arithmetic()))
+        Ok(Fingerprint::planned(rows, &self.config, adapter).on(base, &reference, &model.arithmetic()))
     }
 }
