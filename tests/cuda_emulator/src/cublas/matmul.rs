@@ -100,7 +100,7 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
 }
 
 /// Whether an algorithm can compute with these operands and so many bytes beside; what is wrong is printed.
-fn suits(algorithm: &Algorithm, addresses: [u64; 4], workspace: u64, room: u64) -> bool {
+fn suits(algorithm: &Algorithm, matrices: &[Matrix; 4], workspace: u64, room: u64) -> bool {
     if algorithm.workspace > room {
         eprintln!(
             "emulator: cublasLtMatmul: the algorithm needs a workspace of {} bytes, and has {room}",
@@ -112,11 +112,16 @@ fn suits(algorithm: &Algorithm, addresses: [u64; 4], workspace: u64, room: u64) 
         eprintln!("emulator: cublasLtMatmul: the workspace at {workspace:#x} is no multiple of {WORKSPACE_ALIGNMENT}");
         return false;
     }
-    for ((what, address), alignment) in ["A", "B", "C", "D"].iter().zip(addresses).zip(algorithm.alignments) {
+    for ((what, matrix), alignment) in ["A", "B", "C", "D"].iter().zip(matrices).zip(algorithm.alignments) {
+        let address = matrix.address;
         if !address.is_multiple_of(u64::from(alignment)) {
             eprintln!(
                 "emulator: cublasLtMatmul: {what} at {address:#x}, and the algorithm was asked for multiples of {alignment}"
             );
+            return false;
+        }
+        if address < workspace + room && workspace < matrix.end() {
+            eprintln!("emulator: cublasLtMatmul: {what} at {address:#x} lies in the workspace at {workspace:#x}");
             return false;
         }
     }
@@ -164,13 +169,13 @@ pub unsafe extern "C" fn cublasLtMatmul(
     // Without one it is the library that chooses, with what it has.
     let algorithm = given.unwrap_or(Algorithm { sums: WHOLE, workspace: 0, alignments: [1; 4], rest: [0; 4] });
     let (workspace, room, addresses) = (workspace as u64, room as u64, [a, b, c, d]);
-    if !suits(&algorithm, addresses, workspace, room) {
+    let matrices: [Matrix; 4] = std::array::from_fn(|at| Matrix { address: addresses[at], layout: layouts[at] });
+    if !suits(&algorithm, &matrices, workspace, room) {
         return INVALID_VALUE;
     }
-    let matrices: [Matrix; 4] = std::array::from_fn(|at| Matrix { address: addresses[at], layout: layouts[at] });
     let halved = algorithm.sums == HALVED;
     let work = move || {
-        spoil(workspace, room, &matrices)?;
+        spoil(workspace, room)?;
         product(description, factors, &matrices, halved)
     };
     match submit(stream, work) {
@@ -180,18 +185,16 @@ pub unsafe extern "C" fn cublasLtMatmul(
 }
 
 /// Whatever a caller kept in the workspace is gone: which part of it the library uses, and for what, is its own affair.
-fn spoil(workspace: u64, room: u64, matrices: &[Matrix; 4]) -> Result<(), Status> {
+fn spoil(workspace: u64, room: u64) -> Result<(), Status> {
     if room == 0 {
         return Ok(());
     }
-    let fail = |why: &str| {
-        eprintln!("emulator: cublasLtMatmul: the workspace at {workspace:#x}, {room} bytes: {why}");
+    let allocation = range(workspace, room).ok_or_else(|| {
+        eprintln!(
+            "emulator: cublasLtMatmul: the workspace at {workspace:#x}, {room} bytes: not inside a live allocation"
+        );
         EXECUTION_FAILED
-    };
-    if matrices.iter().any(|matrix| matrix.address < workspace + room && workspace < matrix.end()) {
-        return Err(fail("an operand lies in it"));
-    }
-    let allocation = range(workspace, room).ok_or_else(|| fail("not inside a live allocation"))?;
+    })?;
     allocation.scribble(workspace, room);
     Ok(())
 }
