@@ -14,18 +14,22 @@ __device__ __forceinline__ float prefer(Row& row, Kept& slopes) {
     team_wait();
 
     const float numerator = loss.flag(BASE_2) ? 0.6931472f : 1.0f;
-    const float* ranked = loss.form == 1 ? rewards : scores;
     float pairs = 0.0f;
-    row.each([&](u32, u32 i) {
-        const float own = ranked[i];
-        float rank = 1.0f;
-        for (u32 j = 0; j < n; j += 1) {
-            const float other = ranked[j];
-            rank += other > own || (other == own && j < i) ? 1.0f : 0.0f;
-            pairs += rewards[i] > rewards[j] ? 1.0f : 0.0f;
-        }
-        discounts[i] = quotient(numerator, log1pf(rank));
-    });
+    // A loop for each: through a pointer to either, the compiler reads `scores` like `rewards`, as if nobody wrote them.
+    const auto rank_by = [&](const float* ranked) {
+        row.each([&](u32, u32 i) {
+            const float own = ranked[i];
+            float rank = 1.0f;
+            for (u32 j = 0; j < n; j += 1) {
+                const float other = ranked[j];
+                rank += other > own || (other == own && j < i) ? 1.0f : 0.0f;
+                pairs += rewards[i] > rewards[j] ? 1.0f : 0.0f;
+            }
+            discounts[i] = quotient(numerator, log1pf(rank));
+        });
+    };
+    if (loss.form == 1) rank_by(rewards);
+    else rank_by(scores);
     const float factor = loss.flag(MEAN) ? quotient(1.0f, fmaxf(team_sum(pairs), 1.0f)) : 1.0f;
     team_wait();
     float value = 0.0f;

@@ -3,6 +3,8 @@
 
 use crate::options::options;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +28,9 @@ pub struct Allocation {
     written: *mut u8,
     /// All of it was written.
     whole: AtomicBool,
+    /// Where garbage lies that was put there last, and whether something was written anywhere since.
+    scribbled: Mutex<Range<u64>>,
+    touched: AtomicBool,
     layout: Layout,
 }
 
@@ -46,7 +51,16 @@ impl Allocation {
             // SAFETY: it was just allocated with this size.
             unsafe { data.write_bytes(0xff, layout.size()) };
         }
-        Some(Allocation { start, bytes, data, written, whole: AtomicBool::new(false), layout })
+        Some(Allocation {
+            start,
+            bytes,
+            data,
+            written,
+            whole: AtomicBool::new(false),
+            scribbled: Mutex::new(0..0),
+            touched: AtomicBool::new(false),
+            layout,
+        })
     }
 
     #[inline(always)]
@@ -81,8 +95,38 @@ impl Allocation {
                 .all(|flag| *flag != 0)
     }
 
+    /// Something was written; said wherever flags of `written` are set.
+    #[inline(always)]
+    pub fn touch(&self) {
+        if !self.touched.load(Ordering::Relaxed) {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Fills a range with NaN, and notes that nothing was written there.
+    pub fn scribble(&self, address: u64, bytes: u64) {
+        let mut last = self.scribbled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let range = address..address + bytes;
+        // It lies there yet.
+        if *last == range && !self.is_whole() && !self.touched.load(Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: the range is inside, as all callers check, and both have the layout's size.
+        unsafe {
+            if self.is_whole() {
+                self.written.write_bytes(1, self.layout.size());
+                self.whole.store(false, Ordering::Relaxed);
+            }
+            self.written_at(address).write_bytes(0, bytes as usize);
+            self.at(address).write_bytes(0xff, bytes as usize);
+        }
+        self.touched.store(false, Ordering::Relaxed);
+        *last = range;
+    }
+
     /// Notes that the host or a copy wrote these bytes.
     pub fn mark(&self, address: u64, bytes: u64) {
+        self.touch();
         if bytes == self.bytes {
             self.whole.store(true, Ordering::Relaxed);
         } else if !self.is_whole() {
@@ -105,9 +149,13 @@ impl Drop for Allocation {
 /// The live allocations, by address.
 pub type Live = Arc<Vec<Arc<Allocation>>>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Table {
     live: Live,
+    /// What was given out and is not there yet, as its stream has not come to it.
+    coming: BTreeMap<u64, Arc<Allocation>>,
+    /// What was taken back and is there yet, for the same reason.
+    leaving: BTreeSet<u64>,
     next: u64,
 }
 
@@ -116,11 +164,11 @@ static USED: AtomicU64 = AtomicU64::new(0);
 
 fn with<R>(act: impl FnOnce(&mut Table) -> R) -> R {
     let mut table = TABLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    act(table.get_or_insert_with(|| Table { live: Live::default(), next: GLOBAL }))
+    act(table.get_or_insert_with(|| Table { next: GLOBAL, ..Table::default() }))
 }
 
-/// The address of new memory, unless the device is full.
-pub fn allocate(bytes: u64) -> Option<u64> {
+/// The address of new memory, unless the device is full. Nobody reaches it before it is admitted.
+pub fn reserve(bytes: u64) -> Option<u64> {
     if USED.load(Ordering::Relaxed) + bytes > options().memory {
         return None;
     }
@@ -128,20 +176,58 @@ pub fn allocate(bytes: u64) -> Option<u64> {
         let start = table.next;
         let allocation = Allocation::new(start, bytes)?;
         table.next = (start + bytes).next_multiple_of(256) + GAP;
-        Arc::make_mut(&mut table.live).push(Arc::new(allocation));
+        table.coming.insert(start, Arc::new(allocation));
         USED.fetch_add(bytes, Ordering::Relaxed);
         Some(start)
     })
 }
 
-/// Frees the allocation that starts there; false if none does.
-pub fn free(address: u64) -> bool {
+/// What was reserved is there from now on.
+pub fn admit(address: u64) {
     with(|table| {
-        let live = Arc::make_mut(&mut table.live);
-        let Ok(at) = live.binary_search_by_key(&address, |allocation| allocation.start) else { return false };
-        USED.fetch_sub(live.remove(at).bytes, Ordering::Relaxed);
-        true
+        if let Some(allocation) = table.coming.remove(&address) {
+            let live = Arc::make_mut(&mut table.live);
+            let at = live.partition_point(|other| other.start < address);
+            live.insert(at, allocation);
+        }
+    });
+}
+
+/// Takes memory back, which [`remove`] has yet to end; false if none starts there, or if it was taken back before.
+pub fn dismiss(address: u64) -> bool {
+    with(|table| {
+        let of_live = table.live.binary_search_by_key(&address, |allocation| allocation.start);
+        let found = of_live.map(|at| &table.live[at]).ok().or_else(|| table.coming.get(&address));
+        let Some(bytes) = found.map(|allocation| allocation.bytes) else { return false };
+        let first = table.leaving.insert(address);
+        if first {
+            USED.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        first
     })
+}
+
+/// From now on nobody reaches what was dismissed; false if nobody ever could.
+pub fn remove(address: u64) -> bool {
+    with(|table| {
+        table.leaving.remove(&address);
+        table.coming.remove(&address);
+        let live = Arc::make_mut(&mut table.live);
+        let found = live.binary_search_by_key(&address, |allocation| allocation.start);
+        found.map(|at| live.remove(at)).is_ok()
+    })
+}
+
+/// The address of new memory that is there at once.
+pub fn allocate(bytes: u64) -> Option<u64> {
+    reserve(bytes).inspect(|address| admit(*address))
+}
+
+/// Frees the allocation that starts there at once.
+pub fn free(address: u64) {
+    if dismiss(address) {
+        remove(address);
+    }
 }
 
 pub fn used() -> u64 {

@@ -19,6 +19,9 @@ pub struct Options {
     pub device: bool,
     /// Its compute capability, major and minor.
     pub capability: [i32; 2],
+    pub multiprocessors: u32,
+    /// Work is done when somebody waits for it, not at the call.
+    pub lazy: bool,
     /// Bytes of shared memory that a block may ask for.
     pub shared: u32,
     /// Bytes of the device.
@@ -57,9 +60,19 @@ pub fn options() -> &'static Options {
                 let both = number("EMULATOR_CAPABILITY").unwrap_or(80) as i32;
                 [both / 10, both % 10]
             },
+            multiprocessors: number("EMULATOR_MULTIPROCESSORS").unwrap_or(4).max(1) as u32,
+            lazy: number("EMULATOR_LAZY").unwrap_or(0) != 0,
             memory: number("EMULATOR_MEMORY").map_or(MEMORY, |mebibytes| mebibytes << 20),
             driver: number("EMULATOR_DRIVER").unwrap_or(13_000) as i32,
             shared: (number("EMULATOR_SHARED").unwrap_or(SHARED) as u32) << 10,
         }
     })
+}
+
+/// A step of a generator of random numbers, for what has no order of its own.
+pub fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
 }

@@ -10,6 +10,7 @@ pub const INVALID_CONTEXT: Status = 201;
 pub const INVALID_PTX: Status = 218;
 pub const UNSUPPORTED_PTX_VERSION: Status = 222;
 pub const NOT_FOUND: Status = 500;
+pub const NOT_READY: Status = 600;
 pub const ILLEGAL_ADDRESS: Status = 700;
 pub const LAUNCH_OUT_OF_RESOURCES: Status = 701;
 pub const ASSERT: Status = 710;

@@ -8,6 +8,28 @@ use rig::{config, kernel, rig};
 
 const SOURCE: &str = include_str!("kernels/mistakes.cu");
 
+/// What comes of a kernel of two arrays and a number.
+fn outcome_of_mode(name: &str, mode: i32, config: LaunchConfig) -> Option<Result<(), CUresult>> {
+    let rig = rig()?;
+    let module = rig.module(SOURCE, &[]);
+    let (x, out) = (rig.stream.alloc_zeros::<f32>(512).unwrap(), rig.stream.alloc_zeros::<f32>(512).unwrap());
+    // SAFETY: the arguments are those the kernel declares.
+    let result =
+        unsafe { rig.stream.launch_builder(&kernel(&module, name)).arg(&x).arg(&out).arg(&mode).launch(config) };
+    Some(result.and_then(|_| rig.stream.synchronize()).map_err(|error| error.0))
+}
+
+/// A kernel of two arrays and a number: with these numbers it is right, with those it fails.
+fn found_in_modes(name: &str, right: &[i32], wrong: &[i32], config: LaunchConfig) {
+    for (modes, wanted) in [(right, Ok(())), (wrong, Err(CUresult::CUDA_ERROR_LAUNCH_FAILED))] {
+        for mode in modes {
+            if let Some(result) = outcome_of_mode(name, *mode, config) {
+                assert_eq!(result, wanted, "{name}, {mode}");
+            }
+        }
+    }
+}
+
 /// Launches a kernel of one array, and maybe a count; what comes of it.
 fn outcome(name: &str, count: Option<i32>, written: bool, config: LaunchConfig) -> Option<Result<(), CUresult>> {
     let rig = rig()?;
@@ -27,7 +49,7 @@ fn outcome(name: &str, count: Option<i32>, written: bool, config: LaunchConfig) 
     };
     // SAFETY: a kernel that takes less than it is given ignores the rest.
     let result = unsafe { launch.launch(config) };
-    let result = result.map(drop).map_err(|error| error.0);
+    let result = result.and_then(|_| rig.stream.synchronize()).map_err(|error| error.0);
     if let Err(status) = result {
         // As on a device, the context is of no use from then on.
         assert_eq!(rig.stream.synchronize().unwrap_err().0, status);
@@ -102,8 +124,28 @@ fn copies_that_are_not_waited_for() {
                 .arg(&64i32)
                 .launch(config(1, 128))
         };
-        assert_eq!(result.map(drop).map_err(|error| error.0), wanted);
+        assert_eq!(result.and_then(|_| rig.stream.synchronize()).map_err(|error| error.0), wanted);
     }
+}
+
+#[test]
+fn copies_that_only_another_lane_waited_for() {
+    found_in_modes("copies_of_others", &[0, 1, 2], &[3, 4], config(1, 64));
+    found_in_modes("over_copies_of_others", &[1], &[0], config(1, 32));
+}
+
+#[test]
+fn changes_of_what_is_read_as_unchanging() {
+    found_in_modes("unchanging", &[32, 33], &[0], config(1, 32));
+    found_in_modes("unchanging", &[], &[1], config(1, 32));
+    found_in_modes("unchanging_later", &[32], &[0], config(2, 32));
+}
+
+#[test]
+fn shuffles_from_outside_the_mask() {
+    found_in_modes("shuffle_from_outside", &[1], &[0], config(1, 32));
+    // And from lanes that the block has not.
+    found_in_modes("shuffle_from_outside", &[], &[0], config(1, 20));
 }
 
 #[test]

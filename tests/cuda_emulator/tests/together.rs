@@ -83,6 +83,32 @@ fn atomics() {
     assert_eq!(rig.stream.clone_dtoh(&most).unwrap(), [u64::from(*x.iter().max().unwrap())]);
 }
 
+/// As PTX's manual has it: `atom.add.f32` takes subnormal numbers for zero in global memory, and not in shared memory.
+#[test]
+fn sums_of_small_numbers() {
+    let Some(rig) = rig() else { return };
+    let module = rig.module(SOURCE, &[]);
+    let least = f32::MIN_POSITIVE;
+    let (old, new) = ([0.0, least / 2.0, least * 1.5, -least / 4.0], [least / 2.0, least, -least, -least / 4.0]);
+    let x = rig.stream.clone_htod(&[old, new].concat()).unwrap();
+    let mut global = rig.stream.clone_htod(&old).unwrap();
+    let mut shared = rig.stream.alloc_zeros::<f32>(4).unwrap();
+    // SAFETY: the arguments are those the kernel declares.
+    unsafe {
+        rig.stream
+            .launch_builder(&kernel(&module, "small_sums"))
+            .arg(&x)
+            .arg(&mut global)
+            .arg(&mut shared)
+            .launch(config(1, 4))
+            .unwrap();
+    }
+    let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+    assert_eq!(bits(&rig.stream.clone_dtoh(&global).unwrap()), bits(&[0.0, least, 0.0, -0.0]));
+    let wanted: Vec<f32> = old.iter().zip(new).map(|(old, new)| old + new).collect();
+    assert_eq!(bits(&rig.stream.clone_dtoh(&shared).unwrap()), bits(&wanted));
+}
+
 #[test]
 fn votes_and_shuffles() {
     let Some(rig) = rig() else { return };

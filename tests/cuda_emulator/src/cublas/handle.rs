@@ -21,6 +21,16 @@ pub const REDUCED_AS_OUTPUT: c_uint = 4;
 pub struct Preference {
     /// Ways of adding up that are allowed; by default all.
     pub reductions: c_uint,
+    /// Bytes that a product may use beside its operands; by default none.
+    pub workspace: u64,
+    /// What the addresses of `A` to `D` are multiples of.
+    pub alignments: [c_uint; 4],
+}
+
+impl Default for Preference {
+    fn default() -> Preference {
+        Preference { reductions: 7, workspace: 0, alignments: [256; 4] }
+    }
 }
 
 /// What a layout's handle points to.
@@ -149,7 +159,7 @@ pub unsafe extern "C" fn cublasLtMatrixLayoutSetAttribute(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cublasLtMatmulPreferenceCreate(preference: *mut *mut Preference) -> Status {
-    give!(preference, Box::into_raw(Box::new(Preference { reductions: 7 })));
+    give!(preference, Box::into_raw(Box::new(Preference::default())));
     SUCCESS
 }
 
@@ -168,9 +178,16 @@ pub unsafe extern "C" fn cublasLtMatmulPreferenceSetAttribute(
     if preference.is_null() || value.is_null() || bytes < 4 {
         return INVALID_VALUE;
     }
-    if attribute == 3 {
-        // SAFETY: the handle is a live one, and the value has four bytes at least.
-        unsafe { (*preference).reductions = value.cast::<c_uint>().read_unaligned() };
+    // SAFETY: the handle is a live one, and the value has four bytes at least.
+    let (preference, number) = unsafe { (&mut *preference, value.cast::<c_uint>().read_unaligned()) };
+    match attribute {
+        1 if bytes < 8 => return INVALID_VALUE,
+        // SAFETY: it has eight.
+        1 => preference.workspace = unsafe { value.cast::<u64>().read_unaligned() },
+        3 => preference.reductions = number,
+        5..=8 if !number.is_power_of_two() => return INVALID_VALUE,
+        5..=8 => preference.alignments[attribute as usize - 5] = number,
+        _ => {}
     }
     SUCCESS
 }

@@ -4,7 +4,8 @@ use super::handle::{Description, Layout, Preference, R_16BF, R_32F, REDUCED_AS_O
 use super::matrix::Matrix;
 use super::product::product;
 use super::{EXECUTION_FAILED, INVALID_VALUE, NOT_INITIALIZED, NOT_SUPPORTED, give};
-use crate::driver::stream::{Stream, submit};
+use crate::driver::queue::{Stream, submit};
+use crate::memory::range;
 use crate::run::counters::note_other;
 use crate::status::{SUCCESS, Status};
 use std::ffi::{c_int, c_void};
@@ -13,16 +14,30 @@ use std::ffi::{c_int, c_void};
 #[derive(Debug)]
 #[repr(C)]
 pub struct Proposal {
-    algorithm: [u64; 8],
+    algorithm: Algorithm,
     workspace: usize,
     status: Status,
     waves: f32,
     reserved: [c_int; 4],
 }
 
-/// Words of an algorithm: the depth in one sum, or in two that are rounded to the type of `D`.
+/// What the heuristic chose, as a caller keeps it: the sums, the bytes beside the operands that it needs, and what the
+/// operands' addresses have to be multiples of.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Algorithm {
+    sums: u64,
+    workspace: u64,
+    alignments: [u32; 4],
+    rest: [u64; 4],
+}
+
+/// The depth in as many sums as the shape asks for, or in two that are rounded to the type of `D`.
 const WHOLE: u64 = 1;
 const HALVED: u64 = 2;
+
+/// What the library asks of a workspace's address.
+const WORKSPACE_ALIGNMENT: u64 = 256;
 
 /// The depth from which on the heuristic proposes two sums.
 const DEEP: usize = 4096;
@@ -69,16 +84,48 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
         return status;
     }
     // SAFETY: as above; a preference may be missing.
-    let (depth, of_d, reductions) = unsafe {
+    let (depth, of_d, preference) = unsafe {
         let [by_a, _] = (*description).transposed;
-        (shape(&*a, by_a).1, (*d).kind, preference.as_ref().map_or(7, |preference| preference.reductions))
+        (shape(&*a, by_a).1, (*d).kind, preference.as_ref().copied().unwrap_or_default())
     };
+    let Preference { reductions, workspace, alignments } = preference;
     // As the library does with long sums of few blocks, if it may: in two halves, added up in the type of `D`.
     let halved = depth >= DEEP && of_d == R_16BF && reductions & REDUCED_AS_OUTPUT != 0;
-    let algorithm = [if halved { HALVED } else { WHOLE }; 8];
-    give!(proposals, Proposal { algorithm, workspace: 0, status: SUCCESS, waves: 1.0, reserved: [0; 4] });
+    // It takes all that it may.
+    let algorithm = Algorithm { sums: if halved { HALVED } else { WHOLE }, workspace, alignments, rest: [0; 4] };
+    let workspace = workspace as usize;
+    give!(proposals, Proposal { algorithm, workspace, status: SUCCESS, waves: 1.0, reserved: [0; 4] });
     give!(count, 1);
     SUCCESS
+}
+
+/// Whether an algorithm can compute with these operands and so many bytes beside; what is wrong is printed.
+fn suits(algorithm: &Algorithm, matrices: &[Matrix; 4], workspace: u64, room: u64) -> bool {
+    if algorithm.workspace > room {
+        eprintln!(
+            "emulator: cublasLtMatmul: the algorithm needs a workspace of {} bytes, and has {room}",
+            algorithm.workspace
+        );
+        return false;
+    }
+    if room > 0 && (workspace == 0 || !workspace.is_multiple_of(WORKSPACE_ALIGNMENT)) {
+        eprintln!("emulator: cublasLtMatmul: the workspace at {workspace:#x} is no multiple of {WORKSPACE_ALIGNMENT}");
+        return false;
+    }
+    for ((what, matrix), alignment) in ["A", "B", "C", "D"].iter().zip(matrices).zip(algorithm.alignments) {
+        let address = matrix.address;
+        if !address.is_multiple_of(u64::from(alignment)) {
+            eprintln!(
+                "emulator: cublasLtMatmul: {what} at {address:#x}, and the algorithm was asked for multiples of {alignment}"
+            );
+            return false;
+        }
+        if address < workspace + room && workspace < matrix.end() {
+            eprintln!("emulator: cublasLtMatmul: {what} at {address:#x} lies in the workspace at {workspace:#x}");
+            return false;
+        }
+    }
+    true
 }
 
 #[unsafe(no_mangle)]
@@ -95,9 +142,9 @@ pub unsafe extern "C" fn cublasLtMatmul(
     c_layout: *const Layout,
     d: u64,
     d_layout: *const Layout,
-    algorithm: *const u64,
-    _workspace: *mut c_void,
-    _room: usize,
+    algorithm: *const Algorithm,
+    workspace: *mut c_void,
+    room: usize,
     stream: Stream,
 ) -> Status {
     if handle.is_null() {
@@ -118,11 +165,36 @@ pub unsafe extern "C" fn cublasLtMatmul(
         return NOT_SUPPORTED;
     }
     // SAFETY: an algorithm is one that the heuristic gave, or none.
-    let halved = unsafe { algorithm.as_ref() } == Some(&HALVED);
-    let addresses = [a, b, c, d];
+    let given = unsafe { algorithm.as_ref() }.copied();
+    // Without one it is the library that chooses, with what it has.
+    let algorithm = given.unwrap_or(Algorithm { sums: WHOLE, workspace: 0, alignments: [1; 4], rest: [0; 4] });
+    let (workspace, room, addresses) = (workspace as u64, room as u64, [a, b, c, d]);
     let matrices: [Matrix; 4] = std::array::from_fn(|at| Matrix { address: addresses[at], layout: layouts[at] });
-    match submit(stream, move || product(description, factors, &matrices, halved)) {
+    if !suits(&algorithm, &matrices, workspace, room) {
+        return INVALID_VALUE;
+    }
+    let halved = algorithm.sums == HALVED;
+    let work = move || {
+        spoil(workspace, room)?;
+        product(description, factors, &matrices, halved)
+    };
+    match submit(stream, work) {
         SUCCESS => SUCCESS,
         _ => EXECUTION_FAILED,
     }
+}
+
+/// Whatever a caller kept in the workspace is gone: which part of it the library uses, and for what, is its own affair.
+fn spoil(workspace: u64, room: u64) -> Result<(), Status> {
+    if room == 0 {
+        return Ok(());
+    }
+    let allocation = range(workspace, room).ok_or_else(|| {
+        eprintln!(
+            "emulator: cublasLtMatmul: the workspace at {workspace:#x}, {room} bytes: not inside a live allocation"
+        );
+        EXECUTION_FAILED
+    })?;
+    allocation.scribble(workspace, room);
+    Ok(())
 }

@@ -20,11 +20,16 @@ impl Matrix {
         if self.layout.kind == R_16BF { 2 } else { 4 }
     }
 
+    /// The first address behind it.
+    pub fn end(&self) -> u64 {
+        let Layout { rows, columns, leading, .. } = self.layout;
+        self.address + ((columns - 1) * leading as u64 + rows) * self.size()
+    }
+
     /// The allocation that holds it; what is wrong is printed.
     pub fn inside(&self, what: &str, read: bool) -> Result<Arc<Allocation>, Status> {
         let Layout { rows, columns, leading, .. } = self.layout;
-        let numbers = (columns - 1) * leading as u64 + rows;
-        let bytes = numbers * self.size();
+        let bytes = self.end() - self.address;
         let fail = |why: &str| {
             eprintln!(
                 "emulator: cublasLtMatmul: {what} at {:#x}, {rows} × {columns}, {leading} apart: {why}",

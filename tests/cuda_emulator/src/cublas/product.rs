@@ -3,9 +3,10 @@
 use super::handle::{Description, shape};
 use super::matrix::Matrix;
 use crate::half::{from_bf16, to_bf16};
-use crate::options::options;
+use crate::options::{mix, options};
 use crate::run::counters::note_other;
 use crate::status::Status;
+use std::ops::Range;
 
 /// Columns one after the other to rows one after the other.
 fn turned(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
@@ -18,14 +19,14 @@ fn turned(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     out
 }
 
-/// Columns `first` on of `out += a b`; `a` by columns, `b` by columns.
+/// Columns `first` on of `out += a b` over a part of the depth; `a` by columns, `b` by columns.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-fn multiply(a: &[f32], b: &[f32], out: &mut [f32], rows: usize, depth: usize, first: usize) {
+fn multiply(a: &[f32], b: &[f32], out: &mut [f32], [rows, depth]: [usize; 2], part: Range<usize>, first: usize) {
     // A part of the depth and of the rows stays in the cache while columns go by, four at a time.
     const DEPTH: usize = 128;
     const ROWS: usize = 512;
-    for k in (0..depth).step_by(DEPTH) {
-        let depth_end = (k + DEPTH).min(depth);
+    for k in part.clone().step_by(DEPTH) {
+        let depth_end = (k + DEPTH).min(part.end);
         for r in (0..rows).step_by(ROWS) {
             let rows_end = (r + ROWS).min(rows);
             for (pair, columns) in out.chunks_mut(rows * 4).enumerate() {
@@ -63,15 +64,16 @@ fn multiply(a: &[f32], b: &[f32], out: &mut [f32], rows: usize, depth: usize, fi
     }
 }
 
-/// Columns of `left right` in several threads.
-fn whole(left: &[f32], right: &[f32], out: &mut [f32], [rows, columns, depth]: [usize; 3]) {
-    let large = rows * columns * depth > 1 << 18;
+/// Adds columns of `left right` over a part of the depth, in several threads.
+fn add(left: &[f32], right: &[f32], out: &mut [f32], [rows, columns, depth]: [usize; 3], part: Range<usize>) {
+    let large = rows * columns * part.len() > 1 << 18;
     let threads = if large { options().threads.min(columns) } else { 1 };
     let each = columns.div_ceil(threads).next_multiple_of(4);
     std::thread::scope(|scope| {
-        for (part, out) in out.chunks_mut(each * rows).enumerate() {
+        for (at, out) in out.chunks_mut(each * rows).enumerate() {
+            let part = part.clone();
             // SAFETY: products are refused where the processor lacks these instructions.
-            let mut work = move || unsafe { multiply(left, right, out, rows, depth, part * each) };
+            let mut work = move || unsafe { multiply(left, right, out, [rows, depth], part.clone(), at * each) };
             if threads == 1 {
                 work();
             } else {
@@ -81,15 +83,33 @@ fn whole(left: &[f32], right: &[f32], out: &mut [f32], [rows, columns, depth]: [
     });
 }
 
-/// Two sums over half the depth each, rounded to bf16 before they are added up.
-fn in_halves(left: &[f32], right: &[f32], out: &mut [f32], shape: [usize; 3]) {
-    let middle = shape[2] / 2 * shape[0];
-    for part in [0..middle, middle..left.len()] {
-        let mut masked = vec![0.0; left.len()];
-        masked[part.clone()].copy_from_slice(&left[part]);
-        let mut sum = vec![0.0; out.len()];
-        whole(&masked, right, &mut sum, shape);
-        out.iter_mut().zip(sum).for_each(|(out, sum)| *out += from_bf16(to_bf16(sum)));
+/// The parts of the depth in the order in which they are summed, and whether each has a sum of its own.
+///
+/// A library has many kernels, and chooses one by the shape. So here does each shape start somewhere else, and some add
+/// two sums up: numbers that are bit for bit the same in two shapes are so by chance.
+fn order(shape: [usize; 3]) -> ([Range<usize>; 2], bool) {
+    let depth = shape[2];
+    let chosen = shape.into_iter().fold(0, |seed, count| mix(seed ^ count as u64));
+    let start = (chosen >> 1) as usize % depth;
+    ([start..depth, 0..start], chosen & 1 != 0)
+}
+
+/// A sum over the whole depth. `halved`: two over half the depth each, rounded to bf16 before they are added up.
+fn sum(left: &[f32], right: &[f32], out: &mut [f32], shape: [usize; 3], halved: bool) {
+    let (mut parts, mut apart) = order(shape);
+    if halved {
+        let middle = shape[2] / 2;
+        (parts, apart) = ([0..middle, middle..shape[2]], true);
+    }
+    for part in parts {
+        if apart {
+            let mut sum = vec![0.0; out.len()];
+            add(left, right, &mut sum, shape, part);
+            let rounded = |sum: f32| if halved { from_bf16(to_bf16(sum)) } else { sum };
+            out.iter_mut().zip(sum).for_each(|(out, sum)| *out += rounded(sum));
+        } else {
+            add(left, right, out, shape, part);
+        }
     }
 }
 
@@ -114,8 +134,7 @@ pub fn product(
         if by_b {
             right = turned(&right, columns, depth);
         }
-        let sum = if halved { in_halves } else { whole };
-        sum(&left, &right, &mut out, [rows, columns, depth]);
+        sum(&left, &right, &mut out, [rows, columns, depth], halved);
     }
     // What is not asked for is not read, since it may be anything.
     let onto = if beta != 0.0 { Some(c.read(&*c.inside("C", true)?)) } else { None };

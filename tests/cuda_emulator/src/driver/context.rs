@@ -1,7 +1,7 @@
 //! Contexts: there is one, and each thread may have it current.
 
-use super::stream::wait_for_all;
-use super::{alive, broken, give, set_broken};
+use super::queue::{abandon, wait_for_all};
+use super::{alive, broken, give};
 use crate::status::{INVALID_CONTEXT, SUCCESS, Status};
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint, c_void};
@@ -29,14 +29,14 @@ pub unsafe extern "C" fn cuDevicePrimaryCtxRetain(context: *mut Context, _device
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDevicePrimaryCtxRelease_v2(_device: c_int) -> Status {
     if HELD.fetch_sub(1, Ordering::Relaxed) == 1 {
-        set_broken(SUCCESS);
+        abandon();
     }
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDevicePrimaryCtxReset_v2(_device: c_int) -> Status {
-    set_broken(SUCCESS);
+    abandon();
     SUCCESS
 }
 

@@ -2,13 +2,12 @@
 
 use super::give;
 use crate::options::options;
-use crate::status::{INVALID_VALUE, NOT_FOUND, SUCCESS, Status};
+use crate::status::{INVALID_VALUE, NOT_FOUND, NOT_READY, SUCCESS, Status};
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
 const NAME: &CStr = c"PTX emulator";
 /// Bytes of shared memory that a block has if it does not ask for more.
 pub const SHARED: u32 = 48 << 10;
-const MULTIPROCESSORS: c_int = 4;
 const NO_DEVICE: Status = 100;
 
 #[unsafe(no_mangle)]
@@ -89,7 +88,7 @@ fn attribute(number: c_uint) -> c_int {
         13 | 36 => 1_000_000,
         14 => 512,
         15 | 19 | 31 | 40 | 41 | 78 => 1,
-        16 => MULTIPROCESSORS,
+        16 => options().multiprocessors as c_int,
         37 => 256,
         38 => 4 << 20,
         39 => 2048,
@@ -126,7 +125,7 @@ fn words(status: Status) -> Option<(&'static CStr, &'static CStr)> {
         222 => (c"CUDA_ERROR_UNSUPPORTED_PTX_VERSION", c"the provided PTX was compiled with an unsupported toolchain."),
         400 => (c"CUDA_ERROR_INVALID_HANDLE", c"invalid resource handle"),
         500 => (c"CUDA_ERROR_NOT_FOUND", c"named symbol not found"),
-        600 => (c"CUDA_ERROR_NOT_READY", c"device not ready"),
+        NOT_READY => (c"CUDA_ERROR_NOT_READY", c"device not ready"),
         700 => (c"CUDA_ERROR_ILLEGAL_ADDRESS", c"an illegal memory access, see what the emulator printed"),
         701 => (c"CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", c"too many resources requested for launch"),
         710 => (c"CUDA_ERROR_ASSERT", c"device-side assert triggered"),

@@ -1,8 +1,9 @@
 //! Events: a time on the host's clock.
 
-use super::stream::{Place, Stream, is_capturing};
+use super::queue::{Place, Stream, is_capturing};
 use super::{alive, broken, give};
-use crate::status::{INVALID_VALUE, SUCCESS, Status};
+use crate::options::options;
+use crate::status::{INVALID_VALUE, NOT_READY, SUCCESS, Status};
 use std::ffi::c_uint;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -14,6 +15,11 @@ pub struct Event(Mutex<Option<(Instant, Place)>>);
 impl Event {
     fn recorded(&self) -> Option<(Instant, Place)> {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Where it was recorded last.
+    pub fn place(&self) -> Option<Place> {
+        self.recorded().map(|(_, place)| place)
     }
 }
 
@@ -48,14 +54,19 @@ pub unsafe extern "C" fn cuEventRecord(event: *mut Event, stream: Stream) -> Sta
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuEventQuery(_event: *mut Event) -> Status {
-    broken()
+pub unsafe extern "C" fn cuEventQuery(event: *mut Event) -> Status {
+    // SAFETY: the handle is a live event's.
+    let done = unsafe { event.as_ref() }.and_then(Event::place).is_none_or(Place::ask);
+    match broken() {
+        SUCCESS if !done => NOT_READY,
+        status => status,
+    }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventSynchronize(event: *mut Event) -> Status {
     // SAFETY: the handle is a live event's.
-    if let Some((_, place)) = unsafe { event.as_ref() }.and_then(Event::recorded) {
+    if let Some(place) = unsafe { event.as_ref() }.and_then(Event::place) {
         place.wait();
     }
     broken()
@@ -70,7 +81,10 @@ pub unsafe extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, start: *mut 
     }
     // SAFETY: the handles are live events'.
     let (start, end) = unsafe { ((*start).recorded(), (*end).recorded()) };
-    let (Some((start, _)), Some((end, _))) = (start, end) else { return 400 };
+    let (Some((start, first)), Some((end, last))) = (start, end) else { return 400 };
+    if options().lazy && !(first.is_done() && last.is_done()) {
+        return NOT_READY;
+    }
     give!(milliseconds, end.saturating_duration_since(start).as_secs_f32() * 1e3);
     SUCCESS
 }

@@ -1,14 +1,17 @@
 //! Kernels: their attributes and their launch.
 
 use super::device::SHARED;
-use super::stream::{Place, Stream, submit};
+use super::queue::{Place, Stream, submit};
 use super::{alive, give};
 use crate::memory::{allocate, free, live, range};
 use crate::options::options;
 use crate::program::Program;
 use crate::run::grid;
 use crate::run::launch::Launch;
-use crate::status::{INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS, Status};
+use crate::run::watch::Watch;
+use crate::status::{
+    INVALID_VALUE, LAUNCH_FAILED, LAUNCH_OUT_OF_RESOURCES, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS, Status,
+};
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,12 +24,14 @@ pub struct Kernel {
     dynamic: AtomicU32,
     /// Its last launch.
     launched: Mutex<Option<Place>>,
+    /// Gone with the kernel, when its module is unloaded.
+    loaded: Arc<()>,
 }
 
 impl Kernel {
     pub fn new(program: Arc<Program>) -> Kernel {
         let dynamic = AtomicU32::new(SHARED.saturating_sub(program.shared));
-        Kernel { program, dynamic, launched: Mutex::new(None) }
+        Kernel { program, dynamic, launched: Mutex::new(None), loaded: Arc::default() }
     }
 
     /// Whether nobody has waited for its last launch.
@@ -141,16 +146,24 @@ unsafe fn launch(
             bytes[*at as usize..(at + size) as usize].copy_from_slice(std::slice::from_raw_parts(from, *size as usize));
         }
     }
-    let program = program.clone();
+    let (program, loaded) = (program.clone(), Arc::downgrade(&kernel.loaded));
     let status = submit(stream, move || {
+        if loaded.strong_count() == 0 {
+            eprintln!("emulator: {} is to run, and its module was unloaded", program.name);
+            return Err(LAUNCH_FAILED);
+        }
         let workspace = if cooperative { workspace()? } else { 0 };
+        let live = live();
+        // Each has one, or there are none.
+        let watched = if program.invariant { live.len() } else { 0 };
         let launch = Launch {
             program: program.clone(),
             grid,
             block,
             dynamic,
             params: bytes.clone(),
-            live: live(),
+            live,
+            watches: (0..watched).map(|_| Watch::default()).collect(),
             options: options(),
             cooperative,
             workspace,

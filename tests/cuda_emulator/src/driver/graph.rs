@@ -1,6 +1,6 @@
 //! Graphs: the work that was submitted to a stream while it was captured.
 
-use super::stream::{Stream, Work, begin, end, is_capturing};
+use super::queue::{Stream, Work, begin, end, is_capturing, submit_work};
 use super::{alive, give};
 use crate::status::{INVALID_VALUE, SUCCESS, Status};
 use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
@@ -85,14 +85,14 @@ pub unsafe extern "C" fn cuGraphInstantiate_v2(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cuGraphLaunch(instance: Graph, _stream: Stream) -> Status {
+pub unsafe extern "C" fn cuGraphLaunch(instance: Graph, stream: Stream) -> Status {
     alive!();
     if instance.is_null() {
         return INVALID_VALUE;
     }
     // SAFETY: the handle is one that an instantiation gave.
     for work in unsafe { &*instance } {
-        match work.run() {
+        match submit_work(stream, work.clone()) {
             SUCCESS => {}
             status => return status,
         }

@@ -1,12 +1,17 @@
-//! The functions that the driver exports, as far as programs here call them. All work is done at the call.
+//! The functions that the driver exports, as far as programs here call them. Work is done at the call, or in lazy mode
+//! when somebody waits for it.
 
+pub mod allocation;
 pub mod context;
+pub mod copy;
 pub mod device;
 pub mod event;
 pub mod function;
 pub mod graph;
-pub mod memory;
 pub mod module;
+pub mod pinned;
+pub mod pool;
+pub mod queue;
 pub mod stream;
 
 use crate::status::{SUCCESS, Status};

@@ -31,6 +31,8 @@ pub struct Program {
     pub local: u32,
     pub shared: u32,
     pub max_threads: u32,
+    /// Whether it loads what must not change while it runs.
+    pub invariant: bool,
     /// The text of each line that holds an instruction, for messages.
     pub text: std::collections::HashMap<u32, String>,
 }

@@ -299,6 +299,8 @@ impl<'a> Builder<'a> {
             }
         }
         self.program.local = self.program.local.next_multiple_of(16);
+        let invariant = |instr: &Instr| matches!(instr.code, Code::Load { invariant: true, .. });
+        self.program.invariant = self.program.code.iter().any(invariant);
         self.program
     }
 }

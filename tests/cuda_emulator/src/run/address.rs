@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::fault::{Fault, Result};
 use super::lanes::lanes;
+use super::shared::EVERY_LANE;
 use super::warp::Warp;
 use crate::memory::{Allocation, LOCAL_WINDOW, SHARED_WINDOW, WINDOW, describe, find_in};
 use crate::program::{Instr, Space, flag};
@@ -112,13 +113,66 @@ impl Warp {
             Space::Local => self.local_at(block, address, bytes, lane),
             _ => {
                 let allocation = self.allocation(block, address, bytes, lane)?;
+                self.note_write(block, allocation, address, bytes, lane)?;
                 if !allocation.is_whole() {
+                    allocation.touch();
                     // SAFETY: the range is inside and aligned, and so are its flags.
                     unsafe { note_written(allocation.written_at(address), bytes) };
                 }
                 Ok(allocation.at(address))
             }
         }
+    }
+
+    /// Where bytes of shared memory lie that several lanes read as one.
+    #[inline(always)]
+    pub fn readable_by_all(&self, block: &mut Block<'_>, address: u64, bytes: u32, lane: usize) -> Result<*mut u8> {
+        let pointer = block.shared.pointer(address, bytes, lane)?;
+        block.shared.read(address, bytes, self.index, EVERY_LANE + lane)?;
+        Ok(pointer)
+    }
+
+    /// Where bytes of global memory lie that an atomic operation reads and writes.
+    pub fn exchangeable(&mut self, block: &mut Block<'_>, address: u64, bytes: u32, lane: usize) -> Result<*mut u8> {
+        let pointer = self.readable(block, Space::Global, address, bytes, lane)?;
+        let allocation = self.allocation(block, address, bytes, lane)?;
+        self.note_write(block, allocation, address, bytes, lane)?;
+        Ok(pointer)
+    }
+
+    /// Notes a write, of an allocation that was found last.
+    #[inline(always)]
+    fn note_write(
+        &self,
+        block: &Block<'_>,
+        allocation: &Allocation,
+        address: u64,
+        bytes: u32,
+        lane: usize,
+    ) -> Result<()> {
+        let index = block.hints[self.flow.pc as usize] as usize;
+        if let Some(watch) = block.launch.watches.get(index)
+            && watch.write(allocation.bytes, address - allocation.start, bytes)
+        {
+            let what = "write of global memory that this launch reads by ld.global.nc, as if it did not change";
+            let place = describe(&block.launch.live, address);
+            return Err(Fault::of_lane(status::LAUNCH_FAILED, lane, format!("{what}: {place}")));
+        }
+        Ok(())
+    }
+
+    /// Notes a read by `ld.global.nc`.
+    pub fn note_invariant(&self, block: &mut Block<'_>, address: u64, bytes: u32, lane: usize) -> Result<()> {
+        let allocation = self.allocation(block, address, bytes, lane)?;
+        let index = block.hints[self.flow.pc as usize] as usize;
+        if let Some(watch) = block.launch.watches.get(index)
+            && watch.read(allocation.bytes, address - allocation.start, bytes)
+        {
+            let what = "ld.global.nc, which is for what does not change, of global memory that this launch writes";
+            let place = describe(&block.launch.live, address);
+            return Err(Fault::of_lane(status::LAUNCH_FAILED, lane, format!("{what}: {place}")));
+        }
+        Ok(())
     }
 
     /// The allocation of an access that is inside one and aligned.

@@ -1,11 +1,12 @@
 //! A kernel with what it is launched with.
 
+use super::watch::Watch;
 use crate::memory::Live;
 use crate::options::Options;
 use crate::program::Program;
 use std::sync::Arc;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Launch {
     pub program: Arc<Program>,
     pub grid: [u32; 3],
@@ -13,6 +14,8 @@ pub struct Launch {
     pub dynamic: u32,
     pub params: Vec<u8>,
     pub live: Live,
+    /// What is read and written of each, where the kernel takes some of its arrays for unchanging.
+    pub watches: Vec<Watch>,
     pub options: &'static Options,
     /// All blocks run at once and may wait for each other.
     pub cooperative: bool,

@@ -15,3 +15,4 @@ mod shared;
 mod turn;
 mod unit;
 mod warp;
+pub mod watch;

@@ -5,6 +5,7 @@ use super::fault::{Fault, Result};
 use super::launch::Launch;
 use super::turn::{Arrival, Stop, turn};
 use super::warp::Warp;
+use crate::options::mix;
 use crate::program::BarrierKind;
 use crate::status;
 
@@ -164,6 +165,7 @@ impl<'a> Runner<'a> {
             let all = met.waiting.iter().all(|(_, arrival)| arrival.bits & arrival.mask == arrival.mask);
             for (index, arrival) in met.waiting {
                 self.waits[index] = false;
+                self.warps[index].landed.clear();
                 let file = &mut self.warps[index].file;
                 match arrival.kind {
                     BarrierKind::Count => file.put(arrival.to, arrival.mask, &[count; 32]),
@@ -191,14 +193,6 @@ impl<'a> Runner<'a> {
             line: self.block.program.code[pc].line,
         }
     }
-}
-
-/// A step of a generator of random numbers.
-fn mix(mut x: u64) -> u64 {
-    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ x >> 31
 }
 
 fn shuffle(order: &mut [usize], mut seed: u64) {

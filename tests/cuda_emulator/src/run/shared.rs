@@ -7,10 +7,13 @@
 use super::fault::{Fault, Result};
 use crate::status;
 
-/// Several warps; a copy on its way; accesses that are not followed.
+/// Several warps; a copy on its way; accesses that are not followed; a copy that only its own lane has waited for.
 const MANY: u32 = 63;
 const ON_ITS_WAY: u32 = 62;
 const UNFOLLOWED: u32 = 61;
+const LANDED: u32 = 60;
+/// For whoever reads on behalf of all lanes.
+pub const EVERY_LANE: usize = 32;
 const LAST_EPOCH: u32 = 1023;
 
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct Shared {
     epoch: u32,
     races: bool,
     unset: bool,
+    /// Of what has landed, whose copy it was: a warp and a lane. As long as the tags from the first copy on.
+    landed: Vec<u16>,
     /// A tag that a warp was let read, as which warp and epoch, and what it became: its neighbours are mostly alike.
     seen: (u32, u32, u32),
 }
@@ -34,6 +39,7 @@ impl Shared {
             epoch: 1,
             races,
             unset,
+            landed: Vec::new(),
             seen: (0, 0, 0),
         }
     }
@@ -99,7 +105,7 @@ impl Shared {
             };
             *place = writer | reader << 16;
             if (writer != mine && (writer >> 6 == self.epoch || writer & 63 == ON_ITS_WAY)) || writer == 0 {
-                self.bad_read(writer, address, bytes, lane)?;
+                self.bad_read(writer, at, address, bytes, [mine & 63, lane as u32])?;
             } else {
                 self.seen = (tag, mine, writer | reader << 16);
             }
@@ -108,12 +114,18 @@ impl Shared {
     }
 
     #[cold]
-    fn bad_read(&self, writer: u32, address: u64, bytes: u32, lane: usize) -> Result<()> {
+    fn bad_read(&self, writer: u32, at: usize, address: u64, bytes: u32, [warp, lane]: [u32; 2]) -> Result<()> {
         let fault = |status, what: String| {
-            Err(Fault::of_lane(status, lane, format!("read of shared address {address:#x} ({bytes} bytes): {what}")))
+            Err(Fault::of_lane(
+                status,
+                lane as usize % 32,
+                format!("read of shared address {address:#x} ({bytes} bytes): {what}"),
+            ))
         };
         match writer & 63 {
             ON_ITS_WAY => fault(status::LAUNCH_FAILED, "a cp.async to it was not waited for".to_owned()),
+            LANDED if self.is_owner(at, warp, lane) || !self.races => Ok(()),
+            LANDED => fault(status::LAUNCH_FAILED, self.landing(at)),
             _ if writer == 0 && !self.unset => Ok(()),
             _ if writer == 0 => fault(status::LAUNCH_FAILED, "nothing was written there (uninitialised)".to_owned()),
             _ if !self.races || bytes == 1 || writer & 63 == UNFOLLOWED => Ok(()),
@@ -164,6 +176,11 @@ impl Shared {
         if !self.races || old == value {
             return Ok(());
         }
+        let at = address as usize / 2;
+        if writer >> 6 == self.epoch && writer & 63 == LANDED {
+            let own = (at..at + bytes / 2).all(|at| self.is_owner(at, warp, lane as u32));
+            return if own { Ok(()) } else { fault(self.landing(at)) };
+        }
         if writer >> 6 == self.epoch && writer & 63 != warp && writer & 63 != UNFOLLOWED {
             return fault(format!("race: warp {} wrote it since the last barrier", writer & 63));
         }
@@ -190,11 +207,13 @@ impl Shared {
         Ok(())
     }
 
-    /// The copy arrives.
-    pub fn arrive(&mut self, address: u64, value: &[u8], warp: u32) {
+    /// The copy arrives, for the lane that asked for it; others see it behind a barrier.
+    pub fn arrive(&mut self, address: u64, value: &[u8], warp: u32, lane: u8) {
         let first = address as usize / 2;
-        for tag in &mut self.tags[first..first + value.len() / 2] {
-            *tag = *tag & !0xffff | self.epoch << 6 | warp;
+        self.landed.resize(self.tags.len(), 0);
+        for at in first..first + value.len() / 2 {
+            self.tags[at] = self.tags[at] & !0xffff | self.epoch << 6 | LANDED;
+            self.landed[at] = (warp << 5) as u16 | u16::from(lane);
         }
         // SAFETY: `expect` found the range to be inside.
         unsafe {
@@ -203,9 +222,29 @@ impl Shared {
         }
     }
 
+    /// A barrier of a warp: what has landed of its lanes' copies there is the warp's.
+    pub fn share(&mut self, address: u64, bytes: u32, warp: u32) {
+        let first = address as usize / 2;
+        for tag in &mut self.tags[first..first + bytes as usize / 2] {
+            if *tag & 0xffff == self.epoch << 6 | LANDED {
+                *tag = *tag & !0xffff | self.epoch << 6 | warp;
+            }
+        }
+    }
+
+    fn is_owner(&self, at: usize, warp: u32, lane: u32) -> bool {
+        self.landed.get(at).is_some_and(|owner| u32::from(*owner) == warp << 5 | lane)
+    }
+
+    fn landing(&self, at: usize) -> String {
+        let owner = self.landed.get(at).copied().unwrap_or_default();
+        let (warp, lane) = (owner >> 5, owner & 31);
+        format!("a cp.async of lane {lane} of warp {warp} arrived there, and there was no barrier since")
+    }
+
     /// An atomic operation: it races with none of its sort, but reads.
     pub fn touch(&mut self, address: u64, bytes: u32, lane: usize) -> Result<()> {
         let writer = self.tags[address as usize / 2] & 0xffff;
-        if writer == 0 { self.bad_read(0, address, bytes, lane) } else { Ok(()) }
+        if writer == 0 { self.bad_read(0, 0, address, bytes, [0, lane as u32]) } else { Ok(()) }
     }
 }

@@ -6,6 +6,7 @@ use super::flow::Wait;
 use super::unit::choose::choose;
 use super::unit::collective::{collect, special};
 use super::unit::convert::convert;
+use super::unit::copies::share_copies;
 use super::unit::float::float;
 use super::unit::integer::integer;
 use super::unit::matrix::matrix;
@@ -116,6 +117,10 @@ pub fn turn(warp: &mut Warp, block: &mut Block<'_>, budget: u64) -> Result<Stop>
                 if m != 0 && !warp.flow.warp_barrier(program, &warp.file, i, m)? {
                     continue;
                 }
+                if m != 0 && !warp.landed.is_empty() {
+                    let members = warp.file.get::<u32>(i.b, m.trailing_zeros() as usize);
+                    share_copies(warp, block, members);
+                }
                 warp.flow.pc += 1;
                 if warp.flow.is_split() {
                     warp.flow.choose_group(program)?;
@@ -129,7 +134,7 @@ pub fn turn(warp: &mut Warp, block: &mut Block<'_>, budget: u64) -> Result<Stop>
                         warp.flow.choose_group(program)?;
                         continue;
                     }
-                    collect(&mut warp.file, i, m);
+                    collect(&mut warp.file, i, m)?;
                 }
                 warp.flow.pc += 1;
             }

@@ -24,6 +24,8 @@ pub struct Warp {
     /// A frame of local memory for every lane.
     pub local: Vec<u8>,
     pub flights: Vec<Flight>,
+    /// Where copies have arrived since a barrier, for the lanes that asked for them: the lane, the bytes, the place.
+    pub landed: Vec<(u8, u8, u32)>,
     pub committed: [u32; 32],
 }
 
@@ -35,6 +37,7 @@ impl Warp {
             flow: Flow::new(),
             local: vec![0xff; program.local as usize * 32],
             flights: Vec::new(),
+            landed: Vec::new(),
             committed: [0; 32],
         }
     }
@@ -44,6 +47,7 @@ impl Warp {
         self.file.reset();
         self.flow.reset(exists);
         self.flights.clear();
+        self.landed.clear();
         self.committed = [0; 32];
     }
 }

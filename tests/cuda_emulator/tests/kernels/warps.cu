@@ -70,6 +70,16 @@ extern "C" __global__ void locked(int* lock, int* value) {
     }
 }
 
+// Sums of numbers below the smallest normal one: in global memory, in shared memory.
+extern "C" __global__ void small_sums(const float* x, float* global, float* shared) {
+    __shared__ float mine[4];
+    mine[threadIdx.x] = x[threadIdx.x];
+    __syncwarp(0xfu);
+    atomicAdd(&global[threadIdx.x], x[4 + threadIdx.x]);
+    atomicAdd(&mine[threadIdx.x], x[4 + threadIdx.x]);
+    shared[threadIdx.x] = mine[threadIdx.x];
+}
+
 // Blocks that wait for each other: each adds to its neighbour's number, round after round.
 #include <cooperative_groups.h>
 extern "C" __global__ void rounds(int* x, int count) {

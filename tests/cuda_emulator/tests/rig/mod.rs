@@ -1,6 +1,8 @@
 //! What every test needs: the emulator, NVRTC, a kernel's module.
 #![allow(dead_code)]
 
+pub mod again;
+
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, LaunchConfig};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

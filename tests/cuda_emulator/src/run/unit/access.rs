@@ -76,9 +76,13 @@ fn load_lanes<const SPACE: u8, const BYTES: u32>(warp: &mut Warp, access: &mut A
     let first = m.trailing_zeros() as usize;
     // What all lanes read is read once.
     if SPACE != LOCAL && lanes(m).all(|lane| addresses[lane] == addresses[first]) {
-        let from = warp.readable(block, space, addresses[first], all, first)?;
+        let from = if SPACE == SHARED && m & (m - 1) != 0 {
+            warp.readable_by_all(block, addresses[first], all, first)?
+        } else {
+            warp.readable(block, space, addresses[first], all, first)?
+        };
         for (part, slot) in slots.iter().enumerate() {
-            // SAFETY: `readable` found all of it to be inside and aligned.
+            // SAFETY: all of it was found to be inside and aligned.
             let value = extended(unsafe { read(from.add(part * BYTES as usize), BYTES) }, *ty);
             match slot.bits {
                 64 => warp.file.put(slot.row, m, &[value; 32]),

@@ -33,9 +33,10 @@ pub fn atomic(
             _ if op == Atomic::Exchange => {
                 warp.writable(block, space, addresses[lane], &b.to_le_bytes()[..bytes as usize], lane)?
             }
+            _ if space == Space::Global => warp.exchangeable(block, addresses[lane], bytes, lane)?,
             _ => warp.readable(block, space, addresses[lane], bytes, lane)?,
         };
-        let next = |old: u64| combine(op, ty, old, b, c);
+        let next = |old: u64| combine(op, ty, old, [b, c], space == Space::Global);
         // SAFETY: the address was found to be inside and aligned.
         let old = unsafe {
             match bytes {
@@ -68,11 +69,16 @@ pub fn atomic(
     Ok(())
 }
 
-/// What an operation leaves, as bits.
-pub fn combine(op: Atomic, ty: Ty, old: u64, b: u64, c: u64) -> u64 {
+/// What an operation leaves, as bits. `flush`: sums in f32 take subnormal numbers for zero and leave none, as those in
+/// global memory do, and those in shared memory do not (PTX ISA, `atom` and `red`).
+pub fn combine(op: Atomic, ty: Ty, old: u64, [b, c]: [u64; 2], flush: bool) -> u64 {
+    let single = |bits: u64| {
+        let x = f32::from_bits(bits as u32);
+        if flush && x.is_subnormal() { 0f32.copysign(x) } else { x }
+    };
     let signed = |x: u64| (x << (64 - ty.bits())) as i64 >> (64 - ty.bits());
     match (op, ty) {
-        (Atomic::Add, Ty::F32) => u64::from((f32::from_bits(old as u32) + f32::from_bits(b as u32)).to_bits()),
+        (Atomic::Add, Ty::F32) => single((single(old) + single(b)).to_bits().into()).to_bits().into(),
         (Atomic::Add, Ty::F64) => (f64::from_bits(old) + f64::from_bits(b)).to_bits(),
         (Atomic::Add, Ty::Bf16 | Ty::Bf16x2 | Ty::F16 | Ty::F16x2) => {
             let part = |shift: u32| {

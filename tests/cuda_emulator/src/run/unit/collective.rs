@@ -3,17 +3,19 @@
 use super::atomic::combine;
 use crate::program::{Code, Compare, Instr, Shuffle, Special, Ty, Vote};
 use crate::run::block::Block;
+use crate::run::fault::{Fault, Result};
 use crate::run::file::File;
 use crate::run::lanes::lanes;
 use crate::run::warp::Warp;
+use crate::status;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Runs an instruction in which the lanes of `m` take part; each is in a set of lanes that are all there.
-pub fn collect(file: &mut File, i: &Instr, m: u32) {
+pub fn collect(file: &mut File, i: &Instr, m: u32) -> Result<()> {
     match i.code {
         Code::Shuffle(mode) => {
             let (mut out, mut inside) = ([0u32; 32], 0);
-            for (lane, out) in out.iter_mut().enumerate() {
+            for lane in lanes(m) {
                 let (by, clamp) = (file.get::<u32>(i.c, lane), file.get::<u32>(i.list, lane));
                 let (limit, segment) = (clamp & 31, clamp >> 8 & 31);
                 let lane_bits = lane as u32;
@@ -38,8 +40,14 @@ pub fn collect(file: &mut File, i: &Instr, m: u32) {
                     }
                 };
                 let from = if fits { from as usize & 31 } else { lane };
+                // What such a lane has is undefined, though mostly it is what one thinks.
+                let there = file.get::<u32>(i.b, lane) & m;
+                if there >> from & 1 == 0 {
+                    let message = format!("shuffle from lane {from}, which is not among the lanes {there:#010x}");
+                    return Err(Fault::of_lane(status::LAUNCH_FAILED, lane, message));
+                }
                 inside |= u32::from(fits) << lane;
-                *out = file.get::<u32>(i.a, from);
+                out[lane] = file.get::<u32>(i.a, from);
             }
             file.put(i.d, m, &out);
             if i.e != 0 {
@@ -84,7 +92,7 @@ pub fn collect(file: &mut File, i: &Instr, m: u32) {
                 let of = |x: u32| if ty == Ty::S32 { x as i32 as i64 as u64 } else { u64::from(x) };
                 let result = lanes(members)
                     .map(|other| of(values[other]))
-                    .reduce(|old, next| combine(op, ty, old, next, 0))
+                    .reduce(|old, next| combine(op, ty, old, [next, 0], false))
                     .unwrap_or(0);
                 file.set(i.d, lane, result as u32);
             }
@@ -98,6 +106,7 @@ pub fn collect(file: &mut File, i: &Instr, m: u32) {
             }
         }
     }
+    Ok(())
 }
 
 /// Special registers, and what moves bits between registers.
@@ -156,8 +165,8 @@ fn special_value(warp: &Warp, block: &Block<'_>, special: Special, lane: usize) 
         Special::Lane => lane as u64,
         Special::Warp => u64::from(warp.index),
         Special::Warps => u64::from(launch.threads().div_ceil(32)),
-        Special::Sm => u64::from(block.place[0] % 4),
-        Special::Sms => 4,
+        Special::Sm => u64::from(block.place[0] % launch.options.multiprocessors),
+        Special::Sms => u64::from(launch.options.multiprocessors),
         Special::LaneMask(Compare::Eq) => bit,
         Special::LaneMask(Compare::Lt) => bit - 1,
         Special::LaneMask(Compare::Le) => bit * 2 - 1,

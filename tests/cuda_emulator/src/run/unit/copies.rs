@@ -1,4 +1,5 @@
-//! `cp.async`: what is copied arrives when it is waited for, not before.
+//! `cp.async`: what is copied arrives when it is waited for, not before, and for the lane alone that waits; for others
+//! behind a barrier.
 
 use crate::memory::{SHARED_WINDOW, WINDOW};
 use crate::program::{Instr, Space, flag};
@@ -57,15 +58,30 @@ pub fn copy_async(warp: &mut Warp, block: &mut Block<'_>, i: &Instr, m: u32, siz
     Ok(())
 }
 
+/// A barrier of these lanes: what has arrived for each is there for all.
+pub fn share_copies(warp: &mut Warp, block: &mut Block<'_>, m: u32) {
+    let index = warp.index;
+    warp.landed.retain(|(lane, size, to)| {
+        let shared = m >> lane & 1 != 0;
+        if shared {
+            block.shared.share(u64::from(*to), u32::from(*size), index);
+        }
+        !shared
+    });
+}
+
 /// Waits until at most so many of each lane's committed groups are on their way; -1: for all copies.
 pub fn wait_copies(warp: &mut Warp, block: &mut Block<'_>, i: &Instr, m: u32) -> Result<()> {
     let (committed, index) = (warp.committed, warp.index);
+    let landed = &mut warp.landed;
     warp.flights.retain(|flight| {
         let lane = flight.lane as usize;
         let behind = i64::from(committed[lane]) - i64::from(flight.group);
         let stays = m >> lane & 1 == 0 || if i.offset < 0 { false } else { behind <= i.offset };
         if !stays {
-            block.shared.arrive(u64::from(flight.to), &flight.data[..flight.size as usize], index);
+            let data = &flight.data[..flight.size as usize];
+            block.shared.arrive(u64::from(flight.to), data, index, flight.lane);
+            landed.push((flight.lane, flight.size, flight.to));
         }
         stays
     });

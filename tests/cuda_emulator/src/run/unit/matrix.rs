@@ -124,8 +124,8 @@ fn load_matrix(warp: &mut Warp, block: &mut Block<'_>, i: &Instr, slots: &[Slot]
         let mut elements = [[0u16; 8]; 8];
         for (row, elements) in elements.iter_mut().enumerate() {
             let lane = matrix * 8 + row;
-            let from = warp.readable(block, Space::Shared, addresses[lane], 16, lane)?;
-            // SAFETY: `readable` found 16 bytes to be inside and aligned.
+            let from = warp.readable_by_all(block, addresses[lane], 16, lane)?;
+            // SAFETY: `readable_by_all` found 16 bytes to be inside and aligned.
             *elements = unsafe { from.cast::<[u16; 8]>().read() };
         }
         for lane in 0..32 {

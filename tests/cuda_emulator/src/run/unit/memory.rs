@@ -13,9 +13,14 @@ use crate::run::warp::Warp;
 pub fn memory(warp: &mut Warp, block: &mut Block<'_>, i: &Instr, m: u32) -> Result<()> {
     match i.code {
         Code::Load { space: Space::Param, ty, count, .. } => load_param(warp, block, i, m, ty, count),
-        Code::Load { space, ty, count, .. } => {
+        Code::Load { space, ty, count, invariant } => {
             let addresses = warp.addresses(i);
             warp.by_space(space, &addresses, m, |warp, space, addresses, m| {
+                if invariant && space == Space::Global {
+                    for lane in lanes(m) {
+                        warp.note_invariant(block, addresses[lane], ty.bytes() * u32::from(count), lane)?;
+                    }
+                }
                 load(warp, block, i, m, space, addresses, ty, count)
             })
         }

@@ -5,7 +5,7 @@ mod atomic;
 pub mod choose;
 pub mod collective;
 pub mod convert;
-mod copies;
+pub mod copies;
 pub mod float;
 pub mod integer;
 pub mod matrix;
