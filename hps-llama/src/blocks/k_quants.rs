@@ -26,21 +26,20 @@ pub(super) const Q6_K: usize = 128 + 64 + 16 + 2;
 
 type Numbers = [f32; NUMBERS];
 
-/// Runs of 16 and of 32 numbers that share a scale.
-const SIXTEEN: usize = 16;
-const THIRTY_TWO: usize = 32;
+/// Numbers whose codes lie side by side.
+const PLANE: usize = 32;
 
 #[inline(always)]
 pub(super) fn q2_k(block: &[u8; Q2_K], out: &mut Numbers) {
-    let scales: &[u8; 16] = part(block, 0);
     let (d, e) = (single(*part(block, 80)), single(*part(block, 82)));
-    let runs = out.as_chunks_mut::<SIXTEEN>().0;
-    for (j, out) in runs.iter_mut().enumerate() {
-        let (scale, minimum) = (d * f32::from(scales[j] & 15), e * f32::from(scales[j] >> 4));
-        let codes: &[u8; SIXTEEN] = part(block, 16 + plane_of_two_bits(j));
-        let shift = 2 * (j % 8 / 2);
-        for (number, code) in out.iter_mut().zip(codes) {
-            *number = scale * f32::from(code >> shift & 3) - minimum;
+    let scales = part::<16>(block, 0).map(|scale| d * f32::from(scale & 15));
+    let minima = part::<16>(block, 0).map(|scale| e * f32::from(scale >> 4));
+    for (plane, out) in planes(out) {
+        let (scales, minima) = (of_each(&scales, plane), of_each(&minima, plane));
+        let codes: &[u8; PLANE] = part(block, 16 + PLANE * (plane / 4));
+        let shift = 2 * (plane % 4);
+        for i in 0..PLANE {
+            out[i] = scales[i] * f32::from(codes[i] >> shift & 3) - minima[i];
         }
     }
 }
@@ -49,11 +48,12 @@ pub(super) fn q2_k(block: &[u8; Q2_K], out: &mut Numbers) {
 pub(super) fn q3_k(block: &[u8; Q3_K], out: &mut Numbers) {
     let d = single(*part(block, 108));
     let scales = six_bit_scales(part(block, 96)).map(|scale| d * f32::from(scale as i8 - 32));
-    let thirds: &[u8; THIRTY_TWO] = part(block, 0);
-    for (plane, (out, scales)) in planes(out, &scales).enumerate() {
-        let codes: &[u8; THIRTY_TWO] = part(block, 32 + THIRTY_TWO * (plane / 4));
+    let thirds: &[u8; PLANE] = part(block, 0);
+    for (plane, out) in planes(out) {
+        let scales = of_each(&scales, plane);
+        let codes: &[u8; PLANE] = part(block, 32 + PLANE * (plane / 4));
         let shift = 2 * (plane % 4);
-        for i in 0..THIRTY_TWO {
+        for i in 0..PLANE {
             // 0 to 3 with the third bit, −4 to −1 without.
             let code = (codes[i] >> shift & 3) | (thirds[i] >> plane & 1) << 2;
             out[i] = scales[i] * (f32::from(code) - 4.0);
@@ -65,11 +65,10 @@ pub(super) fn q3_k(block: &[u8; Q3_K], out: &mut Numbers) {
 pub(super) fn q4_k(block: &[u8; Q4_K], out: &mut Numbers) {
     let (d, e) = (single(*part(block, 0)), single(*part(block, 2)));
     let (scales, minima) = scales_and_minima(part(block, 4));
-    let runs = out.as_chunks_mut::<THIRTY_TWO>().0;
-    for (j, out) in runs.iter_mut().enumerate() {
-        let (scale, minimum) = (d * f32::from(scales[j]), e * f32::from(minima[j]));
-        let codes: &[u8; THIRTY_TWO] = part(block, 16 + THIRTY_TWO * (j / 2));
-        let shift = 4 * (j % 2);
+    for (plane, out) in planes(out) {
+        let (scale, minimum) = (d * f32::from(scales[plane]), e * f32::from(minima[plane]));
+        let codes: &[u8; PLANE] = part(block, 16 + PLANE * (plane / 2));
+        let shift = 4 * (plane % 2);
         for (number, code) in out.iter_mut().zip(codes) {
             *number = scale * f32::from(code >> shift & 15) - minimum;
         }
@@ -80,14 +79,13 @@ pub(super) fn q4_k(block: &[u8; Q4_K], out: &mut Numbers) {
 pub(super) fn q5_k(block: &[u8; Q5_K], out: &mut Numbers) {
     let (d, e) = (single(*part(block, 0)), single(*part(block, 2)));
     let (scales, minima) = scales_and_minima(part(block, 4));
-    let fifths: &[u8; THIRTY_TWO] = part(block, 16);
-    let runs = out.as_chunks_mut::<THIRTY_TWO>().0;
-    for (j, out) in runs.iter_mut().enumerate() {
-        let (scale, minimum) = (d * f32::from(scales[j]), e * f32::from(minima[j]));
-        let codes: &[u8; THIRTY_TWO] = part(block, 48 + THIRTY_TWO * (j / 2));
-        let shift = 4 * (j % 2);
+    let fifths: &[u8; PLANE] = part(block, 16);
+    for (plane, out) in planes(out) {
+        let (scale, minimum) = (d * f32::from(scales[plane]), e * f32::from(minima[plane]));
+        let codes: &[u8; PLANE] = part(block, 48 + PLANE * (plane / 2));
+        let shift = 4 * (plane % 2);
         for ((number, code), bits) in out.iter_mut().zip(codes).zip(fifths) {
-            let code = (code >> shift & 15) | (bits >> j & 1) << 4;
+            let code = (code >> shift & 15) | (bits >> plane & 1) << 4;
             *number = scale * f32::from(code) - minimum;
         }
     }
@@ -97,34 +95,30 @@ pub(super) fn q5_k(block: &[u8; Q5_K], out: &mut Numbers) {
 pub(super) fn q6_k(block: &[u8; Q6_K], out: &mut Numbers) {
     let d = single(*part(block, 208));
     let scales = part::<16>(block, 192).map(|scale| d * f32::from(scale as i8));
-    for (plane, (out, scales)) in planes(out, &scales).enumerate() {
+    for (plane, out) in planes(out) {
+        let scales = of_each(&scales, plane);
         // Halves of 128 numbers; the low nibbles of two planes lie side by side, those of the other two above them.
         let (half, plane) = (plane / 4, plane % 4);
-        let lower: &[u8; THIRTY_TWO] = part(block, 64 * half + THIRTY_TWO * (plane % 2));
-        let upper: &[u8; THIRTY_TWO] = part(block, 128 + THIRTY_TWO * half);
+        let lower: &[u8; PLANE] = part(block, 64 * half + PLANE * (plane % 2));
+        let upper: &[u8; PLANE] = part(block, 128 + PLANE * half);
         let (nibble, pair) = (4 * (plane / 2), 2 * plane);
-        for i in 0..THIRTY_TWO {
+        for i in 0..PLANE {
             let code = (lower[i] >> nibble & 15) | (upper[i] >> pair & 3) << 4;
             out[i] = scales[i] * (f32::from(code) - 32.0);
         }
     }
 }
 
-/// Runs of 32 numbers, with the scale of each number: there is one for 16, but loops of 32 are what is vectorised.
+/// Runs of 32 numbers, by their place. Loops of 32 are what is vectorised, shorter ones hardly.
 #[inline(always)]
-fn planes<'a>(
-    out: &'a mut Numbers,
-    scales: &'a [f32; 16],
-) -> impl Iterator<Item = (&'a mut [f32; THIRTY_TWO], [f32; THIRTY_TWO])> {
-    let scales = scales.as_chunks::<2>().0.iter();
-    let spread = |[first, second]: &[f32; 2]| std::array::from_fn(|i| if i < 16 { *first } else { *second });
-    out.as_chunks_mut().0.iter_mut().zip(scales.map(spread))
+fn planes(out: &mut Numbers) -> impl Iterator<Item = (usize, &mut [f32; PLANE])> {
+    out.as_chunks_mut().0.iter_mut().enumerate()
 }
 
-/// Where the two-bit codes of run `j` of 16 lie: halves of 128 numbers have 32 bytes, whose four planes are 32 numbers each.
+/// The scale of each number of a plane, where there is one for 16.
 #[inline(always)]
-fn plane_of_two_bits(j: usize) -> usize {
-    THIRTY_TWO * (j / 8) + SIXTEEN * (j % 2)
+fn of_each(scales: &[f32; 16], plane: usize) -> [f32; PLANE] {
+    std::array::from_fn(|i| scales[2 * plane + i / 16])
 }
 
 /// Eight scales and eight minima of six bits in twelve bytes: the first four of each lie whole, with the upper two bits of the
