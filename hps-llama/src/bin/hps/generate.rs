@@ -1,8 +1,9 @@
 //! `hps generate`: prompts → a JSON line each, with n responses, from a model here or from a server.
 
-use crate::backend::{BackendFlags, QuantisationFlags};
+use crate::backend::BackendFlags;
 use crate::chat::{ChatFlags, prompts_are, skipped_template};
 use crate::progress;
+use crate::quantisation::QuantisationFlags;
 use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -38,7 +39,7 @@ const TEXT_FILES: [&str; 8] = [
 /// What `hps generate` is called with.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of a Llama model in Hugging Face format.
+    /// Llama model: a folder in Hugging Face format, or a GGUF file.
     #[arg(long = "model_name_or_path", alias = "model-name-or-path", value_name = "DIR")]
     #[arg(required_unless_present = "endpoint", conflicts_with = "endpoint")]
     model_name_or_path: Option<PathBuf>,

@@ -1,7 +1,8 @@
 //! `hps log-probs`: rows → a JSON line each, with what the model says of every response's tokens.
 
-use crate::backend::{BackendFlags, QuantisationFlags};
+use crate::backend::BackendFlags;
 use crate::chat::{ChatFlags, skipped_template};
+use crate::quantisation::QuantisationFlags;
 use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};

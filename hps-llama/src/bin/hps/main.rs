@@ -18,6 +18,7 @@ mod merge;
 mod output;
 mod plan;
 mod progress;
+mod quantisation;
 mod remains;
 mod rows;
 mod samples;

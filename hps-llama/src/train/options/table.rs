@@ -120,7 +120,7 @@ options! {
         task: Task = |_: &Defaults| Task::Preference;
         /// Set of options: `paper` or `official-code`. Options that are given besides override it.
         preset: Option<Preset> = |_: &Defaults| None;
-        /// Folder of a Llama model in Hugging Face format.
+        /// Llama model: a folder in Hugging Face format, or a GGUF file.
         model_name_or_path: Option<PathBuf> = |_: &Defaults| None;
         /// PEFT adapter to train further; its own `lora_` options apply.
         adapter_name_or_path: Option<PathBuf> = |_: &Defaults| None;
