@@ -35,6 +35,7 @@ mod digest;
 pub mod endpoint;
 mod error;
 pub mod evaluate;
+pub mod export;
 pub mod files;
 pub mod generate;
 pub mod gguf;

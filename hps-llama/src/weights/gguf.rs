@@ -1,7 +1,7 @@
 //! A Llama's tensors in a GGUF file.
 
 use super::Found;
-use super::named::{hugging_face, is_interleaved};
+use super::named::{hugging_face, is_interleaved, projection_of};
 use crate::backend::{Encoding, Precision};
 use crate::gguf::{Gguf, TensorType};
 use crate::{Error, ErrorKind, Result};
@@ -54,7 +54,8 @@ impl GgufTensors {
             TensorType::Blocks(block) => Encoding::Blocks(block),
         };
         let shape: Vec<usize> = tensor.dimensions.iter().rev().copied().collect();
-        let interleaved = (is_interleaved(own) && shape.first().is_some_and(|rows| rows % self.head_dimension == 0))
+        let reordered = projection_of(own).is_some_and(is_interleaved);
+        let interleaved = (reordered && shape.first().is_some_and(|rows| rows % self.head_dimension == 0))
             .then_some(self.head_dimension);
         Some(Found { shape, encoding, bytes: self.gguf.bytes_of(own)?, interleaved })
     }

@@ -19,6 +19,7 @@ mod shard;
 mod shards;
 mod written;
 
+pub(crate) use named::{is_interleaved, projection_in_gguf};
 pub use shards::{ShardedTensor, write_shards};
 pub(crate) use written::write_with_metadata;
 pub use written::{OwnedTensor, write_safetensors};

@@ -1,6 +1,7 @@
 //! PEFT adapters from anywhere: every option read, known or refused; modules by their matrices; the base that is recorded.
 
 mod base;
+mod gguf;
 mod modules;
 mod options;
 

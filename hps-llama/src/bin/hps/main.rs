@@ -10,6 +10,7 @@ mod course;
 mod data;
 mod devices;
 mod evaluate;
+mod export;
 mod flags;
 mod generate;
 mod log_probs;
@@ -55,6 +56,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
+    /// Write an adapter in the form of another program: llama.cpp's.
+    Export(export::Arguments),
     /// Show what files of rows hold, and convert them to the list form.
     Data(data::Arguments),
     /// Measure a training step on this machine, beside its matrix product.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Losses(arguments) => {
