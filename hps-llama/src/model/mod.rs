@@ -98,6 +98,11 @@ impl<B: Backend> Llama<B> {
     ) -> Result<Self> {
         if let Some(quantisation) = &quantisation {
             quantisation.check(folder.config())?;
+            if trained {
+                let message =
+                    format!("the model is quantised as it is loaded ({quantisation}), so its weights are not trained");
+                return Err(Error::new(ErrorKind::Option, message));
+            }
         }
         let mut stored = 0;
         let model = Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
