@@ -5,7 +5,7 @@
 //! holds what its name says.
 
 use crate::files::{kind, standing, write_whole};
-use crate::{Error, ErrorKind, Result, json};
+use crate::{Error, ErrorKind, Result, beside, json};
 use std::path::{Path, PathBuf};
 
 /// What a companion holds.
@@ -44,16 +44,17 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub struct Companions(Vec<(&'static str, Vec<u8>)>);
 
 impl Companions {
-    /// Reads those there are.
+    /// Reads those there are; of a GGUF file those that its metadata stands for.
     ///
     /// # Errors
     /// One of them cannot be read, is no file of the folder, or does not hold what its name says.
     pub fn read(folder: &Path) -> Result<Companions> {
         let mut files = Vec::new();
         for (name, content) in COMPANIONS {
-            let path = folder.join(name);
-            if let Some(bytes) = read_own(&path)? {
-                content.check(&bytes).map_err(|error| error.at(path.display()))?;
+            let bytes =
+                if beside::is_gguf(folder) { beside::read(folder, name)? } else { read_own(&folder.join(name))? };
+            if let Some(bytes) = bytes {
+                content.check(&bytes).map_err(|error| error.at(beside::place(folder, name)))?;
                 files.push((name, bytes));
             }
         }
