@@ -30,6 +30,10 @@ pub(super) fn config(metadata: &Metadata<'_>) -> Result<Value> {
     let theta = metadata.decimal("llama.rope.freq_base")?.unwrap_or(10_000.0);
     let epsilon = "llama.attention.layer_norm_rms_epsilon";
     let epsilon = metadata.decimal(epsilon)?.ok_or_else(|| metadata.config(format!("`{epsilon}` is missing")))?;
+    let scaling = rope::scaling(metadata, head_dim, theta)?;
+    // As transformers 5 spells it, beside transformers 4's way.
+    let mut parameters = if scaling.is_null() { json!({"rope_type": "default"}) } else { scaling.clone() };
+    parameters["rope_theta"] = theta.into();
     Ok(json!({
         "architectures": ["LlamaForCausalLM"],
         "attention_bias": false,
@@ -49,7 +53,8 @@ pub(super) fn config(metadata: &Metadata<'_>) -> Result<Value> {
         "num_key_value_heads": metadata.get::<u32>("llama.attention.head_count_kv")?.unwrap_or(heads),
         "pad_token_id": metadata.token_id("padding")?,
         "rms_norm_eps": epsilon,
-        "rope_scaling": rope::scaling(metadata, head_dim, theta)?,
+        "rope_parameters": parameters,
+        "rope_scaling": scaling,
         "rope_theta": theta,
         "tie_word_embeddings": metadata.tensor("output.weight").is_none(),
         "vocab_size": vocab_size,

@@ -2,6 +2,7 @@
 
 mod companions;
 mod config;
+mod hostile;
 mod lines;
 mod llama3;
 mod refusals;
