@@ -10,13 +10,13 @@
 //! The name stands for how the model's own tokenizer cuts, so that is what is done. transformers 5 reads GGUF files otherwise
 //! in three of these: it merges pieces that are tokens (`llama-bpe`), and takes GPT-2's way for `smollm` and `default`.
 
+use super::merges::{self, MERGES};
 use super::metadata::Metadata;
 use super::tokens::{Kind, Tokens};
 use crate::Result;
 use serde_json::{Value, json};
 
 const PRE: &str = "tokenizer.ggml.pre";
-const MERGES: &str = "tokenizer.ggml.merges";
 const SPACE: &str = "tokenizer.ggml.add_space_prefix";
 
 /// Llama 3's pattern, of its `tokenizer.json`.
@@ -83,10 +83,12 @@ pub(super) fn steps(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<[(&'
     }
     // Pieces of a text never become a token of the tail, were it spelt like them.
     let vocabulary = tokens.before_added_tail();
+    let missing = || metadata.tokens(format!("`{MERGES}` is missing"));
+    let merges = merges::listed(metadata, tokens, vocabulary)?.ok_or_else(missing)?;
     let model = json!({
         "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
         "fuse_unk": false, "byte_fallback": false, "ignore_merges": cut == Cut::Llama3,
-        "vocab": tokens.vocabulary(vocabulary), "merges": merges(metadata, tokens, vocabulary)?,
+        "vocab": tokens.vocabulary(vocabulary), "merges": merges,
     });
     Ok([
         ("normalizer", Value::Null),
@@ -94,19 +96,4 @@ pub(super) fn steps(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<[(&'
         ("decoder", json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true})),
         ("model", model),
     ])
-}
-
-/// The merges as pairs; both parts and what they become are of the vocabulary.
-fn merges(metadata: &Metadata<'_>, tokens: &Tokens<'_>, vocabulary: usize) -> Result<Value> {
-    let merges: Vec<&str> = metadata.expect(MERGES)?;
-    let known = |text: &str| tokens.id(text).is_some_and(|id| (id as usize) < vocabulary);
-    let pair = |(index, merge): (usize, &&str)| {
-        // The first part is not empty, and may be a space.
-        let second = merge.char_indices().skip(1).find(|(_, letter)| *letter == ' ').map(|(at, _)| at);
-        let pair = second.map(|at| [&merge[..at], &merge[at + 1..]]);
-        let pair = pair.filter(|pair| pair.iter().all(|part| known(part)) && known(&pair.concat()));
-        let wrong = || format!("merge {index}, `{merge}`, is not of two tokens that are a third one");
-        pair.map(|[first, second]| json!([first, second])).ok_or_else(|| metadata.tokens(wrong()))
-    };
-    merges.iter().enumerate().map(pair).collect()
 }

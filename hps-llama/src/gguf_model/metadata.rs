@@ -48,10 +48,6 @@ impl<'a> Metadata<'a> {
         self.0.expect(key)
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.0.value(key).is_some()
-    }
-
     /// How many values an array has, whatever they are.
     pub(super) fn length(&self, key: &str) -> Result<Option<usize>> {
         match self.0.value(key) {

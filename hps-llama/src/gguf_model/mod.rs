@@ -14,6 +14,7 @@
 mod byte_level;
 mod config;
 mod keys;
+mod merges;
 mod metadata;
 mod rope;
 mod sentencepiece;

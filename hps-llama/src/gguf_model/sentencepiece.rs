@@ -1,11 +1,12 @@
 //! `tokenizer.ggml.model` = `llama`: SentencePiece's BPE, whose pieces have scores, with a token for each byte.
 //!
-//! The file has no merges. As transformers does, they are made of the pieces: each way to put a piece together of two others,
-//! those of higher scores first.
+//! As transformers does, merges are made of the pieces where the file lists none: each way to put a piece together of two
+//! others, those of higher scores first. Where it lists some, as files of 2023 do, they are its model's `tokenizer.json`'s.
 //!
 //! A space is put before a text where `add_space_prefix` says so or is not there, and not behind a special token: so does
 //! transformers' `LlamaTokenizer`. llama.cpp puts one behind each special token, too.
 
+use super::merges;
 use super::metadata::Metadata;
 use super::tokens::{Kind, Tokens};
 use crate::Result;
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 use std::cmp::Ordering;
 
 const SCORES: &str = "tokenizer.ggml.scores";
-const MERGES: &str = "tokenizer.ggml.merges";
 const SPACE: &str = "tokenizer.ggml.add_space_prefix";
 
 /// Whether a space is put before a text.
@@ -23,16 +23,16 @@ pub(super) fn adds_space(metadata: &Metadata<'_>) -> Result<bool> {
 
 /// The steps of `tokenizer.json`.
 pub(super) fn steps(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<[(&'static str, Value); 4]> {
-    if metadata.has(MERGES) {
-        let message = format!("`{MERGES}` is there beside a vocabulary with scores, and programs read it differently");
-        return Err(metadata.tokens(message));
-    }
     expect_bytes(metadata, tokens)?;
+    let merges = match merges::listed(metadata, tokens, tokens.len())? {
+        Some(merges) => merges,
+        None => of_scores(metadata, tokens)?,
+    };
     let space = adds_space(metadata)?;
     let model = json!({
         "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
         "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
-        "vocab": tokens.vocabulary(tokens.len()), "merges": merges(metadata, tokens)?,
+        "vocab": tokens.vocabulary(tokens.len()), "merges": merges,
     });
     let scheme = if space { "first" } else { "never" };
     let mut decoders = vec![
@@ -61,7 +61,7 @@ fn expect_bytes(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<()> {
 
 /// The merges that the scores stand for, those of higher scores first; of equal ones those with the longer first part, then
 /// by their places in the list.
-fn merges(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<Value> {
+fn of_scores(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<Value> {
     let scores: Vec<f32> = metadata.expect(SCORES)?;
     if scores.len() != tokens.len() {
         let message = format!("`{SCORES}` has {} entries, but there are {} tokens", scores.len(), tokens.len());
@@ -73,18 +73,18 @@ fn merges(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<Value> {
     let kinds: Vec<Kind> = tokens.iter().map(|(.., kind)| kind).collect();
     // What only a template or a byte has is not put together of pieces of a text.
     let is_piece = |id: &u32| !matches!(kinds[*id as usize], Kind::Unknown | Kind::Control | Kind::Byte);
-    let mut merges = Vec::new();
+    let mut found = Vec::new();
     for (id, text, _) in tokens.iter().filter(|(id, ..)| is_piece(id)) {
         let letters = text.chars().count();
         for (first, (at, _)) in text.char_indices().enumerate().skip(1) {
             let part = |part: &str| tokens.id(part).filter(is_piece);
             if let (Some(left), Some(right)) = (part(&text[..at]), part(&text[at..])) {
-                merges.push((scores[id as usize], first, letters - first, id, (left, right)));
+                found.push((scores[id as usize], first, letters - first, id, (left, right)));
             }
         }
     }
     // By the list where all else is equal, so that the order is one.
-    merges.sort_by(|one, other| {
+    found.sort_by(|one, other| {
         let (score, first, second, id, _) = one;
         other
             .0
@@ -96,5 +96,5 @@ fn merges(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<Value> {
     });
     let pair =
         |(.., (left, right)): &(f32, usize, usize, u32, (u32, u32))| json!([tokens.text(*left), tokens.text(*right)]);
-    Ok(merges.iter().map(pair).collect())
+    Ok(found.iter().map(pair).collect())
 }

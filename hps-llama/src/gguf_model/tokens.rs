@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 const TYPES: &str = "tokenizer.ggml.token_type";
 /// Bytes of a token at most; the longest of known vocabularies have some hundreds.
-const LONGEST: usize = 4096;
+const LONGEST: usize = 1024;
 
 /// What a token is, by ggml's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ fn changed_bytes_are_read_or_refused() {
         // Half of them among the keys before the long lists, which are about a tenth of the file.
         let places = if case % 2 == 0 { 700 } else { bytes.len() };
         for word in &words[..1 + usize::from(case % 7 == 0)] {
-            let place = (u64::from(*word) * places as u64 >> 32) as usize;
+            let place = ((u64::from(*word) * places as u64) >> 32) as usize;
             bytes[place] = if case % 5 == 0 { *word as u8 } else { *word as u8 & 0x7f };
         }
         std::fs::write(&path, &bytes).expect("a file");
@@ -36,4 +36,15 @@ fn changed_bytes_are_read_or_refused() {
         }
     }
     assert!(read > 30 && refused > 100, "{read} read, {refused} refused");
+}
+
+/// What the fuzzer begins with gets as far as a text's tokens.
+#[test]
+fn the_fuzzers_seeds_are_models() {
+    for (name, tokens) in [("llama", 1), ("scores", 2)] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/gguf").join(name);
+        assert_eq!(LlamaConfig::from_folder(&path).expect("a model").head_dim, 4);
+        let chat = Chat::from_folder(&path).expect("a tokenizer");
+        assert_eq!(chat.tokenizer().encode_plain("ab").expect("tokens").len(), tokens, "{name}");
+    }
 }

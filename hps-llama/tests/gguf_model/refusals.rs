@@ -139,7 +139,7 @@ fn vocabularies_with_scores_that_are_not_whole() -> Result<()> {
             model()?.with("tokenizer.ggml.scores", scores(&[f32::NAN; 1400])),
             "`tokenizer.ggml.scores` of token 0 is NaN",
         ),
-        (model()?.with("tokenizer.ggml.merges", strings(["a b"])), "`tokenizer.ggml.merges` is there beside"),
+        (model()?.with("tokenizer.ggml.merges", strings(["a b"])), "merge 0, `a b`, is not of two tokens"),
         (
             model()?.with_tokens(|texts, _| {
                 let byte = texts.iter().position(|text| text == "<0xE2>").expect("a byte's token");

@@ -2,11 +2,14 @@
 //! were made.
 
 use super::lines::{data, digests, expected, json, lines};
-use super::written::{Model, strings};
+use super::written::{Model, read, strings};
 use hps_llama::Result;
+use hps_llama::companions::copy_companions;
 use hps_llama::config::LlamaConfig;
 use hps_llama::gguf::{Array, Gguf, Value};
 use hps_llama::tokens::Tokenizer;
+use serde_json::Value as Json;
+use std::path::Path;
 
 /// The file of gguf-py, to be changed.
 pub fn model() -> Result<Model> {
@@ -47,6 +50,26 @@ fn pieces_have_the_ids_of_transformers() -> Result<()> {
     let tokenizer = Tokenizer::from_folder(&never.path)?;
     let ids = texts.iter().map(|text| tokenizer.encode_with_special(text)).collect::<Result<Vec<_>>>()?;
     assert_eq!(digests(&ids), expected(&values["never"]), "no space before a text");
+    Ok(())
+}
+
+/// TinyLlama's file lists merges beside the scores; here those that the scores stand for, and then none.
+#[test]
+fn merges_that_the_file_lists_are_taken() -> Result<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_companions(&data("spm.gguf"), folder.path())?;
+    let tokenizer = read(&folder.path().join("tokenizer.json"));
+    let pairs = tokenizer["model"]["merges"].as_array().expect("merges").iter();
+    let part = |part: &Json| part.as_str().expect("a part").to_string();
+    let merges: Vec<String> = pairs.map(|pair| part(&pair[0]) + " " + &part(&pair[1])).collect();
+    let listed = model()?.with("tokenizer.ggml.merges", strings(merges.iter().map(String::as_str)));
+    let none = model()?.with("tokenizer.ggml.merges", strings([]));
+    let ids = |path: &Path| Tokenizer::from_folder(path)?.encode_with_special(" Hello 你好, they were there<s>.");
+    let known = ids(&data("spm.gguf"))?;
+    let scores = model()?.with("tokenizer.ggml.scores", Value::Array(Array::of_f32(&[0.0; 1400])));
+    assert_ne!(ids(&scores.write().path)?, known, "the scores count");
+    assert_eq!(ids(&listed.write().path)?, known);
+    assert!(ids(&none.write().path)?.len() > known.len());
     Ok(())
 }
 
