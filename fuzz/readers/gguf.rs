@@ -1,6 +1,8 @@
 //! Any bytes as a GGUF file: no panic; an error names the file; a tensor that is read has the bytes that its dimensions need,
-//! and decodes.
+//! and decodes; nor as a Llama's, whose shape and tokenizer are sound or refused.
 
+use hps_llama::chat::Chat;
+use hps_llama::config::LlamaConfig;
 use hps_llama::gguf::{Gguf, TensorType};
 
 /// The first numbers of a tensor that are decoded.
@@ -28,5 +30,13 @@ pub fn run(data: &[u8]) {
         if let TensorType::Blocks(block) = tensor.kind {
             block.decode(tensor.bytes, 0, &mut vec![0.0; numbers.min(DECODED)]);
         }
+    }
+    match LlamaConfig::from_folder(&path) {
+        Ok(config) => assert!(config.num_attention_heads % config.num_key_value_heads == 0),
+        Err(error) => assert!(error.to_string().contains(&path.display().to_string()), "{error}"),
+    }
+    match Chat::from_folder(&path) {
+        Ok(chat) => drop(chat.tokenizer().encode_with_special("Ein Übel 美\n 12")),
+        Err(error) => assert!(error.to_string().contains(&path.display().to_string()), "{error}"),
     }
 }

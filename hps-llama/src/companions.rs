@@ -5,7 +5,7 @@
 //! holds what its name says.
 
 use crate::files::{kind, standing, write_whole};
-use crate::{Error, ErrorKind, Result, json};
+use crate::{Error, ErrorKind, Result, beside, json};
 use std::path::{Path, PathBuf};
 
 /// What a companion holds.
@@ -44,16 +44,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub struct Companions(Vec<(&'static str, Vec<u8>)>);
 
 impl Companions {
-    /// Reads those there are.
+    /// Reads those there are; of a GGUF file those that its metadata stands for.
     ///
     /// # Errors
     /// One of them cannot be read, is no file of the folder, or does not hold what its name says.
     pub fn read(folder: &Path) -> Result<Companions> {
         let mut files = Vec::new();
         for (name, content) in COMPANIONS {
-            let path = folder.join(name);
-            if let Some(bytes) = read_own(&path)? {
-                content.check(&bytes).map_err(|error| error.at(path.display()))?;
+            if let Some(bytes) = own(folder, name)? {
+                content.check(&bytes).map_err(|error| error.at(beside::place(folder, name)))?;
                 files.push((name, bytes));
             }
         }
@@ -77,11 +76,15 @@ pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
     Companions::read(from)?.write(to)
 }
 
-/// The bytes of a model folder's own file; `None` where there is none.
+/// The bytes of a model folder's own file, or what a GGUF file has for it; `None` where there is none.
 ///
 /// # Errors
 /// It cannot be read, or is neither a regular file nor a link of the hub's cache.
-pub(crate) fn read_own(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(crate) fn own(model: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+    if beside::is_gguf(model) { beside::read(model, name) } else { read_own(&model.join(name)) }
+}
+
+fn read_own(path: &Path) -> Result<Option<Vec<u8>>> {
     let Some(metadata) = standing(path)? else { return Ok(None) };
     let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(source);
     let refused = |message: String| Error::new(ErrorKind::Io, message).at(path.display());

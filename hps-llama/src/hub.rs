@@ -4,8 +4,17 @@
 use crate::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-/// Refuses a model's or an adapter's folder that is not there; of a name of the form `owner/name` it says how to get it.
+/// Refuses a model's folder or GGUF file that is not there; of a name of the form `owner/name` it says how to get it.
+pub(crate) fn expect_model_here(model: &Path) -> Result<()> {
+    expect(model, "folder or GGUF file")
+}
+
+/// The same of an adapter's folder.
 pub(crate) fn expect_here(folder: &Path) -> Result<()> {
+    expect(folder, "folder")
+}
+
+fn expect(folder: &Path, what: &str) -> Result<()> {
     if folder.exists() {
         return Ok(());
     }
@@ -15,7 +24,7 @@ pub(crate) fn expect_here(folder: &Path) -> Result<()> {
         }
         _ => String::new(),
     };
-    Err(Error::new(ErrorKind::Io, format!("there is no folder of this name{download}")).at(folder.display()))
+    Err(Error::new(ErrorKind::Io, format!("there is no {what} of this name{download}")).at(folder.display()))
 }
 
 /// Whether a name has the form `owner/name`.

@@ -26,6 +26,7 @@
 mod adapter;
 pub mod backend;
 pub mod base;
+mod beside;
 pub mod blocks;
 pub mod chat;
 pub mod companions;
@@ -39,6 +40,7 @@ pub mod export;
 pub mod files;
 pub mod generate;
 pub mod gguf;
+mod gguf_model;
 pub mod hub;
 mod json;
 pub mod lora;

@@ -259,7 +259,7 @@ fn missing_and_malformed() {
     assert!(refused("{").starts_with("config.json: not valid JSON: EOF"));
     let error = LlamaConfig::from_folder("no-such-folder").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert_eq!(error.to_string(), "no-such-folder: there is no folder of this name");
+    assert_eq!(error.to_string(), "no-such-folder: there is no folder or GGUF file of this name");
 }
 
 /// true for 1, "8" for 8, 8.0 for 8: an error each, and no default.

@@ -11,8 +11,9 @@
 
 use std::path::Path;
 
+use crate::beside;
 pub use crate::data::{Message, Prompt, Response};
-use crate::hub::expect_here;
+use crate::hub::expect_model_here;
 use crate::pack::Group;
 use crate::tokens::{Tokenizer, read_json};
 use crate::{Error, ErrorKind, Result};
@@ -35,17 +36,17 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded.
+    /// Reads a model folder's tokenizer and its template; without a template only text prompts can be encoded. The
+    /// metadata of a GGUF file is read as the folder's files.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        expect_here(folder.as_ref())?;
+        expect_model_here(folder.as_ref())?;
         let template = ChatTemplate::from_folder(&folder)?;
-        let path = folder.as_ref().join("config.json");
-        let config = read_json(&path)?.unwrap_or_default();
+        let config = read_json(folder.as_ref(), "config.json")?.unwrap_or_default();
         let positions = match &config["max_position_embeddings"] {
             serde_json::Value::Null => None,
             other => Some(other.as_u64().ok_or_else(|| {
                 let message = format!("`max_position_embeddings` is {other}, not a number of positions");
-                Error::new(ErrorKind::Config, message).at(path.display())
+                Error::new(ErrorKind::Config, message).at(beside::place(folder.as_ref(), "config.json"))
             })?),
         };
         let positions = positions.map(|positions| usize::try_from(positions).unwrap_or(usize::MAX));

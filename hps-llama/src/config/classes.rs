@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::{LlamaConfig, read_text};
+use super::{LlamaConfig, read};
 use crate::Result;
 
 /// What transformers calls a Llama with a score head.
@@ -31,8 +31,7 @@ pub(crate) struct GatingConfig {
 impl LlamaConfig {
     /// The gate of a folder whose model is a Llama with one; `None` of another model.
     pub(crate) fn gating(folder: &Path) -> Result<Option<GatingConfig>> {
-        let path = folder.join("config.json");
-        let (text, place) = (read_text(&path)?, path.display().to_string());
+        let (text, place) = read(folder)?;
         let fields = Fields::parse(&text, &place)?;
         if fields.get("architectures") != Some(&json!([GATED])) {
             return Ok(None);
@@ -47,8 +46,7 @@ impl LlamaConfig {
 
     /// Refuses a folder whose model is not a Llama with one score.
     pub(crate) fn expect_reward_model(folder: &Path) -> Result<()> {
-        let path = folder.join("config.json");
-        let (text, place) = (read_text(&path)?, path.display().to_string());
+        let (text, place) = read(folder)?;
         let fields = Fields::parse(&text, &place)?;
         let architectures = fields.get("architectures").cloned().unwrap_or(Value::Null);
         if architectures != json!([ARCHITECTURE]) {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::hub::expect_here;
-use crate::{Error, ErrorKind, Result};
+use crate::hub::expect_model_here;
+use crate::{Result, beside};
 
 mod classes;
 mod fields;
@@ -17,6 +17,9 @@ mod rope;
 pub(crate) use classes::GatingConfig;
 use fields::Fields;
 pub use rope::{Rope, RopeScaling};
+
+const CONFIG: &str = "config.json";
+const GENERATION: &str = "generation_config.json";
 
 /// A Llama's shape and constants, by the names `config.json` gives them.
 ///
@@ -55,15 +58,19 @@ pub struct LlamaConfig {
 }
 
 impl LlamaConfig {
-    /// Reads a model folder's `config.json`, and adds the end tokens of its `generation_config.json` if there is one.
+    /// Reads a model folder's `config.json`, and adds the end tokens of its `generation_config.json` if there is one. The
+    /// metadata of a GGUF file is read as these files.
+    ///
+    /// # Errors
+    /// A file cannot be read or is malformed, or the model is one that this crate does not compute.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        expect_here(folder.as_ref())?;
-        let path = folder.as_ref().join("config.json");
-        let mut config = Self::from_json(&read_text(&path)?, &path.display().to_string())?;
-        let path = folder.as_ref().join("generation_config.json");
-        if path.exists() {
-            let place = path.display().to_string();
-            let fields = Fields::parse(&read_text(&path)?, &place)?;
+        let folder = folder.as_ref();
+        expect_model_here(folder)?;
+        let (text, place) = read(folder)?;
+        let mut config = Self::from_json(&text, &place)?;
+        if let Some(text) = beside::read_text(folder, GENERATION)? {
+            let place = beside::place(folder, GENERATION);
+            let fields = Fields::parse(&text, &place)?;
             for id in fields.token_ids("eos_token_id", config.vocab_size)? {
                 if !config.eos_token_ids.contains(&id) {
                     config.eos_token_ids.push(id);
@@ -79,9 +86,8 @@ impl LlamaConfig {
     /// # Errors
     /// The file cannot be read, or names another type than float32, float16 and bfloat16.
     pub fn bytes_of_dtype(folder: impl AsRef<Path>) -> Result<u64> {
-        let path = folder.as_ref().join("config.json");
-        let place = path.display().to_string();
-        let fields = Fields::parse(&read_text(&path)?, &place)?;
+        let (text, place) = read(folder.as_ref())?;
+        let fields = Fields::parse(&text, &place)?;
         let name = if fields.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
         match fields.get(name).map(|value| value.as_str()) {
             None | Some(Some("float32")) => Ok(4),
@@ -190,9 +196,9 @@ impl LlamaConfig {
     }
 }
 
-fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))
+/// The text of a model's `config.json`, and its place.
+fn read(folder: &Path) -> Result<(String, String)> {
+    Ok((beside::expect_text(folder, CONFIG)?, beside::place(folder, CONFIG)))
 }
 
 /// Refuses a model that transformers would compute otherwise than this crate does.

@@ -7,7 +7,8 @@ mod filling;
 
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Encoding, Precision};
-use crate::companions::{Companions, read_own};
+use crate::beside;
+use crate::companions::{self, Companions};
 use crate::config::LlamaConfig;
 use crate::evaluate::token_log_probs;
 use crate::files::write_whole;
@@ -148,10 +149,10 @@ fn merged(parameter: Parameter, folder: &ModelFolder, adapter: &Lora<Cpu>) -> Re
 /// The base's `config.json` with the number type of what is written, under the name it had, and with what the base's weights
 /// say of the head.
 fn config(base: &Path, read: &LlamaConfig, precision: Precision) -> Result<Value> {
-    let path = base.join(CONFIG);
-    let missing = || Error::new(ErrorKind::Io, "is not there").at(path.display());
-    let text = read_own(&path)?.ok_or_else(missing)?;
-    let mut config: Value = json::of_file(&text, ErrorKind::Config, path.display())?;
+    let place = beside::place(base, CONFIG);
+    let missing = || Error::new(ErrorKind::Io, "is not there").at(&place);
+    let text = companions::own(base, CONFIG)?.ok_or_else(missing)?;
+    let mut config: Value = json::of_file(&text, ErrorKind::Config, &place)?;
     let old = config.get("torch_dtype").is_some() && config.get("dtype").is_none();
     let name = if precision == Precision::BF16 { "bfloat16" } else { "float32" };
     config[if old { "torch_dtype" } else { "dtype" }] = name.into();

@@ -13,11 +13,16 @@
 use super::options::{class_of, refuse_options};
 use super::read_json;
 use super::steps::refuse_steps;
-use crate::{Error, ErrorKind, Result, json};
+use crate::{Error, ErrorKind, Result, beside, json};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tokenizers::AddedToken;
+
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const MAP: &str = "special_tokens_map.json";
+const ADDED: &str = "added_tokens.json";
 
 /// The names that transformers gives to single special tokens.
 const NAMES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
@@ -38,28 +43,28 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn read(folder: &Path) -> Result<Folder> {
-        let path = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&path)
-            .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))?;
-        let mut file = json::of_file(&bytes, ErrorKind::Tokens, path.display())?;
-        let config_path = folder.join("tokenizer_config.json");
-        let config = read_object(&config_path)?.unwrap_or_default();
-        let in_config = |message: String| Error::new(ErrorKind::Tokens, message).at(config_path.display());
-        let in_file = |message: String| Error::new(ErrorKind::Tokens, message).at(path.display());
+        let bytes = beside::expect(folder, TOKENIZER)?;
+        let mut file = json::of_file(&bytes, ErrorKind::Tokens, beside::place(folder, TOKENIZER))?;
+        let config = read_object(folder, TOKENIZER_CONFIG)?.unwrap_or_default();
+        let in_name = |name, message: String| Error::new(ErrorKind::Tokens, message).at(beside::place(folder, name));
+        let in_config = |message: String| in_name(TOKENIZER_CONFIG, message);
+        let in_file = |message: String| in_name(TOKENIZER, message);
         refuse_options(&config, &file).map_err(in_config)?;
         refuse_steps(&file).map_err(in_file)?;
 
         let mut class = class_of(&config).map_err(in_config)?;
         if class.is_none() {
-            let model_path = folder.join("config.json");
-            let in_model = |message: String| Error::new(ErrorKind::Tokens, message).at(model_path.display());
-            class = class_of(&read_json(&model_path)?.unwrap_or_default()).map_err(in_model)?;
+            let in_model = |message: String| in_name("config.json", message);
+            class = class_of(&read_json(folder, "config.json")?.unwrap_or_default()).map_err(in_model)?;
         }
         let byte_level = bytes.windows(11).any(|window| window == b"\"ByteLevel\"");
         let (built, reading) = match class.as_deref().map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
             Some("LlamaTokenizer") if !byte_level => (Some(Built::of(&config)), String::new()),
+            None | Some("LlamaTokenizer" | "TokenizersBackend" | "PreTrainedTokenizer") if beside::is_gguf(folder) => {
+                (None, "`tokenizer.ggml.*` of its GGUF file".to_string())
+            }
             None | Some("LlamaTokenizer" | "TokenizersBackend" | "PreTrainedTokenizer") => {
-                (None, "tokenizer.json".to_string())
+                (None, TOKENIZER.to_string())
             }
             Some(other) if is_built_alike(other, &file) => (None, "tokenizer.json".to_string()),
             // The model was trained on the tokens of the file, and other programs than transformers 5 read it so.
@@ -69,26 +74,24 @@ impl Folder {
         };
 
         let mut added = BTreeMap::new();
-        let mut named = names_of(&config, "tokenizer_config.json").map_err(in_config)?;
+        let mut named = names_of(&config, TOKENIZER_CONFIG).map_err(in_config)?;
         let mut extra = extra_of(&config).map_err(in_config)?;
         match &config["added_tokens_decoder"] {
             Value::Null => {
-                let map_path = folder.join("special_tokens_map.json");
-                if let Some(map) = read_object(&map_path)? {
-                    let at = |message: String| Error::new(ErrorKind::Tokens, message).at(map_path.display());
-                    for name in names_of(&map, "special_tokens_map.json").map_err(at)? {
+                if let Some(map) = read_object(folder, MAP)? {
+                    let at = |message: String| in_name(MAP, message);
+                    for name in names_of(&map, MAP).map_err(at)? {
                         named.retain(|(known, ..)| *known != name.0);
                         named.push(name);
                     }
                     extra.extend(extra_of(&map).map_err(at)?);
                 }
-                let more = folder.join("added_tokens.json");
-                if let Some(Value::Object(tokens)) = read_object(&more)? {
+                if let Some(Value::Object(tokens)) = read_object(folder, ADDED)? {
                     for (content, id) in tokens {
-                        let at = || Error::new(ErrorKind::Tokens, format!("`{content}` has {id}, not an id"));
+                        let at = || in_name(ADDED, format!("`{content}` has {id}, not an id"));
                         let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
                         let special = named.iter().any(|(_, token, _)| *token == content) || extra.contains(&content);
-                        added.insert(id.ok_or_else(|| at().at(more.display()))?, AddedToken::from(content, special));
+                        added.insert(id.ok_or_else(at)?, AddedToken::from(content, special));
                     }
                 }
                 for token in file["added_tokens"].as_array().into_iter().flatten() {
@@ -203,9 +206,11 @@ fn is_built_alike(class: &str, file: &Value) -> bool {
 }
 
 /// A JSON file's object, or `None` where there is no such file.
-fn read_object(path: &Path) -> Result<Option<Value>> {
-    match read_json(path)? {
-        Some(other) if !other.is_object() => Err(Error::new(ErrorKind::Tokens, "not a JSON object").at(path.display())),
+fn read_object(folder: &Path, name: &str) -> Result<Option<Value>> {
+    match read_json(folder, name)? {
+        Some(other) if !other.is_object() => {
+            Err(Error::new(ErrorKind::Tokens, "not a JSON object").at(beside::place(folder, name)))
+        }
         value => Ok(value),
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::{AddedToken, Model, OffsetType};
 
-use crate::{Error, ErrorKind, Result, json};
+use crate::{Error, ErrorKind, Result, beside, json};
 
 mod folder;
 mod options;
@@ -37,7 +37,7 @@ pub struct Tokenizer {
 
 impl Tokenizer {
     /// Reads `tokenizer.json` and what the folder's other files say of it, as transformers 5 does (`tokenizer_config.json`,
-    /// `special_tokens_map.json`, `added_tokens.json`).
+    /// `special_tokens_map.json`, `added_tokens.json`). The metadata of a GGUF file is read as these files.
     ///
     /// Refused is what would give other tokens than transformers: special tokens that take their neighbours' white space
     /// (`lstrip`, `rstrip`), want to be a word (`single_word`), or are found in normalised text only; added tokens whose
@@ -45,8 +45,7 @@ impl Tokenizer {
     /// `tokenizer_class` of which transformers builds another tokenizer.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let path = folder.join("tokenizer.json");
-        let place = path.display();
+        let place = beside::place(folder, "tokenizer.json");
         let refused = |message: String| Error::new(ErrorKind::Tokens, message).at(&place);
         let Folder { bytes, reading, added, named: names, extra } = Folder::read(folder)?;
         let mut plain = tokenizers::Tokenizer::from_bytes(&bytes)
@@ -209,14 +208,10 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// A JSON file's value, or `None` where there is no such file.
-pub(crate) fn read_json(path: &Path) -> Result<Option<Value>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))?;
-    json::of_file(text.as_bytes(), ErrorKind::Tokens, path.display()).map(Some)
+/// The value of a model's JSON file, or `None` where there is no such file.
+pub(crate) fn read_json(model: &Path, name: &str) -> Result<Option<Value>> {
+    let Some(text) = beside::read_text(model, name)? else { return Ok(None) };
+    json::of_file(text.as_bytes(), ErrorKind::Tokens, beside::place(model, name)).map(Some)
 }
 
 /// Makes a token special, if it is not; a spelling that is no token becomes one.

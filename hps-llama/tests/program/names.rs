@@ -53,10 +53,11 @@ fn a_name_of_the_hub_is_no_folder_here() {
         [&["merge", "--output_dir", &out][..], &model, &adapter].concat(),
         [&["data", ROWS][..], &model].concat(),
     ];
-    let expected = format!(
-        "error: {hub}: there is no folder of this name; to get it from the hub: `hf download {hub} --local-dir {hub}`\n"
-    );
     for call in calls {
+        // A reward model is a folder.
+        let what = if call[0] == "score" { "folder" } else { "folder or GGUF file" };
+        let tip = format!("to get it from the hub: `hf download {hub} --local-dir {hub}`");
+        let expected = format!("error: {hub}: there is no {what} of this name; {tip}\n");
         let ended = hps(&call);
         assert_eq!((ended.code, ended.error.as_str()), (Some(1), expected.as_str()), "{call:?}");
         assert!(!folder.path("anew").exists(), "{call:?}");

@@ -42,7 +42,7 @@ fn missing_files_are_named() {
     let cases: &[(&[&str], &str)] = &[
         (&["nowhere.toml"], "nowhere.toml: cannot be read: "),
         (&[&path, "--data", "nowhere.jsonl"], "nowhere.jsonl: cannot be read: "),
-        (&[&path, "--model_name_or_path", "nowhere"], "nowhere: there is no folder of this name"),
+        (&[&path, "--model_name_or_path", "nowhere"], "nowhere: there is no folder or GGUF file of this name"),
         (&[&path, "--adapter_name_or_path", "nowhere"], "nowhere: there is no folder of this name"),
         (&["--seed", "1"], "`model_name_or_path` is missing; "),
         (&["--model_name_or_path", "tests/data/models/tiny"], "`data` is missing; "),

@@ -1,28 +1,26 @@
 //! Which of a model folder's files has the template.
 
 use crate::tokens::read_json;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, beside};
 use serde_json::Value;
 use std::path::Path;
 
+const CONFIG: &str = "tokenizer_config.json";
+
 /// The template's text and its file.
 pub(super) fn of_folder(folder: &Path) -> Result<Option<(String, String)>> {
-    let file = folder.join("chat_template.jinja");
-    let additional = folder.join("additional_chat_templates");
-    for path in [file, additional.join("default.jinja")] {
-        if path.exists() {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| Error::new(ErrorKind::Io, "cannot be read").at(path.display()).because(error))?;
-            return Ok(Some((text, path.display().to_string())));
+    for name in ["chat_template.jinja", "additional_chat_templates/default.jinja"] {
+        if let Some(text) = beside::read_text(folder, name)? {
+            return Ok(Some((text, beside::place(folder, name))));
         }
     }
+    let additional = folder.join("additional_chat_templates");
     let names = names(&additional)?;
     if !names.is_empty() {
         return Err(no_default(&names).at(additional.display()));
     }
-    let path = folder.join("tokenizer_config.json");
-    let Some(config) = read_json(&path)? else { return Ok(None) };
-    let refused = |message: String| Error::new(ErrorKind::Template, message).at(path.display());
+    let Some(config) = read_json(folder, CONFIG)? else { return Ok(None) };
+    let refused = |message: String| Error::new(ErrorKind::Template, message).at(beside::place(folder, CONFIG));
     let source = match &config["chat_template"] {
         Value::Null => return Ok(None),
         Value::String(source) => source,
@@ -39,7 +37,7 @@ pub(super) fn of_folder(folder: &Path) -> Result<Option<(String, String)>> {
         })?,
         other => return Err(refused(format!("`chat_template` is {other}, neither text nor a list"))),
     };
-    Ok(Some((source.to_owned(), path.display().to_string())))
+    Ok(Some((source.to_owned(), beside::place(folder, CONFIG))))
 }
 
 fn no_default(names: &[String]) -> Error {
