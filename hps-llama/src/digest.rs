@@ -1,5 +1,6 @@
 //! SHA-256: whether bytes are the same bytes.
 
+use crate::gguf::Gguf;
 use crate::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -31,12 +32,15 @@ impl Digest {
     }
 
     /// Of what a model's or an adapter's folder computes with: the names and bytes of its `.safetensors`, `.json` and
-    /// `.jinja` files.
+    /// `.jinja` files; of a GGUF file, its bytes and those of the files that it was split into.
     ///
     /// # Errors
     /// The folder or a file cannot be read.
     pub fn of_folder(folder: impl AsRef<Path>) -> Result<Digest> {
         let folder = folder.as_ref();
+        if folder.is_file() {
+            return Digest::of_gguf(&Gguf::open(folder)?);
+        }
         let fail = |source| Error::new(ErrorKind::Io, "cannot be read").at(folder.display()).because(source);
         let entries = std::fs::read_dir(folder).map_err(fail)?;
         let mut paths = entries.map(|entry| Ok(entry.map_err(fail)?.path())).collect::<Result<Vec<_>>>()?;
@@ -51,6 +55,20 @@ impl Digest {
             }
         }
         Ok(hasher.finish())
+    }
+
+    fn of_gguf(gguf: &Gguf) -> Result<Digest> {
+        let digests = gguf.files().map(Digest::of_file).collect::<Result<Vec<Digest>>>()?;
+        match digests[..] {
+            [whole] => Ok(whole),
+            _ => {
+                let mut hasher = Hasher::default();
+                for digest in digests {
+                    hasher.bytes(&digest.0);
+                }
+                Ok(hasher.finish())
+            }
+        }
     }
 }
 

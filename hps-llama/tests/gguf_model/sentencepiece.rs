@@ -73,6 +73,19 @@ fn merges_that_the_file_lists_are_taken() -> Result<()> {
     Ok(())
 }
 
+/// Pieces that spell a special token together stay pieces.
+#[test]
+fn no_merge_makes_a_special_token() -> Result<()> {
+    let model = model()?.with_tokens(|texts, _| {
+        assert_eq!(texts[700], "</");
+        texts[1399] = "s>".to_string();
+    });
+    let tokenizer = Tokenizer::from_folder(model.write().path)?;
+    assert!(tokenizer.encode_plain("x</s>")?.ends_with(&[700, 1399]));
+    assert!(tokenizer.encode_with_special("x</s>")?.ends_with(&[2]));
+    Ok(())
+}
+
 #[test]
 fn bytes_spaces_and_named_tokens() -> Result<()> {
     let path = data("spm.gguf");
