@@ -168,3 +168,35 @@ fn what_is_quantised_is_not_trained_nor_quantised_again() {
         "{error}"
     );
 }
+
+/// Frozen weights are read from their file all the time: one that is written to during a run is an error, and nothing is saved.
+#[test]
+fn a_base_that_changes_during_a_run_is_an_error() {
+    let (base, out) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(support::data("models/tiny").join(name), base.path().join(name)).expect("copied");
+    }
+    let weights = base.path().join("model.safetensors");
+    let bytes = std::fs::read(&weights).expect("read");
+    let begun = || {
+        let policy = policy(&Cpu, base.path(), true);
+        Trainer::new(policy, lists::uneven(5), TrainConfig { learning_rate: 1e-3, ..TrainConfig::default() })
+    };
+    let mut trainer = begun().expect("a trainer");
+    trainer.save_checkpoint(&save(out.path())).expect("nothing has changed");
+    // Another file in its place, as `hf download` leaves one.
+    std::fs::write(base.path().join("new"), &bytes).expect("written");
+    std::fs::rename(base.path().join("new"), &weights).expect("renamed");
+    let error = trainer.save_checkpoint(&save(out.path())).expect_err("another file").to_string();
+    assert!(error.contains("model.safetensors: is another file than the one that the run began with"), "{error}");
+    // The same file, longer.
+    let mut trainer = begun().expect("a trainer");
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&weights)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, b" "))
+        .expect("written");
+    let error = trainer.save_checkpoint(&save(out.path())).expect_err("longer").to_string();
+    let length = bytes.len();
+    assert!(error.contains(&format!("had {length} bytes when the run began, and has {} now", length + 1)), "{error}");
+}

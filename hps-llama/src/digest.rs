@@ -101,6 +101,17 @@ impl Hasher {
         self.words(numbers, |number| number.to_le_bytes())
     }
 
+    /// The same of `count` numbers that come a part at a time.
+    pub(crate) fn singles_in_parts(
+        &mut self,
+        count: usize,
+        parts: impl FnOnce(&mut dyn FnMut(&[f32])) -> Result<()>,
+    ) -> Result<&mut Self> {
+        self.0.update((count as u64).to_le_bytes());
+        parts(&mut |numbers| self.append(numbers, |number| number.to_le_bytes()))?;
+        Ok(self)
+    }
+
     pub(crate) fn doubles(&mut self, numbers: &[f64]) -> &mut Self {
         self.words(numbers, |number| number.to_le_bytes())
     }
@@ -111,12 +122,16 @@ impl Hasher {
 
     fn words<T: Copy, const BYTES: usize>(&mut self, words: &[T], encode: impl Fn(T) -> [u8; BYTES]) -> &mut Self {
         self.0.update((words.len() as u64).to_le_bytes());
+        self.append(words, encode);
+        self
+    }
+
+    fn append<T: Copy, const BYTES: usize>(&mut self, words: &[T], encode: impl Fn(T) -> [u8; BYTES]) {
         let mut buffer = Vec::with_capacity(BYTES * words.len().min(4096));
         for chunk in words.chunks(4096) {
             buffer.clear();
             buffer.extend(chunk.iter().flat_map(|word| encode(*word)));
             self.0.update(&buffer);
         }
-        self
     }
 }

@@ -171,6 +171,11 @@ pub trait Backend: Debug + Clone + Send + Sync {
     fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>>;
     /// Copies to the host; waits for the device.
     fn download_weight(&self, weight: &Self::Weight) -> Result<Vec<f32>>;
+    /// Gives all numbers of a weight to `read`, in order and in parts where the whole may be large.
+    fn read_weight(&self, weight: &Self::Weight, read: &mut dyn FnMut(&[f32])) -> Result<()> {
+        read(&self.download_weight(weight)?);
+        Ok(())
+    }
     /// An array of zeros, in f32.
     fn zeros(&self, rows: usize, columns: usize) -> Result<Self::Array>;
     /// Zeros in the type of the activations.

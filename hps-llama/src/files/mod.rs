@@ -12,7 +12,7 @@ mod whole;
 pub use lock::Lock;
 pub(crate) use lock::{NAME as LOCK, try_lock};
 pub use mapped::SharedBytes;
-pub(crate) use mapped::map;
+pub(crate) use mapped::{AsItIs, map};
 pub use output::{Output, expect_folder};
 pub(crate) use whole::clear;
 pub use whole::{WholeFile, write_whole};

@@ -33,7 +33,7 @@ pub use value::{Array, Value};
 pub use value_type::ValueType;
 pub use written::{NewTensor, encode_gguf, write_gguf};
 
-use crate::files::{SharedBytes, map};
+use crate::files::{AsItIs, SharedBytes, map};
 use crate::{Error, ErrorKind, Result};
 use header::Header;
 use memmap2::Mmap;
@@ -57,14 +57,16 @@ pub struct Gguf {
 struct Part {
     path: PathBuf,
     map: Arc<Mmap>,
+    as_it_is: AsItIs,
     header: Header,
 }
 
 impl Part {
     fn open(path: &Path) -> Result<Part> {
-        let map = Arc::new(map(path)?);
+        let (map, as_it_is) = map(path)?;
+        let map = Arc::new(map);
         let header = Header::read(&map).map_err(|error| error.at(path.display()))?;
-        Ok(Part { path: path.to_path_buf(), map, header })
+        Ok(Part { path: path.to_path_buf(), map, as_it_is, header })
     }
 }
 
@@ -157,9 +159,9 @@ impl Gguf {
         self.places.get(name).map(|(part, _)| self.parts[*part].path.as_path())
     }
 
-    /// Whether a path is a GGUF file by its name.
-    pub fn is_named(path: &Path) -> bool {
-        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+    /// What its files are, to see later whether they still are.
+    pub(crate) fn as_it_is(&self) -> impl Iterator<Item = &AsItIs> {
+        self.parts.iter().map(|part| &part.as_it_is)
     }
 
     /// An error of the first file.

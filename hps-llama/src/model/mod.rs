@@ -28,7 +28,7 @@ use crate::backend::{Backend, Encoding, Precision, StoredTensor};
 use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
-use crate::files::write_whole;
+use crate::files::{AsItIs, write_whole};
 use crate::lora::Lora;
 use crate::pack::Packed;
 use crate::parameter::Parameter;
@@ -69,6 +69,8 @@ pub struct Llama<B: Backend> {
     pub(crate) stored: u64,
     /// How its projections were quantised as they were read.
     quantisation: Option<Quantisation>,
+    /// The files it was read from, where weights may still be read from them.
+    files: Vec<AsItIs>,
     /// Of the folder it was read from.
     base: Option<BaseDigest>,
 }
@@ -118,7 +120,8 @@ impl<B: Backend> Llama<B> {
                 backend.upload_weight(tensor, trained)
             })
         })?;
-        Ok(Llama { stored, quantisation, ..model })
+        let files = if trained { Vec::new() } else { folder.weights().as_it_is() };
+        Ok(Llama { stored, quantisation, files, ..model })
     }
 
     /// A model of normally distributed weights (standard deviation `deviation`), gains at 1, for training from nothing.
@@ -172,7 +175,16 @@ impl<B: Backend> Llama<B> {
         }
         let frequencies = config.inverse_frequencies();
         let frequencies = backend.upload(&frequencies, frequencies.len())?;
-        Ok(Llama { backend, config, weights, frequencies, stored: 0, quantisation: None, base: None })
+        Ok(Llama {
+            backend,
+            config,
+            weights,
+            frequencies,
+            stored: 0,
+            quantisation: None,
+            files: Vec::new(),
+            base: None,
+        })
     }
 
     /// Writes `config.json` and `model.safetensors` (f32 or bf16) into a folder that exists.
@@ -210,7 +222,9 @@ impl<B: Backend> Llama<B> {
         let mut hasher = Hasher::default();
         hasher.text(&self.config.to_json().to_string());
         for (parameter, weight) in &self.weights {
-            hasher.text(&parameter.to_string()).singles(&self.backend.download_weight(weight)?);
+            let (rows, columns) = parameter.shape(&self.config, 0);
+            let parts = |read: &mut dyn FnMut(&[f32])| self.backend.read_weight(weight, read);
+            hasher.text(&parameter.to_string()).singles_in_parts(rows * columns, parts)?;
         }
         Ok(hasher.finish())
     }
@@ -218,6 +232,14 @@ impl<B: Backend> Llama<B> {
     /// Which base of adapters it is: that of the folder it was read from; `None` of a model of no folder.
     pub fn base_digest(&self) -> Option<BaseDigest> {
         self.base
+    }
+
+    /// Refuses to go on with a model whose files have changed since it was read: frozen weights may lie in them still.
+    ///
+    /// # Errors
+    /// A file was replaced, written to or taken away.
+    pub fn expect_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(AsItIs::expect_unchanged)
     }
 
     /// Where its numbers come from: the backend's arithmetic, and how projections were quantised. Part of every key under

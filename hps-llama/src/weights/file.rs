@@ -4,7 +4,7 @@ use super::four_bit;
 use super::gguf::GgufTensors;
 use super::shard::Shard;
 use crate::backend::Encoding;
-use crate::files::SharedBytes;
+use crate::files::{AsItIs, SharedBytes};
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::Dtype;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,14 @@ impl File {
         match self {
             File::Safetensors(shard) => &shard.path,
             File::Gguf(tensors) => tensors.path(),
+        }
+    }
+
+    /// What the files are, to see later whether they still are.
+    pub(super) fn as_it_is(&self) -> Vec<AsItIs> {
+        match self {
+            File::Safetensors(shard) => vec![shard.as_it_is.clone()],
+            File::Gguf(tensors) => tensors.as_it_is(),
         }
     }
 

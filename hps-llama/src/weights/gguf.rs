@@ -3,6 +3,7 @@
 use super::Found;
 use super::named::{hugging_face, is_interleaved, projection_of};
 use crate::backend::{Encoding, Precision};
+use crate::files::AsItIs;
 use crate::gguf::{Gguf, TensorType};
 use crate::{Error, ErrorKind, Result};
 use std::collections::HashMap;
@@ -58,6 +59,10 @@ impl GgufTensors {
         let interleaved = (reordered && shape.first().is_some_and(|rows| rows % self.head_dimension == 0))
             .then_some(self.head_dimension);
         Some(Found { shape, encoding, bytes: self.gguf.bytes_of(own)?, interleaved })
+    }
+
+    pub(super) fn as_it_is(&self) -> Vec<AsItIs> {
+        self.gguf.as_it_is().cloned().collect()
     }
 
     /// The file that has a tensor.

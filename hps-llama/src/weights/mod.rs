@@ -2,7 +2,7 @@
 //! whole or not at all.
 
 use crate::backend::{Bytes, StoredTensor};
-use crate::gguf::Gguf;
+use crate::files::AsItIs;
 use crate::{Error, ErrorKind, Result, json};
 use file::{File, Found};
 use finite::first_not_finite;
@@ -43,7 +43,7 @@ impl Weights {
     /// Whether a folder has weights, in a form that is read here or in another.
     pub fn are_in(folder: &Path) -> bool {
         let names = [SINGLE, INDEX].iter().chain(&PICKLED);
-        Gguf::is_named(folder) || names.into_iter().any(|name| folder.join(name).exists())
+        folder.is_file() || names.into_iter().any(|name| folder.join(name).exists())
     }
 
     /// Opens a folder's `model.safetensors`, or the shards that `model.safetensors.index.json` lists; or a GGUF file.
@@ -51,7 +51,7 @@ impl Weights {
     /// # Errors
     /// None of these is there, or both with different files; or a file is malformed or truncated.
     pub fn from_folder(folder: &Path) -> Result<Weights> {
-        if Gguf::is_named(folder) {
+        if folder.is_file() {
             return Self::of_files([File::gguf(folder)?]);
         }
         let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
@@ -195,6 +195,11 @@ impl Weights {
             Some(dimension) => tensor.interleaved(dimension),
             None => tensor,
         })
+    }
+
+    /// What the files are, to see later whether they still are.
+    pub(crate) fn as_it_is(&self) -> Vec<AsItIs> {
+        self.files.iter().flat_map(File::as_it_is).collect()
     }
 
     /// Whether there is a tensor of that name.

@@ -1,7 +1,7 @@
 //! One file of tensors, mapped, its header read once.
 
 use crate::backend::Precision;
-use crate::files::{SharedBytes, map};
+use crate::files::{AsItIs, SharedBytes, map};
 use crate::{Error, ErrorKind, Result, json};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
@@ -15,6 +15,7 @@ const LENGTH: usize = 8;
 pub(super) struct Shard {
     pub(super) path: PathBuf,
     map: Arc<Mmap>,
+    pub(super) as_it_is: AsItIs,
     header: Metadata,
     /// Where the numbers begin.
     start: usize,
@@ -23,7 +24,8 @@ pub(super) struct Shard {
 impl Shard {
     /// Maps the file. Its header's tensors lie end to end, as safetensors checks; a name that stands twice is an error.
     pub(super) fn open(path: &Path) -> Result<Shard> {
-        let map = Arc::new(map(path)?);
+        let (map, as_it_is) = map(path)?;
+        let map = Arc::new(map);
         let malformed = |source: Box<dyn std::error::Error + Send + Sync>| {
             let message = format!("malformed or truncated safetensors ({} bytes)", map.len());
             Error::new(ErrorKind::Weights, message).at(path.display()).because(source)
@@ -31,7 +33,7 @@ impl Shard {
         let (length, header) = SafeTensors::read_metadata(&map).map_err(|source| malformed(source.into()))?;
         let start = LENGTH + length;
         json::parse(&map[LENGTH..start]).map_err(|source| malformed(source.into()))?;
-        Ok(Shard { path: path.to_path_buf(), header, start, map })
+        Ok(Shard { path: path.to_path_buf(), header, start, map, as_it_is })
     }
 
     pub(super) fn names(&self) -> Vec<String> {

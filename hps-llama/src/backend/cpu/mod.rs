@@ -98,6 +98,10 @@ impl Backend for Cpu {
     fn download_weight(&self, weight: &Weight) -> Result<Vec<f32>> {
         Ok(weight.numbers())
     }
+    fn read_weight(&self, weight: &Weight, read: &mut dyn FnMut(&[f32])) -> Result<()> {
+        weight.read(read);
+        Ok(())
+    }
     fn zeros(&self, rows: usize, columns: usize) -> Result<Matrix> {
         Ok(Matrix::zeros(rows, columns))
     }

@@ -105,6 +105,23 @@ impl Weight {
         }
     }
 
+    /// The same in parts, without having them all at once.
+    pub(super) fn read(&self, read: &mut dyn FnMut(&[f32])) {
+        match self {
+            Weight::Dense(matrix) => read(&matrix.data),
+            Weight::Stored(tensor) => {
+                let height = (PANEL / tensor.columns()).clamp(1, tensor.rows());
+                let mut panel = vec![0.0; height * tensor.columns()];
+                for start in (0..tensor.rows()).step_by(height) {
+                    let rows = start..tensor.rows().min(start + height);
+                    let panel = &mut panel[..rows.len() * tensor.columns()];
+                    tensor.decode(rows, 0..tensor.columns(), panel);
+                    read(panel);
+                }
+            }
+        }
+    }
+
     /// `x Wᵀ`.
     pub(super) fn times_transposed(&self, x: MatRef<'_, f32>) -> Matrix {
         let tensor = match self {

@@ -114,6 +114,7 @@ impl Course<'_> {
         if last {
             // Before anything else that may fail.
             self.output.expect_there()?;
+            trainer.policy().model.expect_unchanged()?;
             self.output.save(trainer, self.base)?;
             self.finished.set(true);
         }

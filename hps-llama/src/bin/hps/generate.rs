@@ -248,8 +248,13 @@ impl Job for Local<'_> {
         options["stop_token_ids"] = json!(params.stop_token_ids);
         arguments.chat.note_in(&mut options);
         let mut texts = json!({});
-        for name in TEXT_FILES.into_iter().filter(|name| folder.join(name).exists()) {
-            texts[name] = json!(Digest::of_file(folder.join(name))?.to_string());
+        let beside = TEXT_FILES.into_iter().filter(|name| folder.join(name).exists());
+        // A GGUF file says itself what stands beside.
+        let files: Vec<PathBuf> =
+            if folder.is_file() { vec![folder.to_path_buf()] } else { beside.map(|name| folder.join(name)).collect() };
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            texts[name] = json!(Digest::of_file(file)?.to_string());
         }
         let adapter_digest = adapter.as_ref().map(|adapter| adapter.digest(&backend)).transpose()?;
         let fingerprint = json!({

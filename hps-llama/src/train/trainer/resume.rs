@@ -81,6 +81,7 @@ impl<B: Backend> Trainer<B> {
     /// [sound](Self::expect_sound).
     pub fn save_checkpoint(&mut self, save: &SaveOptions<'_>) -> Result<PathBuf> {
         self.expect_sound()?;
+        self.policy.model.expect_unchanged()?;
         let trained = if self.policy.adapter.is_some() { Trained::Adapter } else { Trained::Model };
         let state = State {
             global_step: self.step,
