@@ -1,10 +1,11 @@
 //! A file of tensors, in whatever form.
 
+use super::found::Found;
 use super::four_bit;
 use super::gguf::GgufTensors;
 use super::shard::Shard;
 use crate::backend::Encoding;
-use crate::files::{AsItIs, SharedBytes};
+use crate::files::AsItIs;
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::Dtype;
 use std::path::{Path, PathBuf};
@@ -13,16 +14,6 @@ use std::path::{Path, PathBuf};
 pub(super) enum File {
     Safetensors(Shard),
     Gguf(GgufTensors),
-}
-
-/// A tensor as a file has it.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) shape: Vec<usize>,
-    pub(super) encoding: Encoding,
-    pub(super) bytes: SharedBytes,
-    /// Columns of a head whose rows are interleaved.
-    pub(super) interleaved: Option<usize>,
 }
 
 impl File {

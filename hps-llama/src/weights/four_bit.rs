@@ -4,7 +4,7 @@
 //! `<name>.nested_absmax` and `<name>.nested_quant_map`, and `<name>.quant_state.bitsandbytes__nf4` (or `__fp4`): a JSON object
 //! as bytes with `quant_type`, `blocksize`, `shape`, `dtype`, `nested_blocksize`, `nested_dtype` and `nested_offset`.
 
-use super::file::Found;
+use super::found::Found;
 use super::shard::Shard;
 use crate::backend::{Encoding, FourBitScales, NestedScales};
 use crate::blocks::FourBitType;

@@ -1,6 +1,6 @@
 //! A Llama's tensors in a GGUF file.
 
-use super::Found;
+use super::found::Found;
 use super::named::{hugging_face, is_interleaved, projection_of};
 use crate::backend::{Encoding, Precision};
 use crate::files::AsItIs;

@@ -4,14 +4,16 @@
 use crate::backend::{Bytes, StoredTensor};
 use crate::files::AsItIs;
 use crate::{Error, ErrorKind, Result, json};
-use file::{File, Found};
+use file::File;
 use finite::first_not_finite;
+use found::Found;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 mod file;
 mod finite;
+mod found;
 mod four_bit;
 mod gguf;
 mod named;
