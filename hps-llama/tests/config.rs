@@ -226,7 +226,20 @@ fn refusals() {
         ),
         (
             json!({"quantization_config": {}}),
-            "`quantization_config` is {}; it would change the numbers and is not computed here",
+            "`quantization_config.quant_method` is missing; bitsandbytes' 4 bits are read (`load_in_4bit`), and GGUF files",
+        ),
+        (
+            json!({"quantization_config": {"quant_method": "gptq", "bits": 4}}),
+            "`quantization_config.quant_method` is \"gptq\"; bitsandbytes' 4 bits are read (`load_in_4bit`), and GGUF files",
+        ),
+        (
+            json!({"quantization_config": {"quant_method": "awq"}}),
+            "`quantization_config.quant_method` is \"awq\"; bitsandbytes' 4 bits are read (`load_in_4bit`), and GGUF files",
+        ),
+        (
+            json!({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": true}}),
+            "`quantization_config.load_in_8bit` is true: LLM.int8() computes in whole numbers, which is not done here; \
+             bitsandbytes' 4 bits are read (`load_in_4bit`), and GGUF files",
         ),
         (json!({"partial_rotary_factor": 0.5}), "`partial_rotary_factor` is 0.5; only whole heads are rotated here"),
         (

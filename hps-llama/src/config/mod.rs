@@ -223,9 +223,8 @@ fn refuse_other_models(fields: &Fields<'_>) -> Result<()> {
     if let Some(part) = fields.positive_or_absent("partial_rotary_factor")?.filter(|&part| part != 1.0) {
         return Err(fields.error_at("partial_rotary_factor", format!("is {part}; only whole heads are rotated here")));
     }
-    for other in
-        ["sliding_window", "quantization_config", "attention_chunk_size", "no_rope_layers", "num_local_experts"]
-    {
+    refuse_other_codes(fields)?;
+    for other in ["sliding_window", "attention_chunk_size", "no_rope_layers", "num_local_experts"] {
         if let Some(value) = fields.get(other) {
             return Err(
                 fields.error_at(other, format!("is {value}; it would change the numbers and is not computed here"))
@@ -236,6 +235,25 @@ fn refuse_other_models(fields: &Fields<'_>) -> Result<()> {
     if let Some((layer, kind)) = layers.find(|(_, kind)| **kind != "full_attention") {
         let message = format!("is {kind}; known here is \"full_attention\"");
         return Err(fields.error_at(&format!("layer_types[{layer}]"), message));
+    }
+    Ok(())
+}
+
+/// Refuses weights in other codes than bitsandbytes' four bits, by the name of who made them.
+fn refuse_other_codes(fields: &Fields<'_>) -> Result<()> {
+    let Some(quantisation) = fields.inner("quantization_config")? else { return Ok(()) };
+    let read = "bitsandbytes' 4 bits are read (`load_in_4bit`), and GGUF files";
+    match quantisation.text("quant_method")? {
+        Some("bitsandbytes") => {}
+        Some(other) => return Err(quantisation.error_at("quant_method", format!("is \"{other}\"; {read}"))),
+        None => return Err(quantisation.error_at("quant_method", format!("is missing; {read}"))),
+    }
+    if quantisation.flag("load_in_8bit")? {
+        let message = format!("is true: LLM.int8() computes in whole numbers, which is not done here; {read}");
+        return Err(quantisation.error_at("load_in_8bit", message));
+    }
+    if !quantisation.flag("load_in_4bit")? {
+        return Err(quantisation.error_at("load_in_4bit", format!("is false; {read}")));
     }
     Ok(())
 }

@@ -156,6 +156,10 @@ fn config(base: &Path, read: &LlamaConfig, precision: Precision) -> Result<Value
     let old = config.get("torch_dtype").is_some() && config.get("dtype").is_none();
     let name = if precision == Precision::BF16 { "bfloat16" } else { "float32" };
     config[if old { "torch_dtype" } else { "dtype" }] = name.into();
+    // What is written is not in the base's codes.
+    if let Some(config) = config.as_object_mut() {
+        config.remove("quantization_config");
+    }
     if config.get("tie_word_embeddings").is_some() || read.tie_word_embeddings {
         config["tie_word_embeddings"] = read.tie_word_embeddings.into();
     }
