@@ -44,10 +44,10 @@ impl ModelFolder {
         &self.config
     }
 
-    /// Bytes that the weights of a language model take in its files, or quantised as they are loaded.
+    /// Bytes that the weights take in its files, or quantised as they are loaded; of a reward model without its one row.
     ///
     /// # Errors
-    /// A weight is missing or has another shape.
+    /// A weight has another shape.
     pub fn stored_bytes(&self, quantisation: Option<&Quantisation>) -> Result<u64> {
         let size = |parameter: &Parameter| {
             if let Some(quantisation) = quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
@@ -57,7 +57,8 @@ impl ModelFolder {
             let stored = self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
             Ok(stored.size() as u64)
         };
-        Parameter::of_model(&self.config).iter().map(size).sum()
+        let there = |parameter: &&Parameter| self.weights.has(&parameter.to_string());
+        Parameter::of_model(&self.config).iter().filter(there).map(size).sum()
     }
 
     /// Which base of adapters it is.
