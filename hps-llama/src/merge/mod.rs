@@ -70,7 +70,7 @@ pub struct Merged {
 ///
 /// # Errors
 /// A folder is malformed, the adapter does not fit or was trained on another base, a file beside the weights is not one to
-/// copy (see [`companions`](crate::companions)), `output` is there and not empty, or another process merges into it, a file
+/// copy (see [`companions`]), `output` is there and not empty, or another process merges into it, a file
 /// cannot be written, or the written model differs from the base with the adapter.
 pub fn merge(base: &Path, adapter: &Path, output: &Path, options: &MergeOptions) -> Result<Merged> {
     let filling = Filling::begin(output, &[base.to_path_buf(), adapter.to_path_buf()])?;
