@@ -36,13 +36,17 @@ model 8B 4096 14336 32 32 8 128 false
 echo '| model | backend | 8 GB | 12 GB | 24 GB |'
 echo '|---|---|---|---|---|'
 for name in 1B 3B 8B; do
-    for backend in 'cpu auto' 'cuda bfloat16' 'wgpu float32' 'wgpu bfloat16'; do
+    for backend in 'cpu auto' 'cpu auto nf4' 'cuda bfloat16' 'wgpu float32' 'wgpu bfloat16'; do
         # shellcheck disable=SC2086
         set -- $backend
-        line="| $name | $1, $2 |"
+        base=bfloat16
+        [ "$1 $2" != 'wgpu float32' ] || base=float32
+        [ -z "${3:-}" ] || base="$3, doubly quantised"
+        line="| $name | $1, base in $base |"
         for budget in 8GB 12GB 24GB; do
             plan=$("$hps" train --dry_run --model_name_or_path "$out/$name" --data "$out/rows.jsonl" --output_dir "$out/run" \
-                --backend "$1" --dtype "$2" --memory_budget "$budget" 2>&1) || true
+                --backend "$1" --dtype "$2" --memory_budget "$budget" \
+                ${3:+--load_in_4bit --bnb_4bit_use_double_quant} 2>&1) || true
             fits=$(echo "$plan" | sed -n 's/^memory *about \([0-9.]* [KMGT]iB\) of [^:]*: a list of 2 responses in \(.*\)$/\1: \2/p' |
                 sed 's/ (one pass.*//')
             least=$(echo "$plan" | sed -n 's/.*take about \([0-9.]* [KMGT]iB\) at the least.*/no: at least \1/p')
