@@ -2,6 +2,7 @@
 
 use super::{Bleu, EvaluationData, SamplingOptions};
 use crate::chat::TemplateDate;
+use crate::quantisation::Quantisation;
 use crate::reward_model::ArmoScore;
 use crate::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ impl Method {
 pub struct EvaluateOptions {
     /// The base, a Llama folder: a row of the table, and what the others are measured against.
     pub model: PathBuf,
+    /// How the base's projections are quantised as they are loaded.
+    pub quantisation: Option<Quantisation>,
     /// What is compared with it, by the names of the table's rows.
     pub methods: Vec<(String, Method)>,
     /// Whether an adapter may record another base than the model (see [`base`](crate::base)).

@@ -16,7 +16,7 @@ use crate::chat::Chat;
 use crate::data::{ReadOptions, Row};
 use crate::digest::Digest;
 use crate::lora::Lora;
-use crate::model::{Llama, Policy};
+use crate::model::{Llama, ModelSource, Policy};
 use crate::resumable::PROGRAM;
 use crate::reward_model::Scorer;
 use crate::{Error, ErrorKind, Result};
@@ -86,7 +86,8 @@ pub fn evaluate<B: Backend>(
         EvaluationData::read(name, path, &chat, rows, options.max_length)
     };
     let datasets = options.data.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let mut policy = Policy { model: Llama::from_folder(backend.clone(), &options.model, false)?, adapter: None };
+    let source = ModelSource { path: options.model.clone(), quantisation: options.quantisation.clone() };
+    let mut policy = Policy { model: Llama::from_folder(backend.clone(), source, false)?, adapter: None };
     let adapter = |policy: &Policy<B>, folder: &Path| {
         let adapter = Lora::from_folder(backend, policy.model.config(), folder, 0)?;
         adapter.on_base(policy.model.base_digest(), options.allow_other_base)

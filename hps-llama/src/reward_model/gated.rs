@@ -11,12 +11,11 @@ use super::expect_ends;
 use super::gating::{Gating, Matrix};
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
-use crate::model::{Llama, ModelFolder, Policy, names};
+use crate::model::{Llama, ModelFolder, ModelSource, Policy, names};
 use crate::pack::{Group, Packed, Scored, unpadded};
 use crate::parameter::Parameter;
 use crate::tokens::Tokenizer;
 use crate::{Error, ErrorKind, Result};
-use std::path::Path;
 
 /// The objectives' weights, and what takes verbosity out of the ratings.
 const REGRESSION: &str = "regression_layer.weight";
@@ -61,8 +60,9 @@ impl<B: Backend> GatedRewardModel<B> {
     /// # Errors
     /// The folder holds another model, a file is missing or malformed; a tensor is missing, has another shape, a number that
     /// is not finite, or no place in the model; the tokenizer does not know Llama 3's special tokens.
-    pub fn from_folder(backend: B, folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref();
+    pub fn from_folder(backend: B, source: impl Into<ModelSource>) -> Result<Self> {
+        let ModelSource { path, quantisation } = source.into();
+        let folder = path.as_path();
         let config = LlamaConfig::gating(folder)?.ok_or_else(|| {
             let place = folder.join("config.json").display().to_string();
             let message = "`architectures` is not [\"LlamaForRewardModelWithGating\"]";
@@ -76,7 +76,7 @@ impl<B: Backend> GatedRewardModel<B> {
         known.extend([REGRESSION, TRANSFORM].map(String::from));
         known.extend(Gating::names(&config));
         folder.weights().expect_only(&known)?;
-        let model = Llama::with_parameters(backend, &folder, false, None, &parameters)?;
+        let model = Llama::with_parameters(backend, &folder, false, quantisation, &parameters)?;
         let read = |name, shape| Matrix::read(model.backend(), folder.weights(), name, shape);
         let regression = read(REGRESSION, (objectives, hidden))?;
         let transform = read(TRANSFORM, (objectives, objectives))?;

@@ -6,10 +6,10 @@ use crate::chat::{Chat, TemplateDate};
 use crate::config::LlamaConfig;
 use crate::data::{Prompt, Response};
 use crate::hub::expect_here;
+use crate::model::ModelSource;
 use crate::pack::{self, Group};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
 /// Which number of ArmoRM's is the reward.
@@ -64,21 +64,22 @@ impl<B: Backend> Scorer<B> {
     ///
     /// # Errors
     /// It holds neither, it is malformed, or `score` is given for a model of one score.
-    pub fn from_folder(backend: B, folder: impl AsRef<Path>, score: Option<ArmoScore>) -> Result<Self> {
-        let folder = folder.as_ref();
+    pub fn from_folder(backend: B, source: impl Into<ModelSource>, score: Option<ArmoScore>) -> Result<Self> {
+        let source = source.into();
+        let folder = source.path();
         expect_here(folder)?;
         let name = folder.display();
         let (form, label) = match (LlamaConfig::gating(folder)?, score) {
             (Some(_), score) => {
                 let score = score.unwrap_or_default();
-                let model = GatedRewardModel::from_folder(backend, folder)?;
+                let model = GatedRewardModel::from_folder(backend, source.clone())?;
                 let label = match score {
                     ArmoScore::Gated => format!("{name}, gated score"),
                     ArmoScore::Mean => format!("{name}, mean of {} objectives", model.objectives()),
                 };
                 (Form::Gated(model, score), label)
             }
-            (None, None) => (Form::Single(RewardModel::from_folder(backend, folder, false)?), name.to_string()),
+            (None, None) => (Form::Single(RewardModel::from_folder(backend, source.clone(), false)?), name.to_string()),
             (None, Some(score)) => {
                 LlamaConfig::expect_reward_model(folder)?;
                 let message = format!("`score` is {score}, but the model has one score only");

@@ -3,6 +3,7 @@
 use crate::backend::BackendFlags;
 use crate::chat::ChatFlags;
 use crate::progress;
+use crate::quantisation::QuantisationFlags;
 use crate::terminal::{path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -77,6 +78,8 @@ pub struct Arguments {
     #[command(flatten)]
     chat: ChatFlags,
     #[command(flatten)]
+    quantisation: QuantisationFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -95,6 +98,7 @@ impl Job for &Arguments {
         let best_of = if self.reward_model.is_some() { BEST_OF } else { 1 };
         let options = EvaluateOptions {
             model: self.model.clone(),
+            quantisation: self.quantisation.source(&self.model).quantisation,
             methods: adapters.chain(merged).collect::<Result<_>>()?,
             data: self.data.iter().map(|text| named("data", text, |path| path)).collect::<Result<_>>()?,
             allow_other_base: self.allow_other_base,

@@ -3,6 +3,7 @@
 use crate::backend::BackendFlags;
 use crate::chat::{ChatFlags, skipped_template};
 use crate::progress;
+use crate::quantisation::QuantisationFlags;
 use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -40,6 +41,8 @@ pub struct Arguments {
     #[command(flatten)]
     chat: ChatFlags,
     #[command(flatten)]
+    quantisation: QuantisationFlags,
+    #[command(flatten)]
     backend: BackendFlags,
 }
 
@@ -55,7 +58,7 @@ impl Job for &Arguments {
     type Error = Error;
 
     fn run<B: Backend>(self, backend: B) -> Result<()> {
-        let scorer = Scorer::from_folder(backend, &self.model, self.score)?;
+        let scorer = Scorer::from_folder(backend, self.quantisation.source(&self.model), self.score)?;
         let scorer = scorer.template_date(self.chat.template_date).allow_long_positions(self.chat.allow_long_positions);
         let options = ScoreOptions {
             data: self.data.clone(),
