@@ -38,9 +38,14 @@ ODD = ["🙂", "👩‍🚀🚀", "…", "  \n\n", "\t", "e\u0301", "½", "№ 5
 
 def number(draw):
     return draw.choice([
-        str(draw.randrange(10)), str(draw.randrange(1_000_000)), f"{draw.random() * 100:.3f}", f"-{draw.randrange(500)}",
-        f"{draw.randrange(1, 29)}/{draw.randrange(1, 13)}/{draw.randrange(1900, 2030)}", f"{draw.randrange(10**11)}",
-        f"{draw.randrange(2, 40)} × {draw.randrange(2, 40)}", f"1e-{draw.randrange(1, 9)}",
+        str(draw.randrange(10)),
+        str(draw.randrange(1_000_000)),
+        f"{draw.random() * 100:.3f}",
+        f"-{draw.randrange(500)}",
+        f"{draw.randrange(1, 29)}/{draw.randrange(1, 13)}/{draw.randrange(1900, 2030)}",
+        f"{draw.randrange(10**11)}",
+        f"{draw.randrange(2, 40)} × {draw.randrange(2, 40)}",
+        f"1e-{draw.randrange(1, 9)}",
     ])
 
 
@@ -61,10 +66,19 @@ def asked(draw):
     return draw.choice([
         (f"What is {one} + {other}?", f"{one} + {other} = {one + other}."),
         (f"Sort these numbers: {', '.join(map(str, numbers))}", ", ".join(map(str, sorted(numbers)))),
-        (f"Say this in other words: {sentence}", f"In other words: {draw.choice(SENTENCES)} {draw.choice(SENTENCES)}"),
+        (
+            f"Say this in other words: {sentence}",
+            f"In other words: {draw.choice(SENTENCES)} {draw.choice(SENTENCES)}",
+        ),
         (f"How many words has this sentence?\n\n{sentence}", f"It has {len(sentence.split())} words."),
-        (f"Which language is this? {script}", f"I am not sure, but \"{script[:8]}\" may help: {draw.choice(SCRIPTS)}"),
-        (f"What does this program do?\n```\n{draw.choice(CODE)}```", f"Nearly the same as this one:\n\n```\n{draw.choice(CODE)}```"),
+        (
+            f"Which language is this? {script}",
+            f"I am not sure, but \"{script[:8]}\" may help: {draw.choice(SCRIPTS)}",
+        ),
+        (
+            f"What does this program do?\n```\n{draw.choice(CODE)}```",
+            f"Nearly the same as this one:\n\n```\n{draw.choice(CODE)}```",
+        ),
         ("Write a list of three things to pack.", "1. A raincoat\n2. Two apples\n3. A map of the town, scale 1:10,000"),
     ])
 

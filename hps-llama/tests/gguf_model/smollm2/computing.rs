@@ -1,5 +1,5 @@
-//! Its numbers: log-probs as transformers computes them of the same file (`data/smollm2/README.md`), and that its codes stand
-//! for the numbers of a folder that holds them decoded, in log-probs and in training.
+//! Its numbers: log-probs as transformers computes them of the same file (`data/smollm2/README.md`), and that its codes
+//! stand for the numbers of a folder that holds them decoded, in log-probs and in training.
 
 use super::file;
 use super::tolerance::{DECODED_LOG_PROB, DECODED_UPDATE, TRANSFORMERS, TRANSFORMERS_RMS};
