@@ -5,12 +5,19 @@ mod rig;
 use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, PushKernelArg, result};
 use rig::again::here;
-use rig::{config, kernel, rig};
+use rig::{Rig, config, kernel, rig};
 use std::sync::Arc;
 
-const LAZY: &[(&str, &str)] = &[("EMULATOR_LAZY", "1")];
-
 const SOURCE: &str = "extern \"C\" __global__ void add(float* x, float y) { x[threadIdx.x] += y; }";
+
+/// The device, in the process of a test's own where it is lazy.
+fn lazily(test: &str) -> Option<Rig> {
+    if here(test, &[("EMULATOR_LAZY", "1")]) { rig() } else { None }
+}
+
+fn adder(rig: &Rig) -> CudaFunction {
+    kernel(&rig.module(SOURCE, &[]), "add")
+}
 
 fn add(stream: &Arc<CudaStream>, kernel: &CudaFunction, x: &CudaSlice<f32>, y: f32) {
     // SAFETY: the arguments are those the kernel declares, and nothing else uses the memory meanwhile.
@@ -20,10 +27,7 @@ fn add(stream: &Arc<CudaStream>, kernel: &CudaFunction, x: &CudaSlice<f32>, y: f
 /// What comes of reading pinned memory with or without a wait.
 #[test]
 fn a_copy_that_is_not_waited_for() {
-    if !here("a_copy_that_is_not_waited_for", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
+    let Some(rig) = lazily("a_copy_that_is_not_waited_for") else { return };
     let x = rig.stream.clone_htod(&[5.0f32; 32]).unwrap();
     // SAFETY: it is written before it is read.
     let mut host = unsafe { rig.context.alloc_pinned::<f32>(32).unwrap() };
@@ -44,10 +48,7 @@ fn address<T>(slice: &CudaSlice<T>) -> sys::CUdeviceptr {
 /// The device reads pinned memory when it comes to the copy, other memory before the call returns.
 #[test]
 fn memory_that_is_used_again_too_early() {
-    if !here("memory_that_is_used_again_too_early", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
+    let Some(rig) = lazily("memory_that_is_used_again_too_early") else { return };
     let x = rig.stream.alloc_zeros::<f32>(1).unwrap();
     // SAFETY: it is written before it is read.
     let mut pinned = unsafe { rig.context.alloc_pinned::<f32>(1).unwrap() };
@@ -71,10 +72,7 @@ fn memory_that_is_used_again_too_early() {
 
 #[test]
 fn pinned_memory_that_is_freed_too_early() {
-    if !here("pinned_memory_that_is_freed_too_early", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
+    let Some(rig) = lazily("pinned_memory_that_is_freed_too_early") else { return };
     let x = rig.stream.alloc_zeros::<f32>(1).unwrap();
     for (wait, wanted) in [(true, Ok(())), (false, Err(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS))] {
         // SAFETY: whether it lives long enough is what is tested.
@@ -95,12 +93,8 @@ fn pinned_memory_that_is_freed_too_early() {
 /// A free that waits for nothing, and one in the stream's order.
 #[test]
 fn memory_that_is_freed_too_early() {
-    if !here("memory_that_is_freed_too_early", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
-    let module = rig.module(SOURCE, &[]);
-    let kernel = kernel(&module, "add");
+    let Some(rig) = lazily("memory_that_is_freed_too_early") else { return };
+    let kernel = adder(&rig);
     let stream = rig.context.new_stream().unwrap();
     for (in_order, wanted) in [(true, Ok(())), (false, Err(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS))] {
         let x = stream.alloc_zeros::<f32>(32).unwrap();
@@ -122,12 +116,8 @@ fn memory_that_is_freed_too_early() {
 /// Work of two streams comes in the order of events, or in the worst.
 #[test]
 fn streams_that_do_not_wait_for_each_other() {
-    if !here("streams_that_do_not_wait_for_each_other", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
-    let module = rig.module(SOURCE, &[]);
-    let kernel = kernel(&module, "add");
+    let Some(rig) = lazily("streams_that_do_not_wait_for_each_other") else { return };
+    let kernel = adder(&rig);
     let [first, second] = [0, 1].map(|_| rig.context.new_stream().unwrap());
     // SAFETY: what cudarc would order by itself is what is tested.
     unsafe { rig.context.disable_event_tracking() };
@@ -148,12 +138,8 @@ fn streams_that_do_not_wait_for_each_other() {
 /// Memory of a pool is there when its stream comes to it, for other streams as well.
 #[test]
 fn memory_that_is_not_there_yet() {
-    if !here("memory_that_is_not_there_yet", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
-    let module = rig.module(SOURCE, &[]);
-    let kernel = kernel(&module, "add");
+    let Some(rig) = lazily("memory_that_is_not_there_yet") else { return };
+    let kernel = adder(&rig);
     let [first, second] = [0, 1].map(|_| rig.context.new_stream().unwrap());
     // SAFETY: as above.
     unsafe { rig.context.disable_event_tracking() };
@@ -169,10 +155,7 @@ fn memory_that_is_not_there_yet() {
 
 #[test]
 fn modules_that_are_unloaded_too_early() {
-    if !here("modules_that_are_unloaded_too_early", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
+    let Some(rig) = lazily("modules_that_are_unloaded_too_early") else { return };
     let x = rig.stream.alloc_zeros::<f32>(32).unwrap();
     for (wait, wanted) in [(true, Ok(())), (false, Err(CUresult::CUDA_ERROR_LAUNCH_FAILED))] {
         let module = rig.module(SOURCE, &[]);
@@ -188,12 +171,8 @@ fn modules_that_are_unloaded_too_early() {
 /// Who asks again and again gets there, and not at the first question.
 #[test]
 fn questions_instead_of_waits() {
-    if !here("questions_instead_of_waits", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
-    let module = rig.module(SOURCE, &[]);
-    let kernel = kernel(&module, "add");
+    let Some(rig) = lazily("questions_instead_of_waits") else { return };
+    let kernel = adder(&rig);
     let stream = rig.context.new_stream().unwrap();
     let x = stream.alloc_zeros::<f32>(32).unwrap();
     (0..3).for_each(|_| add(&stream, &kernel, &x, 1.0));
@@ -210,10 +189,7 @@ fn questions_instead_of_waits() {
 /// The null stream waits for blocking streams, and they for it; others do not.
 #[test]
 fn the_null_stream() {
-    if !here("the_null_stream", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
+    let Some(rig) = lazily("the_null_stream") else { return };
     let null = std::ptr::null_mut();
     for (flags, wanted) in [
         (sys::CUstream_flags::CU_STREAM_DEFAULT, 0x0101_0101),
@@ -240,12 +216,8 @@ fn the_null_stream() {
 #[test]
 fn a_graph_that_is_not_waited_for() {
     use sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
-    if !here("a_graph_that_is_not_waited_for", LAZY) {
-        return;
-    }
-    let Some(rig) = rig() else { return };
-    let module = rig.module(SOURCE, &[]);
-    let kernel = kernel(&module, "add");
+    let Some(rig) = lazily("a_graph_that_is_not_waited_for") else { return };
+    let kernel = adder(&rig);
     let [stream, other] = [0, 1].map(|_| rig.context.new_stream().unwrap());
     // SAFETY: as above.
     unsafe { rig.context.disable_event_tracking() };

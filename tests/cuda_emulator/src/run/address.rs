@@ -5,6 +5,7 @@ use super::fault::{Fault, Result};
 use super::lanes::lanes;
 use super::shared::EVERY_LANE;
 use super::warp::Warp;
+use super::watch::Watch;
 use crate::memory::{Allocation, LOCAL_WINDOW, SHARED_WINDOW, WINDOW, describe, find_in};
 use crate::program::{Instr, Space, flag};
 use crate::status;
@@ -150,25 +151,29 @@ impl Warp {
         bytes: u32,
         lane: usize,
     ) -> Result<()> {
-        let index = block.hints[self.flow.pc as usize] as usize;
-        if let Some(watch) = block.launch.watches.get(index)
-            && watch.write(allocation.bytes, address - allocation.start, bytes)
-        {
-            let what = "write of global memory that this launch reads by ld.global.nc, as if it did not change";
-            let place = describe(&block.launch.live, address);
-            return Err(Fault::of_lane(status::LAUNCH_FAILED, lane, format!("{what}: {place}")));
-        }
-        Ok(())
+        let what = "write of global memory that this launch reads by ld.global.nc, as if it did not change";
+        self.note(block, address, lane, what, |watch| watch.write(allocation.bytes, address - allocation.start, bytes))
     }
 
     /// Notes a read by `ld.global.nc`.
     pub fn note_invariant(&self, block: &mut Block<'_>, address: u64, bytes: u32, lane: usize) -> Result<()> {
         let allocation = self.allocation(block, address, bytes, lane)?;
+        let what = "ld.global.nc, which is for what does not change, of global memory that this launch writes";
+        self.note(block, address, lane, what, |watch| watch.read(allocation.bytes, address - allocation.start, bytes))
+    }
+
+    /// Notes an access in what is watched of an allocation that was found last; `noted` says whether it is one of `what`.
+    #[inline(always)]
+    fn note(
+        &self,
+        block: &Block<'_>,
+        address: u64,
+        lane: usize,
+        what: &str,
+        noted: impl FnOnce(&Watch) -> bool,
+    ) -> Result<()> {
         let index = block.hints[self.flow.pc as usize] as usize;
-        if let Some(watch) = block.launch.watches.get(index)
-            && watch.read(allocation.bytes, address - allocation.start, bytes)
-        {
-            let what = "ld.global.nc, which is for what does not change, of global memory that this launch writes";
+        if block.launch.watches.get(index).is_some_and(noted) {
             let place = describe(&block.launch.live, address);
             return Err(Fault::of_lane(status::LAUNCH_FAILED, lane, format!("{what}: {place}")));
         }
