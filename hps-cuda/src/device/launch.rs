@@ -1,7 +1,11 @@
-//! What a kernel is launched with.
+//! What a kernel is launched with, and its launch.
 
+use crate::device::Device;
 use crate::device::array::{Array, Format, Indices, Weight};
+use crate::device::kernel::Kernel;
 use crate::device::memory::Storage;
+use crate::error::{Result, While};
+use cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg};
 
 /// Blocks, threads of each, and the bytes of shared memory that are asked for besides those the kernel declares.
 #[derive(Debug, Clone, Copy)]
@@ -147,5 +151,75 @@ impl From<u64> for Argument {
 impl From<f32> for Argument {
     fn from(single: f32) -> Argument {
         Argument::Single(single)
+    }
+}
+
+impl Device {
+    /// Queues a kernel, compiled with `defines`. An empty grid is no launch.
+    ///
+    /// `arguments` are the kernel's parameters in its order and its types; what they point to is large enough for what
+    /// the kernel does with the sizes beside them: whoever calls this has checked the shapes.
+    pub(crate) fn launch(
+        &self,
+        kernel: Kernel,
+        defines: &[(&'static str, u32)],
+        grid: Grid,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        self.launch_with(kernel, defines, grid, None, arguments)
+    }
+
+    /// [`Device::launch`] of a kernel whose first parameter is a struct.
+    pub(crate) fn launch_table(
+        &self,
+        kernel: Kernel,
+        defines: &[(&'static str, u32)],
+        grid: Grid,
+        table: &Table,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        self.launch_with(kernel, defines, grid, Some(table), arguments)
+    }
+
+    fn launch_with(
+        &self,
+        kernel: Kernel,
+        defines: &[(&'static str, u32)],
+        grid: Grid,
+        table: Option<&Table>,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        if grid.blocks.contains(&0) {
+            return Ok(());
+        }
+        debug_assert!(
+            kernel.source.variants.contains(&defines),
+            "{}: {defines:?} is not among its variants",
+            kernel.source.name
+        );
+        let function = self.function(kernel, defines)?;
+        let _turn = self.turn();
+        let mut builder = self.stream().launch_builder(&function);
+        if let Some(table) = table {
+            builder.arg(table.all());
+        }
+        for argument in arguments {
+            match argument {
+                Argument::Address(number) | Argument::Long(number) => builder.arg(number),
+                Argument::Word(word) => builder.arg(word),
+                Argument::Single(single) => builder.arg(single),
+            };
+        }
+        let [x, y, z] = grid.blocks;
+        let config =
+            LaunchConfig { grid_dim: (x, y, z), block_dim: (grid.threads, 1, 1), shared_mem_bytes: grid.shared };
+        // SAFETY: the arguments are the kernel's, over arrays of checked shapes; the conformance tests run every kernel
+        // under bounds checks.
+        unsafe { builder.launch(config) }.during(kernel.entry).map(drop)
+    }
+
+    /// A compiled kernel.
+    pub(crate) fn function(&self, kernel: Kernel, defines: &[(&'static str, u32)]) -> Result<CudaFunction> {
+        self.inner.kernels.get(kernel, defines)
     }
 }

@@ -14,14 +14,13 @@ mod weight;
 use crate::device::array::{Array, Format, Indices};
 use crate::device::compiler::{Target, known};
 use crate::device::cublas::{Products, WORKSPACE};
-use crate::device::kernel::{Kernel, Kernels};
-use crate::device::launch::{Argument, Grid, Table};
+use crate::device::kernel::Kernels;
 use crate::device::library::Library;
 use crate::device::memory::{Memory, Storage};
 use crate::device::stream::Stream;
 use crate::error::{Error, ErrorKind, Result, While};
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PushKernelArg, result};
+use cudarc::driver::{CudaContext, CudaStream, result};
 use parking_lot::ReentrantMutexGuard;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -157,7 +156,9 @@ impl Device {
     /// The version of cuBLAS that multiplies matrices on it, as (13, 0, 2).
     pub fn cublas_version(&self) -> (usize, usize, usize) {
         let version = cublas::version();
-        (version / 10_000, version / 100 % 100, version % 100)
+        // Since 12.0 it counts majors by 10,000, before by 1,000.
+        let unit = if version >= 120_000 { 10_000 } else { 1000 };
+        (version / unit, version % unit / 100, version % 100)
     }
 
     /// Its compute capability, as (9, 0).
@@ -331,74 +332,6 @@ impl Device {
     /// Makes this thread's calls go to the device's context.
     pub(crate) fn bind(&self) -> Result<()> {
         self.inner.stream.bind()
-    }
-
-    /// Queues a kernel, compiled with `defines`. An empty grid is no launch.
-    ///
-    /// `arguments` are the kernel's parameters in its order and its types; what they point to is large enough for what
-    /// the kernel does with the sizes beside them: whoever calls this has checked the shapes.
-    pub(crate) fn launch(
-        &self,
-        kernel: Kernel,
-        defines: &[(&'static str, u32)],
-        grid: Grid,
-        arguments: &[Argument],
-    ) -> Result<()> {
-        self.launch_with(kernel, defines, grid, None, arguments)
-    }
-
-    /// [`Device::launch`] of a kernel whose first parameter is a struct.
-    pub(crate) fn launch_table(
-        &self,
-        kernel: Kernel,
-        defines: &[(&'static str, u32)],
-        grid: Grid,
-        table: &Table,
-        arguments: &[Argument],
-    ) -> Result<()> {
-        self.launch_with(kernel, defines, grid, Some(table), arguments)
-    }
-
-    fn launch_with(
-        &self,
-        kernel: Kernel,
-        defines: &[(&'static str, u32)],
-        grid: Grid,
-        table: Option<&Table>,
-        arguments: &[Argument],
-    ) -> Result<()> {
-        if grid.blocks.contains(&0) {
-            return Ok(());
-        }
-        debug_assert!(
-            kernel.source.variants.contains(&defines),
-            "{}: {defines:?} is not among its variants",
-            kernel.source.name
-        );
-        let function = self.function(kernel, defines)?;
-        let _turn = self.turn();
-        let mut builder = self.stream().launch_builder(&function);
-        if let Some(table) = table {
-            builder.arg(table.all());
-        }
-        for argument in arguments {
-            match argument {
-                Argument::Address(number) | Argument::Long(number) => builder.arg(number),
-                Argument::Word(word) => builder.arg(word),
-                Argument::Single(single) => builder.arg(single),
-            };
-        }
-        let [x, y, z] = grid.blocks;
-        let config =
-            LaunchConfig { grid_dim: (x, y, z), block_dim: (grid.threads, 1, 1), shared_mem_bytes: grid.shared };
-        // SAFETY: the arguments are the kernel's, over arrays of checked shapes; the conformance tests run every kernel
-        // under bounds checks.
-        unsafe { builder.launch(config) }.during(kernel.entry).map(drop)
-    }
-
-    /// A compiled kernel.
-    pub(crate) fn function(&self, kernel: Kernel, defines: &[(&'static str, u32)]) -> Result<CudaFunction> {
-        self.inner.kernels.get(kernel, defines)
     }
 }
 

@@ -13,7 +13,13 @@ use crate::operations::elementwise::Held;
 
 pub(crate) static SOURCE: Source = Source {
     name: "lora.cu",
-    text: concat!(include_str!("../../kernels/mma.cuh"), include_str!("../../kernels/lora.cu")),
+    text: concat!(
+        include_str!("../../kernels/mma.cuh"),
+        include_str!("../../kernels/lora/entries.cuh"),
+        include_str!("../../kernels/lora/narrow.cuh"),
+        include_str!("../../kernels/lora/widen.cuh"),
+        include_str!("../../kernels/lora/gradients.cuh"),
+    ),
     variants: BOTH,
 };
 

@@ -12,6 +12,7 @@ mod choice;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod footprint;
 mod free;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod packing;
@@ -22,6 +23,7 @@ pub mod wgpu;
 
 pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, OfLayers, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
+pub use footprint::Footprint;
 pub use free::{FreeMemory, FreeOf};
 pub use step::{Step, StepArrays, StepNumbers};
 pub use stored::{Bytes, Encoding, FourBitScales, NestedScales, Precision, StoredTensor};
@@ -30,24 +32,6 @@ pub use crate::files::SharedBytes;
 
 use crate::Result;
 use std::fmt::Debug;
-
-/// What a backend's numbers take, for estimates of memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Footprint {
-    /// Bytes of a number of a frozen weight; `None` where it takes what it takes in its file.
-    pub weight: Option<u64>,
-    /// Bytes of a number of an activation.
-    pub activation: u64,
-    /// Bytes that the logits of a tile take at most.
-    pub logits: u64,
-}
-
-impl Default for Footprint {
-    /// That of the CPU: frozen weights as their file has them, the rest in f32, tiles of 2²⁴ logits.
-    fn default() -> Self {
-        Footprint { weight: None, activation: 4, logits: 4 << 24 }
-    }
-}
 
 /// How many heads attention has and how wide they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

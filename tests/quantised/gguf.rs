@@ -1,0 +1,105 @@
+//! GGUF files of a whole model.
+
+use crate::{apart, evaluated, policy, support};
+use hps_llama::backend::Precision;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::blocks::{BlockType, quantise_q8_0};
+use hps_llama::gguf::{NewTensor, TensorType, Value, write_gguf};
+use hps_llama::model::Llama;
+use hps_llama::parameter::Parameter;
+use std::path::Path;
+
+/// A GGUF file as llama.cpp's converter writes it, rows of queries and keys in its order: the folder's numbers, and its log-probs.
+#[test]
+fn a_gguf_file_is_the_folder_that_it_was_made_of() {
+    let tiny = support::data("models/tiny");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tiny.gguf");
+    write_gguf_of_tiny(&path, TensorType::F32);
+    let [from_file, from_folder] = [path.clone(), tiny].map(|base| policy(&Cpu, base, false));
+    for parameter in Parameter::of_model(from_folder.model.config()) {
+        let [own, theirs] = [&from_file, &from_folder].map(|policy| policy.model.weight(parameter).expect("numbers"));
+        assert!(own == theirs, "{parameter}");
+    }
+    assert!(evaluated(&from_file) == evaluated(&from_folder), "an adapter fits both");
+
+    // In blocks, its numbers are near, and those of a decoded folder are its own.
+    write_gguf_of_tiny(&path, TensorType::Blocks(BlockType::Q8_0));
+    let blocks = policy(&Cpu, path.clone(), false);
+    let decoded = tempfile::tempdir().expect("a folder");
+    blocks.model.save(decoded.path(), Precision::F32).expect("saved");
+    assert!(evaluated(&blocks) == evaluated(&policy(&Cpu, decoded.path(), false)));
+    let difference = apart(&evaluated(&blocks).0, &evaluated(&from_folder).0);
+    assert!(difference > 1e-4 && difference < 2e-2, "{difference}");
+    let error = Llama::from_folder(Cpu, &path, true).expect_err("blocks are not trained").to_string();
+    assert!(error.contains("is stored in q8_0; train an adapter"), "{error}");
+}
+
+/// * kind — of the projections whose rows are whole blocks.
+fn write_gguf_of_tiny(path: &Path, kind: TensorType) {
+    let bytes = std::fs::read(support::data("models/tiny/model.safetensors")).expect("read");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let rows_in_turn = |data: &[u8], columns: usize| -> Vec<u8> {
+        let row = |row: usize| &data[4 * columns * row..4 * columns * (row + 1)];
+        let heads = data.len() / (4 * columns) / 16;
+        (0..heads)
+            .flat_map(|head| (0..8).flat_map(move |i| [head * 16 + i, head * 16 + 8 + i]))
+            .flat_map(row)
+            .copied()
+            .collect()
+    };
+    let mut written: Vec<(String, TensorType, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (name, view) in tensors.iter() {
+        let parts: Vec<&str> = name.split('.').collect();
+        let own = match parts[..] {
+            ["model", "embed_tokens", _] => "token_embd.weight".to_string(),
+            ["model", "norm", _] => "output_norm.weight".to_string(),
+            ["lm_head", _] => "output.weight".to_string(),
+            ["model", "layers", block, .., module, _] => {
+                let module = match module {
+                    "input_layernorm" => "attn_norm",
+                    "post_attention_layernorm" => "ffn_norm",
+                    "q_proj" => "attn_q",
+                    "k_proj" => "attn_k",
+                    "v_proj" => "attn_v",
+                    "o_proj" => "attn_output",
+                    "gate_proj" => "ffn_gate",
+                    "up_proj" => "ffn_up",
+                    _ => "ffn_down",
+                };
+                format!("blk.{block}.{module}.weight")
+            }
+            _ => panic!("{name}"),
+        };
+        let dimensions: Vec<usize> = view.shape().iter().rev().copied().collect();
+        let data = match name.contains("q_proj") || name.contains("k_proj") {
+            true => rows_in_turn(view.data(), dimensions[0]),
+            false => view.data().to_vec(),
+        };
+        if kind == TensorType::F32 || !name.contains("_proj") || !dimensions[0].is_multiple_of(32) {
+            written.push((own, TensorType::F32, dimensions, data));
+            continue;
+        }
+        let numbers: Vec<f32> = data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let read = |first: usize, out: &mut [f32]| out.copy_from_slice(&numbers[first..first + out.len()]);
+        written.push((own, kind, dimensions, quantise_q8_0(numbers.len(), read).expect("blocks")));
+    }
+    let tensors: Vec<NewTensor<'_>> = written
+        .iter()
+        .map(|(name, kind, dimensions, bytes)| NewTensor { name, kind: *kind, dimensions, bytes: bytes.into() })
+        .collect();
+    let metadata = [
+        ("general.architecture", Value::String("llama")),
+        ("llama.block_count", Value::U32(3)),
+        ("llama.context_length", Value::U32(2048)),
+        ("llama.embedding_length", Value::U32(64)),
+        ("llama.feed_forward_length", Value::U32(176)),
+        ("llama.attention.head_count", Value::U32(4)),
+        ("llama.attention.head_count_kv", Value::U32(2)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
+        ("llama.rope.freq_base", Value::F32(500_000.0)),
+        ("llama.rope.dimension_count", Value::U32(16)),
+        ("llama.vocab_size", Value::U32(1024)),
+    ];
+    write_gguf(path, &metadata, &tensors).expect("written");
+}
