@@ -1,7 +1,7 @@
 //! SHA-256: whether bytes are the same bytes.
 
 use crate::gguf::Gguf;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, beside};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::fs::File;
@@ -29,6 +29,15 @@ impl Digest {
                 count => hasher.update(&buffer[..count]),
             }
         }
+    }
+
+    /// Of a small file beside a model's weights, as `tokenizer.json`, or of what a GGUF file has for it; `None` where there is
+    /// none.
+    ///
+    /// # Errors
+    /// It cannot be read; the GGUF file is malformed, or says what this crate does not compute.
+    pub fn of_beside(model: &Path, name: &str) -> Result<Option<Digest>> {
+        Ok(beside::read(model, name)?.map(|bytes| Digest(Sha256::digest(bytes).into())))
     }
 
     /// Of what a model's or an adapter's folder computes with: the names and bytes of its `.safetensors`, `.json` and

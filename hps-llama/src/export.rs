@@ -8,9 +8,9 @@
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
 use crate::gguf::{NewTensor, TensorType, Value, write_gguf};
+use crate::gguf_model::{in_gguf, is_interleaved};
 use crate::lora::Lora;
 use crate::parameter::Parameter;
-use crate::weights::{is_interleaved, projection_in_gguf};
 use crate::{Error, ErrorKind, Result};
 use std::path::Path;
 
@@ -46,10 +46,14 @@ pub fn write_gguf_adapter<B: Backend>(
         };
         let (rows, columns) = parameter.shape(model, config.r);
         let Some(mut numbers) = adapter.matrix(backend, parameter)? else { continue };
-        if part == "lora_b" && is_interleaved(projection) {
+        let weight = Parameter::Weight(block, projection).to_string();
+        let weight = in_gguf(&weight).ok_or_else(|| {
+            Error::new(ErrorKind::Adapter, format!("`{weight}` has no name in GGUF files")) //
+        })?;
+        if part == "lora_b" && is_interleaved(&weight) {
             numbers = interleaved(&numbers, columns, model.head_dim);
         }
-        let name = format!("blk.{block}.{}.weight.{part}", projection_in_gguf(projection));
+        let name = format!("{weight}.{part}");
         let bytes = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
         matrices.push(Matrix { name, dimensions: [columns, rows], bytes });
     }

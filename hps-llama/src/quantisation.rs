@@ -10,6 +10,7 @@ use crate::config::LlamaConfig;
 use crate::parameter::{Parameter, Projection};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
+use std::str::FromStr;
 
 /// Numbers that share a scale in `nf4` and `fp4`, as in bitsandbytes.
 const BLOCK_SIZE: usize = 64;
@@ -53,6 +54,32 @@ impl fmt::Display for QuantisedType {
     }
 }
 
+/// A type of GGUF files that projections are quantised to: `load_in_gguf_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GgufType {
+    /// 32 numbers of eight bits and a scale.
+    Q8_0,
+}
+
+impl FromStr for GgufType {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if name == BlockType::Q8_0.name() {
+            return Ok(GgufType::Q8_0);
+        }
+        Err(Error::new(ErrorKind::Option, format!("`{name}` is not q8_0, which is what can be made")))
+    }
+}
+
+impl fmt::Display for GgufType {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GgufType::Q8_0 => out.write_str(BlockType::Q8_0.name()),
+        }
+    }
+}
+
 /// How a model is quantised as it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantisation {
@@ -64,6 +91,22 @@ pub struct Quantisation {
 }
 
 impl Quantisation {
+    /// What the options ask for; `None` where they ask for nothing.
+    ///
+    /// * `four_bit`: `load_in_4bit`, with its code book and whether scales are quantised, too.
+    pub fn asked_for(
+        four_bit: Option<(FourBitType, bool)>,
+        load_in_gguf_type: Option<GgufType>,
+        skip_modules: &[String],
+    ) -> Option<Quantisation> {
+        let kind = match (load_in_gguf_type, four_bit) {
+            (Some(GgufType::Q8_0), _) => QuantisedType::Q8_0,
+            (None, Some((kind, double))) => QuantisedType::FourBit { kind, double },
+            (None, None) => return None,
+        };
+        Some(Quantisation { kind, skip_modules: skip_modules.to_vec() })
+    }
+
     /// Refuses a name of `skip_modules` that is of no projection of the model: another one may be meant.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The device and the libraries that computed.
 
-use cudarc::{cublaslt, driver, nvrtc};
+use cudarc::{driver, nvrtc};
 use hps_cuda::Device;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -12,6 +12,7 @@ use std::process::Command;
 pub fn describe() -> Result<Value, Box<dyn Error>> {
     let device = Device::open(None)?;
     let (major, minor) = device.capability();
+    let cublas: [usize; 3] = device.cublas_version().into();
     let context = device.stream().context();
     let multiprocessors = context.attribute(driver::sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     Ok(json!({
@@ -22,7 +23,7 @@ pub fn describe() -> Result<Value, Box<dyn Error>> {
         "driver": driver_package(),
         "cuda": driver_version(),
         "nvrtc": nvrtc_version(),
-        "cublas": cublas_version(),
+        "cublas": cublas.map(|part| part.to_string()).join("."),
         "processor": processor(),
     }))
 }
@@ -48,14 +49,6 @@ fn nvrtc_version() -> Option<String> {
     // SAFETY: a device is open, so the library is there; it writes two integers.
     let told = unsafe { nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
     told.result().ok().map(|()| format!("{major}.{minor}"))
-}
-
-fn cublas_version() -> String {
-    // SAFETY: a device is open, so the library is there; nothing is written.
-    let version = unsafe { cublaslt::sys::cublasLtGetVersion() };
-    // Since 12.0 it counts majors by 10,000, before by 1,000.
-    let unit = if version >= 120_000 { 10_000 } else { 1000 };
-    format!("{}.{}.{}", version / unit, version % unit / 100, version % 100)
 }
 
 fn processor() -> Option<String> {

@@ -1,20 +1,19 @@
 //! A model's shape: metadata → `config.json`, and the tokens that end a generation → `generation_config.json`.
 
 use super::metadata::{Metadata, TOKENS};
+use super::names::{ROPE_FACTORS, in_hugging_face};
 use super::rope;
 use crate::Result;
 use serde_json::{Value, json};
 
-/// Tensors of a Llama that stand outside its blocks.
-const OUTSIDE: [&str; 4] = ["token_embd", "output_norm", "output", "rope_freqs"];
-/// Tensors of a block.
-const OF_A_BLOCK: [&str; 9] =
-    ["attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"];
+const HIDDEN: &str = "llama.embedding_length";
+const HEADS: &str = "llama.attention.head_count";
 
 /// `config.json`.
 pub(super) fn config(metadata: &Metadata<'_>) -> Result<Value> {
     let size = |name: &str| metadata.expect::<u32>(&format!("llama.{name}"));
-    let (layers, hidden, heads) = (size("block_count")?, size("embedding_length")?, size("attention.head_count")?);
+    let (layers, hidden, heads) =
+        (size("block_count")?, metadata.expect::<u32>(HIDDEN)?, metadata.expect::<u32>(HEADS)?);
     refuse_tensors(metadata, layers)?;
     let vocab_size = vocab_size(metadata)?;
     if let Some(embedding) = metadata.tensor("token_embd.weight")
@@ -26,7 +25,7 @@ pub(super) fn config(metadata: &Metadata<'_>) -> Result<Value> {
             embedding.dimensions
         )));
     }
-    let head_dim = head_dim(metadata, hidden, heads)?;
+    let head_dim = head_dim(metadata)?;
     let theta = metadata.decimal("llama.rope.freq_base")?.unwrap_or(10_000.0);
     let epsilon = "llama.attention.layer_norm_rms_epsilon";
     let epsilon = metadata.decimal(epsilon)?.ok_or_else(|| metadata.config(format!("`{epsilon}` is missing")))?;
@@ -93,15 +92,15 @@ fn vocab_size(metadata: &Metadata<'_>) -> Result<usize> {
 }
 
 /// Features of a head: those of keys, of values, and those that are rotated have to be all of them.
-fn head_dim(metadata: &Metadata<'_>, hidden: u32, heads: u32) -> Result<u32> {
+pub(super) fn head_dim(metadata: &Metadata<'_>) -> Result<u32> {
+    let (hidden, heads): (u32, u32) = (metadata.expect(HIDDEN)?, metadata.expect(HEADS)?);
     let key_length = "llama.attention.key_length";
     let head_dim = match metadata.get::<u32>(key_length)? {
         Some(length) => length,
         None if heads > 0 && hidden.is_multiple_of(heads) => hidden / heads,
         None => {
             return Err(metadata.config(format!(
-                "`llama.embedding_length` {hidden} is not a multiple of `llama.attention.head_count` {heads}, and there is \
-                 no `{key_length}`"
+                "`{HIDDEN}` {hidden} is not a multiple of `{HEADS}` {heads}, and there is no `{key_length}`"
             )));
         }
     };
@@ -118,14 +117,8 @@ fn head_dim(metadata: &Metadata<'_>, hidden: u32, heads: u32) -> Result<u32> {
 
 /// Refuses tensors of which no place in a Llama is known: biases, experts, norms of heads, …
 fn refuse_tensors(metadata: &Metadata<'_>, layers: u32) -> Result<()> {
-    let known = |name: &str| {
-        let Some(name) = name.strip_suffix(".weight") else { return false };
-        let Some((layer, part)) = name.strip_prefix("blk.").and_then(|block| block.split_once('.')) else {
-            return OUTSIDE.contains(&name);
-        };
-        let layer = layer.parse::<u32>().ok().filter(|number| number.to_string() == layer);
-        layer.is_some_and(|layer| layer < layers) && OF_A_BLOCK.contains(&part)
-    };
+    let in_a_block = |(_, block): (String, Option<usize>)| block.is_none_or(|block| block < layers as usize);
+    let known = |name: &str| name == ROPE_FACTORS || in_hugging_face(name).is_some_and(in_a_block);
     match metadata.tensors().find(|tensor| !known(tensor.name)) {
         None => Ok(()),
         Some(tensor) => {

@@ -16,6 +16,7 @@ mod config;
 mod keys;
 mod merges;
 mod metadata;
+mod names;
 mod rope;
 mod sentencepiece;
 mod tokenizer;
@@ -24,6 +25,7 @@ mod tokens;
 use crate::Result;
 use crate::gguf::Gguf;
 use metadata::Metadata;
+pub(crate) use names::{ROPE_FACTORS, in_gguf, in_hugging_face, is_interleaved};
 
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
@@ -33,6 +35,14 @@ const TEMPLATE: &str = "chat_template.jinja";
 
 /// The files that a GGUF file may stand for.
 pub(crate) const FILES: [&str; 5] = [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE];
+
+/// Features of a head.
+///
+/// # Errors
+/// As [`text`].
+pub(crate) fn head_dim(gguf: &Gguf) -> Result<usize> {
+    Ok(config::head_dim(&Metadata::of_model(gguf)?)? as usize)
+}
 
 /// The text of a file; `None` where the metadata has nothing of it.
 ///

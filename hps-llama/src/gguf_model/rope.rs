@@ -11,12 +11,12 @@
 //! rounding of f32; what no numbers give is refused.
 
 use super::metadata::{Metadata, decimal};
+use super::names::ROPE_FACTORS as FACTORS;
 use crate::Result;
 use crate::gguf::TensorType;
 use serde_json::{Value, json};
 use std::f64::consts::TAU;
 
-const FACTORS: &str = "rope_freqs.weight";
 const TYPE: &str = "llama.rope.scaling.type";
 const FACTOR: &str = "llama.rope.scaling.factor";
 const OLD_FACTOR: &str = "llama.rope.scale_linear";

@@ -4,7 +4,7 @@ use super::found::Found;
 use super::four_bit;
 use super::gguf::GgufTensors;
 use super::shard::Shard;
-use crate::backend::Encoding;
+use crate::backend::{Encoding, Precision};
 use crate::files::AsItIs;
 use crate::{Error, ErrorKind, Result};
 use safetensors::tensor::Dtype;
@@ -73,14 +73,14 @@ impl File {
                     return Some(found);
                 }
                 let (info, bytes) = shard.tensor(name)?;
-                let found = |precision| {
-                    let (shape, encoding) = (info.shape.clone(), Encoding::Numbers(precision));
-                    Ok(Found { shape, encoding, bytes, interleaved: None })
+                let precision = match info.dtype {
+                    Dtype::F32 => Precision::F32,
+                    Dtype::F16 => Precision::F16,
+                    Dtype::BF16 => Precision::BF16,
+                    other => return Some(Err(not_read(name, other))),
                 };
-                Some(match Shard::precision(info.dtype) {
-                    Some(precision) => found(precision),
-                    None => Err(not_read(name, info.dtype)),
-                })
+                let (shape, encoding) = (info.shape.clone(), Encoding::Numbers(precision));
+                Some(Ok(Found { shape, encoding, bytes, interleaved: None }))
             }
         }
     }

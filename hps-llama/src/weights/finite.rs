@@ -21,11 +21,12 @@ pub(super) fn first_not_finite(tensor: &StoredTensor<'_>) -> Option<usize> {
 /// The same of numbers that have to be decoded.
 fn first_of_blocks(tensor: &StoredTensor<'_>) -> Option<usize> {
     let columns = tensor.columns();
-    (0..tensor.rows()).into_par_iter().find_map_first(|row| {
-        let mut numbers = vec![0.0; columns];
-        tensor.decode(row..row + 1, 0..columns, &mut numbers);
+    let first_of_row = |numbers: &mut Vec<f32>, row: usize| {
+        tensor.decode(row..row + 1, 0..columns, numbers);
         numbers.iter().position(|number| !number.is_finite()).map(|column| row * columns + column)
-    })
+    };
+    let rows = (0..tensor.rows()).into_par_iter();
+    rows.map_init(|| vec![0.0; columns], first_of_row).find_map_first(|found| found)
 }
 
 fn all_finite(precision: Precision, bytes: &[u8]) -> bool {

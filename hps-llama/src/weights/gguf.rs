@@ -1,16 +1,13 @@
 //! A Llama's tensors in a GGUF file.
 
 use super::found::Found;
-use super::named::{hugging_face, is_interleaved, projection_of};
 use crate::backend::{Encoding, Precision};
 use crate::files::AsItIs;
 use crate::gguf::{Gguf, TensorType};
+use crate::gguf_model::{self, ROPE_FACTORS, in_hugging_face, is_interleaved};
 use crate::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// Factors of rotary frequencies, which the model's shape follows from.
-const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 #[derive(Debug)]
 pub(super) struct GgufTensors {
@@ -23,17 +20,10 @@ pub(super) struct GgufTensors {
 impl GgufTensors {
     pub(super) fn open(path: &Path) -> Result<GgufTensors> {
         let gguf = Gguf::open(path)?;
-        let named = |name: &str| (hugging_face(name).unwrap_or_else(|| name.to_string()), name.to_string());
-        let names =
-            gguf.tensors().filter(|tensor| tensor.name != ROPE_FACTORS).map(|tensor| named(tensor.name)).collect();
-        let head_dimension = match gguf.get::<usize>("llama.attention.key_length")? {
-            Some(dimension) => dimension,
-            None => {
-                let features: usize = gguf.expect("llama.embedding_length")?;
-                let heads: usize = gguf.expect("llama.attention.head_count")?;
-                features.checked_div(heads).unwrap_or(0)
-            }
-        };
+        let theirs = |name: &str| in_hugging_face(name).map_or_else(|| name.to_string(), |(theirs, _)| theirs);
+        let tensors = gguf.tensors().filter(|tensor| tensor.name != ROPE_FACTORS);
+        let names = tensors.map(|tensor| (theirs(tensor.name), tensor.name.to_string())).collect();
+        let head_dimension = gguf_model::head_dim(&gguf)?;
         if head_dimension == 0 || !head_dimension.is_multiple_of(2) {
             let message = format!("heads have {head_dimension} features, which is no even number");
             return Err(Error::new(ErrorKind::Weights, message).at(path.display()));
@@ -55,9 +45,9 @@ impl GgufTensors {
             TensorType::Blocks(block) => Encoding::Blocks(block),
         };
         let shape: Vec<usize> = tensor.dimensions.iter().rev().copied().collect();
-        let reordered = projection_of(own).is_some_and(is_interleaved);
-        let interleaved = (reordered && shape.first().is_some_and(|rows| rows % self.head_dimension == 0))
-            .then_some(self.head_dimension);
+        // Rows that are no whole heads are refused by their shape.
+        let interleaved = is_interleaved(own) && shape[0].is_multiple_of(self.head_dimension);
+        let interleaved = interleaved.then_some(self.head_dimension);
         Some(Found { shape, encoding, bytes: self.gguf.bytes_of(own)?, interleaved })
     }
 

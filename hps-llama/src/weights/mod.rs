@@ -16,12 +16,10 @@ mod finite;
 mod found;
 mod four_bit;
 mod gguf;
-mod named;
 mod shard;
 mod shards;
 mod written;
 
-pub(crate) use named::{is_interleaved, projection_in_gguf};
 pub use shards::{ShardedTensor, write_shards};
 pub(crate) use written::write_with_metadata;
 pub use written::{OwnedTensor, write_safetensors};

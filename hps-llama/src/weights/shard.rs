@@ -1,10 +1,9 @@
 //! One file of tensors, mapped, its header read once.
 
-use crate::backend::Precision;
 use crate::files::{AsItIs, SharedBytes, map};
 use crate::{Error, ErrorKind, Result, json};
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+use safetensors::tensor::{Metadata, SafeTensors, TensorInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,16 +45,6 @@ impl Shard {
         let (begin, end) = info.data_offsets;
         let map: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::<Mmap>::clone(&self.map);
         Some((info, SharedBytes::of(map, self.start + begin..self.start + end)?))
-    }
-
-    /// Numbers of which that are read.
-    pub(super) fn precision(dtype: Dtype) -> Option<Precision> {
-        match dtype {
-            Dtype::F32 => Some(Precision::F32),
-            Dtype::F16 => Some(Precision::F16),
-            Dtype::BF16 => Some(Precision::BF16),
-            _ => None,
-        }
     }
 
     /// A text of the header's `__metadata__`.

@@ -111,12 +111,9 @@ impl Weight {
             Weight::Dense(matrix) => read(&matrix.data),
             Weight::Stored(tensor) => {
                 let height = (PANEL / tensor.columns()).clamp(1, tensor.rows());
-                let mut panel = vec![0.0; height * tensor.columns()];
                 for start in (0..tensor.rows()).step_by(height) {
                     let rows = start..tensor.rows().min(start + height);
-                    let panel = &mut panel[..rows.len() * tensor.columns()];
-                    tensor.decode(rows, 0..tensor.columns(), panel);
-                    read(panel);
+                    read(&decoded(tensor, rows, 0..tensor.columns()).data);
                 }
             }
         }
@@ -131,10 +128,8 @@ impl Weight {
         let height = (PANEL / tensor.columns()).next_multiple_of(LAST_PIECE).min(PIECE);
         Matrix::of_rows(x, tensor.rows(), |x, out| {
             by_columns(out, &pieces(tensor.rows(), height), |rows, out| {
-                let mut panel = vec![0.0; rows.len() * tensor.columns()];
-                tensor.decode(rows.clone(), 0..tensor.columns(), &mut panel);
-                let panel = MatRef::from_row_major_slice(&panel, rows.len(), tensor.columns());
-                sequential(out, Accum::Replace, x, panel.transpose());
+                let panel = decoded(tensor, rows.clone(), 0..tensor.columns());
+                sequential(out, Accum::Replace, x, panel.view().transpose());
             });
         })
     }
@@ -152,14 +147,11 @@ impl Weight {
         };
         by_columns(out, &pieces(tensor.columns(), PIECE), |columns, mut out| {
             let height = (PANEL / columns.len()).clamp(1, tensor.rows());
-            let mut panel = vec![0.0; height * columns.len()];
             let mut accumulate = Accum::Replace;
             for start in (0..tensor.rows()).step_by(height) {
                 let rows = start..tensor.rows().min(start + height);
-                let panel = &mut panel[..rows.len() * columns.len()];
-                tensor.decode(rows.clone(), columns.clone(), panel);
-                let panel = MatRef::from_row_major_slice(panel, rows.len(), columns.len());
-                sequential(out.as_mut(), accumulate, dy.subcols(start, rows.len()), panel);
+                let panel = decoded(tensor, rows.clone(), columns.clone());
+                sequential(out.as_mut(), accumulate, dy.subcols(start, rows.len()), panel.view());
                 accumulate = Accum::Add;
             }
         });
@@ -168,6 +160,13 @@ impl Weight {
 
 fn refused(operation: &str) -> Error {
     Error::new(ErrorKind::Device, format!("{operation}: a frozen matrix has no numbers to change"))
+}
+
+/// A panel's numbers, in memory that earlier ones had.
+fn decoded(tensor: &StoredTensor<'_>, rows: Range<usize>, columns: Range<usize>) -> Matrix {
+    let mut panel = Matrix::zeros(rows.len(), columns.len());
+    tensor.decode(rows, columns, &mut panel.data);
+    panel
 }
 
 /// `0..length` in runs of `piece`, the last of which is not short unless it is alone.

@@ -3,7 +3,6 @@
 use crate::blocks::{BlockType, FourBit, FourBitType, NestedParts};
 use crate::files::SharedBytes;
 use crate::{Error, ErrorKind, Result};
-use std::fmt;
 
 /// Number type of a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +16,21 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Its name, as `dtype` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "float32",
+            Precision::F16 => "float16",
+            Precision::BF16 => "bfloat16",
+        }
+    }
+
     /// Bytes of a number.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Precision::F32 => 4,
             Precision::F16 | Precision::BF16 => 2,
         }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Precision::F32 => "float32",
-            Precision::F16 => "float16",
-            Precision::BF16 => "bfloat16",
-        })
     }
 }
 
@@ -49,11 +47,11 @@ pub enum Encoding {
 
 impl Encoding {
     /// The name of the type: `bfloat16`, `q4_k`, `nf4`.
-    pub fn name(&self) -> String {
+    pub fn name(&self) -> &'static str {
         match self {
-            Encoding::Numbers(precision) => precision.to_string(),
-            Encoding::Blocks(block) => block.to_string(),
-            Encoding::FourBit(scales) => scales.kind.to_string(),
+            Encoding::Numbers(precision) => precision.name(),
+            Encoding::Blocks(block) => block.name(),
+            Encoding::FourBit(scales) => scales.kind.name(),
         }
     }
 

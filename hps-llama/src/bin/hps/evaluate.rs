@@ -98,7 +98,7 @@ impl Job for &Arguments {
         let best_of = if self.reward_model.is_some() { BEST_OF } else { 1 };
         let options = EvaluateOptions {
             model: self.model.clone(),
-            quantisation: self.quantisation.source(&self.model).quantisation,
+            quantisation: self.quantisation.quantisation(),
             methods: adapters.chain(merged).collect::<Result<_>>()?,
             data: self.data.iter().map(|text| named("data", text, |path| path)).collect::<Result<_>>()?,
             allow_other_base: self.allow_other_base,

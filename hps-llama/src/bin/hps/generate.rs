@@ -51,7 +51,7 @@ pub struct Arguments {
     #[arg(long = "allow_other_base", alias = "allow-other-base", requires = "adapter")]
     allow_other_base: bool,
     /// Server with an OpenAI-compatible interface: http://host:8000/v1.
-    #[arg(long, value_name = "URL", requires = "model", conflicts_with_all = ["backend", "device", "dtype"])]
+    #[arg(long, value_name = "URL", requires = "model", conflicts_with_all = ["backend", "device", "dtype", "quantised"])]
     endpoint: Option<String>,
     /// Name of the model on the server.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
@@ -248,13 +248,10 @@ impl Job for Local<'_> {
         options["stop_token_ids"] = json!(params.stop_token_ids);
         arguments.chat.note_in(&mut options);
         let mut texts = json!({});
-        let beside = TEXT_FILES.into_iter().filter(|name| folder.join(name).exists());
-        // A GGUF file says itself what stands beside.
-        let files: Vec<PathBuf> =
-            if folder.is_file() { vec![folder.to_path_buf()] } else { beside.map(|name| folder.join(name)).collect() };
-        for file in files {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            texts[name] = json!(Digest::of_file(file)?.to_string());
+        for name in TEXT_FILES {
+            if let Some(digest) = Digest::of_beside(folder, name)? {
+                texts[name] = json!(digest.to_string());
+            }
         }
         let adapter_digest = adapter.as_ref().map(|adapter| adapter.digest(&backend)).transpose()?;
         let fingerprint = json!({

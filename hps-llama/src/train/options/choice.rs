@@ -4,6 +4,7 @@ use super::value::{Given, Setting, quoted};
 use crate::backend::Dtype;
 use crate::blocks::FourBitType;
 use crate::parameter::Projection;
+use crate::quantisation::GgufType;
 use crate::train::{ActivationPolicy, Bytes, ReferencePolicy, Route, SchedulerType};
 use std::fmt;
 use std::path::PathBuf;
@@ -121,14 +122,6 @@ words! {
     }
 }
 
-words! {
-    /// A type of GGUF files that projections are quantised to: `load_in_gguf_type`.
-    GgufType {
-        /// 32 numbers of eight bits and a scale.
-        Q8_0 = "q8_0",
-    }
-}
-
 /// Where a run begins: `resume_from_checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Resume {
@@ -190,7 +183,8 @@ named! {
     Route: "auto, keep or chunks",
     ActivationPolicy: "auto, keep or recompute",
     Dtype: "auto, float32 or bfloat16",
-    FourBitType: "nf4 or fp4"
+    FourBitType: "nf4 or fp4",
+    GgufType: "q8_0"
 }
 
 impl Setting for Bytes {

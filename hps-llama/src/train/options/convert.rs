@@ -1,10 +1,10 @@
 //! Options as the trainer takes them.
 
-use super::{Estimator, GgufType, ReportTo, Task, TrainOptions};
+use super::{Estimator, ReportTo, Task, TrainOptions};
 use crate::backend::Choice;
 use crate::lora::LoraConfig;
 use crate::model::ModelSource;
-use crate::quantisation::{Quantisation, QuantisedType};
+use crate::quantisation::Quantisation;
 use crate::train::{AdamWConfig, ReferenceOptions, TrainConfig};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Preference};
@@ -160,14 +160,8 @@ impl TrainOptions {
 
     /// How the frozen projections are quantised as they are loaded.
     pub fn quantisation(&self) -> Option<Quantisation> {
-        let kind = match self.load_in_gguf_type {
-            Some(GgufType::Q8_0) => QuantisedType::Q8_0,
-            None if self.load_in_4bit => {
-                QuantisedType::FourBit { kind: self.bnb_4bit_quant_type, double: self.bnb_4bit_use_double_quant }
-            }
-            None => return None,
-        };
-        Some(Quantisation { kind, skip_modules: self.llm_int8_skip_modules.clone() })
+        let four_bit = self.load_in_4bit.then_some((self.bnb_4bit_quant_type, self.bnb_4bit_use_double_quant));
+        Quantisation::asked_for(four_bit, self.load_in_gguf_type, &self.llm_int8_skip_modules)
     }
 
     /// The model, and how it is loaded.

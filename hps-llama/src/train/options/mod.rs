@@ -14,6 +14,6 @@ mod table;
 mod value;
 mod write;
 
-pub use choice::{Estimator, GgufType, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
+pub use choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
 pub use names::{nearest_option, trl_name};
 pub use table::{OptionInfo, TrainOptions};

@@ -1,12 +1,13 @@
 //! Every option once: its name, type, default, limit and meaning.
 
-use super::choice::{Estimator, GgufType, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
+use super::choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
 use super::limit::{Limit, Number};
 use super::value::{Given, Setting};
 use crate::backend::{BackendName, Dtype};
 use crate::blocks::FourBitType;
 use crate::chat::TemplateDate;
 use crate::lora::LoraConfig;
+use crate::quantisation::GgufType;
 use crate::train::{ActivationPolicy, AdamWConfig, Bytes, ReferencePolicy, Route, SchedulerType, TrainConfig};
 use hps_core::{GammaSchedule, Loss, NegativeScale, TiePolicy};
 use std::path::PathBuf;
