@@ -29,6 +29,7 @@ mod overnight;
 #[cfg(unix)]
 mod past_runs;
 mod program;
+mod quantised;
 mod refusals;
 mod run;
 #[cfg(unix)]
