@@ -96,7 +96,7 @@ fn a_planted_circle_is_found() {
     assert_eq!(circle(&graph(&files(in_tests_only))), None);
 }
 
-/// All files of a folder. Programs beside a library are crates of their own.
+/// All files of a folder but its tests, which may use what lies above. Programs beside a library are crates of their own.
 fn read(folder: &Path, place: &mut Module, files: &mut BTreeMap<Module, String>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
@@ -104,7 +104,7 @@ fn read(folder: &Path, place: &mut Module, files: &mut BTreeMap<Module, String>)
         place.push(name.clone());
         if path.is_dir() && name != "bin" {
             read(&path, place, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if name != "tests" && path.extension().is_some_and(|extension| extension == "rs") {
             let is_folders = ["mod", "lib", "main"].contains(&name.as_str());
             let own = &place[..place.len() - usize::from(is_folders)];
             files.insert(own.to_vec(), fs::read_to_string(&path).expect("UTF-8"));
