@@ -5,33 +5,44 @@ use crate::backend::Dtype;
 use half::bf16;
 use std::borrow::Cow;
 
-/// The bytes of a weight on a GPU, by their number type.
+/// A weight as a GPU is given it.
 #[derive(Debug)]
 pub(in crate::backend) enum OnDevice<'a> {
+    /// Its numbers, each an f32.
     Singles(Cow<'a, [u8]>),
+    /// Its numbers, each a bfloat16.
     Halves(Cow<'a, [u8]>),
+    /// Its codes, which become numbers on their way into a product.
+    Codes(&'a StoredTensor<'a>),
 }
 
 impl StoredTensor<'_> {
-    /// Frozen matrices as `dtype` says; what is trained, and gains, in f32.
+    /// What is trained, and gains, in f32. Frozen matrices as `dtype` says, and no wider than they are stored: codes, and
+    /// numbers of 16 bits where `dtype` says 32, stay what they are.
     pub(in crate::backend) fn on_device(&self, dtype: Dtype, trained: bool) -> OnDevice<'_> {
-        let stored = match self.encoding {
-            Encoding::Numbers(precision) if self.interleaved.is_none() => Some(precision),
-            _ => None,
-        };
+        if !self.is_frozen_matrix(trained) {
+            return OnDevice::Singles(self.singles_there());
+        }
+        let Encoding::Numbers(precision) = self.encoding else { return OnDevice::Codes(self) };
         let half = match dtype {
-            Dtype::Auto => stored == Some(Precision::BF16),
+            Dtype::Auto => precision == Precision::BF16,
             Dtype::BFloat16 => true,
             Dtype::Float32 => false,
         };
-        let half = half && self.is_frozen_matrix(trained);
-        match (half, stored) {
-            (true, Some(Precision::BF16)) => OnDevice::Halves(Cow::Borrowed(&self.bytes)),
+        match (half, precision) {
+            (true, Precision::BF16) if self.interleaved.is_none() => OnDevice::Halves(Cow::Borrowed(&self.bytes)),
             (true, _) => OnDevice::Halves(
                 self.numbers().into_iter().flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
             ),
-            (false, Some(Precision::F32)) => OnDevice::Singles(Cow::Borrowed(&self.bytes)),
-            (false, _) => OnDevice::Singles(self.numbers().into_iter().flat_map(f32::to_le_bytes).collect()),
+            (false, Precision::F32) => OnDevice::Singles(self.singles_there()),
+            (false, Precision::F16 | Precision::BF16) => OnDevice::Codes(self),
+        }
+    }
+
+    fn singles_there(&self) -> Cow<'_, [u8]> {
+        match self.encoding {
+            Encoding::Numbers(Precision::F32) if self.interleaved.is_none() => Cow::Borrowed(&self.bytes),
+            _ => self.numbers().into_iter().flat_map(f32::to_le_bytes).collect(),
         }
     }
 }
