@@ -95,9 +95,7 @@ impl Backend for Wgpu {
         let (bytes, format) = match tensor.on_device(self.dtype, trained) {
             OnDevice::Singles(bytes) => (bytes, Format::F32),
             OnDevice::Halves(bytes) => (bytes, Format::BF16),
-            OnDevice::Codes(tensor) => {
-                (tensor.numbers().into_iter().flat_map(f32::to_le_bytes).collect(), Format::F32)
-            }
+            OnDevice::Codes(tensor) => (tensor.numbers().into_iter().flat_map(f32::to_le_bytes).collect(), Format::F32),
         };
         Ok(self.device.upload_weight(&bytes, tensor.rows(), tensor.columns(), format)?)
     }
