@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
                 let numbers = tensor.numbers();
                 assert!(numbers.len() == shape.0 * shape.1 && numbers.iter().all(|number| number.is_finite()));
                 let width = if tensor.encoding().name() == "float32" { 4 } else { 2 };
-                assert_eq!(tensor.size(), numbers.len() * width);
+                assert_eq!(tensor.size().bytes, (numbers.len() * width) as u64);
                 Ok(())
             });
             if let Err(error) = read {

@@ -4,7 +4,7 @@
 //! `llm_int8_skip_modules`. The seven projections of every block are quantised; embedding, head and gains keep the type of
 //! their file. What is computed is computed with the numbers that the codes stand for: see [`blocks`](crate::blocks).
 
-use crate::backend::{Bytes, Encoding, FourBitScales, NestedScales, StoredTensor};
+use crate::backend::{Bytes, Encoding, FourBitScales, NestedScales, StoredSize, StoredTensor};
 use crate::blocks::{BlockType, DoubleQuantisation, FourBitType, QuantisedFourBit, quantise_q8_0};
 use crate::config::LlamaConfig;
 use crate::parameter::{Parameter, Projection};
@@ -30,17 +30,19 @@ pub enum QuantisedType {
 }
 
 impl QuantisedType {
-    /// Bytes of a matrix of `numbers`.
-    pub fn bytes_of(self, numbers: u64) -> u64 {
+    /// What a matrix of so many rows and columns takes.
+    pub fn size_of(self, (rows, columns): (usize, usize)) -> StoredSize {
+        let numbers = rows as u64 * columns as u64;
         let blocks = numbers.div_ceil(BLOCK_SIZE as u64);
-        match self {
+        let bytes = match self {
             QuantisedType::FourBit { double: false, .. } => numbers.div_ceil(2) + 4 * blocks,
             // A code for each block's scale, an f32 for each 256 of these, and what the codes stand for.
             QuantisedType::FourBit { double: true, .. } => {
                 numbers.div_ceil(2) + blocks + 4 * blocks.div_ceil(256) + 1024
             }
             QuantisedType::Q8_0 => numbers / 32 * 34,
-        }
+        };
+        StoredSize { numbers, bytes }
     }
 }
 

@@ -122,7 +122,7 @@ fn it_trains_preferences_only() {
     let config = TrainConfig { task: Task::Reward, ..with(TrainLoss::own(Dpo { beta: 0.1 })) };
     let policy = fresh(0.0);
     let footprint = policy.model.backend().footprint();
-    let outline = Outline { model: policy.model.config(), lora: None, stored: 0, footprint };
+    let outline = Outline { model: policy.model.config(), lora: None, stored: &[], footprint };
     let error = outline.check(&config, &uneven(4).into()).expect_err("a reward model's");
     assert!(error.to_string().contains("my dpo {beta: 0.1} with `task` reward"), "{error}");
 }

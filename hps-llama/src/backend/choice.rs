@@ -8,7 +8,7 @@ use super::cpu::Cpu;
 use super::cuda::Cuda;
 #[cfg(feature = "wgpu")]
 use super::wgpu::Wgpu;
-use super::{Backend, Footprint, FreeMemory};
+use super::{Backend, Footprint, FreeMemory, Precision};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -64,19 +64,18 @@ pub trait Job {
 }
 
 impl Choice {
-    /// What numbers will take on the device, of a model whose file is in bfloat16 where the number type is `auto`; `None`
-    /// where this build does not have the backend.
-    pub fn footprint(&self) -> Option<Footprint> {
+    /// What numbers will take on the device; `None` where this build does not have the backend.
+    ///
+    /// * `embedding`: the number type of the stored embedding, which tells in what is computed where `dtype` is `auto`; `None`
+    ///   where it is in codes.
+    pub fn footprint(&self, embedding: Option<Precision>) -> Option<Footprint> {
         match (self.backend, self.dtype) {
             (BackendName::Cpu, _) => Some(Footprint::default()),
-            (BackendName::Wgpu, dtype) => {
-                let weight = if dtype == Dtype::BFloat16 { 2 } else { 4 };
-                Some(Footprint { weight: Some(weight), ..Footprint::default() })
-            }
+            (BackendName::Wgpu, dtype) => Some(Footprint::of_wgpu(dtype)),
             #[cfg(feature = "cuda")]
-            (BackendName::Cuda, dtype) => Some(super::cuda::footprint(match dtype {
-                Dtype::Float32 => hps_cuda::Format::F32,
-                Dtype::Auto | Dtype::BFloat16 => hps_cuda::Format::BF16,
+            (BackendName::Cuda, dtype) => Some(super::cuda::footprint(match (dtype, embedding) {
+                (Dtype::BFloat16, _) | (Dtype::Auto, Some(Precision::BF16)) => hps_cuda::Format::BF16,
+                _ => hps_cuda::Format::F32,
             })),
             #[cfg(not(feature = "cuda"))]
             (BackendName::Cuda, _) => None,

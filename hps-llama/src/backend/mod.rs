@@ -23,7 +23,7 @@ pub mod wgpu;
 
 pub use adapted::{Adapted, AdaptedGradients, Below, LowRank, OfLayers, Wanted};
 pub use choice::{BackendName, Choice, Dtype, Job};
-pub use footprint::Footprint;
+pub use footprint::{Footprint, StoredSize};
 pub use free::{FreeMemory, FreeOf};
 pub use step::{Step, StepArrays, StepNumbers};
 pub use stored::{Bytes, Encoding, FourBitScales, NestedScales, Precision, StoredTensor};

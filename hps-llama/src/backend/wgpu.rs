@@ -72,8 +72,7 @@ impl Backend for Wgpu {
         SINGLES
     }
     fn footprint(&self) -> Footprint {
-        let weight = if self.dtype == Dtype::BFloat16 { 2 } else { 4 };
-        Footprint { weight: Some(weight), logits: 4 << 25, ..Footprint::default() }
+        Footprint::of_wgpu(self.dtype)
     }
     fn free_memory(&self) -> Option<FreeMemory> {
         if !self.device.shares_memory() {

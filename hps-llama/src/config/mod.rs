@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::backend::Precision;
 use crate::hub::expect_model_here;
 use crate::{Result, beside};
 
@@ -80,18 +81,18 @@ impl LlamaConfig {
         Ok(config)
     }
 
-    /// Bytes of a number of the type that a folder's `config.json` names for its weights; float32's if it names none, as
-    /// transformers has it.
+    /// The number type that a folder's `config.json` names for its weights; float32 if it names none, as transformers has it.
     ///
     /// # Errors
     /// The file cannot be read, or names another type than float32, float16 and bfloat16.
-    pub fn bytes_of_dtype(folder: impl AsRef<Path>) -> Result<u64> {
+    pub fn dtype(folder: impl AsRef<Path>) -> Result<Precision> {
         let (text, place) = read(folder.as_ref())?;
         let fields = Fields::parse(&text, &place)?;
         let name = if fields.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
         match fields.get(name).map(|value| value.as_str()) {
-            None | Some(Some("float32")) => Ok(4),
-            Some(Some("bfloat16" | "float16")) => Ok(2),
+            None | Some(Some("float32")) => Ok(Precision::F32),
+            Some(Some("float16")) => Ok(Precision::F16),
+            Some(Some("bfloat16")) => Ok(Precision::BF16),
             Some(_) => Err(fields.error_at(name, "is none of float32, float16 and bfloat16")),
         }
     }

@@ -1,6 +1,7 @@
 //! A model's folder in Hugging Face form, opened.
 
 use crate::Result;
+use crate::backend::{Encoding, Precision, StoredSize};
 use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::parameter::Parameter;
@@ -44,21 +45,32 @@ impl ModelFolder {
         &self.config
     }
 
-    /// Bytes that the weights take in its files, or quantised as they are loaded; of a reward model without its one row.
+    /// What each weight takes in its files, or quantised as it is loaded; of a reward model without its one row.
     ///
     /// # Errors
     /// A weight has another shape.
-    pub fn stored_bytes(&self, quantisation: Option<&Quantisation>) -> Result<u64> {
+    pub fn stored_sizes(&self, quantisation: Option<&Quantisation>) -> Result<Vec<StoredSize>> {
         let size = |parameter: &Parameter| {
             if let Some(quantisation) = quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
-                let (rows, columns) = parameter.shape(&self.config, 0);
-                return Ok(quantisation.kind.bytes_of(rows as u64 * columns as u64));
+                return Ok(quantisation.kind.size_of(parameter.shape(&self.config, 0)));
             }
             let stored = self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
-            Ok(stored.size() as u64)
+            Ok(stored.size())
         };
         let there = |parameter: &&Parameter| self.weights.has(&parameter.to_string());
-        Parameter::of_model(&self.config).iter().filter(there).map(size).sum()
+        Parameter::of_model(&self.config).iter().filter(there).map(size).collect()
+    }
+
+    /// The number type of the embedding; `None` where it is in codes.
+    ///
+    /// # Errors
+    /// It is missing or has another shape.
+    pub fn precision(&self) -> Result<Option<Precision>> {
+        let shape = Parameter::Embedding.shape(&self.config, 0);
+        Ok(match self.weights.stored(&Parameter::Embedding.to_string(), shape)?.encoding() {
+            Encoding::Numbers(precision) => Some(*precision),
+            Encoding::Blocks(_) | Encoding::FourBit(_) => None,
+        })
     }
 
     /// Which base of adapters it is.

@@ -24,7 +24,7 @@ pub use source::ModelSource;
 pub(crate) use block::Places;
 pub(crate) use folder::names;
 
-use crate::backend::{Backend, Encoding, Precision, StoredTensor};
+use crate::backend::{Backend, Encoding, Precision, StoredSize, StoredTensor};
 use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
@@ -66,7 +66,7 @@ pub struct Llama<B: Backend> {
     pub(crate) weights: BTreeMap<Parameter, B::Weight>,
     pub(crate) frequencies: B::Array,
     /// Bytes that its weights take where they were read from.
-    pub(crate) stored: u64,
+    pub(crate) stored: Vec<StoredSize>,
     /// How its projections were quantised as they were read.
     quantisation: Option<Quantisation>,
     /// The files it was read from, where weights may still be read from them.
@@ -106,7 +106,7 @@ impl<B: Backend> Llama<B> {
                 return Err(Error::new(ErrorKind::Option, message));
             }
         }
-        let mut stored = 0;
+        let mut stored = Vec::new();
         let model = Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
             folder.weights().read(&parameter.to_string(), shape, |tensor| {
                 expect_numbers(tensor, parameter, trained)?;
@@ -116,7 +116,7 @@ impl<B: Backend> Llama<B> {
                 };
                 let made = made.transpose().map_err(|error| error.at(format!("`{parameter}`")))?;
                 let tensor = made.as_ref().unwrap_or(tensor);
-                stored += tensor.size() as u64;
+                stored.push(tensor.size());
                 backend.upload_weight(tensor, trained)
             })
         })?;
@@ -180,7 +180,7 @@ impl<B: Backend> Llama<B> {
             config,
             weights,
             frequencies,
-            stored: 0,
+            stored: Vec::new(),
             quantisation: None,
             files: Vec::new(),
             base: None,

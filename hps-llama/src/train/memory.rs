@@ -1,7 +1,9 @@
 //! How much memory a micro-batch takes, and by which route it fits a budget.
 //!
-//! In numbers of a backend's size ([`Footprint`]; what is trained, its gradients and moments take 4 bytes each), with `d` hidden features, `q` and `kv` those of the query and of the key heads, `h` query
-//! heads, `a` features of one, `f` features of the feed-forward network, `L` blocks and a vocabulary of `V`:
+//! In numbers of a backend's size ([`Footprint`]; what is trained, its gradients and moments take 4 bytes each), with `d`
+//! hidden features, `q` and `kv` those of the query and of the key heads, `h` query heads, `a` features of one, `f` features
+//! of the feed-forward network, `L` blocks and a vocabulary of `V`. Frozen weights take what they are stored in, and on a GPU
+//! the tile that they are decoded in ([`Footprint::of_frozen`]):
 //!
 //! ```text
 //! state           weights + 3 · trained weights (gradient, two moments) + the largest trained one (a gradient to add)
@@ -108,10 +110,10 @@ impl Memory {
         let (base, trained) = outline.numbers(config.task);
         let [base, all, largest] =
             [base.iter().sum::<u64>(), trained.iter().sum(), trained.iter().copied().max().unwrap_or(0)];
-        let (base, adapter) = match (lora, footprint.weight) {
-            (Some(_), Some(weight)) => (weight * base, all),
-            (Some(_), None) => (stored, all),
-            (None, _) => (SINGLE * base, 0),
+        let (base, adapter) = match lora {
+            Some(_) if stored.is_empty() => (footprint.weight.unwrap_or(SINGLE) * base, all),
+            Some(_) => (footprint.of_frozen(stored), all),
+            None => (SINGLE * base, 0),
         };
         let state = base + SINGLE * (adapter + 3 * all + largest);
         let dropped = lora.is_some_and(|lora| lora.lora_dropout > 0.0);

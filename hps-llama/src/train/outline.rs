@@ -5,7 +5,7 @@ use super::options::Task;
 use super::train_loss::Reads;
 use super::trainer::{retained, value_and_gradient, widest_read};
 use super::{Example, Memory, Plan, Split, TrainConfig, TrainLoss};
-use crate::backend::Footprint;
+use crate::backend::{Footprint, StoredSize};
 use crate::config::LlamaConfig;
 use crate::lora::LoraConfig;
 use crate::parameter::Parameter;
@@ -20,8 +20,8 @@ pub struct Outline<'a> {
     pub model: &'a LlamaConfig,
     /// The adapter to be trained; `None` where all weights are.
     pub lora: Option<&'a LoraConfig>,
-    /// Bytes that the model's weights take in their files.
-    pub stored: u64,
+    /// What the model's weights take in their files; none where they are in none, but made.
+    pub stored: &'a [StoredSize],
     /// What numbers take on the device.
     pub footprint: Footprint,
 }

@@ -2,6 +2,7 @@
 
 use super::written::{Model, TINY};
 use hps_llama::Result;
+use hps_llama::backend::Precision;
 use hps_llama::config::{LlamaConfig, RopeScaling};
 use hps_llama::gguf::Value;
 
@@ -13,7 +14,7 @@ fn the_file_has_the_folders_shape() -> Result<()> {
     folder.eos_token_ids.sort_unstable();
     assert_eq!((read.pad_token_id.take(), folder.pad_token_id), (Some(1023), None), "the folder names none");
     assert_eq!(read, folder);
-    assert_eq!(LlamaConfig::bytes_of_dtype(&file.path)?, 2);
+    assert_eq!(LlamaConfig::dtype(&file.path)?, Precision::BF16);
     Ok(())
 }
 

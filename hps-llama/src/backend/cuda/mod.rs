@@ -5,6 +5,7 @@
 
 mod low_rank;
 
+use super::footprint::TILE;
 use super::packing::{HALVES, SINGLES};
 use super::stored::OnDevice;
 use super::{
@@ -81,7 +82,7 @@ fn footprint_of(format: Format, logits: usize) -> Footprint {
         // Probabilities are rounded to another array.
         Format::BF16 => [2, 6],
     };
-    Footprint { weight: Some(size), activation: size, logits: logit * logits as u64 }
+    Footprint { weight: Some(size), tile: TILE, activation: size, logits: logit * logits as u64 }
 }
 
 impl Backend for Cuda {

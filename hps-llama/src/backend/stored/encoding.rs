@@ -1,5 +1,6 @@
 //! How a tensor's numbers lie in its bytes.
 
+use crate::backend::StoredSize;
 use crate::blocks::{BlockType, FourBit, FourBitType, NestedParts};
 use crate::files::SharedBytes;
 use crate::{Error, ErrorKind, Result};
@@ -23,6 +24,12 @@ impl Precision {
             Precision::F16 => "float16",
             Precision::BF16 => "bfloat16",
         }
+    }
+
+    /// What a matrix of so many rows and columns takes.
+    pub fn size_of(self, (rows, columns): (usize, usize)) -> StoredSize {
+        let numbers = rows as u64 * columns as u64;
+        StoredSize { numbers, bytes: self.bytes() as u64 * numbers }
     }
 
     /// Bytes of a number.

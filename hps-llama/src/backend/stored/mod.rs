@@ -10,6 +10,7 @@ pub use encoding::{Encoding, FourBitScales, NestedScales, Precision};
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub(super) use on_device::OnDevice;
 
+use super::StoredSize;
 use crate::Result;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -74,13 +75,13 @@ impl<'a> StoredTensor<'a> {
         &self.bytes
     }
 
-    /// Bytes that it takes, scales included.
-    pub fn size(&self) -> usize {
+    /// What it takes.
+    pub fn size(&self) -> StoredSize {
         let scales = match &self.encoding {
             Encoding::FourBit(scales) => scales.bytes(),
             _ => 0,
         };
-        self.bytes.len() + scales
+        StoredSize { numbers: self.rows as u64 * self.columns as u64, bytes: (self.bytes.len() + scales) as u64 }
     }
 
     /// The same, where its bytes stay for as long as they are read.

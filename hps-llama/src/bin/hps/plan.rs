@@ -5,6 +5,7 @@ use crate::rows::Rows;
 use crate::terminal::path_text;
 use hps_core::{NegativeScale, Preference};
 use hps_llama::backend::cpu::Cpu;
+use hps_llama::backend::{Precision, StoredSize};
 use hps_llama::config::LlamaConfig;
 use hps_llama::lora::{Lora, LoraConfig};
 use hps_llama::model::ModelFolder;
@@ -73,12 +74,16 @@ impl Plan {
             }),
         };
         let lora = adapter.as_ref().map(|(lora, _)| lora);
-        let footprint = options.choice().footprint().unwrap_or_default();
-        let stored = match &folder {
-            Some(folder) => folder.stored_bytes(options.quantisation().as_ref())?,
-            None => planned_bytes(base, model, options.quantisation().as_ref())?,
+        let quantisation = options.quantisation();
+        let (precision, stored) = match &folder {
+            Some(folder) => (folder.precision()?, folder.stored_sizes(quantisation.as_ref())?),
+            None => {
+                let precision = LlamaConfig::dtype(base)?;
+                (Some(precision), planned_sizes(precision, model, quantisation.as_ref()))
+            }
         };
-        let memory = Outline { model, lora, stored, footprint }.check(config, &rows.split);
+        let footprint = options.choice().footprint(precision).unwrap_or_default();
+        let memory = Outline { model, lora, stored: &stored, footprint }.check(config, &rows.split);
         let memory = memory.map_err(|error| budget.blame(error))?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
         if options.task != Task::Sft {
@@ -132,17 +137,15 @@ impl Plan {
 }
 
 /// What a model will take whose `config.json` alone is there.
-fn planned_bytes(base: &Path, model: &LlamaConfig, quantisation: Option<&Quantisation>) -> Result<u64> {
-    let number = LlamaConfig::bytes_of_dtype(base)?;
+fn planned_sizes(precision: Precision, model: &LlamaConfig, quantisation: Option<&Quantisation>) -> Vec<StoredSize> {
     let of = |parameter: &Parameter| {
-        let (rows, columns) = parameter.shape(model, 0);
-        let numbers = rows as u64 * columns as u64;
+        let shape = parameter.shape(model, 0);
         match quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
-            Some(quantisation) => quantisation.kind.bytes_of(numbers),
-            None => number * numbers,
+            Some(quantisation) => quantisation.kind.size_of(shape),
+            None => precision.size_of(shape),
         }
     };
-    Ok(Parameter::of_model(model).iter().map(of).sum())
+    Parameter::of_model(model).iter().map(of).collect()
 }
 
 impl fmt::Display for Plan {

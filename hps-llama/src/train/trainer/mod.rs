@@ -71,7 +71,7 @@ impl<B: Backend> Trainer<B> {
         config.task.check(&policy)?;
         let lora = policy.adapter.as_ref().map(|adapter| adapter.config());
         let Llama { config: shape, backend, stored, .. } = &policy.model;
-        let outline = Outline { model: shape, lora, stored: *stored, footprint: backend.footprint() };
+        let outline = Outline { model: shape, lora, stored, footprint: backend.footprint() };
         let plan = outline.check(&config, &rows)?;
         let config = TrainConfig { loss: config.scored_loss()?, ..config };
         let memory = Memory::of(&outline, &config);
