@@ -16,9 +16,11 @@ use crate::numbers::{Scalar, lanes};
 /// * the mean over prompts of `−2α_2 I` is `−2α_2 I`, not `O(1/m)`;
 /// * `(1/m) Σ ∇g ∇gᵀ ⪰ Σ_D` fails: one parameter, score gradients 1 (preferred), 0 and 2, equal weights give
 ///   `∇g = 0` and `Σ_D = 2`;
-/// * the score at the truth has mean 0 only at `γ = 0` with scale `N`. At other `γ` HPS does not estimate the `r*` of
-///   a Plackett–Luce population: the population's gradient at `r* = (1, 0, −1)` and `γ = 1` is
-///   `(0.0205, 0.0290, −0.0495)`.
+/// * the score at the truth has mean 0 only at `γ = 0`: for the full loss with scale `N`, for one drawn negative with
+///   scale 1, where the chance that `i` is preferred to a drawn `j`, times the slope `σ(s_j − s_i)`, is the same both
+///   ways round. Elsewhere HPS does not estimate the `r*` of a Plackett–Luce population. The population's gradient at
+///   `r* = (1, 0, −1)` is `(0.0205, 0.0290, −0.0495)` for the full loss at `γ = 1`, `(−0.0663, 0.0238, 0.0425)` for one
+///   negative with scale `N` at `γ = 0`, and `(0.0634, −0.0169, −0.0465)` for one with scale 1 at `γ = 1`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setting {
     /// `α_0`, the bound on scores.

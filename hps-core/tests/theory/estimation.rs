@@ -1,8 +1,8 @@
 //! Theorem 1: what its constants and matrices do satisfy, and where its proof does not hold.
 
-use crate::rows::{BOUND, Generator, SLACK, rows, sigmoid};
+use crate::rows::{BOUND, Generator, SLACK, q, rows, sigmoid};
 use hps_core::theory::{self, Reading, Setting};
-use hps_core::{ErrorKind, Loss, Responses};
+use hps_core::{ErrorKind, Loss, NegativeScale, Responses};
 use serde_json::Value;
 
 #[test]
@@ -148,39 +148,76 @@ fn the_mean_outer_product_is_not_above_the_covariance() {
 }
 
 /// `E ∇L` at the scores that generated the choices, for a population where `best` is first with probability
-/// `softmax(r)_best`.
-fn population_gradient(truth: &[f64; 3], gamma: f64) -> [f64; 3] {
-    let loss = "dpo-hps-full".parse::<Loss>().unwrap().with_beta(1.0).unwrap().with_gamma(gamma).unwrap();
+/// `softmax(r)_best`; of a loss that reads one drawn negative, over its draws as well.
+fn population_gradient(loss: &Loss, truth: &[f64; 3], gamma: f64) -> [f64; 3] {
+    let loss = loss.with_gamma(gamma).unwrap();
     let total: f64 = truth.iter().map(|reward| reward.exp()).sum();
     let mut sum = [0.0; 3];
     for best in 0..3 {
         let order = [best, (best + 1) % 3, (best + 2) % 3];
         let scores = order.map(|index| truth[index]);
-        let row = Responses::new(&scores)
-            .and_then(|row| row.with_reference(&[0.0; 3])?.with_lengths(&[1; 3])?.with_rewards(&scores))
-            .unwrap();
-        let mut gradient = [0.0; 3];
-        loss.value_and_gradient(&row, &mut [0.0; 12], &mut gradient).unwrap();
-        for (index, entry) in order.into_iter().zip(gradient) {
-            sum[index] += truth[best].exp() / total * entry;
+        let drawn = q(&scores, gamma);
+        let draws: Vec<(usize, f64)> = if loss.reads_sample() {
+            drawn.iter().enumerate().map(|(index, log_q)| (index + 1, log_q.exp())).collect()
+        } else {
+            vec![(1, 1.0)]
+        };
+        for (negative, probability) in draws {
+            let row = Responses::new(&scores)
+                .and_then(|row| row.with_reference(&[0.0; 3])?.with_lengths(&[1; 3])?.with_rewards(&scores))
+                .and_then(|row| if loss.reads_sample() { row.with_sample(negative) } else { Ok(row) })
+                .unwrap();
+            let mut gradient = [0.0; 3];
+            loss.value_and_gradient(&row, &mut [0.0; 12], &mut gradient).unwrap();
+            for (index, entry) in order.into_iter().zip(gradient) {
+                sum[index] += truth[best].exp() / total * probability * entry;
+            }
         }
     }
     sum
 }
 
+fn of_truth(name: &str, scale: NegativeScale) -> Loss {
+    name.parse::<Loss>().unwrap().with_beta(1.0).unwrap().with_negative_scale(scale).unwrap()
+}
+
 /// The proof's `E[V] = 0` holds at `γ = 0` only: at other `γ` HPS is not Fisher-consistent.
 #[test]
 fn hps_estimates_the_truth_only_at_gamma_zero() {
+    let full = of_truth("dpo-hps-full", NegativeScale::Count);
     let mut generator = Generator(75);
     for _ in 0..100 {
         let truth = [(); 3].map(|()| 4.0 * generator.uniform() - 2.0);
-        assert!(population_gradient(&truth, 0.0).iter().all(|entry| entry.abs() < SLACK));
+        assert!(population_gradient(&full, &truth, 0.0).iter().all(|entry| entry.abs() < SLACK));
     }
-    let at_one = population_gradient(&[1.0, 0.0, -1.0], 1.0);
+    let at_one = population_gradient(&full, &[1.0, 0.0, -1.0], 1.0);
     for (given, expected) in at_one.into_iter().zip([0.020527903912830187, 0.028997782743012655, -0.04952568665584288])
     {
         assert!((given - expected).abs() < SLACK);
     }
+}
+
+/// With one drawn negative at `γ = 0` it is scale 1 that is consistent: the chance that `i` is best and meets `j`, times the
+/// slope `σ(s_j − s_i)`, is `e^{s_i + s_j} / (Z N (e^{s_i} + e^{s_j}))`, the same both ways round, so that what one choice adds
+/// to a score another takes. Scale `N` weighs the two ways unequally; and no scale is consistent at other `γ`.
+#[test]
+fn a_drawn_negative_estimates_the_truth_at_scale_one_and_gamma_zero() {
+    let unit = of_truth("dpo-hps", NegativeScale::Unit);
+    let mut generator = Generator(77);
+    for _ in 0..100 {
+        let truth = [(); 3].map(|()| 4.0 * generator.uniform() - 2.0);
+        assert!(population_gradient(&unit, &truth, 0.0).iter().all(|entry| entry.abs() < SLACK));
+    }
+    let apart = |loss: &Loss, gamma: f64, expected: [f64; 3]| {
+        let given = population_gradient(loss, &[1.0, 0.0, -1.0], gamma);
+        assert!(given.iter().zip(expected).all(|(given, expected)| (given - expected).abs() < SLACK), "{given:?}");
+    };
+    apart(
+        &of_truth("dpo-hps", NegativeScale::Count),
+        0.0,
+        [-0.06632930950403529, 0.023792240682409628, 0.04253706882162564],
+    );
+    apart(&unit, 1.0, [0.06343511592991213, -0.016934409849486572, -0.04650070608042556]);
 }
 
 /// A whole ranking tells no less than its first choice: the variance of the Plackett–Luce score under its own
