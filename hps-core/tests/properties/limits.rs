@@ -237,3 +237,60 @@ fn gamma_reweighs_towards_the_rewards_it_names() {
     assert!(hard[1] > hard[2] && hard[2] > hard[3]);
     assert!(easy[1] < easy[2] && easy[2] < easy[3]);
 }
+
+/// `|∂L/∂γ| = σ |E_q[w r] − E_q[r]| ≤ max r − min r`, with weights `w = e^s / E_q e^s`: near 0 the loss is near that at 0.
+#[test]
+fn the_loss_is_continuous_in_gamma_at_zero() {
+    let mut generator = Generator::new(17);
+    for count in [3, 8, 40] {
+        let (scores, rewards) = (random_scores(&mut generator, count, 4.0), random_scores(&mut generator, count, 3.0));
+        let at = |gamma: f64| value(&full(gamma, NegativeScale::Count), &scores, &rewards);
+        let mut apart = Vec::new();
+        for gamma in [1e-1, 1e-3, 1e-5] {
+            let distance = (at(gamma) - at(0.0)).abs().max((at(-gamma) - at(0.0)).abs());
+            assert!(distance <= 6.0 * gamma + tolerance::SUMS_F64, "{gamma}: {distance}");
+            apart.push(distance);
+        }
+        assert!(apart[0] > 10.0 * apart[1] && apart[1] > 10.0 * apart[2] && apart[2] > 0.0, "{apart:?}");
+    }
+}
+
+/// `q` is a softmax: rewards that are all higher by the same number draw alike.
+#[test]
+fn estimated_rewards_count_by_their_differences() {
+    let mut generator = Generator::new(18);
+    for gamma in [-5.0, -0.3, 0.0, 2.0, 50.0, f64::INFINITY, f64::NEG_INFINITY] {
+        let (scores, rewards) = (random_scores(&mut generator, 9, 4.0), random_scores(&mut generator, 9, 3.0));
+        // Sums of eighths are exact.
+        let rewards: Vec<f64> = rewards.iter().map(|reward| (8.0 * reward).round() / 8.0).collect();
+        let shifted: Vec<f64> = rewards.iter().map(|reward| reward + 1024.0).collect();
+        let loss = full(gamma, NegativeScale::Count);
+        assert_same("shifted", &evaluate(&loss, &scores, &shifted, 1), &evaluate(&loss, &scores, &rewards, 1));
+    }
+}
+
+/// With `s = β (ln π − ln π_ref)`. As `β → 0` the loss is `ln(1 + N)` whatever the policy, and the gradient over `β` is
+/// `N/(1 + N)` away from the preferred response, towards the negatives by their weights `q`. As `β → ∞` the loss over `β` is
+/// how far the hardest negative is ahead of the preferred response, or 0.
+#[test]
+fn the_ends_of_beta() {
+    let mut generator = Generator::new(19);
+    for gamma in [0.0, 1.5] {
+        let (ratios, rewards) = (random_scores(&mut generator, 7, 3.0), random_scores(&mut generator, 7, 2.0));
+        let at = |beta: f64| {
+            let loss = full(gamma, NegativeScale::Count).with_beta(beta).unwrap();
+            evaluate(&loss, &ratios, &rewards, 1)
+        };
+        let (value, gradient) = at(1e-9);
+        assert!((value - 7.0_f64.ln()).abs() < 1e-8, "{value}");
+        let total: f64 = rewards[1..].iter().map(|reward| (gamma * reward).exp()).sum();
+        let q = |index: usize| (gamma * rewards[index]).exp() / total;
+        for (index, entry) in gradient.iter().enumerate() {
+            let expected = if index == 0 { -1.0 } else { q(index) } * 6.0 / 7.0;
+            assert!((entry / 1e-9 - expected).abs() < 1e-7, "{index}: {entry}");
+        }
+        let hardest = ratios[1..].iter().fold(f64::NEG_INFINITY, |most, ratio| most.max(*ratio));
+        let (value, _) = at(1e6);
+        assert!((value / 1e6 - (hardest - ratios[0]).max(0.0)).abs() < 1e-4, "{value}");
+    }
+}

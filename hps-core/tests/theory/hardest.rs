@@ -50,6 +50,32 @@ fn the_loss_rises_to_the_hardest_within_its_bounds() {
     }
 }
 
+/// Theorem 2 where the estimate is another number and of the same order: the loss still rises with `γ` to the hardest one.
+/// Where it is of the same order with ties, it rises to that of the negatives tied for hardest, which is no more.
+#[test]
+fn an_estimate_of_the_same_order_is_enough() {
+    let (mut strict, mut tied) = (0, 0);
+    for (scores, _) in rows() {
+        for (coarse, rewards) in [
+            (false, scores.iter().map(|score| 2.0 + 0.3 * score + 0.1 * score.powi(3)).collect::<Vec<f64>>()),
+            (true, scores.iter().map(|score| score.floor()).collect()),
+        ] {
+            let hardest = theory::hardest_loss(&scores).unwrap();
+            let mut before = f64::MIN;
+            for gamma in GAMMAS {
+                let loss = theory::loss_under(&scores, &q(&rewards, gamma)).unwrap();
+                assert!(loss >= before - SLACK && loss <= hardest + SLACK, "{scores:?} {rewards:?} {gamma}");
+                strict += usize::from(loss > before + 1e-6);
+                before = loss;
+            }
+            let short = hardest - before;
+            assert!(coarse || short < SLACK, "{scores:?} {rewards:?}: {short}");
+            tied += usize::from(coarse && short > 1e-3);
+        }
+    }
+    assert!(strict > 2000 && tied > 100, "{strict} {tied}");
+}
+
 /// Where the estimate ranks otherwise the loss need not rise, and its limit is that of the negatives it prefers.
 #[test]
 fn a_misordered_estimate_breaks_theorem_2() {

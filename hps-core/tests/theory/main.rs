@@ -2,4 +2,6 @@
 
 mod estimation;
 mod hardest;
+mod minimisers;
 mod rows;
+mod sampled;
