@@ -15,12 +15,17 @@ use hps_core::theory::{Reading, Setting};
 use std::error::Error;
 
 /// Name in the figures, loss, γ, colour. The estimated rewards that γ reads are the true ones.
-const ESTIMATORS: [(&str, &str, f64, Colour); 4] = [
+const ESTIMATORS: [(&str, &str, f64, Colour); 6] = [
     ("Plackett–Luce", "dpo-pl", 0.0, Colour::Green),
     ("HPS, γ = 0", "dpo-hps-full", 0.0, Colour::Blue),
+    ("HPS, γ = 0, one draw", "dpo-hps", 0.0, Colour::Sky),
     ("HPS, γ = 1", "dpo-hps-full", 1.0, Colour::Vermilion),
+    ("HPS, γ = 1, one draw", "dpo-hps", 1.0, Colour::Orange),
     ("Bradley–Terry, best and worst", "dpo-bt", 0.0, Colour::Purple),
 ];
+/// Their names in a line, and those that tend to the truth.
+const NAMES: [&str; ESTIMATORS.len()] = ["PL", "HPS γ=0", "one draw γ=0", "HPS γ=1", "one draw γ=1", "BT"];
+const CONSISTENT: usize = 3;
 /// `m` where `n` varies, and `n` where `m` varies.
 const PROMPTS: usize = 800;
 const RESPONSES: usize = 8;
@@ -33,6 +38,8 @@ struct Sizes {
     sizes: Vec<(usize, usize)>,
     /// [estimators, sizes].
     errors: Vec<Vec<Quartiles>>,
+    /// Of each seed, [sizes, estimators].
+    runs: Vec<Vec<[f64; ESTIMATORS.len()]>>,
 }
 
 /// Measured errors alone, and beside the paper's bounds.
@@ -47,30 +54,39 @@ pub fn plot(quick: bool) -> Result<([Figure; 2], Outcome), Box<dyn Error>> {
         let (given, pairs) = (estimator[0][1], by_responses.errors[0][0][1]);
         assert!((given / pairs - 1.0).abs() < 1e-5, "at two responses all losses are one: {given} {pairs}");
     }
-    for consistent in &by_prompts.errors[..2] {
+    for consistent in &by_prompts.errors[..CONSISTENT] {
         let [first, .., last] = &consistent[..] else { return Err("too few sizes".into()) };
         assert!(last[1] < first[1], "more prompts, and no smaller error: {} {}", first[1], last[1]);
     }
 
     let (most, longest) = (by_prompts.sizes.len() - 1, by_responses.sizes.len() - 1);
     let listed = |sizes: &Sizes, index: usize| {
-        let names = ["PL", "HPS γ=0", "HPS γ=1", "BT"];
-        let errors = sizes.errors.iter().zip(names).map(|(errors, name)| format!("{name} {:.3}", errors[index][1]));
+        let errors = sizes.errors.iter().zip(NAMES).map(|(errors, name)| format!("{name} {:.3}", errors[index][1]));
         let (prompts, responses) = sizes.sizes[index];
         format!("m = {prompts}, n = {responses}: {}", errors.collect::<Vec<_>>().join(", "))
+    };
+    let slopes = |sizes: &Sizes, place: fn((usize, usize)) -> f64| {
+        let of = |(estimator, name)| {
+            let (slope, error) = sizes.slope(estimator, place);
+            format!("{name} {slope:.3} ± {error:.3}")
+        };
+        (0..ESTIMATORS.len()).zip(NAMES).map(of).collect::<Vec<_>>().join(", ")
     };
     let (prompts, responses) = by_responses.sizes[longest];
     let outcome = Outcome::new(
         "theorem_1",
         format!(
-            "median errors in nats, {}; {}; {}; Ψ₁ = {:.0}, Ψ₂ = {:.1e} there (C = 1)",
+            "median errors in nats, {}; {}; {}; Ψ₁ = {:.0}, Ψ₂ = {:.1e} there (C = 1); \
+             slopes of ln error by ln m: {}; by ln n: {} (means of {seeds} seeds ± 1.96 standard errors)",
             listed(&by_prompts, 0),
             listed(&by_prompts, most),
             listed(&by_responses, longest),
             setting(prompts, responses).psi_1(1.0, Reading::MainText)?,
             setting(prompts, responses).psi_2(1.0)?,
+            slopes(&by_prompts, |(prompts, _)| prompts as f64),
+            slopes(&by_responses, |(_, responses)| responses as f64),
         ),
-        "Ψ₁ < Ψ₂, but PL's error is the smaller one, and falls as n grows; HPS at γ = 1 and BT do not tend to θ*",
+        "Ψ₁ < Ψ₂, but PL's error is the smaller one, and falls as n grows; Ψ₁ and Ψ₂ rise with n as n and n², and the errors of those that tend to θ* do not; HPS at γ = 1 and BT do not tend to it",
     );
     let many = Axis::logarithmic("prompts m");
     let long = Axis::logarithmic("responses per prompt n");
@@ -118,7 +134,7 @@ fn setting(prompts: usize, responses: usize) -> Setting {
 impl Sizes {
     /// Half of the seeds on each of two threads; what comes out does not depend on it.
     fn measured(sizes: Vec<(usize, usize)>, seeds: u64) -> Result<Sizes, Box<dyn Error>> {
-        let run = |first: u64| -> Result<Vec<Vec<[f64; 4]>>, String> {
+        let run = |first: u64| -> Result<Vec<Vec<[f64; ESTIMATORS.len()]>>, String> {
             let seeds = (first..seeds).step_by(2);
             seeds.map(|seed| errors_of_seed(&sizes, seed).map_err(|error| format!("seed {seed}: {error}"))).collect()
         };
@@ -132,7 +148,24 @@ impl Sizes {
                 (0..sizes.len()).map(|size| quartiles(runs.iter().map(|run| run[size][estimator]))).collect()
             })
             .collect();
-        Ok(Sizes { sizes, errors })
+        Ok(Sizes { sizes, errors, runs })
+    }
+
+    /// The exponent of an estimator's error in a size: the mean over seeds of least-squares slopes of logarithms, and half the
+    /// width of its 95 % interval.
+    fn slope(&self, estimator: usize, place: fn((usize, usize)) -> f64) -> (f64, f64) {
+        let places: Vec<f64> = self.sizes.iter().map(|size| place(*size).ln()).collect();
+        let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len() as f64;
+        let centre = mean(&places);
+        let spread: f64 = places.iter().map(|place| (place - centre).powi(2)).sum();
+        let slope = |run: &Vec<[f64; ESTIMATORS.len()]>| {
+            let errors = run.iter().map(|errors| errors[estimator].ln());
+            places.iter().zip(errors).map(|(place, error)| (place - centre) * error).sum::<f64>() / spread
+        };
+        let slopes: Vec<f64> = self.runs.iter().map(slope).collect();
+        let (average, count) = (mean(&slopes), slopes.len() as f64);
+        let variance = slopes.iter().map(|slope| (slope - average).powi(2)).sum::<f64>() / (count - 1.0);
+        (average, 1.96 * (variance / count).sqrt())
     }
 
     /// * `place`: where `(m, n)` is on the horizontal axis.
@@ -148,11 +181,11 @@ impl Sizes {
 }
 
 /// [sizes, estimators].
-fn errors_of_seed(sizes: &[(usize, usize)], seed: u64) -> Result<Vec<[f64; 4]>, Box<dyn Error>> {
+fn errors_of_seed(sizes: &[(usize, usize)], seed: u64) -> Result<Vec<[f64; ESTIMATORS.len()]>, Box<dyn Error>> {
     let mut errors = Vec::new();
     for &(prompts, responses) in sizes {
         let rankings = Rankings::drawn(prompts, responses, seed);
-        let mut found = [0.0; 4];
+        let mut found = [0.0; ESTIMATORS.len()];
         for (error, (_, name, gamma, _)) in found.iter_mut().zip(ESTIMATORS) {
             let mut loss: Loss = loss(name)?;
             if gamma != 0.0 {

@@ -1,7 +1,7 @@
 //! A population whose reward is known: `r(x, y) = θ* · φ(x, y)`, rankings drawn from the Plackett–Luce model of `r`.
 
 use crate::uniforms::Uniforms;
-use hps_core::{Error, Loss, Responses, theory};
+use hps_core::{Error, Loss, NegativeSampler, Position, Responses, theory};
 
 /// `d`.
 pub const PARAMETERS: usize = 4;
@@ -51,7 +51,8 @@ impl Rankings {
         self.features.chunks_exact(self.responses * PARAMETERS)
     }
 
-    /// Mean loss over the prompts and its gradient by `θ`; the estimated rewards are the true ones.
+    /// Mean loss over the prompts and its gradient by `θ`; the estimated rewards are the true ones, and a loss that reads one
+    /// negative has one drawn for each prompt.
     pub fn value_and_gradient(
         &self,
         loss: &Loss,
@@ -62,12 +63,17 @@ impl Rankings {
         let (mut scores, mut rewards, mut coefficients) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
         let mut scratch = vec![0.0; Loss::scratch_len(count)];
         let (mut value, mut gradient) = (0.0, [0.0; PARAMETERS]);
-        for prompt in self.prompts() {
+        let sampler = NegativeSampler::new(0);
+        for (number, prompt) in self.prompts().enumerate() {
             for ((score, reward), feature) in scores.iter_mut().zip(&mut rewards).zip(prompt.chunks(PARAMETERS)) {
                 (*score, *reward) = (dot(parameters, feature), dot(&TRUTH, feature));
             }
-            let row =
+            let mut row =
                 Responses::new(&scores)?.with_reference(&reference)?.with_lengths(&lengths)?.with_rewards(&rewards)?;
+            if loss.reads_sample() {
+                let position = Position { row: number as u32, epoch: 0, draw: 0 };
+                row = row.with_sample(loss.draw(&sampler, &rewards, position)?)?;
+            }
             value += loss.value_and_score_gradient(&row, &mut scratch, &mut coefficients)?;
             for (coefficient, feature) in coefficients.iter().zip(prompt.chunks(PARAMETERS)) {
                 gradient.iter_mut().zip(feature).for_each(|(sum, entry)| *sum += coefficient * entry);
