@@ -5,7 +5,7 @@ use crate::policy::fresh;
 use crate::run::{config, first, named, run};
 use crate::tolerance::F64;
 use hps_core::{GammaSchedule, NegativeSampler, NegativeScale, Position, TiePolicy};
-use hps_llama::train::{Example, StepLog, TrainConfig};
+use hps_llama::train::{Example, StepLog, TrainConfig, TrainLoss};
 
 const LEVELS: [f64; 5] = [-5.0, -2.5, 0.0, 2.5, 5.0];
 
@@ -143,4 +143,51 @@ fn the_drawn_negative_stands_for_the_whole_list() {
         let expected = (1.0f64 + negatives).ln();
         assert!((log.loss - expected).abs() <= F64, "{scale:?}, {ties:?}: {} against {expected}", log.loss);
     }
+}
+
+/// Several draws, with repetition: what was drawn is computed once, and repetitions count.
+#[test]
+fn several_draws_are_the_samplers() {
+    let examples = examples();
+    let setting =
+        TrainConfig { num_negatives: 3, ..TrainConfig { loss: named("dpo-hps-multi").into(), ..setting(5, 1) } };
+    let (logs, _) = run(fresh(0.0), &examples, setting);
+    let mut sizes = Vec::new();
+    for (step, log) in costs(&logs).into_iter().enumerate() {
+        let (example, epoch) = (&examples[step % examples.len()], (step / examples.len()) as u32);
+        let gamma = LEVELS[5 * step / (2 * examples.len())];
+        let position = Position { row: example.group.row, epoch, draw: 0 };
+        let mut drawn = [0; 3];
+        let sampler = NegativeSampler::new(5);
+        sampler.draw_many(&example.rewards, gamma, TiePolicy::Keep, position, &mut drawn).expect("negatives");
+        let mut once = drawn.to_vec();
+        once.sort_unstable();
+        once.dedup();
+        let group = &example.group;
+        let [prompt, chosen] = [&group.prompt, &group.responses[0]].map(Vec::len);
+        let lengths: Vec<usize> = once.iter().map(|negative| group.responses[*negative].len()).collect();
+        let (count, all) = (once.len(), lengths.iter().sum::<usize>());
+        let expected = ((count + 1) * prompt + chosen + all, prompt + chosen - 1 + all - count);
+        assert_eq!(log, (expected.0 as u64, expected.1 as u64), "step {step}: {drawn:?}");
+        sizes.push(count);
+    }
+    assert!([1, 2, 3].iter().all(|count| sizes.contains(count)), "{sizes:?}");
+}
+
+/// One of several is `single` with the scale `count`; very many are the full loss.
+#[test]
+fn the_ends_of_the_number_of_draws() {
+    let count = |name: &str| named(name).with_negative_scale(NegativeScale::Count).expect("a loss of HPS");
+    let with = |loss, num_negatives| TrainConfig {
+        loss: TrainLoss::from(loss),
+        num_negatives,
+        gamma_schedule: GammaSchedule::Constant(1.0),
+        ..config("dpo-hps")
+    };
+    let run = |config| run(fresh(0.05), &fours(3), config).0;
+    assert_eq!(run(with(count("dpo-hps-multi"), 1)), run(with(count("dpo-hps"), 4)), "to the bit");
+    let [many, full] =
+        [run(with(count("dpo-hps-multi"), 20_000)), run(with(count("dpo-hps-full"), 4))].map(|logs| logs[0].clone());
+    assert!((many.loss / full.loss - 1.0).abs() < 0.01, "{} {}", many.loss, full.loss);
+    assert!((many.grad_norm / full.grad_norm - 1.0).abs() < 0.02, "{} {}", many.grad_norm, full.grad_norm);
 }

@@ -1,6 +1,7 @@
 //! What a run is asked to do.
 
 use super::options::Task;
+use super::train_loss::Reads;
 use super::{ActivationPolicy, AdamWConfig, Route, SchedulerType, TrainLoss};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Responses, Reward};
@@ -14,6 +15,8 @@ pub struct TrainConfig {
     pub loss: TrainLoss,
     /// γ of the negatives' distribution over the run, in time.
     pub gamma_schedule: GammaSchedule,
+    /// Negatives drawn of each list, with repetition, for a loss that compares with several (`dpo-hps-multi`).
+    pub num_negatives: usize,
     /// The greatest learning rate.
     pub learning_rate: f64,
     /// Its course.
@@ -54,6 +57,7 @@ impl Default for TrainConfig {
             task: Task::Preference,
             loss: "dpo-hps".parse().expect("the name is known"),
             gamma_schedule: GammaSchedule::LinspaceFifths,
+            num_negatives: 4,
             learning_rate: 5e-7,
             lr_scheduler_type: SchedulerType::Cosine,
             warmup_ratio: 0.0,
@@ -82,6 +86,7 @@ impl TrainConfig {
             return wrong(format!("`warmup_ratio` is {}; it lies in [0, 1]", self.warmup_ratio));
         }
         let counts = [
+            ("num_negatives", self.num_negatives),
             ("num_train_epochs", self.num_train_epochs as usize),
             ("per_device_train_batch_size", self.per_device_train_batch_size),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps),
@@ -117,8 +122,7 @@ impl TrainConfig {
             .map_err(|source| error().because(source))
     }
 
-    /// Refuses a loss that reads more than the trainer gives it: several samples, scales of one's own, a supervised
-    /// response. Tried on a row of equal log-probabilities, below 0 as all are. A loss of one's own is tried on the rows.
+    /// Refuses a loss that reads more than the trainer gives it: scales of one's own, a supervised response. Tried on a row of equal log-probabilities, below 0 as all are. A loss of one's own is tried on the rows.
     fn check_loss(&self) -> Result<()> {
         if self.task == Task::Sft {
             return Ok(());
@@ -131,6 +135,7 @@ impl TrainConfig {
             .and_then(|row| row.with_reference(&log_probs[..count])?.with_lengths(&lengths[..count]))
             .and_then(|row| row.with_rewards(&rewards[..count]))
             .and_then(|row| if loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
+            .and_then(|row| if loss.reads_samples() { row.with_samples_from(&[1, 2], 2) } else { Ok(row) })
             .and_then(|row| scored.value_and_gradient(&row));
         let message = || format!("`loss_type` {} is not trained here", self.loss);
         tried.map(drop).map_err(|source| Error::new(ErrorKind::Option, message()).because(source))
@@ -139,6 +144,15 @@ impl TrainConfig {
     /// Updates of a run over `examples` rows: each epoch's last one may have fewer prompts.
     pub fn total_steps(&self, examples: usize) -> u64 {
         examples.div_ceil(self.prompts_per_step().max(1)) as u64 * u64::from(self.num_train_epochs)
+    }
+
+    /// How many of a list's `count` responses go through the model in a step, at most; those of held-out rows all do.
+    pub fn responses_read(&self, count: usize) -> usize {
+        match self.loss.reads() {
+            Reads::Ends | Reads::Drawn(..) => 2.min(count),
+            Reads::DrawnSeveral(..) => self.num_negatives.saturating_add(1).min(count),
+            Reads::All => count,
+        }
     }
 
     /// Prompts an update.

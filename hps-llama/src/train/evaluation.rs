@@ -94,7 +94,7 @@ impl<B: Backend> Trainer<B> {
         let gamma = self.config.gamma_schedule.at(count - 1, count);
         let loss = self.config.loss.with_gamma(gamma).unwrap_or_else(|_| self.config.loss.clone());
         let drawn = self.draw(example, 0, &loss)?;
-        let pick = |numbers: &[f64]| -> Vec<f64> { drawn.iter().map(|index| numbers[*index]).collect() };
+        let pick = |numbers: &[f64]| -> Vec<f64> { drawn.responses.iter().map(|index| numbers[*index]).collect() };
         let (value, _) = value_and_gradient(&loss, example, &drawn, &pick(&policy), &pick(&reference))?;
         let everyone: Vec<usize> = (0..example.rewards.len()).collect();
         let scores = scores(&loss, example, &everyone, &policy, &reference)?;

@@ -4,6 +4,7 @@ use super::{Example, TrainConfig};
 use crate::digest::{Digest, Hasher};
 use crate::lora::LoraConfig;
 use crate::{Error, ErrorKind, Result};
+use hps_core::Loss;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -37,6 +38,7 @@ impl Fingerprint {
             task,
             loss,
             gamma_schedule,
+            num_negatives,
             learning_rate,
             lr_scheduler_type,
             warmup_ratio,
@@ -83,6 +85,9 @@ impl Fingerprint {
             ("held_out_rows", held_out.len().to_string()),
             ("held_out_rows_sha256", rows(held_out).to_string()),
         ];
+        if loss.named().is_some_and(Loss::reads_samples) {
+            fields.push(("num_negatives", num_negatives.to_string()));
+        }
         match adapter {
             None => fields.push(("trained", "model".into())),
             Some(TrainedAdapter { options, seed, modules }) => {

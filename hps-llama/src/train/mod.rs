@@ -3,6 +3,7 @@
 mod bytes;
 mod checkpoint;
 mod config;
+mod drawn;
 mod evaluation;
 mod examples;
 mod fingerprint;

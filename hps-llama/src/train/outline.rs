@@ -1,6 +1,7 @@
 //! What a run is over, and what of it is refused before its first update: all that its options, its rows and its model's
 //! shape tell.
 
+use super::drawn::Drawn;
 use super::options::Task;
 use super::train_loss::Reads;
 use super::trainer::{retained, value_and_gradient, widest_read};
@@ -66,7 +67,7 @@ impl Outline<'_> {
         let log_probs: Vec<f64> = example.group.responses.iter().map(|response| -(response.len() as f64)).collect();
         for loss in losses {
             for drawn in drawn(config, loss, example)? {
-                let read: Vec<f64> = drawn.iter().map(|index| log_probs[*index]).collect();
+                let read: Vec<f64> = drawn.responses.iter().map(|index| log_probs[*index]).collect();
                 value_and_gradient(loss, example, &drawn, &read, &read)?;
             }
         }
@@ -107,20 +108,24 @@ fn losses(config: &TrainConfig, examples: usize) -> Result<Vec<TrainLoss>> {
     ends.into_iter().map(|gamma| config.loss.with_gamma(gamma).map_err(refused)).collect()
 }
 
-/// Lists of responses that the loss may read of an example: of pairs with a drawn negative those with the first and with the
-/// last one, between whose rewards all others lie.
-fn drawn(config: &TrainConfig, loss: &TrainLoss, example: &Example) -> Result<Vec<Vec<usize>>> {
+/// What the loss may read of an example: of drawn negatives the first and the last one, between whose rewards all others lie,
+/// each alone, and of several also both.
+fn drawn(config: &TrainConfig, loss: &TrainLoss, example: &Example) -> Result<Vec<Drawn>> {
     let count = example.rewards.len();
     match loss.reads() {
-        Reads::Ends => Ok(vec![vec![0, count - 1]]),
-        Reads::Drawn(loss, ties) => {
+        Reads::Ends => Ok(vec![Drawn::these(vec![0, count - 1])]),
+        Reads::Drawn(named, ties) | Reads::DrawnSeveral(named, ties) => {
             let position = Position { row: example.group.row, epoch: 0, draw: 0 };
             let sampler = NegativeSampler::new(config.seed);
-            loss.draw(&sampler, &example.rewards, position).map_err(super::trainer::refused)?;
+            named.draw(&sampler, &example.rewards, position).map_err(super::trainer::refused)?;
             let negatives: Vec<usize> = retained(ties, &example.rewards).collect();
-            let ends = [negatives.first(), negatives.last()];
-            Ok(ends.into_iter().flatten().map(|negative| vec![0, *negative]).collect())
+            let ends: Vec<usize> = [negatives.first(), negatives.last()].into_iter().flatten().copied().collect();
+            let mut drawn: Vec<Drawn> = ends.iter().map(|negative| Drawn::among_negatives(&[*negative])).collect();
+            if named.reads_samples() {
+                drawn.push(Drawn::among_negatives(&ends));
+            }
+            Ok(drawn)
         }
-        Reads::All => Ok(vec![(0..count).collect()]),
+        Reads::All => Ok(vec![Drawn::these((0..count).collect())]),
     }
 }

@@ -1,5 +1,6 @@
 //! From lists to gradients: log π and log π_ref, the coefficients they mean, and the backward, by either exact route.
 
+use super::drawn::Drawn;
 use super::{Example, ListShape, Plan, Reference};
 use crate::Result;
 use crate::backend::Backend;
@@ -13,7 +14,7 @@ pub(super) struct List {
     /// Which example it is of.
     pub example: usize,
     /// Which of the example's responses they are.
-    pub drawn: Vec<usize>,
+    pub drawn: Drawn,
     pub group: Group,
 }
 
@@ -120,6 +121,6 @@ impl List {
 
     /// Its responses by (example, response).
     pub fn drawn(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.drawn.iter().map(|response| (self.example, *response))
+        self.drawn.responses.iter().map(|response| (self.example, *response))
     }
 }

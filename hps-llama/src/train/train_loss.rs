@@ -80,20 +80,13 @@ impl TrainLoss {
         }
     }
 
-    /// How many of a list's `count` responses go through the model in a step; those of held-out rows all do.
-    pub fn responses_read(&self, count: usize) -> usize {
-        match self.reads() {
-            Reads::Ends | Reads::Drawn(..) => 2.min(count),
-            Reads::All => count,
-        }
-    }
-
     /// Which responses of a list are read.
     pub(super) fn reads(&self) -> Reads<'_> {
         let TrainLoss::Named(loss) = self else { return Reads::All };
         match loss.preference() {
             Preference::BradleyTerry => Reads::Ends,
             Preference::Hps(hps) if loss.reads_sample() => Reads::Drawn(loss, hps.ties),
+            Preference::Hps(hps) if loss.reads_samples() => Reads::DrawnSeveral(loss, hps.ties),
             _ => Reads::All,
         }
     }
@@ -116,6 +109,8 @@ pub(super) enum Reads<'a> {
     Ends,
     /// The first and one drawn of those that the tie policy leaves.
     Drawn(&'a Loss, TiePolicy),
+    /// The first and some drawn of those, with repetition.
+    DrawnSeveral(&'a Loss, TiePolicy),
     /// All.
     All,
 }

@@ -42,6 +42,7 @@ const CASES: &[(&str, &str, &str, &str, Shows)] = &[
     ("gamma", "-2.5", "-2.5", "", Run),
     ("gamma_schedule", "'constant:-inf'", "constant:-inf", "", Run),
     ("estimator", "'expected'", "expected", "", Run),
+    ("num_negatives", "8", "8", "loss_type = 'dpo-hps-multi'", Run),
     ("negative_scale", "'count'", "count", "", Run),
     ("tie_policy", "'mask-max'", "mask-max", "", Run),
     ("learning_rate", "3e-4", "3e-4", "", Run),

@@ -13,6 +13,7 @@ fn paper() -> TrainConfig {
         task: Task::Preference,
         loss: "dpo-hps".parse::<Loss>().and_then(|loss| loss.with_beta(0.1)).expect("a loss").into(),
         gamma_schedule: GammaSchedule::LinspaceFifths,
+        num_negatives: 4,
         learning_rate: 5e-7,
         lr_scheduler_type: SchedulerType::Cosine,
         warmup_ratio: 0.0,

@@ -151,14 +151,25 @@ fn flags_are_refused_by_name() {
     );
 }
 
-/// The trainer draws neither several samples nor a supervised response.
+/// The trainer has no supervised response.
 #[test]
 fn losses_that_are_not_trained_are_refused() {
-    for toml in ["loss_type = 'slic'", "loss_type = 'dpo-hps-multi'"] {
-        let message = refusal(by_file(toml));
-        let name = toml.split('\'').nth(1).expect("a name");
-        assert!(message.starts_with(&format!("train.toml:1: `loss_type` {name} is not trained here: ")), "{message}");
+    let message = refusal(by_file("loss_type = 'slic'"));
+    assert!(message.starts_with("train.toml:1: `loss_type` slic is not trained here: "), "{message}");
+}
+
+#[test]
+fn a_number_of_draws_is_for_a_loss_that_draws_several() {
+    let options = by_file("estimator = 'multi'\nnum_negatives = 2");
+    assert_eq!(options.and_then(|options| options.config()).expect("it trains").num_negatives, 2);
+    for loss in ["dpo-hps", "dpo-hps-full", "dpo-bt"] {
+        let message = refusal(by_file(&format!("loss_type = '{loss}'\nnum_negatives = 2")));
+        let expected = format!(
+            "train.toml:2: `num_negatives` is 2 with `loss_type` {loss}: the loss does not draw several negatives"
+        );
+        assert!(message.starts_with(&expected), "{message}");
     }
+    assert!(refusal(by_file("loss_type = 'dpo-hps-multi'\nnum_negatives = 0")).contains("at least 1"));
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub fn run(arguments: &Arguments) {
 
 /// Which of ten responses are read.
 fn responses(config: &TrainConfig) -> &'static str {
-    match config.loss.responses_read(10) {
+    match config.responses_read(10) {
+        5 => "the best, `num_negatives` drawn (4)",
         2 if config.loss.gamma().is_some() => "the best, one drawn negative",
         2 => "the best, the worst",
         _ => "all",

@@ -3,7 +3,7 @@
 use crate::budget::Budget;
 use crate::rows::Rows;
 use crate::terminal::path_text;
-use hps_core::{NegativeScale, Preference};
+use hps_core::{Loss, NegativeScale, Preference};
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::backend::{Precision, StoredSize};
 use hps_llama::config::LlamaConfig;
@@ -201,9 +201,15 @@ fn lists(config: &TrainConfig, examples: &[Example]) -> String {
         return format!("2 responses a prompt{alike}");
     }
     let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
-    let read = match config.loss.responses_read(most) {
+    let read = match config.responses_read(most) {
         2 if hps.is_some() => "2 of each go through the model: the best and one drawn negative",
         2 => "2 of each go through the model: the best and the worst",
+        read if config.loss.named().is_some_and(Loss::reads_samples) => {
+            let drawn = config.num_negatives;
+            return format!(
+                "{count} responses a prompt; at most {read} of each go through the model: the best and {drawn} drawn"
+            );
+        }
         _ => "all go through the model",
     };
     format!("{count} responses a prompt; {read}")

@@ -69,6 +69,10 @@ impl TrainOptions {
             let changed = loss.with_tie_policy(policy);
             loss = changed.map_err(|source| refused(loss, "tie_policy", shown("tie_policy"), source))?;
         }
+        if self.num_negatives.is_some() && !loss.reads_samples() {
+            let source = hps_core::Error::custom("the loss does not draw several negatives");
+            return Err(refused(loss, "num_negatives", shown("num_negatives"), source));
+        }
         Ok(loss)
     }
 
@@ -112,6 +116,7 @@ impl TrainOptions {
             task: self.task,
             loss: self.loss()?.into(),
             gamma_schedule: constant.or(self.gamma_schedule).unwrap_or(TrainConfig::default().gamma_schedule),
+            num_negatives: self.num_negatives.unwrap_or(TrainConfig::default().num_negatives),
             learning_rate: self.learning_rate.unwrap_or(self.usual_rate()),
             lr_scheduler_type: self.lr_scheduler_type,
             warmup_ratio: self.warmup_ratio,

@@ -171,6 +171,8 @@ options! {
         gamma_schedule: Option<GammaSchedule> = |_: &Defaults| None;
         /// Negatives that HPS reads: `single` (one drawn), `full`, `multi` or `expected`; if unset, those of the loss's name.
         estimator: Option<Estimator> = |_: &Defaults| None;
+        /// Negatives drawn of each list by a loss that compares with several, such as `dpo-hps-multi`; 4 if unset.
+        num_negatives: Option<usize> = |_: &Defaults| None, AT_LEAST_1;
         /// Factor c on HPS's negatives: `unit`, `count` or a number; if unset, that of the loss's name.
         negative_scale: Option<NegativeScale> = |_: &Defaults| None;
         /// HPS's negatives that share the highest reward: `keep` them (if unset) or `mask-max`.

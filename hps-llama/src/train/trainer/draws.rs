@@ -4,6 +4,7 @@ use super::{Trainer, refused};
 use crate::Result;
 use crate::backend::Backend;
 use crate::pack::Group;
+use crate::train::drawn::Drawn;
 use crate::train::options::Task;
 use crate::train::passes::List;
 use crate::train::train_loss::Reads;
@@ -14,20 +15,25 @@ use hps_core::{NegativeSampler, Philox, Position};
 const ORDER: u32 = 0x4f72_6465;
 
 impl<B: Backend> Trainer<B> {
-    /// The responses of an example that the loss reads in this epoch, the preferred one first; only they are computed.
-    pub(in crate::train) fn draw(&self, example: &Example, epoch: u32, loss: &TrainLoss) -> Result<Vec<usize>> {
+    /// What the loss reads of an example in this epoch; only these responses are computed.
+    pub(in crate::train) fn draw(&self, example: &Example, epoch: u32, loss: &TrainLoss) -> Result<Drawn> {
         let count = example.rewards.len();
+        let (sampler, position) =
+            (NegativeSampler::new(self.config.seed), Position { row: example.group.row, epoch, draw: 0 });
+        let refused = |source| refused(source).at(&example.place);
         match loss.reads() {
-            _ if self.config.task == Task::Sft => Ok(vec![0]),
-            Reads::Ends => Ok(vec![0, count - 1]),
+            _ if self.config.task == Task::Sft => Ok(Drawn::these(vec![0])),
+            Reads::Ends => Ok(Drawn::these(vec![0, count - 1])),
             Reads::Drawn(loss, _) => {
-                let position = Position { row: example.group.row, epoch, draw: 0 };
-                let negative = loss
-                    .draw(&NegativeSampler::new(self.config.seed), &example.rewards, position)
-                    .map_err(|source| refused(source).at(&example.place))?;
-                Ok(vec![0, negative])
+                let negative = loss.draw(&sampler, &example.rewards, position).map_err(refused)?;
+                Ok(Drawn::among_negatives(&[negative]))
             }
-            Reads::All => Ok((0..count).collect()),
+            Reads::DrawnSeveral(loss, _) => {
+                let mut negatives = vec![0; self.config.num_negatives];
+                loss.draw_many(&sampler, &example.rewards, position, &mut negatives).map_err(refused)?;
+                Ok(Drawn::among_negatives(&negatives))
+            }
+            Reads::All => Ok(Drawn::these((0..count).collect())),
         }
     }
 
@@ -36,7 +42,7 @@ impl<B: Backend> Trainer<B> {
         let list = |prompt: &usize| {
             let example = &self.examples[*prompt];
             let drawn = self.draw(example, epoch, loss)?;
-            let responses = drawn.iter().map(|response| example.group.responses[*response].clone()).collect();
+            let responses = drawn.responses.iter().map(|response| example.group.responses[*response].clone()).collect();
             let group = Group { row: example.group.row, prompt: example.group.prompt.clone(), responses };
             Ok(List { example: *prompt, drawn, group })
         };
@@ -137,16 +143,23 @@ impl<B: Backend> Trainer<B> {
 }
 
 /// The widest list that the loss may read of an example.
-pub(in crate::train) fn widest_read(example: &Example, TrainConfig { task, loss, .. }: &TrainConfig) -> ListShape {
+pub(in crate::train) fn widest_read(
+    example: &Example,
+    TrainConfig { task, loss, num_negatives, .. }: &TrainConfig,
+) -> ListShape {
     let mut shape = ListShape::from(&example.group);
     match loss.reads() {
         _ if *task == Task::Sft => shape.responses.truncate(1),
         Reads::Ends => shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]],
-        Reads::Drawn(..) => {
-            let longest = shape.responses[1..].iter().copied().max().unwrap_or(0);
-            shape.responses = vec![shape.responses[0], longest];
-        }
+        Reads::Drawn(..) => longest(&mut shape, 1),
+        Reads::DrawnSeveral(..) => longest(&mut shape, *num_negatives),
         Reads::All => {}
     }
     shape
+}
+
+/// The first response and the longest ones behind it.
+fn longest(shape: &mut ListShape, negatives: usize) {
+    shape.responses[1..].sort_unstable_by(|left, right| right.cmp(left));
+    shape.responses.truncate(negatives.saturating_add(1));
 }

@@ -4,10 +4,10 @@ mod draws;
 mod resume;
 mod sound;
 
+use super::drawn::Drawn;
 use super::options::Task;
 use super::passes::{List, Passes};
 use super::task::{expect_finite, supervised};
-use super::train_loss::Reads;
 use super::{
     AdamW, Example, Interrupt, Memory, Outline, Plan, Reference, ReferenceOptions, Schedule, Split, StepLog,
     TrainConfig, TrainLoss,
@@ -237,14 +237,14 @@ impl<B: Backend> Trainer<B> {
 fn weigh(
     loss: &TrainLoss,
     example: &Example,
-    drawn: &[usize],
+    drawn: &Drawn,
     policy: &[f64],
     reference: &[f64],
     share: f64,
     log: &mut StepLog,
 ) -> Result<Vec<f32>> {
     let (value, gradient) = value_and_gradient(loss, example, drawn, policy, reference)?;
-    log.add(share, value, &scores(loss, example, drawn, policy, reference)?, policy);
+    log.add(share, value, &scores(loss, example, &drawn.responses, policy, reference)?, policy);
     Ok(gradient.iter().map(|c| (share * c) as f32).collect())
 }
 
@@ -252,17 +252,13 @@ fn weigh(
 pub(super) fn value_and_gradient(
     loss: &TrainLoss,
     example: &Example,
-    drawn: &[usize],
+    drawn: &Drawn,
     policy: &[f64],
     reference: &[f64],
 ) -> Result<(f64, Vec<f64>)> {
-    let (lengths, rewards) = lengths_and_rewards(example, drawn);
-    let mut row = row(loss, policy, reference, &lengths, &rewards).map_err(refused)?;
-    if let Reads::Drawn(loss, _) = loss.reads() {
-        let negatives = loss.negatives(&example.rewards).map_err(refused)?;
-        row = row.with_sample_from(1, negatives).map_err(refused)?;
-    }
-    loss.value_and_gradient(&row).map_err(refused)
+    let (lengths, rewards) = lengths_and_rewards(example, &drawn.responses);
+    let row = row(loss, policy, reference, &lengths, &rewards).and_then(|row| drawn.in_row(loss, example, row));
+    row.and_then(|row| loss.value_and_gradient(&row)).map_err(refused)
 }
 
 /// The rewards that the policy implies of some responses of an example.
