@@ -43,9 +43,20 @@ fn by_hand(policy: &Policy<Cpu>, examples: &[Example], config: &TrainConfig) -> 
             let drawn = NegativeSampler::new(config.seed).draw(rewards, GAMMA, TiePolicy::Keep, position);
             row = row.with_sample(drawn.expect("a negative")).expect("a row");
         }
+        let mut drawn = vec![0; config.num_negatives];
+        if loss.reads_samples() {
+            let position = Position { row: group.row, epoch: 0, draw: 0 };
+            let sampler = NegativeSampler::new(config.seed);
+            sampler.draw_many(rewards, GAMMA, TiePolicy::Keep, position, &mut drawn).expect("negatives");
+            row = row.with_samples(&drawn).expect("a row");
+        }
+        if loss.reads_supervised() {
+            row = row.with_supervised(log_probs[0]).expect("a row");
+        }
         let mut c = vec![0.0; rewards.len()];
         let mut scratch = vec![0.0; Loss::scratch_len(rewards.len())];
         total += loss.value_and_gradient(&row, &mut scratch, &mut c).expect("a value");
+        c[0] += loss.supervised_gradient(&c);
         let share = |c: f64| (c / examples.len() as f64) as f32;
         let coefficients: Vec<f32> =
             ranges.iter().zip(c).flat_map(|(range, c)| std::iter::repeat_n(share(c), range.len())).collect();
@@ -62,7 +73,7 @@ fn a_steps_gradient_is_that_of_hps_cores_coefficients() {
     let policies: [(&str, Make); 3] =
         [("a fresh adapter", || fresh(0.0)), ("an adapter", adapted), ("all weights", full)];
     let examples = uneven(5);
-    for name in LOSSES {
+    for name in LOSSES.into_iter().chain(["dpo-hps-multi", "slic"]) {
         let gamma_schedule = GammaSchedule::Constant(GAMMA);
         let config = TrainConfig { gamma_schedule, per_device_train_batch_size: 5, ..config(name) };
         for (what, policy) in policies {

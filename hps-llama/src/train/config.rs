@@ -114,7 +114,7 @@ impl TrainConfig {
         let Some(loss) = self.loss.named() else {
             return Err(error().because("a loss of one's own trains with `task` preference"));
         };
-        if loss.likelihood() != 0.0 {
+        if loss.likelihood() != 0.0 || loss.reads_supervised() {
             return Err(error().because("a reward model has no likelihood"));
         }
         Loss::new(Reward::Cpo { beta: 1.0 }, loss.pair(), loss.preference())
@@ -122,7 +122,7 @@ impl TrainConfig {
             .map_err(|source| error().because(source))
     }
 
-    /// Refuses a loss that reads more than the trainer gives it: scales of one's own, a supervised response. Tried on a row of equal log-probabilities, below 0 as all are. A loss of one's own is tried on the rows.
+    /// Refuses a loss that reads more than the trainer gives it: scales of one's own. Tried on a row of equal log-probabilities, below 0 as all are. A loss of one's own is tried on the rows.
     fn check_loss(&self) -> Result<()> {
         if self.task == Task::Sft {
             return Ok(());
@@ -135,6 +135,7 @@ impl TrainConfig {
             .and_then(|row| row.with_reference(&log_probs[..count])?.with_lengths(&lengths[..count]))
             .and_then(|row| row.with_rewards(&rewards[..count]))
             .and_then(|row| if loss.reads_sample() { row.with_sample_from(1, 2) } else { Ok(row) })
+            .and_then(|row| scored.with_supervised(row, &log_probs))
             .and_then(|row| if loss.reads_samples() { row.with_samples_from(&[1, 2], 2) } else { Ok(row) })
             .and_then(|row| scored.value_and_gradient(&row));
         let message = || format!("`loss_type` {} is not trained here", self.loss);

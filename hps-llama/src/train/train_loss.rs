@@ -84,11 +84,21 @@ impl TrainLoss {
     pub(super) fn reads(&self) -> Reads<'_> {
         let TrainLoss::Named(loss) = self else { return Reads::All };
         match loss.preference() {
-            Preference::BradleyTerry => Reads::Ends,
+            Preference::BradleyTerry | Preference::Slic(_) => Reads::Ends,
             Preference::Hps(hps) if loss.reads_sample() => Reads::Drawn(loss, hps.ties),
             Preference::Hps(hps) if loss.reads_samples() => Reads::DrawnSeveral(loss, hps.ties),
             _ => Reads::All,
         }
+    }
+
+    /// A row's supervised target where the loss reads one (SLiC): the preferred response.
+    pub(super) fn with_supervised<'a>(
+        &self,
+        row: Responses<'a, f64>,
+        policy: &[f64],
+    ) -> Result<Responses<'a, f64>, Error> {
+        let reads = self.named().is_some_and(Loss::reads_supervised);
+        if reads { row.with_supervised(policy[0]) } else { Ok(row) }
     }
 
     /// `L` and `∂L/∂log π` of a row.
@@ -96,6 +106,9 @@ impl TrainLoss {
         let loss = self.as_list_loss();
         let (mut scratch, mut gradient) = (vec![0.0; loss.scratch_len(row.count())], vec![0.0; row.count()]);
         let value = loss.value_and_gradient(row, &mut scratch, &mut gradient)?;
+        if let Some(loss) = self.named().filter(|loss| loss.reads_supervised()) {
+            gradient[0] += loss.supervised_gradient(&gradient);
+        }
         if !value.is_finite() || gradient.iter().any(|entry| !entry.is_finite()) {
             return Err(Error::custom("the loss or its gradient is not a finite number"));
         }

@@ -151,11 +151,10 @@ fn flags_are_refused_by_name() {
     );
 }
 
-/// The trainer has no supervised response.
 #[test]
-fn losses_that_are_not_trained_are_refused() {
-    let message = refusal(by_file("loss_type = 'slic'"));
-    assert!(message.starts_with("train.toml:1: `loss_type` slic is not trained here: "), "{message}");
+fn a_reward_model_has_no_supervised_response() {
+    let message = refusal(by_file("loss_type = 'slic'\ntask = 'reward'"));
+    assert!(message.starts_with("train.toml:1: `loss_type` is slic with `task` reward: "), "{message}");
 }
 
 #[test]

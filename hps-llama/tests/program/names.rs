@@ -104,7 +104,7 @@ fn losses_are_listed_with_the_names_that_trl_has() {
     assert_eq!(columns(&all, "dpo-hps"), "dpo-hps the best, one drawn negative reference, rewards");
     let several = "dpo-hps-multi the best, `num_negatives` drawn (4) reference, rewards, several draws";
     assert_eq!(columns(&all, "dpo-hps-multi"), several);
-    assert!(columns(&all, "slic").ends_with("in hps-core only"));
+    assert_eq!(columns(&all, "slic"), "slic the best, the worst a supervised response (the best)");
     let some = hps(&["losses", "sigmoid"]).out;
     assert!(some.contains("dpo-bt") && !some.contains("ipo-bt"), "{some}");
     let ended = hps(&["losses", "nothing"]);

@@ -19,7 +19,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["loss_type", "TRL's", "of a list it reads", "besides log-probs", ""]);
+    table.set_header(["loss_type", "TRL's", "of a list it reads", "besides log-probs"]);
     for name in Loss::names() {
         let (trl, wanted) = (trl_name(name).unwrap_or(""), arguments.text.as_deref().unwrap_or(""));
         let Some(loss) = name.parse::<Loss>().ok().filter(|_| name.contains(wanted) || trl.contains(wanted)) else {
@@ -27,11 +27,8 @@ pub fn run(arguments: &Arguments) {
         };
         let mut options = TrainOptions::default();
         options.loss_type = loss;
-        let (read, trained) = match options.config() {
-            Ok(config) => (responses(&config), ""),
-            Err(_) => ("", "in hps-core only"),
-        };
-        table.add_row([*name, trl, read, &inputs(&loss), trained]);
+        let read = options.config().map_or("", |config| responses(&config));
+        table.add_row([*name, trl, read, &inputs(&loss)]);
     }
     if table.is_empty() {
         say!("no loss has this in its name; `hps losses` lists all");
@@ -58,7 +55,7 @@ fn inputs(loss: &Loss) -> String {
         (loss.reads_rewards(), "rewards"),
         (loss.reads_samples(), "several draws"),
         (loss.reads_scales(), "scales"),
-        (loss.reads_supervised(), "a supervised response"),
+        (loss.reads_supervised(), "a supervised response (the best)"),
     ];
     let read: Vec<&str> = read.into_iter().filter(|(read, _)| *read).map(|(_, name)| name).collect();
     read.join(", ")

@@ -290,6 +290,7 @@ fn row<'a>(
     rewards: &'a [f64],
 ) -> std::result::Result<Responses<'a, f64>, hps_core::Error> {
     let row = Responses::new(policy)?.with_lengths(lengths)?.with_rewards(rewards)?;
+    let row = loss.with_supervised(row, policy)?;
     if loss.reads_reference() { row.with_reference(reference) } else { Ok(row) }
 }
 
