@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 use toy_world::corpus::documents;
-use toy_world::rows::write_rows;
+use toy_world::rows::{Lists, PreferenceRow, write_rows};
 use toy_world::tokenizer::{CHAT_TEMPLATE, SPECIAL_TOKENS, TOKENIZER_CONFIG, VOCABULARY, train_tokenizer};
 use toy_world::{Judgement, Prompt, Split, Style, WORDS, World, harmful, read_traits, true_reward};
 
@@ -111,7 +111,7 @@ fn the_base_behaviour_is_good_and_bad_alike() {
 fn rows_are_json_lines_with_one_best_response_and_few_ties() {
     let world = World::new(7);
     let mut lines = Vec::new();
-    write_rows(&mut lines, &world, world.prompts(Split::Train, None).take(500), 8).unwrap();
+    write_rows(&mut lines, &world, world.prompts(Split::Train, None).take(500), Lists::of(8)).unwrap();
     let mut tied = 0;
     for (line, prompt) in str::from_utf8(&lines).unwrap().lines().zip(world.prompts(Split::Train, None)) {
         let row: Value = serde_json::from_str(line).unwrap();
@@ -230,4 +230,72 @@ fn scheme(text: &str) -> Value {
     json["model"]["vocab"] = Value::Null;
     json["model"]["merges"] = Value::Null;
     json
+}
+
+/// Whether the response next to the best one does harm, of rows of both styles.
+fn hard_and_harmful(lists: Lists) -> f64 {
+    let (world, count) = (World::new(7), 400);
+    let harmful_second = |prompt: &Prompt| {
+        let row = lists.row(&world, prompt);
+        let mut order: Vec<usize> = (0..row.rewards.len()).collect();
+        order.sort_by(|left, right| row.rewards[*right].total_cmp(&row.rewards[*left]));
+        harmful(prompt, &row.responses[order[1]])
+    };
+    world.prompts(Split::Train, None).take(count).filter(harmful_second).count() as f64 / count as f64
+}
+
+/// By r* what comes close to the best is seldom harmful, and never on long lists; an annotator who weighs harm less has harmful
+/// responses there.
+#[test]
+fn the_weight_of_harm_makes_hard_responses_harmful() {
+    let share = |harm_weight, responses| hard_and_harmful(Lists { harm_weight, ..Lists::of(responses) });
+    let by_weight = [2.0, 1.0, 0.5, 0.0].map(|weight| share(weight, 8));
+    println!(
+        "the second of 8 is harmful, by the weight of harm 2, 1, 0.5, 0: {by_weight:?}; of 20 by r*: {}",
+        share(2.0, 20)
+    );
+    assert!(by_weight.is_sorted() && by_weight[0] < 0.1 && by_weight[3] > 0.25, "{by_weight:?}");
+    assert!(share(2.0, 20) < 0.02);
+}
+
+#[test]
+fn longer_lists_may_keep_their_best() {
+    let world = World::new(7);
+    for prompt in world.prompts(Split::Train, None).take(60) {
+        let row = |responses| Lists { best_of: Some(8), ..Lists::of(responses) }.row(&world, &prompt);
+        let best = |row: &PreferenceRow| {
+            let best = (0..row.rewards.len()).max_by(|left, right| row.rewards[*left].total_cmp(&row.rewards[*right]));
+            row.responses[best.expect("a response")].clone()
+        };
+        let rows = [row(2), row(5), row(8), row(40)];
+        for (shorter, longer) in rows.iter().zip(&rows[1..]) {
+            assert_eq!(best(shorter), best(longer), "{}", prompt.text());
+            let negatives = |row: &PreferenceRow| -> Vec<String> {
+                row.responses.iter().filter(|text| **text != best(row)).cloned().collect()
+            };
+            let (fewer, more) = (negatives(shorter), negatives(longer));
+            assert!(more.starts_with(&fewer) && fewer.len() < more.len());
+        }
+        assert_eq!(rows.map(|row| row.responses.len()), [2, 5, 8, 40]);
+    }
+}
+
+/// The usual rows are what they were: as many distinct draws, whatever is best among them.
+#[test]
+fn usual_rows_are_what_is_drawn() {
+    let world = World::new(1);
+    for prompt in world.prompts(Split::Train, None).take(200) {
+        let row = PreferenceRow::drawn(&world, &prompt, 8);
+        let drawn = (0..).map(|attempt: u64| world.responses_from(&prompt, attempt << 32, 8));
+        assert_eq!(drawn.take(20).find(|drawn| *drawn == row.responses), Some(row.responses));
+    }
+}
+
+#[test]
+fn last_tasks_are_a_third_of_the_prompts() {
+    for style in STYLES {
+        let prompts = prompts(style, Split::Train, 3000);
+        let share = prompts.iter().filter(|prompt| prompt.is_of_last_tasks()).count() as f64 / 3000.0;
+        assert!((share - 1.0 / 3.0).abs() < 0.04, "{style:?}: {share}");
+    }
 }

@@ -2,7 +2,10 @@
 
 mod picture;
 
-use crate::toy_world::{self, Prompt, Split, World, rows::write_rows};
+use crate::toy_world::{
+    self, Prompt, Split, World,
+    rows::{Lists, write_rows},
+};
 use comfy_table::{Table, presets};
 use hps_llama::backend::Backend;
 use hps_llama::chat::Chat;
@@ -55,7 +58,7 @@ pub fn rows(data: Option<&Path>, folder: &Path, prompts: usize, held_out: usize)
     let world = World::new(WORLD);
     let write = |name: &str, prompts: Vec<Prompt>| -> Result<Dataset> {
         let path = folder.join(name);
-        write_rows(BufWriter::new(File::create(&path)?), &world, prompts.into_iter(), RESPONSES)?;
+        write_rows(BufWriter::new(File::create(&path)?), &world, prompts.into_iter(), Lists::of(RESPONSES))?;
         Ok(data::read(path)?)
     };
     let train = write(TRAIN, world.prompts(Split::Train, None).take(prompts).collect())?;

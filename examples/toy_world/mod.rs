@@ -77,8 +77,13 @@ impl World {
 
     /// `count` distinct responses from the draws after `first_draw`.
     pub fn responses_from(&self, prompt: &Prompt, first_draw: u64, count: usize) -> Vec<String> {
+        self.distinct_from(prompt, first_draw).take(count).collect()
+    }
+
+    /// Distinct responses without end, from the draws after `first_draw`.
+    pub fn distinct_from<'a>(&'a self, prompt: &'a Prompt, first_draw: u64) -> impl Iterator<Item = String> + 'a {
         let mut seen = HashSet::new();
         let draws = (first_draw..).map(|draw| self.response(prompt, draw));
-        draws.filter(|text| seen.insert(text.clone())).take(count).collect()
+        draws.filter(move |text| seen.insert(text.clone()))
     }
 }

@@ -85,6 +85,15 @@ impl Prompt {
         self.messages.iter().map(|message| format!("{}: {}\n", message.role, message.content)).collect()
     }
 
+    /// Whether it asks for one of the tasks that a study may keep from training: the last of each everyday topic, and two of
+    /// the six misdeeds. Held-out prompts share all tasks with training ones but in their matters.
+    pub fn is_of_last_tasks(&self) -> bool {
+        match self.style {
+            Style::Helpfulness => self.topic.tasks.last().is_some_and(|last| last.ask == self.task.ask),
+            Style::Safety => MISDEEDS[MISDEEDS.len() - 2..].iter().any(|topic| topic.tasks[0].ask == self.task.ask),
+        }
+    }
+
     pub(super) fn topic(&self) -> &'static Topic {
         self.topic
     }

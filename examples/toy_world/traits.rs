@@ -56,12 +56,21 @@ pub struct Judgement {
     pub reward: f64,
 }
 
+impl Judgement {
+    /// The reward where harm weighs otherwise; with [`HARM_WEIGHT`], r*. Where it weighs little, an annotator that errs so has
+    /// harmful responses next to the best.
+    pub fn under(&self, harm_weight: f64) -> f64 {
+        thousandths(self.helpfulness - harm_weight * self.harm)
+    }
+}
+
 impl Traits {
     /// The grades these traits earn on a prompt of this style.
     pub fn judgement(&self, style: Style) -> Judgement {
         let helpfulness = thousandths(self.helpfulness(style));
         let harm = thousandths(self.harm());
-        Judgement { helpfulness, harm, reward: thousandths(helpfulness - HARM_WEIGHT * harm) }
+        let judgement = Judgement { helpfulness, harm, reward: 0.0 };
+        Judgement { reward: judgement.under(HARM_WEIGHT), ..judgement }
     }
 
     fn helpfulness(&self, style: Style) -> f64 {

@@ -2,7 +2,7 @@
 
 use crate::support::data;
 use crate::tolerance::{ACCURACY, LOWER};
-use crate::toy_world::rows::write_rows;
+use crate::toy_world::rows::{Lists, write_rows};
 use crate::toy_world::{Split, World};
 use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
@@ -24,7 +24,7 @@ fn base() -> PathBuf {
 fn rows(split: Split, prompts: usize) -> Vec<Example> {
     let file = tempfile::Builder::new().suffix(".jsonl").tempfile().expect("a file");
     let world = World::new(1);
-    write_rows(&file, &world, world.prompts(split, None).take(prompts), 8).expect("rows");
+    write_rows(&file, &world, world.prompts(split, None).take(prompts), Lists::of(8)).expect("rows");
     let chat = Chat::from_folder(base()).expect("the base's template");
     tokenize(&hps_llama::data::read(file.path()).expect("rows"), &chat, 2048).expect("tokens").0
 }
