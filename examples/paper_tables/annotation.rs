@@ -1,9 +1,8 @@
-//! Rows with estimated rewards: r_est by a reward model that was trained on other prompts' rankings.
+//! Estimated rewards: r_est by a reward model that was trained on other prompts' rankings.
 
 use crate::Result;
-use crate::run::Estimate;
 use crate::toy_world::rows::PreferenceRow;
-use crate::toy_world::{Prompt, Split, Style, World};
+use crate::toy_world::{Prompt, Split, World};
 use hps_llama::backend::{Backend, Precision};
 use hps_llama::chat::Chat;
 use hps_llama::data::{self, Message, Response, Row};
@@ -54,35 +53,8 @@ impl<B: Backend> Annotator<B> {
         Ok(Annotator { model: RewardModel::from_folder(backend.clone(), folder, false)? })
     }
 
-    /// Rows of a style's training prompts with so many responses, ranked by an estimate; a tie for the best is left out.
-    pub fn rows(
-        &self,
-        world: &World,
-        chat: &Chat,
-        style: Style,
-        prompts: usize,
-        responses: usize,
-        estimate: Estimate,
-    ) -> Result<Vec<Example>> {
-        let mut examples = Vec::new();
-        for (prompt, id) in world.prompts(Split::Train, Some(style)).take(prompts).zip(0u32..) {
-            let mut drawn = PreferenceRow::drawn(world, &prompt, responses);
-            match estimate {
-                Estimate::True => {}
-                Estimate::Reversed(of_ten) if id % 10 < of_ten => {
-                    drawn.rewards.iter_mut().for_each(|reward| *reward = -*reward)
-                }
-                Estimate::Reversed(_) => {}
-                Estimate::Model => drawn.rewards = self.rewards(id, &prompt, &drawn.responses, chat)?,
-            }
-            if let Some(row) = row(id, &prompt, &drawn)? {
-                examples.push(Example::new(&row, chat)?);
-            }
-        }
-        Ok(examples)
-    }
-
-    fn rewards(&self, id: u32, prompt: &Prompt, responses: &[String], chat: &Chat) -> Result<Vec<f64>> {
+    /// r_est of responses to a prompt.
+    pub fn rewards(&self, id: u32, prompt: &Prompt, responses: &[String], chat: &Chat) -> Result<Vec<f64>> {
         let turn = |text: &String| Response::Messages(vec![Message::assistant(text)]);
         let (prompt, responses) = chat.group(&asked(prompt), &responses.iter().map(turn).collect::<Vec<_>>())?;
         let mut rewards = Vec::with_capacity(responses.len());

@@ -12,6 +12,7 @@ mod annotation;
 #[path = "../../hps-llama/src/bin/hps/backend.rs"] // The program's flags are the example's.
 mod backend;
 mod ledger;
+mod lists;
 mod paper;
 mod run;
 mod study;

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::annotation::{Annotator, row};
+use crate::lists::rows;
 use crate::run::{BASE, Estimate, Measured, Outcome, Run, STYLES};
 use crate::toy_world::rows::PreferenceRow;
 use crate::toy_world::{self, Prompt, Split, World};
@@ -157,7 +158,7 @@ impl<B: Backend> Study<B> {
         if run.loss != BASE {
             let style = STYLES[own].1;
             let rows =
-                self.annotator.rows(&self.world, &self.chat, style, self.prompts, run.responses, run.estimate)?;
+                rows(&self.annotator, &self.world, &self.chat, style, self.prompts, run.responses, run.estimate)?;
             let start = Instant::now();
             let mut trainer = Trainer::new(policy, rows, config(run)?)?;
             while trainer.step()?.is_some() {}

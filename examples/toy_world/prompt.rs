@@ -94,6 +94,11 @@ impl Prompt {
         }
     }
 
+    /// A number that prompts of one task share.
+    pub fn task_number(&self) -> u32 {
+        text_key(self.task.ask) as u32
+    }
+
     pub(super) fn topic(&self) -> &'static Topic {
         self.topic
     }
