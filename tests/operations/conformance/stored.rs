@@ -155,9 +155,11 @@ pub fn a_row_of_a_product_is_the_same_alone<B: Backend>(subject: &Subject<B>) {
     }
 }
 
-/// Its numbers as the device has them, and the device's.
+/// Its numbers as the device computes with them, rounded once where activations are bfloat16, and the device's.
 fn weight<B: Backend>(subject: &Subject<B>, tensor: &StoredTensor<'_>) -> (Matrix, B::Weight) {
     let there = subject.backend.upload_weight(tensor, false).expect("an upload");
-    let numbers = subject.backend.download_weight(&there).expect("a download").into_iter().map(f64::from).collect();
+    let numbers = subject.backend.download_weight(&there).expect("a download").into_iter();
+    let rounded = |number: f32| if subject.halves.is_some() { bf16::from_f32(number).to_f32() } else { number };
+    let numbers = numbers.map(|number| f64::from(rounded(number))).collect();
     (Matrix { rows: tensor.rows(), columns: tensor.columns(), numbers }, there)
 }

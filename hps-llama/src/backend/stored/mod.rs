@@ -74,6 +74,12 @@ impl<'a> StoredTensor<'a> {
         &self.bytes
     }
 
+    /// Columns of a head whose rows are interleaved.
+    #[cfg(feature = "cuda")]
+    pub(super) fn interleaved_heads(&self) -> Option<usize> {
+        self.interleaved
+    }
+
     /// Bytes that it takes, scales included.
     pub fn size(&self) -> usize {
         let scales = match &self.encoding {
