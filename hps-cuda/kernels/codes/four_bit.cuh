@@ -2,8 +2,6 @@
 // row and across rows: an f32, or map[s] b + offset.
 #if CODES >= 12
 
-constexpr bool ANY_LENGTH = true;
-
 // nf4, CODES 12: quantiles of the normal distribution; fp4, CODES 13: sign, two bits of exponent, one of fraction.
 __device__ const float BOOK[16] = {
 #if CODES == 12

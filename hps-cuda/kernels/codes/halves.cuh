@@ -1,8 +1,6 @@
 // Numbers of 16 bits: f16, CODES 0, and bfloat16, CODES 1.
 #if CODES <= 1
 
-constexpr bool ANY_LENGTH = true;
-
 __device__ __forceinline__ float number_at(const Codes& matrix, u64 at) {
     const u8* from = matrix.codes + 2 * at;
 #if CODES == 0

@@ -2,8 +2,6 @@
 // the lowest bits of 32 numbers in a row, the next bits are those of the next 32.
 #if CODES >= 7 && CODES <= 11
 
-constexpr bool ANY_LENGTH = false;
-
 constexpr u32 BLOCKS[5] = {84, 110, 144, 176, 210};
 constexpr u32 BLOCK = BLOCKS[CODES - 7];
 

@@ -2,8 +2,6 @@
 // of the fifth ones; then nibbles, the low ones of 16 bytes before the high ones, or signed bytes.
 #if CODES >= 2 && CODES <= 6
 
-constexpr bool ANY_LENGTH = false;
-
 constexpr bool HAS_MINIMUM = CODES == 3 || CODES == 5;
 constexpr bool HAS_FIFTHS = CODES == 4 || CODES == 5;
 constexpr bool IS_BYTES = CODES == 6;

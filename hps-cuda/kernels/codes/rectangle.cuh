@@ -24,13 +24,13 @@ numbers(const Codes matrix, const u32* __restrict__ rows, u32 first_row, u32 fir
     const u32 stored = place_of(rows == nullptr ? first_row + row : rows[row], matrix.interleaved);
     const u64 at = u64(stored) * matrix.columns + first_column + column;
     number* to = out + u64(row) * width + column;
-    if constexpr (ANY_LENGTH) {
-        // Runs begin anywhere within a block and a byte.
-        if (width % RUN != 0 || matrix.columns % RUN != 0) {
-            for (u32 i = 0; i < RUN && column + i < width; i += 1) to[i] = narrow<number>(number_at(matrix, at + i));
-            return;
-        }
+#if CODES <= 1 || CODES >= 12
+    // Rows of any length: runs begin anywhere within a block and a byte.
+    if (width % RUN != 0 || matrix.columns % RUN != 0) {
+        for (u32 i = 0; i < RUN && column + i < width; i += 1) to[i] = narrow<number>(number_at(matrix, at + i));
+        return;
     }
+#endif
     float decoded[RUN];
     run_at(matrix, at, decoded);
     Pack<number, RUN> pack;
