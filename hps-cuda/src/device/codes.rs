@@ -12,7 +12,6 @@
 //! `d`, `m`, `e` are f16, and every product and sum is rounded to f32 as it stands: numbers are to the bit those of ggml and
 //! of bitsandbytes, whose formats these are (`ggml-common.h` and `ggml-quants.c`; Dettmers et al., QLoRA, arXiv:2305.14314).
 
-use crate::device::launch::Table;
 use crate::device::memory::Storage;
 use crate::error::{Error, ErrorKind, Result, agree};
 
@@ -239,19 +238,20 @@ impl Coded {
         ("CODES", self.kernel)
     }
 
-    /// What kernels are told of it, as they declare it.
-    pub fn table(&self) -> Table {
-        let mut table = Table::default();
+    /// What kernels are told of it, as they declare it: words of 64 bits, the later ones of two numbers each.
+    pub fn words(&self) -> [u64; 7] {
         let (scales, nested) = (self.scales.as_ref(), self.scales.as_ref().and_then(|scales| scales.nested.as_ref()));
-        table.address(self.codes.address());
-        table.address(scales.map_or(0, |scales| scales.absmax.address()));
-        table.address(nested.map_or(0, |nested| nested.absmax.address()));
-        table.address(nested.map_or(0, |nested| nested.quant_map.address()));
-        // Below 2³¹, as `Codes::check` found.
-        table.words(self.columns as u32, self.interleaved as u32);
-        table.words(scales.map_or(0, |scales| scales.block), nested.map_or(0, |nested| nested.block));
-        table.words(nested.map_or(0, |nested| nested.offset.to_bits()), 0);
-        table
+        let two = |first: u32, second: u32| u64::from(first) | u64::from(second) << 32;
+        [
+            self.codes.address(),
+            scales.map_or(0, |scales| scales.absmax.address()),
+            nested.map_or(0, |nested| nested.absmax.address()),
+            nested.map_or(0, |nested| nested.quant_map.address()),
+            // Below 2³¹, as `Codes::check` found.
+            two(self.columns as u32, self.interleaved as u32),
+            two(scales.map_or(0, |scales| scales.block), nested.map_or(0, |nested| nested.block)),
+            two(nested.map_or(0, |nested| nested.offset.to_bits()), 0),
+        ]
     }
 }
 

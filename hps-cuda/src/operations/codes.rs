@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::device::array::{Array, Format, Stored, Weight};
 use crate::device::codes::Coded;
 use crate::device::kernel::{Defines, Source};
-use crate::device::launch::{Argument, Grid};
+use crate::device::launch::{Argument, Grid, Table};
 use crate::error::{Error, ErrorKind, Result};
 use std::ops::Range;
 
@@ -112,6 +112,8 @@ impl Device {
                 format!("{count} rows of {} numbers are decoded at once, and kernels count to 2³²", columns.len());
             return Err(Error::new(ErrorKind::Shape, message));
         }
+        let mut table = Table::default();
+        codes.words().into_iter().for_each(|word| table.address(word));
         let arguments = [
             Argument::Address(list),
             first.into(),
@@ -121,13 +123,7 @@ impl Device {
             (&out).into(),
         ];
         let defines = [format.define(), codes.define()];
-        self.launch_table(
-            SOURCE.kernel("numbers"),
-            &defines,
-            Grid::threads(runs, THREADS),
-            &codes.table(),
-            &arguments,
-        )?;
+        self.launch_table(SOURCE.kernel("numbers"), &defines, Grid::threads(runs, THREADS), &table, &arguments)?;
         Ok(out)
     }
 }
