@@ -184,7 +184,7 @@ impl Device {
     ) -> Result<()> {
         let targets = targets.address() + 4 * rows.start as u64;
         let (words, targets) = match head {
-            Head::Numbers(numbers) => (Held::Lent(&**numbers), targets),
+            Head::Numbers(numbers) => (Held::Lent(numbers), targets),
             Head::Codes(codes) => {
                 let listed = Rows::Listed { address: targets, count: rows.len() };
                 (Held::Own(self.decoded(codes, listed, 0..codes.columns(), unit.format())?), 0)

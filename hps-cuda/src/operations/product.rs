@@ -251,3 +251,71 @@ impl Side {
 pub(crate) fn both(a: Format, b: Format) -> Format {
     if a == b { a } else { Format::F32 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Factor, Region, Side};
+    use crate::device::Device;
+    use crate::device::array::{Format, Stored};
+    use crate::device::codes::{Codes, Encoding};
+
+    /// Panels of eight and of one, onto what there is or nothing. Numbers are whole and small, so sums are exact.
+    #[test]
+    fn a_matrix_is_decoded_in_any_panels() {
+        const SHAPES: [[usize; 2]; 3] = [[70, 33], [9, 40], [16, 1]];
+        const ROWS: usize = 5;
+        let device = match Device::open(None) {
+            Ok(device) => device,
+            Err(error) => {
+                assert!(std::env::var_os("HPS_REQUIRE_CUDA").is_none(), "{error}");
+                eprintln!("SKIPPED, as {error}");
+                return;
+            }
+        };
+        for [outputs, inputs] in SHAPES {
+            let number = |at: usize| (at * 7 % 5) as f32 - 2.0;
+            // -2 to 2 as f16.
+            let codes = (0..outputs * inputs).map(|at| [0xc000u16, 0xbc00, 0, 0x3c00, 0x4000][at * 7 % 5]);
+            let bytes: Vec<u8> = codes.flat_map(u16::to_le_bytes).collect();
+            let codes =
+                Codes { encoding: Encoding::F16, rows: outputs, columns: inputs, bytes: &bytes, interleaved: None };
+            let weight = device.upload_codes(&codes).unwrap();
+            let Stored::Codes(matrix) = weight.stored() else { panic!("{weight:?}") };
+            for (side, depth, columns) in [(Side::Out, inputs, outputs), (Side::In, outputs, inputs)] {
+                let x: Vec<f32> = (0..ROWS * depth).map(|at| (at % 3) as f32 - 1.0).collect();
+                let onto: Vec<f32> = (0..ROWS * columns).map(|at| (at % 11) as f32).collect();
+                let product = |entry: usize| -> f32 {
+                    let (row, column) = (entry / columns, entry % columns);
+                    let place = |at: usize| match side {
+                        Side::Out => column * inputs + at,
+                        Side::In => at * inputs + column,
+                    };
+                    (0..depth).map(|at| x[row * depth + at] * number(place(at))).sum()
+                };
+                for (format, tile) in
+                    [(Format::F32, 1), (Format::F32, 700), (Format::BF16, 300), (Format::BF16, 1 << 20)]
+                {
+                    let there = |numbers: &[f32], columns| {
+                        device.convert(&device.upload(numbers, columns).unwrap(), format).unwrap()
+                    };
+                    let (x, onto_there) = (there(&x, depth), there(&onto, columns));
+                    for onto_is in [None, Some(&onto_there)] {
+                        let out = device.zeros(ROWS, columns, format).unwrap();
+                        let added = onto_is.map(|onto| Region::rows(onto, 0));
+                        let to = Region::rows(&out, 0);
+                        device.multiply_decoded(side, Factor::array(&x), matrix, tile, to, added).unwrap();
+                        let added = |entry: usize| if onto_is.is_some() { onto[entry] } else { 0.0 };
+                        let want: Vec<f32> = (0..out.len()).map(|entry| product(entry) + added(entry)).collect();
+                        // None is above 256, which bfloat16 holds.
+                        assert!(want.iter().all(|number| number.abs() <= 256.0));
+                        assert_eq!(
+                            device.download(&out).unwrap(),
+                            want,
+                            "{outputs} x {inputs}, {side:?}, tiles of {tile}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
