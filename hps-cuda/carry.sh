@@ -13,7 +13,7 @@ most=60000000
 
 # Tests that need a device: of the workspace's own those named `cuda` are run, of hps-cuda all. Not `missing`, which asks the
 # emulated device alone, and `resources`, which needs none.
-tests=(operations preference transformers trl gradients trainer checkpoints generation
+tests=(operations preference transformers trl gradients quantised trainer checkpoints generation
     attention cache head memory replay sampling shared_buffers teardown)
 
 # Paths of the programs that a build made, one a line, with the package and the kind of each.

@@ -129,12 +129,12 @@ loss_slope(float* logits, const u32* targets, number* slope, const float* coeffi
     if (threadIdx.x == 0) slope[target] = narrow<number>(rest * share);
 }
 
-// unit = share (sum W[y] + unit), which was slope W. A block takes a row.
+// unit = share (sum W[y] + unit), which was slope W. A block takes a row. Without `targets` the rows of `head` are W[y].
 extern "C" __global__ void __launch_bounds__(THREADS)
 finish(const Fraction* __restrict__ fractions, const u32* __restrict__ targets, const number* __restrict__ head,
        number* __restrict__ unit, u32 features) {
     const Fraction fraction = fractions[blockIdx.x];
-    const number* word = head + u64(targets[blockIdx.x]) * features;
+    const number* word = head + u64(targets == nullptr ? blockIdx.x : targets[blockIdx.x]) * features;
     unit += u64(blockIdx.x) * features;
     for (u32 at = threadIdx.x; at < features; at += THREADS) {
         unit[at] = narrow<number>(fraction.share * (fraction.sum * widen(word[at]) + widen(unit[at])));

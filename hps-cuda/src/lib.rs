@@ -14,11 +14,13 @@ mod sources;
 
 pub use device::Device;
 pub use device::array::{Array, Format, Indices, Weight};
+pub use device::codes::{BlockType, Codes, Encoding, FourBitScales, FourBitType, NestedScales};
 pub use device::compiler::{Compiled, Target, compile};
 pub use device::kernel::{Defines, PRELUDE, Source};
 pub use device::library::Library;
 pub use error::{Error, ErrorKind, Result};
 pub use operations::attention::{Attended, Heads};
+pub use operations::codes::TILE;
 pub use operations::head::{LOGITS, LogProbs};
 pub use operations::lora::{LowRank, LowRankGradient, Narrowed};
 pub use operations::optimizer::{AdamWUpdate, Trained};

@@ -8,6 +8,7 @@ pub static SOURCES: &[&Source] = &[
     &crate::operations::attention::FORWARD,
     &crate::operations::attention::SINGLE,
     &crate::operations::attention::SUMS,
+    &crate::operations::codes::SOURCE,
     &crate::operations::decode::DECODE,
     &crate::operations::decode::JOIN,
     &crate::operations::decode::SINGLE,

@@ -77,14 +77,20 @@ impl Expected {
     }
 }
 
-/// Compares all that the head computes; `rounding` is that of a slope.
-fn check(device: &Device, [rows, vocabulary, features]: [usize; 3], of_hidden: Format, of_head: Format) {
+/// Compares all that the head computes. A head without a type is in codes, and its numbers become those of `hidden`.
+fn check(
+    device: &Device,
+    [rows, vocabulary, features]: [usize; 3],
+    of_hidden: Format,
+    of_head: impl Into<Option<Format>>,
+) {
+    let of_head = of_head.into();
     let name = format!("{rows} x {vocabulary} x {features}, {of_hidden:?} by {of_head:?}");
     let (hidden, head) = (Matrix::random(1, rows, features), Matrix::random(2, vocabulary, features));
     let c = Matrix::random(3, rows, 1);
     let mut words = words(4);
     let targets: Vec<u32> = (0..rows).map(|_| words() % vocabulary as u32).collect();
-    let both_halves = of_hidden == Format::BF16 && of_head == Format::BF16;
+    let both_halves = of_hidden == Format::BF16 && of_head != Some(Format::F32);
     let of_slope = if both_halves { BF16 } else { 0.0 };
 
     let mut values = Expected::zeros(rows);
@@ -108,7 +114,11 @@ fn check(device: &Device, [rows, vocabulary, features]: [usize; 3], of_hidden: F
         unit.allowed.iter_mut().zip(&unit.numbers).for_each(|(allowed, number)| *allowed += BF16 * number.abs());
     }
 
-    let (hidden, head) = (hidden.array(device, of_hidden), head.weight(device, of_head));
+    let hidden = hidden.array(device, of_hidden);
+    let head = match of_head {
+        Some(format) => head.weight(device, format),
+        None => head.codes(device),
+    };
     let there = device.upload_indices(&targets).unwrap();
     let without = device.log_probs(&hidden, &head, &there, false).unwrap();
     assert!(without.unit_gradient.is_none(), "{name}: not asked for");
@@ -139,6 +149,17 @@ fn of_two_types() {
     let Some(device) = device() else { return };
     check(&device, [3, 65, 5], Format::F32, Format::BF16);
     check(&device, [3, 65, 5], Format::BF16, Format::F32);
+}
+
+/// Of the last the words are two tiles of numbers and more.
+#[test]
+fn of_a_head_in_codes() {
+    let Some(device) = device() else { return };
+    for shape in [[1, 2, 32], [5, 130, 64], [2, 33_001, 512]] {
+        for format in TYPES {
+            check(&device, shape, format, None);
+        }
+    }
 }
 
 /// More than 2²⁶ logits: tiles of whole steps of rows, and of 111 rows, fewer than a step.

@@ -3,7 +3,7 @@
 #[allow(dead_code)] // The other tests use the rest.
 mod support;
 
-use hps_cuda::{Device, ErrorKind, Format, Heads};
+use hps_cuda::{Array, Device, ErrorKind, Format, Heads, Result, TILE, Weight};
 use support::{Matrix, device};
 
 #[test]
@@ -104,6 +104,58 @@ fn few_questions_are_asked() {
     };
     assert_eq!((calls("cublasLtMatmul"), calls("cuMemGetInfo")), (299, 0), "{table}");
     assert!(calls("cublasLtMatmulAlgoGetHeuristic") <= 60, "{table}");
+}
+
+/// A product with a weight.
+type Product = fn(&Device, &Array, &Weight, &Array) -> Result<Array>;
+
+/// Products with a matrix in codes that is more than a tile, decoded in two panels either way: its bytes and a tile are
+/// all that they take beside their arrays. Numbers are small and whole, so sums are exact in any order.
+#[test]
+fn a_matrix_in_codes_takes_its_bytes_and_a_tile() {
+    const SHAPE: [usize; 2] = [4224, 4096];
+    const ROWS: usize = 3;
+    let Some(_) = device() else { return };
+    let matrix = Matrix::random(11, SHAPE[0], SHAPE[1]);
+    // Of a block's 32 numbers and its f16.
+    let stored = SHAPE[0] * SHAPE[1] / 32 * 34;
+    assert!(SHAPE[0] * SHAPE[1] > TILE);
+    let products: [(usize, Product); 2] = [
+        (1, |device, x, weight, onto| device.linear_onto(x, weight, onto)),
+        (0, |device, x, weight, onto| device.linear_backward_onto(x, weight, onto)),
+    ];
+    for (from, product) in products {
+        let x = Matrix::from_fn(ROWS, SHAPE[from], |row, column| ((row + column * 5) % 3) as f32 - 1.0);
+        let onto = Matrix::from_fn(ROWS, SHAPE[1 - from], |row, column| (row * 2 + column % 7) as f32);
+        let mut want = onto.numbers.clone();
+        for (x, want) in x.numbers.chunks(x.columns).zip(want.chunks_mut(onto.columns)) {
+            for (row, numbers) in matrix.numbers.chunks(SHAPE[1]).enumerate() {
+                match from {
+                    1 => want[row] += numbers.iter().zip(x).map(|(number, x)| number * x).sum::<f32>(),
+                    _ => want.iter_mut().zip(numbers).for_each(|(want, number)| *want += number * x[row]),
+                }
+            }
+        }
+        for format in [Format::F32, Format::BF16] {
+            // A device of its own, so that other tests' arrays do not count.
+            let device = Device::open(None).unwrap();
+            let weight = matrix.codes(&device);
+            let (x, onto) =
+                (device.upload(&x.numbers, x.columns).unwrap(), device.upload(&onto.numbers, onto.columns).unwrap());
+            let (x, onto) = (device.convert(&x, format).unwrap(), device.convert(&onto, format).unwrap());
+            let y = product(&device, &x, &weight, &onto).unwrap();
+            let got = device.download(&y).unwrap();
+            let rounded =
+                |number: f32| f32::from_bits((number.to_bits() + 0x7fff + (number.to_bits() >> 16 & 1)) & 0xffff_0000);
+            let exact = |number: &f32| if format == Format::F32 { *number } else { rounded(*number) };
+            assert!(got == want.iter().map(exact).collect::<Vec<f32>>(), "from {from} in {format:?}");
+            let arrays = 2 * ROWS * (SHAPE[0] + SHAPE[1]) * 4;
+            // What cuBLAS may take beside.
+            let workspace = 32 << 20;
+            let most = stored + TILE * format.size() + workspace + arrays + 4096;
+            assert!(device.peak() <= most, "{} bytes, from {from} in {format:?}; {most} expected", device.peak());
+        }
+    }
 }
 
 /// What attention plans for a batch's spans is kept with the device, as long as the spans are there.

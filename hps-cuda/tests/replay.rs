@@ -26,8 +26,12 @@ struct Model {
 
 impl Model {
     fn new(device: &Device) -> Model {
+        Model::of(device, |numbers| numbers.weight(device, Format::BF16))
+    }
+
+    fn of(device: &Device, weight: impl Fn(&Matrix) -> Weight) -> Model {
         let [query, key] = [HEADS.query, HEADS.key_value].map(|heads| heads * HEADS.dimension);
-        let weight = |seed, columns| Matrix::random(seed, WORDS, columns).weight(device, Format::BF16);
+        let weight = |seed, columns| weight(&Matrix::random(seed, WORDS, columns));
         let cached = |seed| Matrix::random(seed, ROWS, key).array(device, Format::BF16);
         Model {
             queries: weight(1, query),
@@ -43,7 +47,8 @@ impl Model {
         self.calls += 1;
         let rotation = device.rotation(&there.positions, &self.frequencies)?;
         let [q, k] = [&self.queries, &self.keys].map(|table| {
-            device.rotate(device.embed(table, &there.tokens)?, &rotation, HEADS.dimension, false) //
+            let rows = device.embed_as(table, &there.tokens, Format::BF16)?;
+            device.rotate(rows, &rotation, HEADS.dimension, false)
         });
         let k = k?;
         for cached in &mut self.cache {
@@ -112,7 +117,15 @@ const STEPS: [(usize, u32, usize); 11] = [
 #[test]
 fn replayed_steps_are_the_computed_ones() {
     let Some(device) = device() else { return };
-    let (mut replayed, mut computed) = (Model::new(&device), Model::new(&device));
+    let drawn = steps_are_replayed(&device, &|| Model::new(&device));
+    // In codes: the same numbers, decoded within the graph.
+    let of_codes = steps_are_replayed(&device, &|| Model::of(&device, |numbers| numbers.codes(&device)));
+    assert_eq!(of_codes, drawn);
+}
+
+/// What is drawn by steps that are replayed, and by others.
+fn steps_are_replayed(device: &Device, model: &dyn Fn() -> Model) -> Vec<Vec<u32>> {
+    let (mut replayed, mut computed) = (model(), model());
     let (mut ours, mut theirs) = (Sequences::new(2), Sequences::new(2));
     let mut replay = Replay::default();
     let mut seen = Vec::new();
@@ -121,19 +134,21 @@ fn replayed_steps_are_the_computed_ones() {
             sequences.tokens.truncate(count);
         }
         let got = ours.step(length, 0, &mut |numbers| {
-            device.replay(&mut replay, numbers, &mut |there| replayed.step(&device, there)) //
+            device.replay(&mut replay, numbers, &mut |there| replayed.step(device, there)) //
         });
         let want = theirs.step(length, 0, &mut |numbers| {
             // A replay of its own is never used twice.
-            device.replay(&mut Replay::default(), numbers, &mut |there| computed.step(&device, there))
+            device.replay(&mut Replay::default(), numbers, &mut |there| computed.step(device, there))
         });
         assert_eq!(got, want, "step {length} of {count}");
         assert_eq!(replayed.calls, calls, "step {length} of {count}");
         seen.push(got.0);
     }
     assert_eq!(computed.calls, STEPS.len());
-    seen.dedup();
-    assert!(seen.len() > 5, "tokens differ from step to step: {seen:?}");
+    let mut others = seen.clone();
+    others.dedup();
+    assert!(others.len() > 5, "tokens differ from step to step: {seen:?}");
+    seen
 }
 
 /// What a step reads lies elsewhere: nothing recorded is used.

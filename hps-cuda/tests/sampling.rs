@@ -154,6 +154,23 @@ fn a_cut_keeps_the_first_of_the_order() {
     }
 }
 
+/// From a head in codes: what is drawn from its numbers.
+#[test]
+fn codes_draw_what_their_numbers_do() {
+    let Some(device) = device() else { return };
+    let head = Matrix::random(9, 1003, 64);
+    let uniforms = device.upload(&[0.0, 0.3, 0.7, 0.99, LARGEST], 1).unwrap();
+    let truncation = Truncation { temperature: 0.7, top_k: 40, top_p: 0.9 };
+    for format in [Format::F32, Format::BF16] {
+        let hidden = Matrix::random(10, 5, 64).array(&device, format);
+        let [drawn, want] = [head.codes(&device), head.weight(&device, format)].map(|head| {
+            let Drawn { tokens, log_probs } = device.sample(&hidden, &head, truncation, &uniforms).unwrap();
+            (tokens.host().unwrap().to_vec(), device.download(&log_probs).unwrap())
+        });
+        assert_eq!(drawn, want, "{format:?}");
+    }
+}
+
 /// Words that cannot be drawn are not, and do not stand in the way.
 #[test]
 fn impossible_words() {

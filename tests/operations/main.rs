@@ -85,6 +85,24 @@ fn a_row_of_a_product_is_the_same_alone_on_the_cpu() {
     conformance::stored::a_row_of_a_product_is_the_same_alone(&subject);
 }
 
+#[cfg(feature = "cuda")]
+mod codes_on_cuda {
+    use crate::conformance::stored;
+    use crate::{gpu, subject, tolerance};
+    use hps_llama::backend::Dtype;
+
+    #[test]
+    fn codes_are_decoded_to_the_bit() {
+        let Some(backend) = gpu::cuda(Dtype::Float32) else { return };
+        stored::codes_are_decoded_to_the_bit(&subject::Subject { backend, tolerance: tolerance::cuda, halves: None });
+    }
+
+    #[test]
+    fn the_first_matrix_decides() {
+        stored::the_first_matrix_decides(|| gpu::cuda(Dtype::Auto));
+    }
+}
+
 #[cfg(feature = "wgpu")]
 conformance!(wgpu, crate::gpu::wgpu(hps_llama::backend::Dtype::Float32), crate::tolerance::wgpu);
 #[cfg(feature = "wgpu")]

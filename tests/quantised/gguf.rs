@@ -3,6 +3,8 @@
 use crate::{apart, evaluated, policy, support};
 use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use hps_llama::backend::{Backend, Dtype};
 use hps_llama::blocks::{BlockType, quantise_q8_0};
 use hps_llama::gguf::{NewTensor, TensorType, Value, write_gguf};
 use hps_llama::model::Llama;
@@ -34,6 +36,28 @@ fn a_gguf_file_is_the_folder_that_it_was_made_of() {
     let error = Llama::from_folder(Cpu, &path, true).expect_err("blocks are not trained").to_string();
     assert!(error.contains("is stored in q8_0; train an adapter"), "{error}");
 }
+
+/// A device that keeps the blocks, and rows in the file's order, computes what it does with the decoded folder.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn a_gguf_file_computes_what_its_numbers_do<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    let Some(backend) = open(Dtype::Float32) else { return };
+    let (folder, decoded) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let path = folder.path().join("tiny.gguf");
+    write_gguf_of_tiny(&path, TensorType::Blocks(BlockType::Q8_0));
+    let on_cpu = Llama::from_folder(Cpu, &path, false).expect("the model loads");
+    on_cpu.save(decoded.path(), Precision::F32).expect("saved");
+    let blocks = policy(&backend, path, false);
+    for parameter in Parameter::of_model(on_cpu.config()) {
+        let [there, here] = [blocks.model.weight(parameter), on_cpu.weight(parameter)].map(|of| of.expect("numbers"));
+        assert!(there == here, "{parameter}");
+    }
+    let [of_blocks, of_numbers] = [evaluated(&blocks), evaluated(&policy(&backend, decoded.path(), false))];
+    let differences = [apart(&of_blocks.0, &of_numbers.0), apart(&of_blocks.1, &of_numbers.1)];
+    assert!(differences.iter().all(|difference| *difference < 1e-5), "{differences:?}");
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+support::gpu::on_gpus!(a_gguf_file_computes_what_its_numbers_do);
 
 /// * kind — of the projections whose rows are whole blocks.
 fn write_gguf_of_tiny(path: &Path, kind: TensorType) {

@@ -1,6 +1,8 @@
 //! Training on a base in a few bits: it computes what the numbers do that its codes stand for, and nothing else changes.
 
 mod bitsandbytes;
+#[cfg(feature = "cuda")]
+mod device_memory;
 mod gguf;
 #[path = "../trainer/lists.rs"]
 #[allow(dead_code)] // Other tests use the rest.

@@ -1,5 +1,6 @@
 //! What lies on the device: activations, integers, weights.
 
+use crate::device::codes::Coded;
 use crate::device::memory::Storage;
 use crate::error::{Error, ErrorKind, Result, agree};
 use std::sync::{Arc, OnceLock};
@@ -52,7 +53,14 @@ pub struct Indices {
 /// A weight, `[out, in]`, row-major.
 #[derive(Debug)]
 pub struct Weight {
-    array: Array,
+    stored: Stored,
+}
+
+/// What the device has of a weight.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    Numbers(Array),
+    Codes(Coded),
 }
 
 impl Array {
@@ -161,33 +169,55 @@ impl Indices {
 }
 
 impl Weight {
-    pub(crate) fn new(array: Array) -> Weight {
-        Weight { array }
+    pub(crate) fn new(stored: Stored) -> Weight {
+        Weight { stored }
     }
 
     /// How many rows it has: outputs.
     pub fn rows(&self) -> usize {
-        self.array.rows
+        match &self.stored {
+            Stored::Numbers(array) => array.rows,
+            Stored::Codes(codes) => codes.rows(),
+        }
     }
 
     /// How many columns it has: inputs.
     pub fn columns(&self) -> usize {
-        self.array.columns
+        match &self.stored {
+            Stored::Numbers(array) => array.columns,
+            Stored::Codes(codes) => codes.columns(),
+        }
     }
 
-    /// Its number type.
-    pub fn format(&self) -> Format {
-        self.array.format
+    /// Its number type; `None` where the device has its codes, which become numbers of the type that they meet.
+    pub fn format(&self) -> Option<Format> {
+        match &self.stored {
+            Stored::Numbers(array) => Some(array.format),
+            Stored::Codes(_) => None,
+        }
     }
 
-    /// Where it lies on the device.
+    /// Where its numbers, or its codes without their scales, lie on the device.
     pub fn address(&self) -> u64 {
-        self.array.address()
+        match &self.stored {
+            Stored::Numbers(array) => array.address(),
+            Stored::Codes(codes) => codes.address(),
+        }
     }
 
-    /// Its numbers.
-    pub(crate) fn array(&self) -> &Array {
-        &self.array
+    pub(crate) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Its numbers, for an operation that takes no codes.
+    pub(crate) fn numbers(&self, operation: &str) -> Result<&Array> {
+        match &self.stored {
+            Stored::Numbers(array) => Ok(array),
+            Stored::Codes(codes) => {
+                let message = format!("{operation}: a weight is in codes ({}) where numbers are needed", codes.name());
+                Err(Error::new(ErrorKind::Shape, message))
+            }
+        }
     }
 }
 

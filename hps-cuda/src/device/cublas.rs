@@ -20,8 +20,8 @@ pub(crate) struct Question {
     /// Rows, columns and depth.
     pub shape: [usize; 3],
     pub transposed: [bool; 2],
-    /// Of the factors.
-    pub pitches: [usize; 2],
+    /// Numbers from one row to the next, of `a`, of `b`, and of `onto` and `out`.
+    pub pitches: [usize; 3],
     /// Of the factors and of `out`.
     pub formats: [Format; 2],
     /// The largest powers of two that the addresses of `a`, `b`, `onto` and `out` are multiples of, up to 256.
@@ -145,7 +145,7 @@ impl Description {
         let stored = |transposed, rows, columns| if transposed { (columns, rows) } else { (rows, columns) };
         let a = layout(of_factors, stored(a, rows, depth), pitches[0])?;
         let b = layout(of_factors, stored(b, depth, columns), pitches[1])?;
-        Ok(Description { product, a, b, out: layout(of_out, (rows, columns), columns)? })
+        Ok(Description { product, a, b, out: layout(of_out, (rows, columns), pitches[2])? })
     }
 
     /// What cuBLASLt proposes for it.

@@ -1,6 +1,7 @@
 //! A device: its stream, its memory, its compiled kernels, and what operations keep with it.
 
 pub(crate) mod array;
+pub(crate) mod codes;
 pub(crate) mod compiler;
 pub(crate) mod cublas;
 pub(crate) mod kernel;

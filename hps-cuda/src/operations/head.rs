@@ -8,14 +8,19 @@
 //! is there: `unit = (s W[y] − Σ_v exp(x_v − x_y) W_v) / (1 + s)`, `s = Σ_{v≠y} exp(x_v − x_y)`. `1 − p = s / (1 + s)`
 //! keeps its digits: as `W[y] − p W[y]`, a `p` near 1 in bfloat16 would leave nothing but its rounding. For the weight's
 //! gradient the slope is `c (onehot(y) − p)`, which takes a second reading.
+//!
+//! A head in codes is decoded a tile of words at a time, for the logits and again for the unit gradient, whose sum over the
+//! words then is in f32; so are the words of the targets.
 
 use crate::device::Device;
-use crate::device::array::{Array, Format, Indices, Weight};
+use crate::device::array::{Array, Format, Indices, Stored, Weight};
+use crate::device::codes::Coded;
 use crate::device::kernel::{BOTH, Source};
 use crate::device::launch::{Argument, Grid};
 use crate::error::{Error, ErrorKind, Result, agree};
+use crate::operations::codes::{Rows, TILE, panels};
 use crate::operations::elementwise::Held;
-use crate::operations::product::{Factor, both};
+use crate::operations::product::{Factor, Region, Side, both};
 use std::ops::Range;
 
 pub(crate) static SOURCE: Source = Source {
@@ -106,12 +111,7 @@ impl Device {
             let grid = Grid::blocks(rows.len(), THREADS);
             self.launch(SOURCE.kernel("log_prob"), &[format.define()], grid, &arguments)?;
             if let (Some(unit), Some(slope), Some(fractions)) = (&unit, &slope, &fractions) {
-                for words in parts(head.rows(), if format == Format::F32 { WORDS } else { head.rows() }) {
-                    let slope = Factor::rows(slope, 0, rows.len()).columns(&words);
-                    let seen = Factor::rows(&factors.head, words.start, words.len());
-                    let onto = (words.start > 0).then_some((unit, rows.start));
-                    self.multiply(slope, seen, unit, rows.start, 1.0, onto)?;
-                }
+                factors.unit(self, slope, &rows, unit)?;
                 self.finish(fractions, targets, &factors.head, &rows, unit)?;
             }
         }
@@ -151,10 +151,10 @@ impl Device {
             factors.logits(self, &rows, &tiles.logits)?;
             if let Some(slope) = &slope {
                 self.soften(&tiles.logits, targets, &rows, slope, &c)?;
-                let onto = (rows.start > 0).then_some((&total, 0));
+                let total = Region::rows(&total, 0);
                 let slope = Factor::rows(slope, 0, rows.len()).transposed();
                 let seen = Factor::rows(&factors.hidden, rows.start, rows.len());
-                self.multiply(slope, seen, &total, 0, 1.0, onto)?;
+                self.multiply(slope, seen, total, (rows.start > 0).then_some(total))?;
             }
         }
         Ok(total)
@@ -178,37 +178,94 @@ impl Device {
         &self,
         fractions: &Array,
         targets: &Indices,
-        head: &Array,
+        head: &Head<'_>,
         rows: &Range<usize>,
         unit: &Array,
     ) -> Result<()> {
+        let targets = targets.address() + 4 * rows.start as u64;
+        let (words, targets) = match head {
+            Head::Numbers(numbers) => (Held::Lent(numbers), targets),
+            Head::Codes(codes) => {
+                let listed = Rows::Listed { address: targets, count: rows.len() };
+                (Held::Own(self.decoded(codes, listed, 0..codes.columns(), unit.format())?), 0)
+            }
+        };
         let arguments = [
             fractions.into(),
-            Argument::Address(targets.address() + 4 * rows.start as u64),
-            head.into(),
+            Argument::Address(targets),
+            (&*words).into(),
             Argument::Address(unit.row(rows.start)),
-            head.columns().into(),
+            words.columns().into(),
         ];
         self.launch(SOURCE.kernel("finish"), &[unit.format().define()], Grid::blocks(rows.len(), THREADS), &arguments)
     }
 }
 
-/// Hidden states and head in one type.
+/// Hidden states, and a head in their type or in codes.
 pub(crate) struct Factors<'a> {
     hidden: Held<'a>,
-    head: Held<'a>,
+    head: Head<'a>,
+}
+
+enum Head<'a> {
+    Numbers(Held<'a>),
+    Codes(&'a Coded),
 }
 
 impl<'a> Factors<'a> {
     pub fn new(device: &Device, hidden: &'a Array, head: &'a Weight) -> Result<Factors<'a>> {
-        let format = both(hidden.format(), head.format());
-        Ok(Factors { hidden: device.as_format(hidden, format)?, head: device.as_format(head.array(), format)? })
+        let numbers = match head.stored() {
+            Stored::Numbers(numbers) => numbers,
+            Stored::Codes(codes) => return Ok(Factors { hidden: Held::Lent(hidden), head: Head::Codes(codes) }),
+        };
+        let format = both(hidden.format(), numbers.format());
+        let head = Head::Numbers(device.as_format(numbers, format)?);
+        Ok(Factors { hidden: device.as_format(hidden, format)?, head })
     }
 
     /// Writes the logits of some rows of `hidden`, `h Wᵀ` in f32, to the beginning of `out`: `[rows, vocabulary]`.
     pub fn logits(&self, device: &Device, rows: &Range<usize>, out: &Array) -> Result<()> {
-        let seen = Factor::rows(&self.hidden, rows.start, rows.len());
-        device.multiply(seen, Factor::array(&self.head).transposed(), out, 0, 1.0, None)
+        let (seen, out) = (Factor::rows(&self.hidden, rows.start, rows.len()), Region::rows(out, 0));
+        match &self.head {
+            Head::Numbers(numbers) => device.multiply(seen, Factor::array(numbers).transposed(), out, None),
+            Head::Codes(codes) => device.multiply_decoded(Side::Out, seen, codes, TILE, out, None),
+        }
+    }
+
+    /// Writes `slope W` of some rows to those of `unit`.
+    fn unit(&self, device: &Device, slope: &Array, rows: &Range<usize>, unit: &Array) -> Result<()> {
+        let (format, of_unit) = (unit.format(), Region::rows(unit, rows.start));
+        let slope = Factor::rows(slope, 0, rows.len());
+        let codes = match &self.head {
+            Head::Numbers(numbers) => {
+                for words in parts(numbers.rows(), if format == Format::F32 { WORDS } else { numbers.rows() }) {
+                    let seen = Factor::rows(numbers, words.start, words.len());
+                    let onto = (words.start > 0).then_some(of_unit);
+                    device.multiply(slope.columns(&words), seen, of_unit, onto)?;
+                }
+                return Ok(());
+            }
+            Head::Codes(codes) => codes,
+        };
+        let tile = if format == Format::F32 { TILE.min(WORDS * codes.columns()) } else { TILE };
+        let panels: Vec<Range<usize>> = panels(codes.rows(), codes.columns(), tile).collect();
+        let total = match (format, panels.len()) {
+            (Format::F32, _) | (Format::BF16, ..=1) => None,
+            (Format::BF16, _) => Some(device.undefined(rows.len(), unit.columns(), Format::F32)?),
+        };
+        let sum = total.as_ref().map_or(of_unit, |total| Region::rows(total, 0));
+        for words in panels {
+            let numbers = device.decoded(codes, Rows::Range(words.clone()), 0..codes.columns(), format)?;
+            let onto = (words.start > 0).then_some(sum);
+            device.multiply(slope.columns(&words), Factor::array(&numbers), sum, onto)?;
+        }
+        match total {
+            Some(total) => {
+                let rounded = device.convert(&total, format)?;
+                device.copy(rounded.address(), unit.row(rows.start), rounded.bytes())
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ impl LowRank<'_> {
 
     fn check(&self) -> Result<()> {
         agree("low rank", "the rank of `B`", self.a.rows(), self.b.columns())?;
-        match (self.a.format(), self.b.format()) {
+        match (self.a.numbers("low rank")?.format(), self.b.numbers("low rank")?.format()) {
             (Format::F32, Format::F32) => Ok(()),
             formats => Err(Error::new(ErrorKind::Shape, format!("low rank: `A` and `B` are in {formats:?}, not f32"))),
         }

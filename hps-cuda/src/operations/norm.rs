@@ -24,8 +24,8 @@ const SHARE: usize = 32;
 fn check(operation: &str, x: &Array, gain: &Weight) -> Result<()> {
     agree(operation, "the length of the gain", x.columns(), gain.rows() * gain.columns())?;
     match gain.format() {
-        Format::F32 => Ok(()),
-        Format::BF16 => Err(Error::new(ErrorKind::Shape, format!("{operation}: the gain is not in f32"))),
+        Some(Format::F32) => Ok(()),
+        _ => Err(Error::new(ErrorKind::Shape, format!("{operation}: the gain is not in f32"))),
     }
 }
 

@@ -90,7 +90,7 @@ impl Device {
     /// # Errors
     /// As there.
     pub fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Array> {
-        let arrays: Vec<&Array> = weights.iter().map(|weight| weight.array()).collect();
+        let arrays = weights.iter().map(|weight| weight.numbers("norm_of_weights")).collect::<Result<Vec<&Array>>>()?;
         self.global_norm(&arrays)
     }
 
@@ -121,7 +121,7 @@ impl Device {
         for Trained { weight, gradient, moments } in trained.iter() {
             agree("adamw", "the number of rows", weight.rows(), gradient.rows())?;
             agree("adamw", "the number of columns", weight.columns(), gradient.columns())?;
-            single("adamw", "the weight", weight.format())?;
+            single("adamw", "the weight", weight.numbers("adamw")?.format())?;
             single("adamw", "the gradient", gradient.format())?;
             for moment in moments.iter() {
                 same_shape("adamw", gradient, moment)?;

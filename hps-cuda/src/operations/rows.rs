@@ -2,10 +2,11 @@
 //! `x_t c_t`.
 
 use crate::device::Device;
-use crate::device::array::{Array, Format, Indices, Weight};
+use crate::device::array::{Array, Format, Indices, Stored, Weight};
 use crate::device::kernel::{BOTH, Source};
 use crate::device::launch::{tiles, vectors};
 use crate::error::{Error, ErrorKind, Result, agree};
+use crate::operations::codes::Rows;
 
 pub(crate) static SOURCE: Source =
     Source { name: "rows.cu", text: include_str!("../../kernels/rows.cu"), variants: BOTH };
@@ -19,12 +20,30 @@ fn check(operation: &str, rows: &[u32], total: usize) -> Result<()> {
 }
 
 impl Device {
-    /// `y_t = table[token_t]`: `[tokens, features]`, in the type of the table.
+    /// `y_t = table[token_t]`: `[tokens, features]`, in the type of the table; in f32 where it is in codes.
     ///
     /// # Errors
     /// A token is outside the table, or the device has no memory left or failed.
     pub fn embed(&self, table: &Weight, tokens: &Indices) -> Result<Array> {
-        self.taken("embed", table.array(), tokens)
+        self.embed_as(table, tokens, table.format().unwrap_or(Format::F32))
+    }
+
+    /// [`Device::embed`] in a type of the caller's: bfloat16s are rounded to the nearest, once.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn embed_as(&self, table: &Weight, tokens: &Indices, format: Format) -> Result<Array> {
+        match table.stored() {
+            Stored::Numbers(numbers) => {
+                let rows = self.taken("embed", numbers, tokens)?;
+                if rows.format() == format { Ok(rows) } else { self.convert(&rows, format) }
+            }
+            Stored::Codes(codes) => {
+                check("embed", tokens.host()?, codes.rows())?;
+                let rows = Rows::Listed { address: tokens.address(), count: tokens.len() };
+                self.decoded(codes, rows, 0..codes.columns(), format)
+            }
+        }
     }
 
     /// `d table[v] = Σ_{t: token_t = v} dy_t`: `[vocabulary, features]`, in f32. The terms of a row are added in the

@@ -1,5 +1,6 @@
 //! Long products, rows, dropout, norms, SwiGLU, rotations and the optimizer against loops in f64, in both number types.
 
+mod codes;
 mod dropout;
 mod elementwise;
 mod lora;

@@ -3,7 +3,7 @@
 //! Without a driver a test says so and is skipped; with the environment variable `HPS_REQUIRE_CUDA` it fails.
 
 use hps_core::Philox;
-use hps_cuda::{Array, Device, Format, Weight};
+use hps_cuda::{Array, BlockType, Codes, Device, Encoding, Format, Weight};
 use std::sync::OnceLock;
 
 /// The device of this test program; `None` where there is none.
@@ -55,6 +55,19 @@ impl Matrix {
         let bytes: Vec<u8> =
             self.numbers.iter().flat_map(|number| number.to_le_bytes()[kept.clone()].to_vec()).collect();
         device.upload_weight(&bytes, self.rows, self.columns, format).unwrap()
+    }
+
+    /// A weight of them in blocks of `q8_0`, which hold them where they are random ones and rows are multiples of 32.
+    pub fn codes(&self, device: &Device) -> Weight {
+        let block = |numbers: &[f32]| {
+            // 2⁻⁷ as f16, then a byte a number.
+            let codes = numbers.iter().map(|number| (number * 128.0) as i8 as u8);
+            [0x00, 0x20].into_iter().chain(codes).collect::<Vec<u8>>()
+        };
+        let bytes: Vec<u8> = self.numbers.chunks(32).flat_map(block).collect();
+        let encoding = Encoding::Blocks(BlockType::Q8_0);
+        let (rows, columns) = (self.rows, self.columns);
+        device.upload_codes(&Codes { encoding, rows, columns, bytes: &bytes, interleaved: None }).unwrap()
     }
 }
 

@@ -105,6 +105,54 @@ pub fn stored_numbers_are_decoded<B: Backend>(subject: &Subject<B>) {
     }
 }
 
+/// Codes are decoded to the same bits as on the CPU, signs of zeros included; rows of bitsandbytes' are no whole bytes, too.
+#[cfg(feature = "cuda")]
+pub fn codes_are_decoded_to_the_bit<B: Backend>(subject: &Subject<B>) {
+    let mut draws = subject.draws(25);
+    for kind in kinds() {
+        let whole = matches!(kind, Kind::Blocks(_));
+        for shape in if whole { vec![[70, 512], [3, 256]] } else { vec![[70, 512], [35, 33], [3, 1]] } {
+            let tensor = tensor(kind, shape, &mut draws);
+            let weight = subject.backend.upload_weight(&tensor, false).expect("an upload");
+            let bits = |numbers: Vec<f32>| numbers.into_iter().map(f32::to_bits).collect::<Vec<u32>>();
+            let got = bits(subject.backend.download_weight(&weight).expect("a download"));
+            assert!(got == bits(tensor.numbers()), "{kind:?}, {shape:?}");
+        }
+    }
+}
+
+/// Activations have the type of the first frozen matrix: float32 where that is in codes, and codes meet what type there is.
+#[cfg(feature = "cuda")]
+pub fn the_first_matrix_decides<B: Backend>(open: impl Fn() -> Option<B>) {
+    let mut draws = Draws::new(26);
+    let [f16, bf16] = [Precision::F16, Precision::BF16].map(Kind::Numbers);
+    let q8_0 = Kind::Blocks(BlockType::Q8_0);
+    for (kinds, arithmetic) in [
+        ([f16, bf16], "cuda float32"),
+        ([q8_0, bf16], "cuda float32"),
+        ([bf16, q8_0], "cuda bfloat16"),
+        ([bf16, f16], "cuda bfloat16"),
+    ] {
+        let Some(backend) = open() else { return };
+        let tensors = kinds.map(|kind| tensor(kind, [32, 32], &mut draws));
+        let weights = tensors.each_ref().map(|tensor| backend.upload_weight(tensor, false).expect("an upload"));
+        assert_eq!(backend.arithmetic(), arithmetic, "{kinds:?}");
+        let rows = backend.embed(&weights[0], &backend.upload_indices(&[5, 31]).expect("an upload")).expect("embedded");
+        let y = backend.linear(&rows, &weights[1]).expect("a product");
+        let got = backend.download(&y).expect("a download");
+        let [table, weight] = tensors.map(|tensor| tensor.numbers());
+        for (entry, got) in got.into_iter().enumerate() {
+            let (row, output) = ([5, 31][entry / 32], entry % 32);
+            let terms =
+                (0..32).map(|input| f64::from(table[row * 32 + input]) * f64::from(weight[output * 32 + input]));
+            let (want, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+            // Factors and sum are rounded to eight bits, or none is.
+            let allowed = if arithmetic == "cuda bfloat16" { 3.0 / 256.0 } else { 7e-7 };
+            assert!((f64::from(got) - want).abs() <= allowed * size, "{kinds:?}: {got} for {want}");
+        }
+    }
+}
+
 pub fn products_with_stored_weights_agree<B: Backend>(subject: &Subject<B>) {
     let mut draws = subject.draws(51);
     for kind in kinds() {
@@ -155,9 +203,11 @@ pub fn a_row_of_a_product_is_the_same_alone<B: Backend>(subject: &Subject<B>) {
     }
 }
 
-/// Its numbers as the device has them, and the device's.
+/// Its numbers as the device computes with them, rounded once where activations are bfloat16, and the device's.
 fn weight<B: Backend>(subject: &Subject<B>, tensor: &StoredTensor<'_>) -> (Matrix, B::Weight) {
     let there = subject.backend.upload_weight(tensor, false).expect("an upload");
-    let numbers = subject.backend.download_weight(&there).expect("a download").into_iter().map(f64::from).collect();
+    let numbers = subject.backend.download_weight(&there).expect("a download").into_iter();
+    let rounded = |number: f32| if subject.halves.is_some() { bf16::from_f32(number).to_f32() } else { number };
+    let numbers = numbers.map(|number| f64::from(rounded(number))).collect();
     (Matrix { rows: tensor.rows(), columns: tensor.columns(), numbers }, there)
 }

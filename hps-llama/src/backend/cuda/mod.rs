@@ -1,8 +1,10 @@
 //! NVIDIA's GPUs (feature `cuda`). The operations are [`hps_cuda::Device`]'s.
 //!
 //! Activations have the type of the frozen weights: of the first one that is uploaded. What is trained, gradients and the
-//! optimiser's moments are float32.
+//! optimiser's moments are float32. A frozen matrix in codes, or in 16 bits where activations have 32, stays so on the
+//! device: what is read of it becomes numbers of the activations' type there.
 
+mod codes;
 mod low_rank;
 
 use super::footprint::TILE;
@@ -123,15 +125,20 @@ impl Backend for Cuda {
         Ok(self.device.upload_indices(data)?)
     }
     fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
-        let (bytes, format) = match tensor.on_device(self.dtype, trained) {
-            OnDevice::Singles(bytes) => (bytes, Format::F32),
-            OnDevice::Halves(bytes) => (bytes, Format::BF16),
-            OnDevice::Codes(tensor) => (tensor.numbers().into_iter().flat_map(f32::to_le_bytes).collect(), Format::F32),
+        let stored = tensor.on_device(self.dtype, trained);
+        let format = match stored {
+            OnDevice::Singles(_) | OnDevice::Codes(_) => Format::F32,
+            OnDevice::Halves(_) => Format::BF16,
         };
         if tensor.is_frozen_matrix(trained) {
             self.format.get_or_init(|| format);
         }
-        Ok(self.device.upload_weight(&bytes, tensor.rows(), tensor.columns(), format)?)
+        Ok(match stored {
+            OnDevice::Singles(bytes) | OnDevice::Halves(bytes) => {
+                self.device.upload_weight(&bytes, tensor.rows(), tensor.columns(), format)?
+            }
+            OnDevice::Codes(codes) => self.device.upload_codes(&codes::codes(codes)?)?,
+        })
     }
     fn download(&self, array: &Array) -> Result<Vec<f32>> {
         Ok(self.device.download(array)?)
@@ -150,9 +157,8 @@ impl Backend for Cuda {
     }
 
     fn embed(&self, table: &Weight, tokens: &Indices) -> Result<Array> {
-        let rows = self.device.embed(table, tokens)?;
         // A table that is trained is in f32, as is everything else then; a mixed file's may differ.
-        if rows.format() == self.format() { Ok(rows) } else { Ok(self.device.convert(&rows, self.format())?) }
+        Ok(self.device.embed_as(table, tokens, self.format())?)
     }
     fn embed_gradient(&self, dy: &Array, tokens: &Indices, vocabulary: usize) -> Result<Array> {
         Ok(self.device.embed_gradient(dy, tokens, vocabulary)?)

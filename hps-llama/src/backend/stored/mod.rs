@@ -75,6 +75,12 @@ impl<'a> StoredTensor<'a> {
         &self.bytes
     }
 
+    /// Columns of a head whose rows are interleaved.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(super) fn interleaved_heads(&self) -> Option<usize> {
+        self.interleaved
+    }
+
     /// What it takes.
     pub fn size(&self) -> StoredSize {
         let scales = match &self.encoding {
