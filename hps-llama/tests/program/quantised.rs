@@ -1,6 +1,12 @@
 //! Bases in few bits, as people ask for them.
 
-use crate::program::{Folder, hps, train};
+use crate::program::{Folder, hps, metrics, read, root, train};
+use crate::random_gguf;
+use clap::Parser;
+use hps_llama::backend::cpu::Cpu;
+use hps_llama::config::{LlamaConfig, RopeScaling};
+use hps_llama::model::Llama;
+use hps_llama::parameter::{Parameter, Projection};
 
 /// What is asked for and would not be done is refused.
 #[test]
@@ -45,4 +51,47 @@ fn a_run_on_a_quantised_base_is_read_by_the_other_commands() {
     let quantised = log_probs(&["--load_in_4bit", "--bnb_4bit_use_double_quant"]);
     assert_ne!(quantised, log_probs(&[]), "the base decides");
     assert_ne!(quantised, log_probs(&["--load_in_4bit"]), "and whether its scales are quantised");
+}
+
+/// The file of `examples/random_gguf`, but small: Llama 3.1's frequencies, numbers of the size that a model has, and a run.
+#[test]
+fn a_gguf_file_of_random_weights_is_trained_on() {
+    let folder = Folder::new("");
+    let file = folder.argument("random.gguf");
+    let tokenizer = root().join("assets/tiny-llama3").display().to_string();
+    let sizes = ["--num-hidden-layers=2", "--hidden-size=256", "--intermediate-size=512", "--vocab-size=1500"];
+    let given = ["random_gguf", "--output", &file, "--tokenizer", &tokenizer].into_iter().chain(sizes);
+    let bytes = random_gguf::write(&random_gguf::Arguments::parse_from(given)).expect("written");
+    assert!(std::fs::metadata(&file).expect("a file").len() as usize > bytes);
+
+    let scaling = LlamaConfig::from_folder(&file).expect("a Llama").rope.scaling;
+    let expected = RopeScaling::Llama3 {
+        factor: 8.0,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 8192,
+    };
+    assert_eq!(scaling, expected);
+    let model = Llama::from_folder(Cpu, &file, false).expect("a model");
+    for parameter in [Parameter::Embedding, Parameter::Weight(1, Projection::K), Parameter::Weight(0, Projection::Down)]
+    {
+        let numbers = model.weight(parameter).expect("numbers");
+        let mean = numbers.iter().map(|number| f64::from(*number)).sum::<f64>() / numbers.len() as f64;
+        let squares = numbers.iter().map(|number| (f64::from(*number) - mean).powi(2)).sum::<f64>();
+        let deviation = (squares / numbers.len() as f64).sqrt();
+        assert!(mean.abs() < 1e-3 && (deviation - 0.02).abs() < 1e-3, "{parameter}: {mean} ± {deviation}");
+    }
+
+    let out = train(&[&folder.argument("options.toml"), "--model_name_or_path", &file]);
+    assert!(out.contains("q4_k") || out.contains("GGUF"), "{out}");
+    let lines = metrics(&folder.out("metrics.jsonl"));
+    let loss = |line: &serde_json::Value| line["loss"].as_f64().expect("a loss");
+    let updates: Vec<f64> = lines.iter().filter(|line| line["loss"].is_number()).map(loss).collect();
+    assert!((updates[0] - 2f64.ln()).abs() < 1e-6 && updates.iter().all(|loss| loss.is_finite()), "{updates:?}");
+    let adapter = read(&folder.path("out/adapter_model.safetensors"));
+    let adapter = safetensors::SafeTensors::deserialize(&adapter).expect("safetensors");
+    let moved = |(name, tensor): &(&str, safetensors::tensor::TensorView<'_>)| {
+        name.contains("lora_B") && tensor.data().iter().any(|byte| *byte != 0)
+    };
+    assert_eq!(adapter.iter().filter(moved).count(), 4, "two blocks, queries and values");
 }
