@@ -26,6 +26,7 @@ const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 const UNUSED: i32 = 5;
 
+/// The file, and the sizes of the model in it.
 #[derive(Debug, Parser)]
 pub struct Arguments {
     /// The file.
