@@ -81,5 +81,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn nats(Difference { maximum, rms }: Difference) -> String {
-    format!("{maximum:.1e} nats at most ({rms:.1e} rms)")
+    let figure = |number: f64| if number < 0.1 { format!("{number:.1e}") } else { format!("{number:.2}") };
+    format!("{} nats at most ({} rms)", figure(maximum), figure(rms))
 }
