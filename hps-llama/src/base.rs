@@ -9,12 +9,16 @@
 //! An adapter that is saved here says in the header of `adapter_model.safetensors` which base it was trained on, under
 //! `__metadata__`, whose texts PEFT does not read. Adapters of other programs say a name only, in
 //! `base_model_name_or_path`; a name proves nothing, and nothing is refused for it.
+//!
+//! The digest is of the files. A base that was quantised as it was loaded has other numbers, so beside the digest stands what
+//! its projections were quantised to.
 
 use crate::backend::Backend;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
-use crate::lora::Lora;
+use crate::lora::{Lora, Recorded};
 use crate::parameter::Parameter;
+use crate::quantisation::Quantisation;
 use crate::weights::Weights;
 use crate::{Error, ErrorKind, Result};
 use half::bf16;
@@ -23,6 +27,8 @@ use std::fmt;
 
 /// The key in the header of an adapter's file.
 pub(crate) const RECORD: &str = "hps_base_sha256";
+/// The key of what the base was quantised to as it was loaded.
+pub(crate) const QUANTISED: &str = "hps_base_quantisation";
 /// Numbers of each weight.
 const NUMBERS: usize = 16;
 
@@ -113,6 +119,36 @@ impl<B: Backend> Lora<B> {
         }
         self.recorded.digest = found;
         Ok(self)
+    }
+
+    /// The same for use on a base whose projections are quantised so, which is recorded when it is saved.
+    #[must_use]
+    pub fn on_quantised(mut self, quantisation: Option<&Quantisation>) -> Self {
+        self.recorded.quantisation = quantisation.map(ToString::to_string);
+        self
+    }
+
+    /// Refuses a base that is quantised otherwise than the one it was trained on, if its file says how that was.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn expect_quantised(&self, quantisation: Option<&Quantisation>) -> Result<()> {
+        let found = quantisation.map(ToString::to_string);
+        let Recorded { digest, quantisation: recorded, place, .. } = &self.recorded;
+        if *recorded == found || recorded.is_none() && digest.is_none() {
+            return Ok(());
+        }
+        let as_loaded = |it: &Option<String>| match it {
+            Some(text) => format!("with its projections quantised to {text} as it was loaded"),
+            None => "as its files have it".to_string(),
+        };
+        let message = format!(
+            "was trained on its base {}, and is to be used on it {}; give the options of quantisation that it was trained \
+             with (`--load_in_4bit`, …), or `--allow_other_base`",
+            as_loaded(recorded),
+            as_loaded(&found)
+        );
+        Err(Error::new(ErrorKind::Adapter, message).at(place))
     }
 
     /// What the file that it was read from says of its base: its name, and whether the base's digest stands there too.

@@ -110,6 +110,8 @@ pub struct Lora<B: Backend> {
 pub(crate) struct Recorded {
     /// Digits of a [`BaseDigest`](crate::base::BaseDigest), as they stand in the file.
     pub(crate) digest: Option<String>,
+    /// How the base's projections were quantised as it was loaded.
+    pub(crate) quantisation: Option<String>,
     /// `base_model_name_or_path`.
     pub(crate) name: Option<String>,
     /// The file; for errors.

@@ -13,7 +13,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Numbers that share a scale in `nf4` and `fp4`, as in bitsandbytes.
-const BLOCK_SIZE: usize = 64;
+pub(crate) const BLOCK_SIZE: usize = 64;
+/// Scales that share a scale.
+pub(crate) const NESTED_BLOCK_SIZE: usize = 256;
 
 /// What projections become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl QuantisedType {
             QuantisedType::FourBit { double: false, .. } => numbers.div_ceil(2) + 4 * blocks,
             // A code for each block's scale, an f32 for each 256 of these, and what the codes stand for.
             QuantisedType::FourBit { double: true, .. } => {
-                numbers.div_ceil(2) + blocks + 4 * blocks.div_ceil(256) + 1024
+                numbers.div_ceil(2) + blocks + 4 * blocks.div_ceil(NESTED_BLOCK_SIZE as u64) + 1024
             }
             QuantisedType::Q8_0 => numbers / 32 * 34,
         };
@@ -133,11 +135,26 @@ impl Quantisation {
         !self.skip_modules.iter().any(|name| is_meant(name, &module))
     }
 
+    /// A weight of the model in this type; `None` where it keeps that of its file.
+    ///
+    /// # Errors
+    /// As [`quantise`](Self::quantise); the parameter is named.
+    pub(crate) fn made_of(
+        &self,
+        parameter: Parameter,
+        tensor: &StoredTensor<'_>,
+    ) -> Result<Option<StoredTensor<'static>>> {
+        if !self.applies_to(parameter) {
+            return Ok(None);
+        }
+        self.quantise(tensor).map(Some).map_err(|error| error.at(format!("`{parameter}`")))
+    }
+
     /// A matrix in this type.
     ///
     /// # Errors
     /// It is quantised already, its rows are no whole blocks, or a number is not finite.
-    pub(crate) fn quantise(&self, tensor: &StoredTensor<'_>) -> Result<StoredTensor<'static>> {
+    fn quantise(&self, tensor: &StoredTensor<'_>) -> Result<StoredTensor<'static>> {
         let Encoding::Numbers(_) = tensor.encoding() else {
             let message = format!("is stored in {} already, and is not quantised again", tensor.encoding().name());
             return Err(Error::new(ErrorKind::Option, message));

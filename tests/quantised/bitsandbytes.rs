@@ -30,7 +30,15 @@ fn bitsandbytes_folders_are_read() {
 fn broken_bitsandbytes_folders_are_refused() {
     let part = "model.layers.0.mlp.up_proj.weight";
     type Edit = fn(&mut Vec<Part>, &str);
-    let cases: [(Edit, &str); 4] = [
+    let cases: [(Edit, &str); 5] = [
+        (
+            |parts, name| {
+                let scales = parts.iter_mut().find(|part| part.0 == format!("{name}.absmax")).expect("scales");
+                scales.3[4 * 5..4 * 6].copy_from_slice(&f32::NAN.to_le_bytes());
+            },
+            // Of rows of 64 numbers, each a block.
+            "has a NaN at [5, 0]",
+        ),
         (|parts, name| parts.retain(|part| part.0 != format!("{name}.absmax")), ".absmax` is missing"),
         (|parts, name| parts.retain(|part| part.0 != format!("{name}.quant_map")), ".quant_map` is missing"),
         (

@@ -6,7 +6,7 @@ use hps_llama::backend::cpu::Cpu;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 use hps_llama::backend::{Backend, Dtype};
 use hps_llama::blocks::{BlockType, quantise_q8_0};
-use hps_llama::gguf::{NewTensor, TensorType, Value, write_gguf};
+use hps_llama::gguf::{Gguf, NewTensor, TensorType, Value, write_gguf};
 use hps_llama::model::Llama;
 use hps_llama::parameter::Parameter;
 use std::path::Path;
@@ -58,6 +58,24 @@ fn a_gguf_file_computes_what_its_numbers_do<B: Backend>(open: fn(Dtype) -> Optio
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 support::gpu::on_gpus!(a_gguf_file_computes_what_its_numbers_do);
+
+/// A scale that is no number makes its block none; where that is, is told.
+#[test]
+fn blocks_of_no_numbers_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tiny.gguf");
+    write_gguf_of_tiny(&path, TensorType::Blocks(BlockType::Q8_0));
+    Llama::from_folder(Cpu, &path, false).expect("a model");
+    let blocks = Gguf::open(&path).expect("a file").tensor("blk.1.ffn_up.weight").expect("a matrix").bytes.to_vec();
+    let mut file = std::fs::read(&path).expect("read");
+    let begin = file.windows(blocks.len()).position(|bytes| bytes == blocks).expect("its bytes");
+    // Rows of 64 numbers are two blocks.
+    let scale = begin + 7 * 34;
+    file[scale..scale + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
+    std::fs::write(&path, file).expect("written");
+    let error = Llama::from_folder(Cpu, &path, false).expect_err("no number").to_string();
+    assert!(error.contains("`model.layers.1.mlp.up_proj.weight` has a NaN at [3, 32]"), "{error}");
+}
 
 /// * kind — of the projections whose rows are whole blocks.
 fn write_gguf_of_tiny(path: &Path, kind: TensorType) {

@@ -5,7 +5,7 @@ mod modules;
 mod options;
 
 use crate::backend::{Backend, Precision};
-use crate::base::RECORD;
+use crate::base::{QUANTISED, RECORD};
 use crate::config::LlamaConfig;
 use crate::files::write_whole;
 use crate::hub::expect_here;
@@ -60,14 +60,15 @@ impl<B: Backend> Lora<B> {
                 _ => Error::new(ErrorKind::Adapter, "does not fit the model").because(error),
             })
         })?;
-        adapter.recorded = Recorded { digest: stored.metadata(RECORD).map(String::from), name: base, place };
+        let record = |key: &str| stored.metadata(key).map(String::from);
+        adapter.recorded = Recorded { digest: record(RECORD), quantisation: record(QUANTISED), name: base, place };
         Ok(adapter)
     }
 
     /// Writes the adapter in PEFT's form into `folder`, which is made if it does not exist.
     ///
-    /// `base` is written as `base_model_name_or_path`; the digest of the base it is [on](Self::on_base) goes into the matrices'
-    /// header.
+    /// `base` is written as `base_model_name_or_path`; the digest of the base it is [on](Self::on_base) and how that was
+    /// [quantised](Self::on_quantised) go into the matrices' header.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -81,8 +82,10 @@ impl<B: Backend> Lora<B> {
             let data = backend.download_weight(matrix)?;
             tensors.push(OwnedTensor { name: parameter.to_string(), shape: vec![rows, columns], data });
         }
-        let record = self.recorded.digest.as_deref().map(|digest| (RECORD, digest));
-        write_with_metadata(&folder.join(MATRICES), &tensors, Precision::F32, record)?;
+        let Recorded { digest, quantisation, .. } = &self.recorded;
+        let records = [(RECORD, digest), (QUANTISED, quantisation)];
+        let records = records.iter().filter_map(|(key, text)| Some((*key, text.as_deref()?))).collect::<Vec<_>>();
+        write_with_metadata(&folder.join(MATRICES), &tensors, Precision::F32, &records)?;
         let scores = self.matrices.contains_key(&Parameter::AdaptedScore);
         let config = serde_json::json!({
             "base_model_name_or_path": base,

@@ -137,6 +137,18 @@ impl BlockType {
         (numbers / self.numbers()).checked_mul(self.bytes())
     }
 
+    /// Places in a block of the f16 that scale its numbers or are added to them. If all are finite, so are the block's numbers;
+    /// if one is not, none of them is.
+    pub const fn scale_places(self) -> &'static [usize] {
+        match self {
+            BlockType::Q4_0 | BlockType::Q5_0 | BlockType::Q8_0 => &[0],
+            BlockType::Q4_1 | BlockType::Q5_1 | BlockType::Q4K | BlockType::Q5K => &[0, 2],
+            BlockType::Q2K => &[80, 82],
+            BlockType::Q3K => &[108],
+            BlockType::Q6K => &[208],
+        }
+    }
+
     /// Decodes the numbers `first .. first + out.len()` of a run of blocks. They may begin and end inside a block; what lies
     /// in a block that is read in part is decoded and thrown away, so cuts at multiples of [`numbers`](Self::numbers) cost
     /// nothing.

@@ -2,13 +2,18 @@
 //!
 //! * [`Output`] — whether a command may write what it is told to write.
 //! * [`WholeFile`] and [`write_whole`] — a file that has its name only when it is whole.
+//! * `InParts` — the same of a header and tensors, a part at a time; `Filling` — of a folder.
 //! * [`Lock`] — one process at a time in a folder.
 
+mod filling;
+mod in_parts;
 mod lock;
 mod mapped;
 mod output;
 mod whole;
 
+pub(crate) use filling::Filling;
+pub(crate) use in_parts::InParts;
 pub use lock::Lock;
 pub(crate) use lock::{NAME as LOCK, try_lock};
 pub use mapped::SharedBytes;

@@ -31,7 +31,7 @@ pub use tensor::{Tensor, TensorType};
 pub use typed::FromValue;
 pub use value::{Array, Value};
 pub use value_type::ValueType;
-pub use written::{NewTensor, encode_gguf, write_gguf};
+pub use written::{GgufWriter, NewTensor, PlannedTensor, encode_gguf, write_gguf};
 
 use crate::files::{AsItIs, SharedBytes, map};
 use crate::{Error, ErrorKind, Result};

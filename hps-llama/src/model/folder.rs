@@ -1,12 +1,15 @@
 //! A model's folder in Hugging Face form, opened.
 
-use crate::Result;
 use crate::backend::{Encoding, Precision, StoredSize};
 use crate::base::BaseDigest;
+use crate::beside;
+use crate::companions;
 use crate::config::LlamaConfig;
 use crate::parameter::Parameter;
 use crate::quantisation::Quantisation;
 use crate::weights::Weights;
+use crate::{Error, ErrorKind, Result, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -101,6 +104,19 @@ impl ModelFolder {
         self.weights.expect_only(&read)?;
         Ok(parameters)
     }
+}
+
+/// A model's own `config.json`, to be changed and written for another: with what the weights say of the head.
+pub(crate) fn config_json(model: &Path, read: &LlamaConfig) -> Result<Value> {
+    const CONFIG: &str = "config.json";
+    let place = beside::place(model, CONFIG);
+    let missing = || Error::new(ErrorKind::Io, "is not there").at(&place);
+    let text = companions::own(model, CONFIG)?.ok_or_else(missing)?;
+    let mut config: Value = json::of_file(&text, ErrorKind::Config, &place)?;
+    if config.get("tie_word_embeddings").is_some() || read.tie_word_embeddings {
+        config["tie_word_embeddings"] = read.tie_word_embeddings.into();
+    }
+    Ok(config)
 }
 
 /// Weights' names in files.

@@ -22,7 +22,7 @@ pub use kept::Activations;
 pub use source::ModelSource;
 
 pub(crate) use block::Places;
-pub(crate) use folder::names;
+pub(crate) use folder::{config_json, names};
 
 use crate::backend::{Backend, Encoding, Precision, StoredSize, StoredTensor};
 use crate::base::BaseDigest;
@@ -82,21 +82,37 @@ impl<B: Backend> Llama<B> {
     /// A file is missing or malformed, the model is not a Llama; a tensor is missing, has another shape, a number that is not
     /// finite, or no place in the model; weights that are to be trained are quantised.
     pub fn from_folder(backend: B, source: impl Into<ModelSource>, trained: bool) -> Result<Self> {
+        Self::from_folder_told(backend, source, trained, |_, _| ())
+    }
+
+    /// The same, for what takes a while: `told` how many weights of how many are read, and quantised if that is asked for.
+    ///
+    /// # Errors
+    /// As [`from_folder`](Self::from_folder).
+    pub fn from_folder_told(
+        backend: B,
+        source: impl Into<ModelSource>,
+        trained: bool,
+        mut told: impl FnMut(usize, usize),
+    ) -> Result<Self> {
         let ModelSource { path, quantisation } = source.into();
         let folder = ModelFolder::open(path)?;
         let parameters = folder.of_language_model()?;
         let base = folder.base_digest()?;
-        let model = Self::with_parameters(backend, &folder, trained, quantisation, &parameters)?;
+        let model = Self::with_parameters(backend, &folder, trained, quantisation, &parameters, &mut told)?;
         Ok(Llama { base: Some(base), ..model })
     }
 
     /// The weights named, of a folder.
+    ///
+    /// * told — how many of how many are read.
     pub(crate) fn with_parameters(
         backend: B,
         folder: &ModelFolder,
         trained: bool,
         quantisation: Option<Quantisation>,
         parameters: &[Parameter],
+        told: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         if let Some(quantisation) = &quantisation {
             quantisation.check(folder.config())?;
@@ -106,18 +122,18 @@ impl<B: Backend> Llama<B> {
                 return Err(Error::new(ErrorKind::Option, message));
             }
         }
-        let mut stored = Vec::new();
+        let (mut stored, mut read) = (Vec::new(), 0);
+        told(read, parameters.len());
         let model = Self::from_tensors(backend, folder.config().clone(), parameters, |backend, parameter, shape| {
             folder.weights().read(&parameter.to_string(), shape, |tensor| {
                 expect_numbers(tensor, parameter, trained)?;
-                let made = match &quantisation {
-                    Some(quantisation) if quantisation.applies_to(parameter) => Some(quantisation.quantise(tensor)),
-                    _ => None,
-                };
-                let made = made.transpose().map_err(|error| error.at(format!("`{parameter}`")))?;
+                let made = quantisation.as_ref().map(|it| it.made_of(parameter, tensor)).transpose()?.flatten();
                 let tensor = made.as_ref().unwrap_or(tensor);
                 stored.push(tensor.size());
-                backend.upload_weight(tensor, trained)
+                let weight = backend.upload_weight(tensor, trained)?;
+                read += 1;
+                told(read, parameters.len());
+                Ok(weight)
             })
         })?;
         let files = if trained { Vec::new() } else { folder.weights().as_it_is() };
@@ -250,6 +266,11 @@ impl<B: Backend> Llama<B> {
             Some(quantisation) => format!("{arithmetic}, projections {quantisation}"),
             None => arithmetic.to_string(),
         }
+    }
+
+    /// How its projections were quantised as they were read.
+    pub fn quantisation(&self) -> Option<&Quantisation> {
+        self.quantisation.as_ref()
     }
 
     /// The device it is on.

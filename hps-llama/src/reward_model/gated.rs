@@ -76,7 +76,7 @@ impl<B: Backend> GatedRewardModel<B> {
         known.extend([REGRESSION, TRANSFORM].map(String::from));
         known.extend(Gating::names(&config));
         folder.weights().expect_only(&known)?;
-        let model = Llama::with_parameters(backend, &folder, false, quantisation, &parameters)?;
+        let model = Llama::with_parameters(backend, &folder, false, quantisation, &parameters, &mut |_, _| ())?;
         let read = |name, shape| Matrix::read(model.backend(), folder.weights(), name, shape);
         let regression = read(REGRESSION, (objectives, hidden))?;
         let transform = read(TRANSFORM, (objectives, objectives))?;

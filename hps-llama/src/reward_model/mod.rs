@@ -45,7 +45,7 @@ impl<B: Backend> RewardModel<B> {
         let folder = ModelFolder::open(path)?;
         let parameters = Parameter::of_reward_model(folder.config());
         folder.weights().expect_only(&names(&parameters))?;
-        let model = Llama::with_parameters(backend, &folder, trained, quantisation, &parameters)?;
+        let model = Llama::with_parameters(backend, &folder, trained, quantisation, &parameters, &mut |_, _| ())?;
         Ok(RewardModel { policy: Policy { model, adapter: None } })
     }
 

@@ -1,6 +1,7 @@
 //! Whether all numbers of a tensor are finite: a NaN or an infinity is all ones in its exponent.
 
 use crate::backend::{Encoding, Precision, StoredTensor};
+use crate::blocks::FourBit;
 use rayon::prelude::*;
 
 /// Bytes that are looked through at a time, and by one thread.
@@ -18,8 +19,11 @@ pub(super) fn first_not_finite(tensor: &StoredTensor<'_>) -> Option<usize> {
     (first..tensor.rows() * tensor.columns()).find(|index| !tensor.number(*index).is_finite())
 }
 
-/// The same of numbers that have to be decoded.
+/// The same of numbers that have to be decoded, which they only are if a scale is not finite.
 fn first_of_blocks(tensor: &StoredTensor<'_>) -> Option<usize> {
+    if scales_are_finite(tensor) {
+        return None;
+    }
     let columns = tensor.columns();
     let first_of_row = |numbers: &mut Vec<f32>, row: usize| {
         tensor.decode(row..row + 1, 0..columns, numbers);
@@ -27,6 +31,30 @@ fn first_of_blocks(tensor: &StoredTensor<'_>) -> Option<usize> {
     };
     let rows = (0..tensor.rows()).into_par_iter();
     rows.map_init(|| vec![0.0; columns], first_of_row).find_map_first(|found| found)
+}
+
+/// Whether all that codes are scaled by is finite; then the numbers are, too.
+fn scales_are_finite(tensor: &StoredTensor<'_>) -> bool {
+    match tensor.encoding() {
+        Encoding::Numbers(_) => false,
+        Encoding::Blocks(kind) => {
+            let places = kind.scale_places();
+            let finite = |block: &[u8]| {
+                places.iter().all(|at| u16::from_le_bytes([block[*at], block[at + 1]]) & 0x7c00 != 0x7c00) //
+            };
+            let runs = tensor.bytes().par_chunks(CHUNK / kind.bytes() * kind.bytes());
+            runs.all(|run| run.chunks_exact(kind.bytes()).all(finite))
+        }
+        Encoding::FourBit(scales) => {
+            let numbers = tensor.rows() * tensor.columns();
+            // No code is beyond 1.
+            let finite = |matrix: FourBit<'_>| {
+                let blocks = (0..numbers.div_ceil(matrix.block_size())).into_par_iter();
+                blocks.with_min_len(1 << 14).all(|block| matrix.scale(block).is_finite())
+            };
+            scales.of(numbers, tensor.bytes()).is_ok_and(finite)
+        }
+    }
 }
 
 fn all_finite(precision: Precision, bytes: &[u8]) -> bool {

@@ -16,10 +16,12 @@ mod finite;
 mod found;
 mod four_bit;
 mod gguf;
+mod planned;
 mod shard;
 mod shards;
 mod written;
 
+pub(crate) use planned::{PlannedTensor, begin_safetensors};
 pub use shards::{ShardedTensor, write_shards};
 pub(crate) use written::write_with_metadata;
 pub use written::{OwnedTensor, write_safetensors};

@@ -28,15 +28,15 @@ const FORMAT: &str = r#""format":"pt""#;
 /// # Errors
 /// The file cannot be written, f16 was asked for, or a number is not finite in the number type.
 pub fn write_safetensors(path: &Path, tensors: &[OwnedTensor], precision: Precision) -> Result<()> {
-    write_with_metadata(path, tensors, precision, None)
+    write_with_metadata(path, tensors, precision, &[])
 }
 
-/// The same, with one more text in the header's `__metadata__`, which readers of tensors pass over.
+/// The same, with more texts in the header's `__metadata__`, which readers of tensors pass over.
 pub(crate) fn write_with_metadata(
     path: &Path,
     tensors: &[OwnedTensor],
     precision: Precision,
-    metadata: Option<(&str, &str)>,
+    metadata: &[(&str, &str)],
 ) -> Result<()> {
     let fail = |message: &str| Error::new(ErrorKind::Weights, message).at(path.display());
     for OwnedTensor { name, data, .. } in tensors {
@@ -67,17 +67,18 @@ pub(crate) fn write_with_metadata(
     let format = HashMap::from([("format".to_string(), "pt".to_string())]);
     let mut bytes =
         safetensors::serialize(views, Some(format)).map_err(|source| fail("cannot be serialised").because(source))?;
-    if let Some((key, text)) = metadata {
-        bytes = annotated(&bytes, key, text).ok_or_else(|| fail("the header cannot be written"))?;
+    if !metadata.is_empty() {
+        bytes = annotated(&bytes, metadata).ok_or_else(|| fail("the header cannot be written"))?;
     }
     write_whole(path, &bytes)
 }
 
-/// A file with one more entry in `__metadata__`, always at the same place: the library's map has no order.
-fn annotated(file: &[u8], key: &str, text: &str) -> Option<Vec<u8>> {
+/// A file with more entries in `__metadata__`, always in the same order: the library's map has none.
+fn annotated(file: &[u8], metadata: &[(&str, &str)]) -> Option<Vec<u8>> {
     let (length, rest) = file.split_first_chunk::<8>()?;
     let (header, numbers) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
-    let entry = format!("{FORMAT},{}:{}", Value::from(key), Value::from(text));
+    let entries = metadata.iter().map(|(key, text)| format!(",{}:{}", Value::from(*key), Value::from(*text)));
+    let entry = format!("{FORMAT}{}", entries.collect::<String>());
     let mut header = std::str::from_utf8(header).ok()?.trim_end().replacen(FORMAT, &entry, 1);
     // The numbers begin at a multiple of 8.
     header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));

@@ -30,6 +30,31 @@ fn any_range_is_that_part_of_the_whole() {
     }
 }
 
+/// What a reader looks at instead of every number.
+#[test]
+fn scales_say_whether_numbers_are_finite() {
+    for kind in BlockType::ALL {
+        let stored = bytes(&format!("{kind}.blocks"));
+        let decoded = |block: &[u8]| {
+            let mut numbers = vec![0.0f32; kind.numbers()];
+            kind.decode(block, 0, &mut numbers);
+            numbers
+        };
+        let is_finite = |block: &[u8], at: usize| u16::from_le_bytes([block[at], block[at + 1]]) & 0x7c00 != 0x7c00;
+        for block in stored.chunks_exact(kind.bytes()).take(200) {
+            let scales = kind.scale_places().iter().all(|at| is_finite(block, *at));
+            assert_eq!(decoded(block).iter().all(|number| number.is_finite()), scales, "{kind}");
+            for at in kind.scale_places() {
+                for wrong in [0x7c00u16, 0xfc00, 0x7e01] {
+                    let mut block = block.to_vec();
+                    block[*at..at + 2].copy_from_slice(&wrong.to_le_bytes());
+                    assert!(decoded(&block).iter().all(|number| !number.is_finite()), "{kind}: {wrong:x} at {at}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn names_and_sizes_are_those_of_gguf() {
     // `GGML_QUANT_SIZES` of gguf-py.

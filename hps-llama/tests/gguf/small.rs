@@ -2,7 +2,9 @@
 
 use hps_llama::Result;
 use hps_llama::blocks::BlockType;
-use hps_llama::gguf::{Array, Gguf, NewTensor, Tensor, TensorType, Value, ValueType, encode_gguf, write_gguf};
+use hps_llama::gguf::{
+    Array, Gguf, GgufWriter, NewTensor, PlannedTensor, Tensor, TensorType, Value, ValueType, encode_gguf, write_gguf,
+};
 use std::path::Path;
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/gguf/small.gguf");
@@ -131,6 +133,42 @@ fn the_same_file_is_written_to_the_byte() -> Result<()> {
     let path = folder.path().join("same.gguf");
     write_gguf(&path, &metadata(), &tensors)?;
     assert!(std::fs::read(&path).expect("written") == std::fs::read(SMALL).expect("the file"));
+    Ok(())
+}
+
+/// Cut anywhere, also within a tensor; what is too much or too little is told, and leaves nothing.
+#[test]
+fn a_file_written_in_parts_is_the_same() -> Result<()> {
+    let file = small();
+    let planned: Vec<PlannedTensor<'_>> =
+        file.tensors().map(|Tensor { name, kind, dimensions, .. }| PlannedTensor { name, kind, dimensions }).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("same.gguf");
+    for size in [1, 7, usize::MAX] {
+        let mut written = GgufWriter::begin(&path, &metadata(), &planned)?;
+        for tensor in file.tensors() {
+            tensor.bytes.chunks(size.min(tensor.bytes.len())).try_for_each(|part| written.write(part))?;
+        }
+        written.finish()?;
+        assert!(std::fs::read(&path).expect("written") == std::fs::read(SMALL).expect("the file"), "{size}");
+        std::fs::remove_file(&path).expect("removed");
+    }
+
+    let tensor = PlannedTensor { name: "a", kind: TensorType::F32, dimensions: &[3] };
+    let begun = || GgufWriter::begin(&path, &[], &[tensor]).expect("begun");
+    let place = path.display();
+    let mut cut = begun();
+    cut.write(&[0; 8])?;
+    let error = cut.write(&[0; 8]).expect_err("too many").to_string();
+    assert_eq!(error, format!("{place}: tensor `a` needs 12 bytes, and 16 are written"));
+    let error = cut.finish().expect_err("too few").to_string();
+    assert_eq!(error, format!("{place}: tensor `a` needs 12 bytes but has 8"));
+    let mut whole = begun();
+    whole.write(&[0; 12])?;
+    let error = whole.write(&[0; 4]).expect_err("too many").to_string();
+    assert_eq!(error, format!("{place}: has all its tensors, and 4 bytes more are to be written"));
+    drop(whole);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::given::{by_both, by_file, by_flags};
 use hps_core::{GammaSchedule, Loss};
+use hps_llama::backend::Dtype;
 use hps_llama::train::options::{Preset, TrainOptions};
 
 #[test]
@@ -51,4 +52,13 @@ fn the_estimator_is_the_names_other_half() {
         let options = by_flags(&[("loss_type", loss), ("estimator", estimator)]).expect("options");
         assert_eq!(options.loss().expect("a loss"), named(expected), "{loss} {estimator}");
     }
+}
+
+/// transformers' name of `dtype`, in files and as a flag, which overrides the file's whatever it is called there.
+#[test]
+fn another_name_of_an_option_is_the_option() {
+    let options = by_file("backend = 'cuda'\nbnb_4bit_compute_dtype = 'bfloat16'").expect("options");
+    assert_eq!(options.dtype, Dtype::BFloat16);
+    let options = by_both("backend = 'cuda'\ndtype = 'bfloat16'", &[("bnb_4bit_compute_dtype", "float32")]);
+    assert_eq!(options.expect("options").dtype, Dtype::Float32);
 }

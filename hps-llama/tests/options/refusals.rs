@@ -8,6 +8,15 @@ use std::path::Path;
 /// A file and the whole of what is said of it.
 const FILES: &[(&str, &str)] = &[
     ("seed = 1\n\nlearning_rat = 1", "train.toml:3: unknown key `learning_rat`; did you mean `learning_rate`?"),
+    (
+        "load_in_8bit = true",
+        "train.toml:1: `load_in_8bit` is LLM.int8() elsewhere, which computes in whole numbers and is not done here; \
+         `load_in_gguf_type = \"q8_0\"` stores 8.5 bits a number",
+    ),
+    (
+        "dtype = 'float32'\nbnb_4bit_compute_dtype = 'float32'",
+        "train.toml:2: `bnb_4bit_compute_dtype` is given, and so is `dtype` by another name; they are one option",
+    ),
     ("lr = 1", "train.toml:1: unknown key `lr`; did you mean `learning_rate`?"),
     ("seed = 1\nseed = 2", "train.toml:2: not TOML: duplicate key"),
     ("[lora]\nr = 8", "train.toml:1: unknown key `lora`; did you mean `lora_r`?"),

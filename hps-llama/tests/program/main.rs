@@ -30,6 +30,9 @@ mod overnight;
 mod past_runs;
 mod program;
 mod quantised;
+#[allow(dead_code)] // Its `main`.
+#[path = "../../../examples/random_gguf.rs"]
+mod random_gguf;
 mod refusals;
 mod run;
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! `hps merge`: the merged model says what the base says with its adapter, in one file or in shards.
 
 use crate::log_probs::log_probs;
-use crate::program::{Folder, data, hps, killed_when, read};
+use crate::program::{Folder, data, hps, killed_when, read, train};
 use crate::tolerance::MERGED_LOG_PROB;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::model::Llama;
@@ -115,7 +115,7 @@ fn nothing_is_replaced_and_nothing_left() {
     let folder = Folder::new("");
     let out = folder.argument("merged");
     let message = refused(&["--output_dir", &folder.argument("")]);
-    assert!(message.ends_with(": is not empty; a merged model is written into a folder of its own"), "{message}");
+    assert!(message.ends_with(": is not empty; a merge writes into a folder of its own"), "{message}");
     let message = refused(&["--output_dir", &out, "--max_shard_size", "large"]);
     assert_eq!(message, "`large` is no amount of memory; `8GiB`, `500 MB` or `65536` are");
 
@@ -188,7 +188,10 @@ fn what_a_killed_merge_left_goes_and_nothing_else() {
     for name in [".lock", "train.toml"] {
         std::fs::write(partial.join(name), "").expect("a file");
     }
-    assert_eq!(refused(&["--output_dir", &out]), format!("{place}: holds `train.toml`, which no merge writes, {left}"));
+    assert_eq!(
+        refused(&["--output_dir", &out]),
+        format!("{place}: holds `train.toml`, which a merge does not write, {left}")
+    );
     assert_eq!(read(&partial.join("model.safetensors")), b"precious");
     std::fs::remove_dir_all(&partial).expect("removed");
 
@@ -198,4 +201,83 @@ fn what_a_killed_merge_left_goes_and_nothing_else() {
     std::fs::write(&partial, "a file").expect("a file");
     assert_eq!(refused(&["--output_dir", &out]), format!("{place}: is a regular file, not a folder"));
     assert_eq!(read(&partial), b"a file");
+}
+
+/// What a command says of its log-probs: `… differ by 1.0e-2 nats at most (2.0e-3 rms) …`, `(most, rms)` of each line.
+fn told(out: &str) -> Vec<(f64, f64)> {
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    out.lines()
+        .map(|line| {
+            let (most, rest) =
+                line.split_once("differ by ").expect("a difference").1.split_once(" nats at most (").expect("nats");
+            (number(most), number(rest.split_once(" rms)").expect("rms").0))
+        })
+        .collect()
+}
+
+/// An adapter that was trained on a quantised base: merged into the numbers of its codes it says the same, merged into the
+/// file's numbers it is off by the quantisation error, which is told both times; what it was trained on is not forgotten.
+#[test]
+fn an_adapter_of_a_quantised_base_is_merged_into_either() {
+    let folder = Folder::new("load_in_4bit = true\nbnb_4bit_use_double_quant = true");
+    train(&[&folder.argument("options.toml")]);
+    let (base, adapter) = ("tests/data/models/tiny", folder.argument("out"));
+    let quantised = ["--load_in_4bit", "--bnb_4bit_use_double_quant"];
+    let merge = |name: &str, more: &[&str]| {
+        let out = folder.argument(name);
+        let call = ["merge", "--model", base, "--adapter", &adapter, "--output_dir", &out, "--dtype", "f32"];
+        hps(&[&call[..], more].concat())
+    };
+    let forgotten = merge("forgotten", &[]);
+    assert_eq!(forgotten.code, Some(1), "{}", forgotten.out);
+    let said = "was trained on its base with its projections quantised to nf4, doubly quantised as it was loaded, and is to be \
+                used on it as its files have it; give the options of quantisation that it was trained with";
+    assert!(forgotten.error.contains(said), "{}", forgotten.error);
+    let other = merge("other", &["--load_in_4bit"]);
+    assert!(
+        other.code == Some(1)
+            && other.error.contains("used on it with its projections quantised to nf4 as it was loaded")
+    );
+    assert!(!folder.path("forgotten").exists() && !folder.path("other").exists());
+
+    let log_probs = |call: &[&str]| {
+        let ended = hps(&[&["log-probs", "--data", ROWS, "--model"], call].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.error);
+        let lines: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let responses = lines.iter().flat_map(|line| line["responses"].as_array().expect("responses").clone());
+        let sums = responses.map(|response| response["sum"].as_f64().expect("a number"));
+        sums.collect::<Vec<f64>>()
+    };
+    let apart = |some: &[f64], others: &[f64]| {
+        assert_eq!(some.len(), others.len());
+        some.iter().zip(others).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
+    };
+    let trained = log_probs(&[&[base, "--adapter", &adapter], &quantised[..]].concat());
+
+    let own = merge("own", &quantised);
+    assert_eq!(own.code, Some(0), "{}", own.error);
+    let [(most, rms), (unquantised, unquantised_rms)] = told(&own.out)[..] else { panic!("{}", own.out) };
+    assert!(most < 1e-5 && rms <= most && unquantised > 1e-3 && unquantised_rms <= unquantised, "{}", own.out);
+    assert!(own.out.contains("those with the adapter on its quantised base (1e-5 of them"), "{}", own.out);
+    assert!(own.out.contains(&format!("(`--merge_into {base}`), they would differ")), "{}", own.out);
+    assert!(apart(&log_probs(&[&folder.argument("own")]), &trained) < 1e-3);
+
+    // The difference that was foretold, of the model that is written.
+    let files = merge("files", &[&quantised[..], &["--merge_into", base]].concat());
+    assert_eq!(files.code, Some(0), "{}", files.error);
+    let [(most, rms)] = told(&files.out)[..] else { panic!("{}", files.out) };
+    assert!((most / unquantised - 1.0).abs() < 0.1 && (rms / unquantised_rms - 1.0).abs() < 0.1, "{}", files.out);
+    assert!(files.out.contains("not checked: the adapter was trained on other weights"), "{}", files.out);
+    let plain = log_probs(&[&[base, "--adapter", adapter.as_str()][..]].concat());
+    let written = log_probs(&[&folder.argument("files")]);
+    assert!(apart(&written, &plain) < 1e-3 && apart(&written, &trained) > 1e-2);
+
+    // A model of another shape.
+    let tied = merge("tied", &[&quantised[..], &["--merge_into", "tests/data/models/tiny-tied-scaled"]].concat());
+    assert_eq!(tied.code, Some(1), "{}", tied.out);
+    assert!(
+        tied.error.contains("tiny-tied-scaled: `")
+            && tied.error.contains("of the base that the adapter was trained on")
+    );
+    assert!(!folder.path("tied").exists());
 }

@@ -13,7 +13,8 @@ pub struct BackendFlags {
     #[arg(long, value_name = "INDEX|NAME")]
     device: Option<String>,
     /// Number type of frozen weights: `float32`, `bfloat16`, or `auto` (bfloat16 if the file has it); the CPU computes in float32.
-    #[arg(long, value_name = "TYPE", default_value_t = Dtype::Auto)]
+    #[arg(long, aliases = ["bnb_4bit_compute_dtype", "bnb-4bit-compute-dtype"])]
+    #[arg(value_name = "TYPE", default_value_t = Dtype::Auto)]
     dtype: Dtype,
 }
 

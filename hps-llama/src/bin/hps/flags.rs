@@ -1,7 +1,8 @@
 //! The flags of `hps train`: one for each option of the library's table.
 
+use crate::quantisation::load_in_8bit;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use hps_llama::train::options::{OptionInfo, TrainOptions};
+use hps_llama::train::options::{OptionInfo, TrainOptions, aliases};
 
 /// Flags that are taken too, as the other commands take them.
 const SHORT: [(&str, &str); 3] =
@@ -13,7 +14,7 @@ pub struct Flags(pub Vec<(String, Vec<String>)>);
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        command.args(TrainOptions::table().iter().map(flag))
+        command.args(TrainOptions::table().iter().map(flag)).arg(load_in_8bit())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -44,9 +45,10 @@ fn flag(option: &OptionInfo) -> Arg {
         None => option.help.to_string(),
     };
     let arg = Arg::new(option.name).long(option.name).help(help).help_heading(option.group);
-    let dashed = Some(option.name.replace('_', "-")).filter(|dashed| dashed != option.name);
+    let names = [option.name].into_iter().chain(aliases(option.name));
+    let dashed = names.map(|name| name.replace('_', "-")).filter(|dashed| dashed != option.name);
     let short = SHORT.iter().filter(|(name, _)| *name == option.name).map(|(_, short)| (*short).to_string());
-    let arg = arg.aliases(dashed.into_iter().chain(short));
+    let arg = arg.aliases(dashed.chain(aliases(option.name).map(String::from)).chain(short));
     // `--gamma -5`; `--gamma=-inf` needs its sign of equality.
     let arg = arg.value_name("VALUE").allow_negative_numbers(true);
     match option {

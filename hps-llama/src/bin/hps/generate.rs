@@ -3,7 +3,7 @@
 use crate::backend::BackendFlags;
 use crate::chat::{ChatFlags, prompts_are, skipped_template};
 use crate::progress;
-use crate::quantisation::QuantisationFlags;
+use crate::quantisation::{QuantisationFlags, load};
 use crate::terminal::{note, path_text, say};
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -14,7 +14,7 @@ use hps_llama::endpoint::{
 use hps_llama::files::Output;
 use hps_llama::generate::{SamplingParams, generate_rows};
 use hps_llama::lora::Lora;
-use hps_llama::model::{Llama, Policy};
+use hps_llama::model::Policy;
 use hps_llama::resumable::{PROGRAM, Resumable};
 use hps_llama::{Digest, Error, ErrorKind, Result};
 use indicatif::ProgressBar;
@@ -220,7 +220,7 @@ impl Job for Local<'_> {
         if let Some(skipped) = skipped_template(*texts).filter(|_| skip) {
             note!("{skipped}");
         }
-        let model = Llama::from_folder(backend.clone(), arguments.quantisation.source(folder), false)?;
+        let model = load(backend.clone(), arguments.quantisation.source(folder), false)?;
         let adapter = match &arguments.adapter {
             Some(folder) => {
                 let adapter = Lora::from_folder(&backend, model.config(), folder, 0)?;

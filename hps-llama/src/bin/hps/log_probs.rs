@@ -2,7 +2,7 @@
 
 use crate::backend::BackendFlags;
 use crate::chat::{ChatFlags, skipped_template};
-use crate::quantisation::QuantisationFlags;
+use crate::quantisation::{QuantisationFlags, load};
 use crate::terminal::note;
 use clap::Args;
 use hps_llama::backend::{Backend, Job};
@@ -11,7 +11,7 @@ use hps_llama::data::{Dropped, ReadOptions, Reason, Rows};
 use hps_llama::evaluate::token_log_probs;
 use hps_llama::files::{Output, WholeFile};
 use hps_llama::lora::Lora;
-use hps_llama::model::{Llama, Policy};
+use hps_llama::model::Policy;
 use hps_llama::train::Example;
 use hps_llama::{Error, ErrorKind, Result, visible_json};
 use serde::Serialize;
@@ -93,7 +93,7 @@ impl Job for &Arguments {
         let read = ReadOptions { chat: self.chat.text_as_turns, ..ReadOptions::default() };
         let rows = Rows::open_as(&self.data, read)?;
         let chat = self.chat.chat(&self.model)?;
-        let model = Llama::from_folder(backend, self.quantisation.source(&self.model), false)?;
+        let model = load(backend, self.quantisation.source(&self.model), false)?;
         let adapter = match &self.adapter {
             Some(folder) => {
                 let adapter = Lora::from_folder(model.backend(), model.config(), folder, 0)?;

@@ -56,7 +56,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Merge an adapter into the weights of its base.
     Merge(merge::Arguments),
-    /// Write an adapter in the form of another program: llama.cpp's.
+    /// Write an adapter for llama.cpp, or a model quantised to four bits.
     Export(export::Arguments),
     /// Show what files of rows hold, and convert them to the list form.
     Data(data::Arguments),

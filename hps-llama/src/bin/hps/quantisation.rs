@@ -1,9 +1,13 @@
 //! On which numbers a command computes: `--load_in_4bit`, `--load_in_gguf_type`, ….
 
-use clap::{ArgGroup, Args};
+use crate::progress;
+use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches};
+use hps_llama::Result;
+use hps_llama::backend::Backend;
 use hps_llama::blocks::FourBitType;
-use hps_llama::model::ModelSource;
+use hps_llama::model::{Llama, ModelSource};
 use hps_llama::quantisation::{GgufType, Quantisation};
+use hps_llama::train::options::why_refused;
 use std::path::Path;
 
 /// How frozen projections are quantised as they are loaded.
@@ -31,6 +35,56 @@ pub struct QuantisationFlags {
         requires = "quantised"
     )]
     llm_int8_skip_modules: Vec<String>,
+    #[command(flatten)]
+    refused: Refused,
+}
+
+/// Loads a model; shows how far that is where its projections are quantised, which takes a minute of a large one.
+pub fn load<B: Backend>(backend: B, source: ModelSource, trained: bool) -> Result<Llama<B>> {
+    if source.quantisation.is_none() {
+        return Llama::from_folder(backend, source, trained);
+    }
+    let bar = progress::bar("quantising, weights");
+    let model = Llama::from_folder_told(backend, source, trained, |done, all| progress::show(&bar, done, all));
+    bar.finish_and_clear();
+    model
+}
+
+/// What is taken in order to say what to give instead.
+#[derive(Debug, Clone)]
+struct Refused;
+
+impl Args for Refused {
+    fn augment_args(command: Command) -> Command {
+        command.arg(load_in_8bit())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Refused {
+    fn from_arg_matches(_: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        Ok(Refused)
+    }
+
+    fn update_from_arg_matches(&mut self, _: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        Ok(())
+    }
+}
+
+/// transformers' flag, which has no value that is taken.
+pub fn load_in_8bit() -> Arg {
+    const NAME: &str = "load_in_8bit";
+    let refused = |_: &str| Err::<bool, &str>(why_refused(NAME).unwrap_or_default());
+    Arg::new(NAME)
+        .long(NAME)
+        .alias("load-in-8bit")
+        .hide(true)
+        .value_parser(refused)
+        .num_args(0..=1)
+        .default_missing_value("true")
 }
 
 impl QuantisationFlags {

@@ -5,6 +5,7 @@ use crate::course::Course;
 use crate::flags::Flags;
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::quantisation::load;
 use crate::rows::Rows;
 use crate::samples;
 use crate::summary::Facts;
@@ -14,7 +15,7 @@ use hps_llama::backend::{Backend, Job};
 use hps_llama::chat::Chat;
 use hps_llama::companions::Companions;
 use hps_llama::lora::{Lora, LoraConfig};
-use hps_llama::model::{Llama, Policy};
+use hps_llama::model::Policy;
 use hps_llama::reward_model::RewardModel;
 use hps_llama::train::options::{ReportTo, Resume, Task, TrainOptions};
 use hps_llama::train::{Checkpoint, EventFile, Interrupt, Report, TrainConfig, Trainer};
@@ -167,7 +168,7 @@ fn policy<B: Backend>(backend: &B, options: &TrainOptions, base: &Path) -> Resul
     if options.task == Task::Reward {
         return reward_model(backend, options, base, lora);
     }
-    let model = Llama::from_folder(backend.clone(), options.source()?, lora.is_none())?;
+    let model = load(backend.clone(), options.source()?, lora.is_none())?;
     let adapter = match (lora, &options.adapter_name_or_path) {
         (None, _) => None,
         (Some(lora), None) => Some(Lora::fresh(backend, model.config(), lora, options.seed)?),
@@ -192,9 +193,7 @@ fn reward_model<B: Backend>(
     }
     let model = match RewardModel::<B>::is_in(base) {
         true => RewardModel::from_folder(backend.clone(), options.source()?, lora.is_none())?,
-        false => {
-            RewardModel::fresh(Llama::from_folder(backend.clone(), options.source()?, lora.is_none())?, options.seed)?
-        }
+        false => RewardModel::fresh(load(backend.clone(), options.source()?, lora.is_none())?, options.seed)?,
     };
     let Some(lora) = lora else { return Ok(model.into_policy()) };
     let adapter = Lora::fresh(backend, model.policy().model.config(), lora, options.seed)?;

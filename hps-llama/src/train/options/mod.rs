@@ -15,5 +15,5 @@ mod value;
 mod write;
 
 pub use choice::{Estimator, Preset, ReportTo, Resume, TargetModules, Task, TruncationMode};
-pub use names::{nearest_option, trl_name};
+pub use names::{aliases, nearest_option, trl_name, why_refused};
 pub use table::{OptionInfo, TrainOptions};

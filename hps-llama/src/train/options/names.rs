@@ -18,7 +18,7 @@ const LOSSES: [(&str, &str); 9] = [
 ];
 
 /// Options of other programs.
-const OPTIONS: [(&str, &str); 20] = [
+const OPTIONS: [(&str, &str); 18] = [
     ("lr", "learning_rate"),
     ("model", "model_name_or_path"),
     ("base_model", "model_name_or_path"),
@@ -36,11 +36,40 @@ const OPTIONS: [(&str, &str); 20] = [
     ("rank", "lora_r"),
     ("rpo_alpha", "likelihood"),
     ("scheduler", "lr_scheduler_type"),
-    ("bnb_4bit_compute_dtype", "dtype"),
-    // Elsewhere it is LLM.int8(), which computes in whole numbers.
-    ("load_in_8bit", "load_in_gguf_type"),
     ("quantization", "load_in_4bit"),
 ];
+
+/// Other names of an option, which are taken.
+const ALIASES: [(&str, &str); 1] = [("bnb_4bit_compute_dtype", "dtype")];
+
+/// Options of other programs that mean what is not done here, and what is done instead.
+const REFUSED: [(&str, &str); 1] = [(
+    "load_in_8bit",
+    "is LLM.int8() elsewhere, which computes in whole numbers and is not done here; `load_in_gguf_type = \"q8_0\"` stores \
+     8.5 bits a number",
+)];
+
+/// Other names that an option is taken by: transformers' `bnb_4bit_compute_dtype` of `dtype`.
+pub fn aliases(option: &str) -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().filter(move |(_, here)| *here == option).map(|(theirs, _)| *theirs)
+}
+
+/// Why an option of another program is refused, and what is given instead; `None` of any other name.
+///
+/// ```
+/// use hps_llama::train::options::why_refused;
+///
+/// assert!(why_refused("load_in_8bit").is_some_and(|why| why.contains("q8_0")) && why_refused("load_in_4bit").is_none());
+/// ```
+pub fn why_refused(name: &str) -> Option<&'static str> {
+    REFUSED.iter().find(|(theirs, _)| *theirs == name).map(|(_, why)| *why)
+}
+
+/// The option of that name, or of which it is another name.
+pub(super) fn named_option(name: &str) -> Option<&'static str> {
+    let is_it = |option: &str| option == name || aliases(option).any(|alias| alias == name);
+    TrainOptions::table().iter().map(|option| option.name).find(|option| is_it(option))
+}
 
 /// TRL's name of a loss, if it has one: `sigmoid` of `dpo-bt`.
 ///

@@ -1,10 +1,11 @@
 //! Options from a TOML file and from flags: defaults, then the preset, then the file, then the flags.
 
-use super::names::nearest_option;
+use super::names::{named_option, nearest_option, why_refused};
 use super::nearest::question;
 use super::value::{Given, Setting};
 use super::{OptionInfo, Preset, Task, TrainOptions};
 use crate::{Error, ErrorKind, Result};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::de::DeTable;
@@ -167,9 +168,11 @@ fn refused(entry: &Entry, message: &str) -> Error {
 
 /// The option of that name, or the error that there is none.
 fn known(name: &str, what: &str) -> Result<&'static str> {
-    let table = TrainOptions::table();
-    if let Some(option) = table.iter().find(|option| option.name == name) {
-        return Ok(option.name);
+    if let Some(option) = named_option(name) {
+        return Ok(option);
+    }
+    if let Some(why) = why_refused(name) {
+        return Err(Error::new(ErrorKind::Option, format!("`{name}` {why}")));
     }
     let near = question(nearest_option(name));
     Err(Error::new(ErrorKind::Option, format!("unknown {what} `{name}`{near}")))
@@ -197,11 +200,16 @@ fn of_file(path: &Path) -> Result<Vec<Entry>> {
     // In the file's order, so that of several mistakes the first is told.
     let mut keys: Vec<_> = table.get_ref().iter().collect();
     keys.sort_by_key(|(key, _)| key.span().start);
-    let entry = |(key, value): &(&toml::Spanned<_>, &toml::Spanned<_>)| {
+    let mut entries: Vec<Entry> = Vec::with_capacity(keys.len());
+    for (key, value) in keys {
         let place = place(key.span().start);
-        let name: &std::borrow::Cow<'_, str> = key.get_ref();
-        let name = known(name, "key").map_err(|error| error.at(&place))?;
-        Ok(Entry { name, given: Given::of_toml(value.get_ref()), place })
-    };
-    keys.iter().map(entry).collect()
+        let given: &Cow<'_, str> = key.get_ref();
+        let name = known(given, "key").map_err(|error| error.at(&place))?;
+        if entries.iter().any(|entry| entry.name == name) {
+            let message = format!("`{given}` is given, and so is `{name}` by another name; they are one option");
+            return Err(Error::new(ErrorKind::Option, message).at(place));
+        }
+        entries.push(Entry { name, given: Given::of_toml(value.get_ref()), place });
+    }
+    Ok(entries)
 }

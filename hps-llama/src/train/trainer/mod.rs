@@ -67,6 +67,7 @@ impl<B: Backend> Trainer<B> {
         let Policy { model, adapter } = policy;
         // What is saved of it records this base.
         let adapter = adapter.map(|adapter| adapter.on_base(model.base_digest(), false)).transpose()?;
+        let adapter = adapter.map(|adapter| adapter.on_quantised(model.quantisation()));
         let policy = Policy { model, adapter };
         config.task.check(&policy)?;
         let lora = policy.adapter.as_ref().map(|adapter| adapter.config());

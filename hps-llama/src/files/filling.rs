@@ -1,17 +1,17 @@
-//! The folder a merged model is written into: filled beside its place, and moved there when it is whole.
+//! A folder that a model is written into: filled beside its place, and moved there when it is whole.
 
-use crate::files::{LOCK, Lock, expect_folder, expect_regular, failed, kind, standing};
+use super::{LOCK, Lock, expect_folder, expect_regular, failed, kind, standing};
 use crate::{Error, ErrorKind, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Endings of what a merge writes, its unfinished files among them.
+/// Endings of what is written, its unfinished files among them.
 const ENDINGS: [&str; 5] = ["safetensors", "json", "jinja", "model", "partial"];
 
 /// A folder being filled, `OUTPUT.partial`, which no other process fills. Dropped before [`finish`](Self::finish), it goes;
-/// what a killed merge left of it goes when the same output is begun again.
+/// what a killed process left of it goes when the same output is begun again.
 #[derive(Debug)]
-pub(super) struct Filling {
+pub(crate) struct Filling {
     output: PathBuf,
     path: PathBuf,
     lock: Option<Lock>,
@@ -22,10 +22,13 @@ pub(super) struct Filling {
 impl Filling {
     /// Begins the folder that is to be `output`, which is not there yet or is empty.
     ///
+    /// * what — fills it: `a merge`; for errors.
+    ///
     /// # Errors
-    /// The output is one of the `inputs`, or holds something; what has the name of the folder to fill is no killed merge's;
+    /// The output is one of the `inputs`, or holds something; what has the name of the folder to fill was not left by a
+    /// killed process;
     /// another process fills it.
-    pub(super) fn begin(output: &Path, inputs: &[PathBuf]) -> Result<Filling> {
+    pub(crate) fn begin(output: &Path, inputs: &[PathBuf], what: &str) -> Result<Filling> {
         expect_folder(output, inputs)?;
         let output = match standing(output)? {
             // The folder that a link leads to is what is asked for.
@@ -37,28 +40,28 @@ impl Filling {
         let refused = |message: &str| Error::new(ErrorKind::Option, message).at(output.display());
         let mut name = output.file_name().ok_or_else(|| refused("is no name for a folder"))?.to_os_string();
         if standing(&output)?.is_some() && !names(&output)?.is_empty() {
-            return Err(refused("is not empty; a merged model is written into a folder of its own"));
+            return Err(refused(&format!("is not empty; {what} writes into a folder of its own")));
         }
         name.push(".partial");
         let path = output.with_file_name(name);
         expect_folder(&path, inputs)?;
-        expect_left_by_merge(&path)?;
+        expect_left(&path, what)?;
         let lock = Lock::take(&path)?;
         let mut filling = Filling { output, path, lock: Some(lock), own: false };
         // Another process may have put something there before it was locked.
-        expect_left_by_merge(&filling.path)?;
+        expect_left(&filling.path, what)?;
         filling.own = true;
         filling.clear()?;
         Ok(filling)
     }
 
     /// Where to write.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Gives the filled folder its name.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(mut self) -> Result<()> {
         let Filling { output, path, lock, own } = &mut self;
         if standing(output)?.is_some() {
             std::fs::remove_dir(&*output).map_err(|source| failed("cannot be replaced", output, source))?;
@@ -97,11 +100,10 @@ impl Drop for Filling {
     }
 }
 
-/// Refuses a folder with anything in it that no merge writes, or without the lock that a killed one leaves.
-fn expect_left_by_merge(path: &Path) -> Result<()> {
+/// Refuses a folder with anything in it that is not written into one, or without the lock that a kill leaves.
+fn expect_left(path: &Path, what: &str) -> Result<()> {
     let refused = |message: String| {
-        let message =
-            format!("{message}, so it is left alone; a merge fills a folder of that name, so remove it first");
+        let message = format!("{message}, so it is left alone; {what} fills a folder of that name, so remove it first");
         Err(Error::new(ErrorKind::Option, message).at(path.display()))
     };
     match standing(path)? {
@@ -113,12 +115,12 @@ fn expect_left_by_merge(path: &Path) -> Result<()> {
     for name in names.iter().filter(|name| *name != LOCK) {
         let written = Path::new(name).extension().is_some_and(|ending| ENDINGS.iter().any(|one| ending == *one));
         if !written || !matches!(expect_regular(&path.join(name)), Ok(true)) {
-            return refused(format!("holds `{}`, which no merge writes", name.display()));
+            return refused(format!("holds `{}`, which {what} does not write", name.display()));
         }
     }
     match names.is_empty() || names.iter().any(|name| name == LOCK) {
         true => Ok(()),
-        false => refused(format!("holds files but no `{LOCK}`, as what a merge was stopped in does")),
+        false => refused(format!("holds files but no `{LOCK}`, as what {what} was stopped in does")),
     }
 }
 
