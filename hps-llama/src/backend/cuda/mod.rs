@@ -7,7 +7,6 @@
 mod codes;
 mod low_rank;
 
-use super::footprint::TILE;
 use super::packing::{HALVES, SINGLES};
 use super::stored::OnDevice;
 use super::{
@@ -84,7 +83,7 @@ fn footprint_of(format: Format, logits: usize) -> Footprint {
         // Probabilities are rounded to another array.
         Format::BF16 => [2, 6],
     };
-    Footprint { weight: Some(size), tile: TILE, activation: size, logits: logit * logits as u64 }
+    Footprint { weight: Some(size), tile: hps_cuda::TILE as u64, activation: size, logits: logit * logits as u64 }
 }
 
 impl Backend for Cuda {
