@@ -88,9 +88,9 @@ pub struct Difference {
 /// * base — what the adapter was trained on, quantised as it was then.
 ///
 /// # Errors
-/// A folder is malformed, the adapter does not fit or was trained on another base, the other base has another shape, a file beside the weights is not one to
-/// copy (see [`companions`]), `output` is there and not empty, or another process merges into it, a file
-/// cannot be written, or the written model differs from the base with the adapter.
+/// A folder is malformed, the adapter does not fit or was trained on another base, the other base has another shape, a file
+/// beside the weights is not one to copy (see [`companions`](crate::companions)), `output` is there and not empty, or another
+/// process merges into it, a file cannot be written, or the written model differs from the base with the adapter.
 pub fn merge(base: impl Into<ModelSource>, adapter: &Path, output: &Path, options: &MergeOptions) -> Result<Merged> {
     let base = base.into();
     let inputs = [base.path.clone(), adapter.to_path_buf()];
