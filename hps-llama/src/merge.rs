@@ -7,8 +7,8 @@
 //! back, and what it says of some token sequences is held against what the adapter says on its own base, before it gets its
 //! name.
 
+use crate::backend::Precision;
 use crate::backend::cpu::Cpu;
-use crate::backend::{Encoding, Precision};
 use crate::companions::Companions;
 use crate::config::LlamaConfig;
 use crate::evaluate::token_log_probs;
@@ -115,7 +115,10 @@ pub fn merge(base: impl Into<ModelSource>, adapter: &Path, output: &Path, option
     };
     let precision = match options.precision {
         Some(precision) => precision,
-        None => base_precision(&folder)?,
+        None => match folder.precision()? {
+            Some(Precision::BF16) => Precision::BF16,
+            _ => Precision::F32,
+        },
     };
     let parts = Parts {
         parameters: folder.of_language_model()?,
@@ -172,15 +175,6 @@ struct Parts<'a> {
     companions: Companions,
     /// The `config.json` to be written.
     config: Value,
-}
-
-fn base_precision(folder: &ModelFolder) -> Result<Precision> {
-    let parameter = Parameter::Embedding;
-    let embedding = folder.weights().stored(&parameter.to_string(), parameter.shape(folder.config(), 0))?;
-    Ok(match embedding.encoding() {
-        Encoding::Numbers(Precision::BF16) => Precision::BF16,
-        _ => Precision::F32,
-    })
 }
 
 /// Writes all of the folder; returns the number of files of weights.
