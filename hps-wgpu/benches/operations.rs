@@ -7,7 +7,7 @@
 //! waited for. With `--dispatches` instead the longest dispatch of each kernel, which should leave a screen its 50 ms; of
 //! each dispatch the quickest repetition counts, as others may use the machine.
 
-use hps_wgpu::{AdamWUpdate, Array, Device, Format, Heads, Result, Truncation, Weight};
+use hps_wgpu::{AdamWUpdate, Array, BlockType, Codes, Device, Format, FourBit, Heads, Result, Truncation, Weight};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -47,11 +47,16 @@ fn main() -> Result<()> {
     println!("{}\n{:<34} {:>9} {:>9} {:>8} {:>9}", bench.device.name(), "", "ms", "GFLOP/s", "GB/s", "of best");
     bench.measure_copy()?;
     bench.measure_products()?;
+    bench.measure_codes()?;
     bench.measure_layers()
 }
 
 fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|entry| (entry as f32 * 0.618_034) % 1.0 - 0.5).collect()
+}
+
+fn codes(count: usize) -> Vec<u8> {
+    (0..count).map(|entry| (entry as u32).wrapping_mul(0x9e37_79b1).to_be_bytes()[0]).collect()
 }
 
 impl Bench {
@@ -119,6 +124,34 @@ impl Bench {
             ("LoRA dB", self.seconds(|| self.device.weight_gradient(&x, &thin))?),
         ] {
             self.line(name, seconds, operations, 0.0);
+        }
+        Ok(())
+    }
+
+    /// Products with a matrix in codes, beside the same in numbers; rows are multiples of 256, as q4_k has them.
+    fn measure_codes(&self) -> Result<()> {
+        const OUTPUTS: usize = 1536;
+        let count = OUTPUTS * FEATURES;
+        let mut blocks = codes(count / 256 * BlockType::Q4K.bytes());
+        for block in blocks.chunks_exact_mut(BlockType::Q4K.bytes()) {
+            block[..4].copy_from_slice(&[0, 0x14, 0, 0x14]); // an f16 of 0.001, twice
+        }
+        let absmax: Vec<u8> = numbers(count / 64).into_iter().flat_map(f32::to_le_bytes).collect();
+        let code_book = std::array::from_fn(|place| place as f32 / 7.5 - 1.0);
+        let nf4 = codes(count / 2);
+        let nf4 = FourBit { code_book: &code_book, block_size: 64, codes: &nf4, absmax: &absmax, nested: None };
+        let (x, dy) = (self.array(TOKENS, FEATURES)?, self.array(TOKENS, OUTPUTS)?);
+        for (name, weight) in [
+            ("f32", self.weight(OUTPUTS, FEATURES, Format::F32)?),
+            ("bf16", self.weight(OUTPUTS, FEATURES, Format::BF16)?),
+            ("nf4", self.device.upload_codes(&Codes::FourBit(nf4), OUTPUTS, FEATURES)?),
+            ("q4_k", self.device.upload_codes(&Codes::Blocks(BlockType::Q4K, &blocks), OUTPUTS, FEATURES)?),
+        ] {
+            let operations = 2.0 * (TOKENS * count) as f64;
+            let seconds = self.seconds(|| self.device.linear(&x, &weight))?;
+            self.line(&format!("x W', 512 x 512 x 1536, {name}"), seconds, operations, 0.0);
+            let seconds = self.seconds(|| self.device.linear_backward(&dy, &weight))?;
+            self.line(&format!("dy W, 512 x 1536 x 512, {name}"), seconds, operations, 0.0);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! GGUF files of a whole model.
 
 use crate::{apart, evaluated, policy, support};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use hps_llama::backend::Backend;
 use hps_llama::backend::Precision;
 use hps_llama::backend::cpu::Cpu;
 use hps_llama::blocks::{BlockType, quantise_q8_0};
@@ -33,6 +35,21 @@ fn a_gguf_file_is_the_folder_that_it_was_made_of() {
     assert!(difference > 1e-4 && difference < 2e-2, "{difference}");
     let error = Llama::from_folder(Cpu, &path, true).expect_err("blocks are not trained").to_string();
     assert!(error.contains("is stored in q8_0; train an adapter"), "{error}");
+}
+
+/// In every type of its own, rows of queries and keys in their order: to rounding what the numbers compute that the CPU reads.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub fn a_file_computes_what_its_numbers_do_on<B: Backend>(backend: &B) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tiny.gguf");
+    for kind in [TensorType::F16, TensorType::BF16, TensorType::Blocks(BlockType::Q8_0)] {
+        write_gguf_of_tiny(&path, kind);
+        let (there, here) =
+            (evaluated(&policy(backend, path.clone(), false)), evaluated(&policy(&Cpu, path.clone(), false)));
+        let differences = [apart(&there.0, &here.0), apart(&there.1, &here.1)];
+        println!("{kind:?}: log-probs and gradients {differences:?} from the CPU's");
+        assert!(differences.iter().all(|difference| *difference < 1e-5), "{kind:?}: {differences:?}");
+    }
 }
 
 /// * kind — of the projections whose rows are whole blocks.
@@ -82,7 +99,12 @@ fn write_gguf_of_tiny(path: &Path, kind: TensorType) {
         }
         let numbers: Vec<f32> = data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let read = |first: usize, out: &mut [f32]| out.copy_from_slice(&numbers[first..first + out.len()]);
-        written.push((own, kind, dimensions, quantise_q8_0(numbers.len(), read).expect("blocks")));
+        let bytes = match kind {
+            TensorType::F16 => numbers.iter().flat_map(|number| half::f16::from_f32(*number).to_le_bytes()).collect(),
+            TensorType::BF16 => numbers.iter().flat_map(|number| half::bf16::from_f32(*number).to_le_bytes()).collect(),
+            _ => quantise_q8_0(numbers.len(), read).expect("blocks"),
+        };
+        written.push((own, kind, dimensions, bytes));
     }
     let tensors: Vec<NewTensor<'_>> = written
         .iter()
