@@ -78,7 +78,7 @@ impl Coded {
         self.columns
     }
 
-    /// The plane whose bindings are the largest: that of the codes, but for very short blocks.
+    /// What is bound in part.
     fn planes(&self) -> impl Iterator<Item = &Plane> {
         let (scales, nested) = match &self.scheme {
             Scheme::Halves => (None, None),
