@@ -39,7 +39,7 @@ pub struct Weight {
 #[derive(Debug)]
 pub(crate) enum Held {
     Numbers(Numbers),
-    Codes(Coded),
+    Codes(Box<Coded>),
 }
 
 /// A weight's numbers, `[rows, columns]`, row-major.

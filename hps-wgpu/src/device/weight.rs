@@ -38,7 +38,7 @@ impl Device {
         };
         let bytes = 4 * (self.panel_rows(rows, columns) * columns) as u64;
         self.inner.tile.fetch_max(bytes, Ordering::Relaxed);
-        Ok(Weight::new(Held::Codes(Coded { rows, columns, codes, scheme })))
+        Ok(Weight::new(Held::Codes(Box::new(Coded { rows, columns, codes, scheme }))))
     }
 
     /// Rows of a coded matrix that are decoded together: as many as products sum over at a time, if there is room, so that
