@@ -7,7 +7,7 @@
 //! waited for. With `--dispatches` instead the longest dispatch of each kernel, which should leave a screen its 50 ms; of
 //! each dispatch the quickest repetition counts, as others may use the machine.
 
-use hps_wgpu::{AdamWUpdate, Array, Device, Format, Heads, Result, Truncation, Weight};
+use hps_wgpu::{AdamWUpdate, Array, BlockType, Codes, Device, Format, FourBit, Heads, Result, Truncation, Weight};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -15,6 +15,8 @@ const REPETITIONS: usize = 7;
 const TOKENS: usize = 512;
 const FEATURES: usize = 512;
 const WIDE: usize = 1408;
+/// A multiple of 256, as q4_k needs of rows.
+const CODED: usize = 1536;
 const WORDS: usize = 32_000;
 const HEADS: Heads = Heads { query: 8, key_value: 4, dimension: 64 };
 
@@ -47,6 +49,7 @@ fn main() -> Result<()> {
     println!("{}\n{:<34} {:>9} {:>9} {:>8} {:>9}", bench.device.name(), "", "ms", "GFLOP/s", "GB/s", "of best");
     bench.measure_copy()?;
     bench.measure_products()?;
+    bench.measure_codes()?;
     bench.measure_layers()
 }
 
@@ -123,6 +126,45 @@ impl Bench {
         Ok(())
     }
 
+    /// Products with a matrix in codes, beside the same in numbers.
+    fn measure_codes(&self) -> Result<()> {
+        let [nf4, q4_k] = self.coded()?;
+        let (x, dy) = (self.array(TOKENS, FEATURES)?, self.array(TOKENS, CODED)?);
+        for (name, weight) in [
+            ("f32", self.weight(CODED, FEATURES, Format::F32)?),
+            ("bf16", self.weight(CODED, FEATURES, Format::BF16)?),
+            ("nf4", nf4),
+            ("q4_k", q4_k),
+        ] {
+            let operations = 2.0 * (TOKENS * CODED * FEATURES) as f64;
+            let seconds = self.seconds(|| self.device.linear(&x, &weight))?;
+            self.line(&format!("x W', 512 x 512 x 1536, {name}"), seconds, operations, 0.0);
+            let seconds = self.seconds(|| self.device.linear_backward(&dy, &weight))?;
+            self.line(&format!("dy W, 512 x 1536 x 512, {name}"), seconds, operations, 0.0);
+        }
+        Ok(())
+    }
+
+    /// `[CODED, FEATURES]` in nf4 and in q4_k.
+    fn coded(&self) -> Result<[Weight; 2]> {
+        let codes = |count: usize| -> Vec<u8> {
+            (0..count).map(|entry| (entry as u32).wrapping_mul(0x9e37_79b1).to_be_bytes()[0]).collect()
+        };
+        let count = CODED * FEATURES;
+        let mut blocks = codes(count / 256 * BlockType::Q4K.bytes());
+        for block in blocks.chunks_exact_mut(BlockType::Q4K.bytes()) {
+            block[..4].copy_from_slice(&[0, 0x14, 0, 0x14]); // an f16 of 0.001, twice
+        }
+        let absmax: Vec<u8> = numbers(count / 64).into_iter().flat_map(f32::to_le_bytes).collect();
+        let code_book = std::array::from_fn(|place| place as f32 / 7.5 - 1.0);
+        let nf4 = codes(count / 2);
+        let nf4 = FourBit { code_book: &code_book, block_size: 64, codes: &nf4, absmax: &absmax, nested: None };
+        Ok([
+            self.device.upload_codes(&Codes::FourBit(nf4), CODED, FEATURES)?,
+            self.device.upload_codes(&Codes::Blocks(BlockType::Q4K, &blocks), CODED, FEATURES)?,
+        ])
+    }
+
     fn measure_layers(&self) -> Result<()> {
         let device = &self.device;
         let (x, dy) = (self.array(TOKENS, FEATURES)?, self.array(TOKENS, FEATURES)?);
@@ -195,6 +237,11 @@ impl Bench {
             device.swiglu_backward(&wide, &wide, &wide)?;
             device.linear(&wide, &down)?;
             device.weight_gradient(&dy, &wide)?;
+        }
+        for coded in self.coded()? {
+            let wide = device.linear(&x, &coded)?;
+            device.linear_backward(&wide, &coded)?;
+            device.embed(&coded, &words)?;
         }
         let frequencies = self.array(1, HEADS.dimension / 2)?;
         let rotation = device.rotation(&words, &frequencies)?;

@@ -3,7 +3,7 @@
 use crate::device::counter;
 use crate::device::kernel::{Variant, plain};
 use crate::operations::{
-    attention, decode, dropout, elementwise, head, norm, optimizer, product, rotary, rows, sampling,
+    attention, codes, decode, dropout, elementwise, head, norm, optimizer, product, rotary, rows, sampling,
 };
 use crate::preference::{family, sampler};
 
@@ -56,6 +56,7 @@ fn variants() -> Vec<Variant> {
         sampling::DRAW,
     ]
     .map(plain);
-    let specialised = [decode::variants, product::variants, rows::variants, family::variants, sampler::variants];
+    let specialised =
+        [codes::variants, decode::variants, product::variants, rows::variants, family::variants, sampler::variants];
     plain.into_iter().chain(specialised.into_iter().flat_map(|variants| variants())).collect()
 }

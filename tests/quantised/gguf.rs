@@ -37,23 +37,26 @@ fn a_gguf_file_is_the_folder_that_it_was_made_of() {
     assert!(error.contains("is stored in q8_0; train an adapter"), "{error}");
 }
 
-/// A device that keeps the blocks, and rows in the file's order, computes what it does with the decoded folder.
+/// A device that keeps what a file has, in every type of its own and with rows of queries and keys in the file's order, has the
+/// CPU's numbers and computes what it does.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn a_gguf_file_computes_what_its_numbers_do<B: Backend>(open: fn(Dtype) -> Option<B>) {
     let Some(backend) = open(Dtype::Float32) else { return };
-    let (folder, decoded) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tiny.gguf");
-    write_gguf_of_tiny(&path, TensorType::Blocks(BlockType::Q8_0));
-    let on_cpu = Llama::from_folder(Cpu, &path, false).expect("the model loads");
-    on_cpu.save(decoded.path(), Precision::F32).expect("saved");
-    let blocks = policy(&backend, path, false);
-    for parameter in Parameter::of_model(on_cpu.config()) {
-        let [there, here] = [blocks.model.weight(parameter), on_cpu.weight(parameter)].map(|of| of.expect("numbers"));
-        assert!(there == here, "{parameter}");
+    for kind in [TensorType::F16, TensorType::BF16, TensorType::Blocks(BlockType::Q8_0)] {
+        write_gguf_of_tiny(&path, kind);
+        let (there, here) = (policy(&backend, path.clone(), false), policy(&Cpu, path.clone(), false));
+        for parameter in Parameter::of_model(here.model.config()) {
+            let [there, here] =
+                [there.model.weight(parameter), here.model.weight(parameter)].map(|of| of.expect("numbers"));
+            assert!(there == here, "{kind:?}: {parameter}");
+        }
+        let (there, here) = (evaluated(&there), evaluated(&here));
+        let differences = [apart(&there.0, &here.0), apart(&there.1, &here.1)];
+        println!("{kind:?}: log-probs and gradients {differences:?} from the CPU's");
+        assert!(differences.iter().all(|difference| *difference < 1e-5), "{kind:?}: {differences:?}");
     }
-    let [of_blocks, of_numbers] = [evaluated(&blocks), evaluated(&policy(&backend, decoded.path(), false))];
-    let differences = [apart(&of_blocks.0, &of_numbers.0), apart(&of_blocks.1, &of_numbers.1)];
-    assert!(differences.iter().all(|difference| *difference < 1e-5), "{differences:?}");
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -124,7 +127,12 @@ fn write_gguf_of_tiny(path: &Path, kind: TensorType) {
         }
         let numbers: Vec<f32> = data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let read = |first: usize, out: &mut [f32]| out.copy_from_slice(&numbers[first..first + out.len()]);
-        written.push((own, kind, dimensions, quantise_q8_0(numbers.len(), read).expect("blocks")));
+        let bytes = match kind {
+            TensorType::F16 => numbers.iter().flat_map(|number| half::f16::from_f32(*number).to_le_bytes()).collect(),
+            TensorType::BF16 => numbers.iter().flat_map(|number| half::bf16::from_f32(*number).to_le_bytes()).collect(),
+            _ => quantise_q8_0(numbers.len(), read).expect("blocks"),
+        };
+        written.push((own, kind, dimensions, bytes));
     }
     let tensors: Vec<NewTensor<'_>> = written
         .iter()

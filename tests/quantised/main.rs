@@ -105,9 +105,17 @@ fn codes_compute_what_their_numbers_do_there<B: Backend>(open: fn(Dtype) -> Opti
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-support::gpu::on_gpus!(codes_compute_what_their_numbers_do_there);
+support::gpu::on_gpus!(codes_compute_what_their_numbers_do_there, a_run_is_resumed_to_the_bit_there);
 
 fn trainer(quantisation: &Quantisation, checkpoint: Option<&Checkpoint>) -> hps_llama::Result<Trainer<Cpu>> {
+    trainer_on(&Cpu, quantisation, checkpoint)
+}
+
+fn trainer_on<B: Backend>(
+    backend: &B,
+    quantisation: &Quantisation,
+    checkpoint: Option<&Checkpoint>,
+) -> hps_llama::Result<Trainer<B>> {
     let config = TrainConfig {
         loss: "dpo-hps".parse().expect("a loss"),
         learning_rate: 1e-3,
@@ -116,7 +124,7 @@ fn trainer(quantisation: &Quantisation, checkpoint: Option<&Checkpoint>) -> hps_
         num_train_epochs: 2,
         ..TrainConfig::default()
     };
-    let (policy, reference) = (policy(&Cpu, source(quantisation), true), ReferenceOptions::default());
+    let (policy, reference) = (policy(backend, source(quantisation), true), ReferenceOptions::default());
     match checkpoint {
         None => Trainer::with_reference(policy, lists::uneven(5), config, &reference),
         Some(checkpoint) => Trainer::resume(policy, lists::uneven(5), config, &reference, checkpoint),
@@ -127,8 +135,9 @@ fn save(output_dir: &Path) -> SaveOptions<'_> {
     SaveOptions { output_dir, base_model_name_or_path: "models/tiny", metrics: None, save_total_limit: None }
 }
 
-fn bits(trainer: &Trainer<Cpu>) -> String {
-    trainer.policy().adapter.as_ref().expect("an adapter").digest(&Cpu).expect("a digest").to_string()
+fn bits<B: Backend>(trainer: &Trainer<B>) -> String {
+    let Policy { model, adapter } = trainer.policy();
+    adapter.as_ref().expect("an adapter").digest(model.backend()).expect("a digest").to_string()
 }
 
 /// The reference is the same base: a fresh adapter's rewards are exactly zero. A run that is resumed ends with the same bits, and
@@ -155,6 +164,26 @@ fn a_run_begins_at_its_reference_and_is_resumed_to_the_bit() {
             let error = trainer(other, Some(&checkpoint)).expect_err("another base").to_string();
             assert!(error.contains("`base_sha256` is ") || error.contains("`arithmetic` is "), "{error}");
         }
+    }
+}
+
+/// On GPUs too, of the same device: its products are the same each time.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn a_run_is_resumed_to_the_bit_there<B: Backend>(open: fn(Dtype) -> Option<B>) {
+    for quantisation in &kinds()[1..2] {
+        let Some(backend) = open(Dtype::Float32) else { return };
+        let mut whole = trainer_on(&backend, quantisation, None).expect("a trainer");
+        let folder = tempfile::tempdir().expect("a folder");
+        let begun = bits(&whole);
+        whole.step().expect("a step").expect("not the last");
+        whole.save_checkpoint(&save(folder.path())).expect("saved");
+        while whole.step().expect("a step").is_some() {}
+        let (checkpoint, _) = Checkpoint::latest(folder.path()).expect("intact").expect("one");
+        let mut resumed = trainer_on(&backend, quantisation, Some(&checkpoint)).expect("a trainer");
+        let saved = bits(&resumed);
+        while resumed.step().expect("a step").is_some() {}
+        assert_eq!(bits(&resumed), bits(&whole), "{quantisation}");
+        assert!(saved != begun && saved != bits(&whole), "{quantisation}: it moves");
     }
 }
 

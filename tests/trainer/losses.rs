@@ -22,8 +22,7 @@ fn hps_core_is_at_those_numbers_where_all_scores_are_zero() {
             .and_then(|row| row.with_reference(&[-9.0; 4])?.with_lengths(&[3; 4])?.with_rewards(&[2.0, 1.0, 0.5, 0.0]))
             .expect("a row");
         let row = if loss.reads_sample() { row.with_sample(2).expect("a sample") } else { row };
-        let value =
-            loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(4)], &mut [0.0; 4]).expect("a value");
+        let value = loss.value_and_gradient(&row, &mut [0.0; Loss::scratch_len(4)], &mut [0.0; 4]).expect("a value");
         assert!((value - expected).abs() <= F64, "{name}: {value} against {expected}");
     }
 }

@@ -3,11 +3,12 @@
 use super::packing::SINGLES;
 use super::stored::OnDevice;
 use super::{
-    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Footprint, FreeMemory, FreeOf, Heads, LogProbs,
-    StoredTensor, Truncation,
+    AdamWUpdate, Attended, Backend, Drawn, Dropout, Dtype, Encoding, Footprint, FourBitScales, FreeMemory, FreeOf,
+    Heads, LogProbs, Precision, StoredTensor, Truncation,
 };
+use crate::blocks::BlockType;
 use crate::{Error, ErrorKind, Result};
-use hps_wgpu::{Array, Device, Format, Indices, Weight};
+use hps_wgpu::{Array, Codes, Device, Format, Indices, Weight};
 
 /// What is assumed to be free on a GPU with memory of its own: three quarters of 8 GiB, which most have.
 const ASSUMED: u64 = 6 << 30;
@@ -36,6 +37,26 @@ impl Wgpu {
     }
 }
 
+impl Wgpu {
+    fn upload_codes(&self, tensor: &StoredTensor<'_>) -> Result<Weight> {
+        let (rows, columns) = (tensor.rows(), tensor.columns());
+        let bytes = tensor.bytes_in_order();
+        let codes = match tensor.encoding() {
+            // An f32 is not among codes, and would be exact, too.
+            Encoding::Numbers(Precision::F32) => {
+                return Ok(self.device.upload_weight(&bytes, rows, columns, Format::F32)?);
+            }
+            Encoding::Numbers(Precision::BF16) => {
+                return Ok(self.device.upload_weight(&bytes, rows, columns, Format::BF16)?);
+            }
+            Encoding::Numbers(Precision::F16) => Codes::Halves(&bytes),
+            Encoding::Blocks(block) => Codes::Blocks(block.there(), &bytes),
+            Encoding::FourBit(scales) => Codes::FourBit(scales.there(&bytes)),
+        };
+        Ok(self.device.upload_codes(&codes, rows, columns)?)
+    }
+}
+
 impl From<hps_wgpu::Error> for Error {
     fn from(error: hps_wgpu::Error) -> Error {
         let kind = match error.kind() {
@@ -43,6 +64,36 @@ impl From<hps_wgpu::Error> for Error {
             _ => ErrorKind::Device,
         };
         Error::new(kind, error.to_string())
+    }
+}
+
+impl BlockType {
+    fn there(self) -> hps_wgpu::BlockType {
+        match self {
+            BlockType::Q4_0 => hps_wgpu::BlockType::Q4_0,
+            BlockType::Q4_1 => hps_wgpu::BlockType::Q4_1,
+            BlockType::Q5_0 => hps_wgpu::BlockType::Q5_0,
+            BlockType::Q5_1 => hps_wgpu::BlockType::Q5_1,
+            BlockType::Q8_0 => hps_wgpu::BlockType::Q8_0,
+            BlockType::Q2K => hps_wgpu::BlockType::Q2K,
+            BlockType::Q3K => hps_wgpu::BlockType::Q3K,
+            BlockType::Q4K => hps_wgpu::BlockType::Q4K,
+            BlockType::Q5K => hps_wgpu::BlockType::Q5K,
+            BlockType::Q6K => hps_wgpu::BlockType::Q6K,
+        }
+    }
+}
+
+impl FourBitScales {
+    fn there<'a>(&'a self, codes: &'a [u8]) -> hps_wgpu::FourBit<'a> {
+        let nested = self.nested.as_ref().map(|nested| hps_wgpu::Nested {
+            absmax: &nested.absmax,
+            quant_map: &nested.quant_map,
+            block_size: nested.block_size,
+            offset: nested.offset,
+        });
+        let (code_book, absmax) = (self.kind.code_book(), &*self.absmax);
+        hps_wgpu::FourBit { code_book, block_size: self.block_size, codes, absmax, nested }
     }
 }
 
@@ -91,12 +142,12 @@ impl Backend for Wgpu {
         Ok(self.device.upload_indices(data)?)
     }
     fn upload_weight(&self, tensor: &StoredTensor<'_>, trained: bool) -> Result<Weight> {
-        let (bytes, format) = match tensor.on_device(self.dtype, trained) {
-            OnDevice::Singles(bytes) => (bytes, Format::F32),
-            OnDevice::Halves(bytes) => (bytes, Format::BF16),
-            OnDevice::Codes(tensor) => (tensor.numbers().into_iter().flat_map(f32::to_le_bytes).collect(), Format::F32),
-        };
-        Ok(self.device.upload_weight(&bytes, tensor.rows(), tensor.columns(), format)?)
+        let (rows, columns) = (tensor.rows(), tensor.columns());
+        match tensor.on_device(self.dtype, trained) {
+            OnDevice::Singles(bytes) => Ok(self.device.upload_weight(&bytes, rows, columns, Format::F32)?),
+            OnDevice::Halves(bytes) => Ok(self.device.upload_weight(&bytes, rows, columns, Format::BF16)?),
+            OnDevice::Codes(tensor) => self.upload_codes(tensor),
+        }
     }
     fn download(&self, array: &Array) -> Result<Vec<f32>> {
         Ok(self.device.download(array)?)

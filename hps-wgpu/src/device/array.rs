@@ -1,7 +1,8 @@
 //! What lies on the device: activations, integers, weights.
 
+use crate::device::coded::Coded;
 use crate::device::memory::Storage;
-use crate::error::{Result, agree};
+use crate::error::{Error, ErrorKind, Result, agree};
 use std::ops::Range;
 
 /// f32, `[rows, columns]`, row-major.
@@ -31,6 +32,19 @@ pub enum Format {
 /// A weight, `[out, in]`, row-major.
 #[derive(Debug)]
 pub struct Weight {
+    held: Held,
+}
+
+/// What a weight is on the device.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Numbers(Numbers),
+    Codes(Box<Coded>),
+}
+
+/// A weight's numbers, `[rows, columns]`, row-major.
+#[derive(Debug)]
+pub(crate) struct Numbers {
     storage: Storage,
     rows: usize,
     columns: usize,
@@ -120,43 +134,82 @@ impl Format {
 }
 
 impl Weight {
-    pub(crate) fn new(storage: Storage, rows: usize, columns: usize, format: Format) -> Weight {
-        Weight { storage, rows, columns, format }
+    pub(crate) fn new(held: Held) -> Weight {
+        Weight { held }
     }
 
     /// How many rows it has: outputs.
     pub fn rows(&self) -> usize {
-        self.rows
+        match &self.held {
+            Held::Numbers(numbers) => numbers.rows,
+            Held::Codes(coded) => coded.rows(),
+        }
     }
 
     /// How many columns it has: inputs.
     pub fn columns(&self) -> usize {
+        match &self.held {
+            Held::Numbers(numbers) => numbers.columns,
+            Held::Codes(coded) => coded.columns(),
+        }
+    }
+
+    /// Its number type; `None` where codes stand for its numbers.
+    pub fn format(&self) -> Option<Format> {
+        match &self.held {
+            Held::Numbers(numbers) => Some(numbers.format),
+            Held::Codes(_) => None,
+        }
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Its numbers, which an operation needs to be f32.
+    pub(crate) fn singles(&self, operation: &str, what: &str) -> Result<&Numbers> {
+        match &self.held {
+            Held::Numbers(numbers) if numbers.format == Format::F32 => Ok(numbers),
+            _ => Err(Error::new(ErrorKind::Shape, format!("{operation}: {what} is not in f32"))),
+        }
+    }
+}
+
+impl Numbers {
+    pub fn new(storage: Storage, rows: usize, columns: usize, format: Format) -> Numbers {
+        Numbers { storage, rows, columns, format }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Its number type.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    pub(crate) fn storage(&self) -> &Storage {
+    pub fn storage(&self) -> &Storage {
         &self.storage
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.format.bytes(self.rows * self.columns)
     }
 
-    pub(crate) fn binding(&self) -> wgpu::BufferBinding<'_> {
+    pub fn binding(&self) -> wgpu::BufferBinding<'_> {
         self.storage.part(0..self.bytes())
     }
 
     /// The numbers of a range, of a weight in f32.
-    pub(crate) fn numbers(&self, range: &Range<usize>) -> wgpu::BufferBinding<'_> {
+    pub fn part(&self, range: &Range<usize>) -> wgpu::BufferBinding<'_> {
         self.storage.part(4 * range.start as u64..4 * range.end as u64)
     }
 
-    pub(crate) fn window(&self, rows: &Range<usize>) -> wgpu::BufferBinding<'_> {
+    pub fn window(&self, rows: &Range<usize>) -> wgpu::BufferBinding<'_> {
         let [start, end] = [rows.start, rows.end].map(|row| self.format.bytes(row * self.columns));
         self.storage.part(start..end)
     }

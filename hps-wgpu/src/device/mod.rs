@@ -2,6 +2,8 @@
 
 pub(crate) mod adapter;
 pub(crate) mod array;
+pub(crate) mod coded;
+pub(crate) mod codes;
 pub(crate) mod counter;
 mod failure;
 pub(crate) mod kernel;
@@ -12,7 +14,7 @@ pub(crate) mod pace;
 mod recording;
 pub(crate) mod timing;
 mod transfer;
-mod weight;
+pub(crate) mod weight;
 
 use crate::device::adapter::Adapter;
 use crate::device::array::Array;
@@ -51,6 +53,8 @@ struct Inner {
     iterations: u64,
     /// Bytes uploaded since the device was last waited for: wgpu holds them twice.
     uploading: AtomicU64,
+    /// Bytes of the largest tile that a coded matrix of this device is decoded to.
+    tile: AtomicU64,
 }
 
 /// Mesa's CPU adapters (llvmpipe) leave a thread's loops after so many iterations, without a word.
@@ -115,6 +119,7 @@ impl Device {
             timing: Timing::default(),
             iterations,
             uploading: AtomicU64::new(0),
+            tile: AtomicU64::new(0),
         };
         Device { inner: Arc::new(inner) }
     }

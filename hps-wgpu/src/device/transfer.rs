@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use std::sync::atomic::Ordering;
 
 /// Bytes on their way to the device at a time, of one array or of many.
-const UPLOAD: usize = 1 << 26;
+pub(crate) const UPLOAD: usize = 1 << 26;
 
 impl Device {
     /// Copies `data` to the device as `[data.len() / columns, columns]`.
@@ -29,20 +29,34 @@ impl Device {
 
     /// A buffer of these bytes.
     pub(crate) fn uploaded(&self, bytes: &[u8]) -> Result<Storage> {
-        let storage = self.stored(bytes.len() as u64, Memory::storage_for_upload)?;
+        self.uploaded_in_parts(bytes.len() as u64, bytes.chunks(UPLOAD))
+    }
+
+    /// A buffer of `length` bytes, which come in parts; all but the last are whole words.
+    pub(crate) fn uploaded_in_parts<Part: AsRef<[u8]>>(
+        &self,
+        length: u64,
+        parts: impl Iterator<Item = Part>,
+    ) -> Result<Storage> {
+        let storage = self.stored(length, Memory::storage_for_upload)?;
         if storage.is_recorded() {
             // Recorded commands still use what the buffer held before, and an upload overtakes them.
             self.flush()?;
         }
-        let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
-        for (part, bytes) in (0..).zip(whole.chunks(UPLOAD)) {
-            self.inner.queue.write_buffer(storage.buffer(), part * UPLOAD as u64, bytes);
+        let mut at = 0;
+        for part in parts {
+            let bytes = part.as_ref();
+            let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
+            if !whole.is_empty() {
+                self.inner.queue.write_buffer(storage.buffer(), at, whole);
+            }
+            if !rest.is_empty() {
+                let mut word = [0; 4];
+                word[..rest.len()].copy_from_slice(rest);
+                self.inner.queue.write_buffer(storage.buffer(), at + whole.len() as u64, &word);
+            }
+            at += bytes.len() as u64;
             self.note_uploaded(bytes.len())?;
-        }
-        if !rest.is_empty() {
-            let mut word = [0; 4];
-            word[..rest.len()].copy_from_slice(rest);
-            self.inner.queue.write_buffer(storage.buffer(), whole.len() as u64, &word);
         }
         self.check().map(|()| storage)
     }

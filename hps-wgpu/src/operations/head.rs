@@ -8,7 +8,7 @@ use crate::device::array::{Array, Indices, Weight};
 use crate::device::kernel::Kernel;
 use crate::device::launch::{ROW_STEP, grid, parts};
 use crate::error::{Error, ErrorKind, Result, agree};
-use crate::operations::product::{Factor, Into};
+use crate::operations::product::{Factor, Into, Second};
 use std::ops::Range;
 
 const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("head.wgsl"));
@@ -45,7 +45,7 @@ impl Device {
         for rows in self.tiles(hidden.rows(), head.rows())? {
             let logits = self.probabilities(hidden, head, targets, &values, &rows)?;
             if let Some(unit) = &unit_gradient {
-                self.multiply_into(Factor::array(&logits), Factor::weight(head), unit, &rows, -1.0, Into::Add)?;
+                self.multiply_into(Factor::array(&logits), Second::weight(head), unit, &rows, -1.0, Into::Add)?;
             }
         }
         Ok(LogProbs { values, unit_gradient })
@@ -67,7 +67,7 @@ impl Device {
             let logits = self.probabilities(hidden, head, targets, &values, &rows)?;
             self.each_row(&SLOPE, targets, &logits, c, &rows)?;
             let seen = Factor::rows(hidden, rows.clone());
-            self.multiply(Factor::array(&logits).transposed(), seen, &total, 1.0, Into::Add)?;
+            self.multiply(Factor::array(&logits).transposed(), Second::Numbers(seen), &total, 1.0, Into::Add)?;
         }
         Ok(total)
     }
@@ -76,7 +76,7 @@ impl Device {
     pub(crate) fn logits(&self, hidden: &Array, head: &Weight, rows: &Range<usize>) -> Result<Array> {
         let logits = self.undefined(rows.len(), head.rows())?;
         let seen = Factor::rows(hidden, rows.clone());
-        self.multiply(seen, Factor::weight(head).transposed(), &logits, 1.0, Into::Replace)?;
+        self.multiply(seen, Second::transposed_weight(head), &logits, 1.0, Into::Replace)?;
         Ok(logits)
     }
 

@@ -2,6 +2,7 @@
 //! [`Device`](crate::Device).
 
 pub(crate) mod attention;
+pub(crate) mod codes;
 pub(crate) mod decode;
 pub(crate) mod dropout;
 pub(crate) mod elementwise;

@@ -1,10 +1,10 @@
 //! Root-mean-square norm: `y = x · r · gain` with `r = 1 / sqrt(mean(x²) + ε)` of the row.
 
 use crate::device::Device;
-use crate::device::array::{Array, Format, Weight, same_shape};
+use crate::device::array::{Array, Numbers, Weight, same_shape};
 use crate::device::kernel::Kernel;
 use crate::device::launch::{grid, windows};
-use crate::error::{Error, ErrorKind, Result, agree};
+use crate::error::{Result, agree};
 use std::ops::Range;
 
 const SOURCE: &str = concat!(include_str!("workgroup.wgsl"), include_str!("norm.wgsl"));
@@ -17,18 +17,15 @@ pub(crate) const GAIN_GRADIENT: Kernel = Kernel::new(SOURCE, "gain_gradient");
 const LANES: usize = 64;
 
 /// A gain is short and lies in f32.
-fn check(operation: &str, x: &Array, gain: &Weight) -> Result<()> {
+fn checked<'a>(operation: &str, x: &Array, gain: &'a Weight) -> Result<&'a Numbers> {
     agree(operation, "the length of the gain", x.columns(), gain.rows() * gain.columns())?;
-    match gain.format() {
-        Format::F32 => Ok(()),
-        Format::BF16 => Err(Error::new(ErrorKind::Shape, format!("{operation}: the gain is not in f32"))),
-    }
+    gain.singles(operation, "the gain")
 }
 
 impl Device {
     /// `y = x / sqrt(mean(x²) + ε) · gain`, the mean over a row.
     pub fn rms_norm(&self, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
-        check("rms_norm", x, gain)?;
+        let gain = checked("rms_norm", x, gain)?;
         let y = self.undefined(x.rows(), x.columns())?;
         let numbers = |rows: &Range<usize>| (rows.len() * x.columns()) as u64;
         for rows in windows(self, x.rows(), 4 * x.columns() as u64, 12 * x.columns() as u64)? {
@@ -42,7 +39,7 @@ impl Device {
     /// `dx` of [`Device::rms_norm`].
     pub fn rms_norm_backward(&self, dy: &Array, x: &Array, gain: &Weight, epsilon: f64) -> Result<Array> {
         same_shape("rms_norm_backward", x, dy)?;
-        check("rms_norm_backward", x, gain)?;
+        let gain = checked("rms_norm_backward", x, gain)?;
         let dx = self.undefined(x.rows(), x.columns())?;
         let numbers = |rows: &Range<usize>| (rows.len() * x.columns()) as u64;
         for rows in windows(self, x.rows(), 4 * x.columns() as u64, 24 * x.columns() as u64)? {

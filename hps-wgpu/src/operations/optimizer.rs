@@ -3,17 +3,17 @@
 //! The order of operations is PyTorch's `torch.optim.AdamW`, in f32, so that runs agree to rounding.
 
 use crate::device::Device;
-use crate::device::array::{Array, Format, Weight, same_shape};
+use crate::device::array::{self, Array, Weight, same_shape};
 use crate::device::kernel::Kernel;
 use crate::device::launch::{ROW_STEP, grid, windows};
-use crate::error::{Error, ErrorKind, Result, agree};
+use crate::error::{Result, agree};
 use std::ops::Range;
 
 /// What a norm is over.
 #[derive(Clone, Copy)]
 enum Numbers<'a> {
     Of(&'a Array),
-    Trained(&'a Weight),
+    Trained(&'a array::Numbers),
 }
 
 impl Numbers<'_> {
@@ -27,7 +27,7 @@ impl Numbers<'_> {
     fn numbers(&self, range: &Range<usize>) -> wgpu::BufferBinding<'_> {
         match self {
             Numbers::Of(array) => array.numbers(range),
-            Numbers::Trained(weight) => weight.numbers(range),
+            Numbers::Trained(weight) => weight.part(range),
         }
     }
 }
@@ -75,11 +75,8 @@ impl Device {
 
     /// [`Device::global_norm`] of weights in training, which are in f32.
     pub fn norm_of_weights(&self, weights: &[&Weight]) -> Result<Array> {
-        if weights.iter().any(|weight| weight.format() != Format::F32) {
-            return Err(Error::new(ErrorKind::Shape, "norm_of_weights: a weight is not in f32"));
-        }
-        let arrays: Vec<Numbers<'_>> = weights.iter().map(|weight| Numbers::Trained(weight)).collect();
-        self.norm(&arrays)
+        let singles = weights.iter().map(|weight| weight.singles("norm_of_weights", "a weight").map(Numbers::Trained));
+        self.norm(&singles.collect::<Result<Vec<Numbers<'_>>>>()?)
     }
 
     fn norm(&self, arrays: &[Numbers<'_>]) -> Result<Array> {
@@ -109,9 +106,7 @@ impl Device {
         agree("adamw", "the number of columns", weight.columns(), gradient.columns())?;
         same_shape("adamw", gradient, &moments[0])?;
         same_shape("adamw", gradient, &moments[1])?;
-        if weight.format() != Format::F32 {
-            return Err(Error::new(ErrorKind::Shape, "adamw: the weight is not in f32"));
-        }
+        let weight = weight.singles("adamw", "the weight")?;
         let step = update.step as f64;
         let numbers = [
             update.learning_rate / (1.0 - update.beta1.powf(step)),
@@ -129,7 +124,7 @@ impl Device {
             let bindings = [
                 gradient.numbers(&range),
                 norm.binding(),
-                weight.numbers(&range),
+                weight.part(&range),
                 moments[0].numbers(&range),
                 moments[1].numbers(&range),
             ];

@@ -1,7 +1,8 @@
 //! Matrix products: `x Wᵀ`, `dy W` and `dyᵀ x`, cut into dispatches that a device can see and finish in time.
 
 use crate::device::Device;
-use crate::device::array::{Array, Format, Weight};
+use crate::device::array::{self, Array, Format, Held, Weight};
+use crate::device::coded::Coded;
 use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{ROW_STEP, grid};
 use crate::device::pace::{DEPTH, Pace};
@@ -57,7 +58,7 @@ pub(crate) struct Factor<'a> {
 #[derive(Clone, Copy)]
 enum Numbers<'a> {
     Array(&'a Array),
-    Weight(&'a Weight),
+    Weight(&'a array::Numbers),
 }
 
 impl<'a> Factor<'a> {
@@ -70,7 +71,7 @@ impl<'a> Factor<'a> {
         Factor { numbers: Numbers::Array(array), rows, transposed: false }
     }
 
-    pub fn weight(weight: &'a Weight) -> Factor<'a> {
+    fn weight(weight: &'a array::Numbers) -> Factor<'a> {
         Factor { numbers: Numbers::Weight(weight), rows: 0..weight.rows(), transposed: false }
     }
 
@@ -116,6 +117,29 @@ impl<'a> Factor<'a> {
     }
 }
 
+/// A second factor: numbers, or a matrix of codes, as it is or transposed.
+pub(crate) enum Second<'a> {
+    Numbers(Factor<'a>),
+    Codes(&'a Coded),
+    TransposedCodes(&'a Coded),
+}
+
+impl<'a> Second<'a> {
+    pub fn weight(weight: &'a Weight) -> Second<'a> {
+        match weight.held() {
+            Held::Numbers(numbers) => Second::Numbers(Factor::weight(numbers)),
+            Held::Codes(coded) => Second::Codes(coded),
+        }
+    }
+
+    pub fn transposed_weight(weight: &'a Weight) -> Second<'a> {
+        match weight.held() {
+            Held::Numbers(numbers) => Second::Numbers(Factor::weight(numbers).transposed()),
+            Held::Codes(coded) => Second::TransposedCodes(coded),
+        }
+    }
+}
+
 /// What a product does with what `out` holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Into {
@@ -123,12 +147,21 @@ pub(crate) enum Into {
     Add,
 }
 
+/// Where a part of a product goes, and what it sums over.
+struct Part<'a> {
+    out: &'a Array,
+    rows: &'a Range<usize>,
+    columns: Range<usize>,
+    /// Columns of the first factor, or rows of its transpose.
+    depth: Range<usize>,
+}
+
 impl Device {
     /// `y = x Wᵀ`: `[rows, in]` to `[rows, out]`.
     pub fn linear(&self, x: &Array, weight: &Weight) -> Result<Array> {
         agree("linear", "the number of columns of `x`", weight.columns(), x.columns())?;
         let out = self.undefined(x.rows(), weight.rows())?;
-        self.multiply(Factor::array(x), Factor::weight(weight).transposed(), &out, 1.0, Into::Replace)?;
+        self.multiply(Factor::array(x), Second::transposed_weight(weight), &out, 1.0, Into::Replace)?;
         Ok(out)
     }
 
@@ -136,7 +169,7 @@ impl Device {
     pub fn linear_backward(&self, dy: &Array, weight: &Weight) -> Result<Array> {
         agree("linear_backward", "the number of columns of `dy`", weight.rows(), dy.columns())?;
         let out = self.undefined(dy.rows(), weight.columns())?;
-        self.multiply(Factor::array(dy), Factor::weight(weight), &out, 1.0, Into::Replace)?;
+        self.multiply(Factor::array(dy), Second::weight(weight), &out, 1.0, Into::Replace)?;
         Ok(out)
     }
 
@@ -144,41 +177,77 @@ impl Device {
     pub fn weight_gradient(&self, dy: &Array, x: &Array) -> Result<Array> {
         agree("weight_gradient", "the number of rows of `dy`", x.rows(), dy.rows())?;
         let out = self.undefined(dy.columns(), x.columns())?;
-        self.multiply(Factor::array(dy).transposed(), Factor::array(x), &out, 1.0, Into::Replace)?;
+        let x = Second::Numbers(Factor::array(x));
+        self.multiply(Factor::array(dy).transposed(), x, &out, 1.0, Into::Replace)?;
         Ok(out)
     }
 
     /// `out = scale · a b`, or `out += scale · a b`.
-    pub(crate) fn multiply(&self, a: Factor<'_>, b: Factor<'_>, out: &Array, scale: f32, into: Into) -> Result<()> {
+    pub(crate) fn multiply(&self, a: Factor<'_>, b: Second<'_>, out: &Array, scale: f32, into: Into) -> Result<()> {
         self.multiply_into(a, b, out, &(0..out.rows()), scale, into)
     }
 
     /// The same for some rows of `out`; the first is where a binding may start.
+    ///
+    /// Codes are decoded a panel of rows at a time, which are columns of the result, or terms of its sums.
     pub(crate) fn multiply_into(
         &self,
         a: Factor<'_>,
-        b: Factor<'_>,
+        b: Second<'_>,
         out: &Array,
         rows: &Range<usize>,
         scale: f32,
         into: Into,
     ) -> Result<()> {
-        let columns = out.columns();
-        let depth = if b.transposed { b.stride() } else { b.rows.len() };
-        if rows.is_empty() || columns == 0 || (depth == 0 && into == Into::Add) {
+        let whole = |a, b: Factor<'_>, into| {
+            let (columns, depth) = (0..out.columns(), 0..if b.transposed { b.stride() } else { b.rows.len() });
+            self.multiply_part(a, b, &Part { out, rows, columns, depth }, scale, into)
+        };
+        match b {
+            Second::Numbers(b) => whole(a, b, into),
+            Second::TransposedCodes(coded) => {
+                for columns in self.panels(coded) {
+                    let tile = self.decoded(coded, &columns)?;
+                    let part = Part { out, rows, columns, depth: 0..coded.columns() };
+                    self.multiply_part(a.clone(), Factor::array(&tile).transposed(), &part, scale, into)?;
+                }
+                Ok(())
+            }
+            Second::Codes(coded) if coded.rows() == 0 => {
+                let nothing = self.undefined(0, coded.columns())?;
+                whole(a, Factor::array(&nothing), into)
+            }
+            Second::Codes(coded) => {
+                for depth in self.panels(coded) {
+                    let tile = self.decoded(coded, &depth)?;
+                    let into = if depth.start == 0 { into } else { Into::Add };
+                    let part = Part { out, rows, columns: 0..out.columns(), depth };
+                    self.multiply_part(a.clone(), Factor::array(&tile), &part, scale, into)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Part of a product: `b` is what of the second factor belongs to it.
+    fn multiply_part(&self, a: Factor<'_>, b: Factor<'_>, part: &Part<'_>, scale: f32, into: Into) -> Result<()> {
+        let Part { out, rows, columns, depth } = part;
+        let (width, terms) = (columns.len(), depth.len());
+        if rows.is_empty() || width == 0 || (terms == 0 && into == Into::Add) {
             return Ok(());
         }
-        let steps = self.steps(&a, &b, (rows.len(), columns, depth))?;
+        let steps = self.steps(&a, &b, out.columns(), (rows.len(), width, terms))?;
         let tile = tile(steps[0], steps[1], self.pace());
         let constants = constants(tile, a.transposed, b.transposed, b.stored());
         for i in cut(rows.len(), steps[0]) {
-            for j in cut(columns, steps[1]) {
-                for k in cut(depth, steps[2]) {
-                    let (a_binding, a_start) = a.part(&i, &k);
+            for j in cut(width, steps[1]) {
+                for k in cut(terms, steps[2]) {
+                    let (a_binding, a_start) = a.part(&i, &(depth.start + k.start..depth.start + k.end));
                     let (b_binding, b_start) = b.part(&k, &j);
                     let to = out.window(&(rows.start + i.start..rows.start + i.end));
+                    let (c_start, c_stride) = (columns.start + j.start, out.columns());
                     let numbers =
-                        [i.len(), j.len(), k.len(), a_start, a.stride(), b_start, b.stride(), j.start, columns];
+                        [i.len(), j.len(), k.len(), a_start, a.stride(), b_start, b.stride(), c_start, c_stride];
                     let accumulate = into == Into::Add || k.start > 0;
                     let mut parameters = numbers.map(|number| number as u32).to_vec();
                     parameters.extend([scale.to_bits(), u32::from(accumulate)]);
@@ -192,10 +261,13 @@ impl Device {
     }
 
     /// Rows, columns and depth of a dispatch.
+    ///
+    /// * `stride`: columns of the array that the product is part of.
     fn steps(
         &self,
         a: &Factor<'_>,
         b: &Factor<'_>,
+        stride: usize,
         (rows, columns, depth): (usize, usize, usize),
     ) -> Result<[usize; 3]> {
         let seen = |bytes: u64, wanted: usize| -> Result<usize> {
@@ -209,7 +281,7 @@ impl Device {
             }
             Ok(if most >= wanted { wanted } else { most / ROW_STEP * ROW_STEP })
         };
-        let mut seen_at_once = [seen(4 * columns as u64, rows)?, columns, depth.min(DEPTH)];
+        let mut seen_at_once = [seen(4 * stride as u64, rows)?, columns, depth.min(DEPTH)];
         // What a factor's rows in memory are in the product.
         let a_rows = if a.transposed { 2 } else { 0 };
         seen_at_once[a_rows] = seen(a.row_bytes(), seen_at_once[a_rows])?;

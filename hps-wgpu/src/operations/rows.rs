@@ -1,7 +1,7 @@
 //! Rows taken, put, summed and scaled by their numbers.
 
 use crate::device::Device;
-use crate::device::array::{Array, Format, Indices, Weight};
+use crate::device::array::{Array, Format, Held, Indices, Weight};
 use crate::device::kernel::{Kernel, Variant};
 use crate::device::launch::{grid, windows};
 use crate::error::{Error, ErrorKind, Result, agree};
@@ -54,8 +54,15 @@ impl Device {
 
     /// `y_t = table[token_t]`: `[tokens, features]`.
     pub fn embed(&self, table: &Weight, tokens: &Indices) -> Result<Array> {
-        let window = |rows: &Range<usize>| table.window(rows);
-        let (rows, columns, format) = (table.rows(), table.columns(), table.format());
+        let numbers = match table.held() {
+            Held::Numbers(numbers) => numbers,
+            Held::Codes(coded) => {
+                check(tokens, coded.rows)?;
+                return self.decoded_of_list(coded, tokens);
+            }
+        };
+        let window = |rows: &Range<usize>| numbers.window(rows);
+        let (rows, columns, format) = (numbers.rows(), numbers.columns(), numbers.format());
         self.take(&Table { rows, columns, format, window: &window }, tokens)
     }
 

@@ -1,6 +1,7 @@
 //! The operations: cut into parts as whole, refused where they cannot be, within constant memory.
 
 mod attention;
+mod codes;
 mod cuts;
 mod elementwise;
 mod head;

@@ -10,6 +10,11 @@ pub fn numbers(seed: u32, count: usize) -> Vec<f32> {
     words(seed, count).map(|word| (word >> 8) as f32 / 16_777_216.0 - 0.5).collect()
 }
 
+/// Scattered.
+pub fn bytes(seed: u32, count: usize) -> Vec<u8> {
+    words(seed, count).map(|word| (word >> 11) as u8).collect()
+}
+
 /// Whole numbers below `end`.
 pub fn indices(seed: u32, count: usize, end: usize) -> Vec<u32> {
     words(seed, count).map(|word| word % end as u32).collect()

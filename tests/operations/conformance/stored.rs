@@ -99,7 +99,8 @@ pub fn stored_numbers_are_decoded<B: Backend>(subject: &Subject<B>) {
         let got = subject.backend.download_weight(&weight).expect("a download");
         let exact = tensor.numbers();
         let rounded: Vec<f32> = exact.iter().map(|number| bf16::from_f32(*number).to_f32()).collect();
-        assert!(got == exact || got == rounded, "{kind:?}");
+        let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<u32>>();
+        assert!(bits(&got) == bits(&exact) || bits(&got) == bits(&rounded), "{kind:?}");
         let [least, most] = [f32::min, f32::max].map(|of| exact.iter().copied().fold(0.0, of));
         assert!(least < -0.05 && most > 0.05 && most < 2.0, "{kind:?}: from {least} to {most}");
     }

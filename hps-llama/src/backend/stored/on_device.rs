@@ -39,6 +39,18 @@ impl StoredTensor<'_> {
         }
     }
 
+    /// Its bytes with its rows in their order; those of 4-bit codes, whose blocks cross rows, lie in it.
+    pub(in crate::backend) fn bytes_in_order(&self) -> Cow<'_, [u8]> {
+        if self.interleaved.is_none() {
+            return Cow::Borrowed(&self.bytes);
+        }
+        assert!(!matches!(self.encoding, Encoding::FourBit(_)), "no file has 4-bit codes of interleaved rows");
+        let row = self.bytes.len() / self.rows;
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        (0..self.rows).for_each(|index| bytes.extend_from_slice(&self.bytes[self.place_of(index) * row..][..row]));
+        Cow::Owned(bytes)
+    }
+
     fn singles_there(&self) -> Cow<'_, [u8]> {
         match self.encoding {
             Encoding::Numbers(Precision::F32) if self.interleaved.is_none() => Cow::Borrowed(&self.bytes),
