@@ -1,6 +1,7 @@
 #!/bin/sh
-# What training takes, as planned: models of 1B, 3B and 8B by their config.json alone, on the CPU, CUDA and WGPU, within 8, 12
-# and 24 GB. Prints a table in Markdown; nothing is trained or downloaded.
+# What training takes, as planned: models of 1B, 3B, 8B and 70B by their config.json alone, in bfloat16 and in nf4 (doubly
+# quantised), on the CPU, CUDA and WGPU, within 8, 12, 24 and 80 GB. Prints a table in Markdown; nothing is trained or
+# downloaded.
 #
 #     cargo build --release -p hps-llama --all-features && HPS=target/release/hps examples/memory_plans.sh
 set -eu
@@ -32,30 +33,31 @@ END
 model 1B 2048 8192 16 32 8 64 true
 model 3B 3072 8192 28 24 8 128 true
 model 8B 4096 14336 32 32 8 128 false
+model 70B 8192 28672 80 64 8 128 false
 
-echo '| model | backend | 8 GB | 12 GB | 24 GB |'
-echo '|---|---|---|---|---|'
-for name in 1B 3B 8B; do
-    for backend in 'cpu auto' 'cpu auto nf4' 'cuda bfloat16' 'wgpu float32' 'wgpu bfloat16'; do
-        # shellcheck disable=SC2086
-        set -- $backend
-        base=bfloat16
-        [ "$1 $2" != 'wgpu float32' ] || base=float32
-        [ -z "${3:-}" ] || base="$3, doubly quantised"
-        line="| $name | $1, base in $base |"
-        for budget in 8GB 12GB 24GB; do
-            plan=$("$hps" train --dry_run --model_name_or_path "$out/$name" --data "$out/rows.jsonl" --output_dir "$out/run" \
-                --backend "$1" --dtype "$2" --memory_budget "$budget" \
-                ${3:+--load_in_4bit --bnb_4bit_use_double_quant} 2>&1) || true
-            fits=$(echo "$plan" | sed -n 's/^memory *about \([0-9.]* [KMGT]iB\) of [^:]*: a list of 2 responses in \(.*\)$/\1: \2/p' |
-                sed 's/ (one pass.*//')
-            least=$(echo "$plan" | sed -n 's/.*take about \([0-9.]* [KMGT]iB\) at the least.*/no: at least \1/p')
-            if [ -z "$fits$least" ]; then
-                echo "$plan" >&2
-                exit 1
-            fi
-            line="$line $fits$least |"
+echo '| model | base | backend | 8 GB | 12 GB | 24 GB | 80 GB |'
+echo '|---|---|---|---|---|---|---|'
+for name in 1B 3B 8B 70B; do
+    for base in bfloat16 nf4; do
+        for backend in cpu cuda wgpu; do
+            flags="--backend $backend"
+            [ $backend != cuda ] || flags="$flags --dtype bfloat16"
+            [ $base != nf4 ] || flags="$flags --load_in_4bit --bnb_4bit_use_double_quant"
+            line="| $name | $base | $backend |"
+            for budget in 8GB 12GB 24GB 80GB; do
+                # shellcheck disable=SC2086
+                plan=$("$hps" train --dry_run --model_name_or_path "$out/$name" --data "$out/rows.jsonl" \
+                    --output_dir "$out/run" --memory_budget "$budget" $flags 2>&1) || true
+                fits=$(echo "$plan" | sed -n 's/^memory *about \([0-9.]* [KMGT]iB\) of [^:]*: a list of 2 responses \(.*\)$/\1, \2/p' |
+                    sed 's/ (one pass.*//; s/, in one pass, activations kept//; s/, in one pass, activations/,/')
+                least=$(echo "$plan" | sed -n 's/.*take about \([0-9.]* [KMGT]iB\) at the least.*/no: \1/p')
+                if [ -z "$fits$least" ]; then
+                    echo "$plan" >&2
+                    exit 1
+                fi
+                line="$line $fits$least |"
+            done
+            echo "$line"
         done
-        echo "$line"
     done
 done

@@ -2,8 +2,8 @@
 
 use super::Dtype;
 
-/// Numbers of a tile on a GPU: `hps_cuda::TILE` and `hps_wgpu::TILE`.
-pub(super) const TILE: u64 = 1 << 24;
+/// `hps_wgpu::CODED_TILE`, which a build without it knows, too.
+pub(super) const WGPU_TILE: u64 = 1 << 24;
 
 /// What a backend's numbers take, for estimates of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Footprint {
     /// That of a WGPU device, which computes in f32.
     pub(super) fn of_wgpu(dtype: Dtype) -> Footprint {
         let weight = if dtype == Dtype::BFloat16 { 2 } else { 4 };
-        Footprint { weight: Some(weight), tile: TILE, logits: 4 << 25, ..Footprint::default() }
+        Footprint { weight: Some(weight), tile: WGPU_TILE, logits: 4 << 25, ..Footprint::default() }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::blocks::BlockType;
 use crate::{Error, ErrorKind, Result};
 use hps_wgpu::{Array, Codes, Device, Format, Indices, Weight};
 
+const _: () = assert!(super::footprint::WGPU_TILE == hps_wgpu::CODED_TILE as u64);
+
 /// What is assumed to be free on a GPU with memory of its own: three quarters of 8 GiB, which most have.
 const ASSUMED: u64 = 6 << 30;
 

@@ -76,7 +76,7 @@ impl<'a> StoredTensor<'a> {
     }
 
     /// Columns of a head whose rows are interleaved.
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    #[cfg(feature = "cuda")]
     pub(super) fn interleaved_heads(&self) -> Option<usize> {
         self.interleaved
     }

@@ -17,24 +17,24 @@ use std::path::Path;
 
 /// `data/smollm2/log_probs.json`.
 #[derive(Deserialize)]
-struct Reference {
+pub struct Reference {
     sha256_of_file: String,
-    chats: Vec<Scored>,
+    pub chats: Vec<Scored>,
 }
 
 #[derive(Deserialize)]
-struct Scored {
+pub struct Scored {
     prompt: Vec<u32>,
     responses: Vec<Response>,
 }
 
 #[derive(Deserialize)]
-struct Response {
+pub struct Response {
     ids: Vec<u32>,
     log_probs: Vec<f64>,
 }
 
-fn reference() -> Reference {
+pub fn reference() -> Reference {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smollm2/log_probs.json");
     let reference: Reference = serde_json::from_slice(&fs::read(path).expect("a file of data")).expect("values");
     assert_eq!(reference.sha256_of_file, crate::lines::json("smollm2.json")["sha256_of_file"], "of another file");
@@ -42,12 +42,12 @@ fn reference() -> Reference {
     reference
 }
 
-fn group(row: usize, chat: &Scored) -> Group {
+pub fn group(row: usize, chat: &Scored) -> Group {
     let responses = chat.responses.iter().map(|response| response.ids.clone()).collect();
     Group { row: row as u32, prompt: chat.prompt.clone(), responses }
 }
 
-fn base(path: &Path) -> Result<Policy<Cpu>> {
+pub fn base(path: &Path) -> Result<Policy<Cpu>> {
     Ok(Policy { model: Llama::from_folder(Cpu, path, false)?, adapter: None })
 }
 

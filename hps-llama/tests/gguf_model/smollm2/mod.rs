@@ -5,6 +5,7 @@
 
 mod computing;
 mod reading;
+mod storages;
 mod tolerance;
 
 use crate::lines::json;
