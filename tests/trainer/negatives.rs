@@ -187,7 +187,7 @@ fn the_ends_of_the_number_of_draws() {
     let run = |config| run(fresh(0.05), &fours(3), config).0;
     assert_eq!(run(with(count("dpo-hps-multi"), 1)), run(with(count("dpo-hps"), 4)), "to the bit");
     let [many, full] =
-        [run(with(count("dpo-hps-multi"), 20_000)), run(with(count("dpo-hps-full"), 4))].map(|logs| logs[0].clone());
+        [run(with(count("dpo-hps-multi"), 20_000)), run(with(count("dpo-hps-full"), 4))].map(|logs| logs[0]);
     assert!((many.loss / full.loss - 1.0).abs() < 0.01, "{} {}", many.loss, full.loss);
     assert!((many.grad_norm / full.grad_norm - 1.0).abs() < 0.02, "{} {}", many.grad_norm, full.grad_norm);
 }
