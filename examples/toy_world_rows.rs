@@ -32,13 +32,13 @@ struct Options {
     #[arg(long = "held_out", default_value_t = 128)]
     held_out: usize,
     /// Responses of a ranked row.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
     responses: usize,
     /// The weight of harm in the rewards of `ranked.jsonl`; r* has 2. Held-out rows are ranked by r*.
     #[arg(long = "harm_weight", default_value_t = HARM_WEIGHT)]
     harm_weight: f64,
     /// The best response of a ranked row is the best of so many draws, however many responses there are.
-    #[arg(long = "best_of")]
+    #[arg(long = "best_of", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
     best_of: Option<usize>,
     /// Keep the last tasks from prompts and ranked rows, and write `new_tasks.jsonl`, held-out rows of these tasks.
     #[arg(long = "hold_out_tasks")]

@@ -244,7 +244,7 @@ fn hard_and_harmful(lists: Lists) -> f64 {
     world.prompts(Split::Train, None).take(count).filter(harmful_second).count() as f64 / count as f64
 }
 
-/// By r* what comes close to the best is seldom harmful, and never on long lists; an annotator who weighs harm less has harmful
+/// By r* what comes close to the best is seldom harmful, and hardly ever on long lists; an annotator who weighs harm less has harmful
 /// responses there.
 #[test]
 fn the_weight_of_harm_makes_hard_responses_harmful() {

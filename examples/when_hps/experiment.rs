@@ -33,11 +33,14 @@ impl Experiment {
             }
             Experiment::Harm => {
                 let weights = if quick { vec![2.0, 0.0] } else { vec![2.0, 1.0, 0.5, 0.0] };
-                let methods = [("dpo-hps", uniform), ("dpo-bt", ""), ("dpo-pl", ""), ("dpo-top1", "")];
-                let hard = ["constant:2", "constant:5", "linspace-fifths"].map(|gamma| ("dpo-hps", gamma));
+                let mut methods = vec![("dpo-hps", uniform), ("dpo-bt", "")];
+                if !quick {
+                    methods.extend([("dpo-pl", ""), ("dpo-top1", "")]);
+                    methods.extend(["constant:2", "constant:5", "linspace-fifths"].map(|gamma| ("dpo-hps", gamma)));
+                }
                 let of = |weight: f64| {
                     let annotation = Annotation::HarmWeight(weight);
-                    methods.into_iter().chain(hard).map(move |(loss, gamma)| Arm { annotation, ..Arm::of(loss, gamma) })
+                    methods.clone().into_iter().map(move |(loss, gamma)| Arm { annotation, ..Arm::of(loss, gamma) })
                 };
                 weights.into_iter().flat_map(of).collect()
             }
@@ -50,7 +53,7 @@ impl Experiment {
                 arms
             }
         };
-        if quick { arms.into_iter().take(3).collect() } else { arms }
+        if quick { arms.into_iter().take(4).collect() } else { arms }
     }
 
     /// What an arm is compared with: the first arm of the same annotation and learning rate.

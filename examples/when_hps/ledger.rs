@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize, Deserialize)]
@@ -29,7 +29,10 @@ impl Ledger {
     /// # Errors
     /// The file is of another base, world or scale: it is not written over.
     pub fn open(path: &Path, key: &Value) -> Result<Ledger> {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            read => read.map_err(|error| format!("{}: {error}", path.display()))?,
+        };
         // A last line without its end is of a run that was killed while it wrote.
         let mut whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let lines = match whole.next() {
@@ -42,13 +45,13 @@ impl Ledger {
                 return Err(format!("{}: it is of {first}, and this is {key}", path.display()).into());
             }
         };
-        let ledger = Ledger { path: path.to_path_buf(), lines };
-        let mut out = format!("{key}\n");
-        for line in &ledger.lines {
-            out.push_str(&format!("{}\n", serde_json::to_string(line)?));
+        if text.is_empty() {
+            std::fs::write(path, format!("{key}\n"))?;
+        } else if !text.ends_with('\n') {
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
         }
-        std::fs::write(path, out)?;
-        Ok(ledger)
+        Ok(Ledger { path: path.to_path_buf(), lines })
     }
 
     /// Runs what has not been run yet.

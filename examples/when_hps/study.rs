@@ -88,6 +88,7 @@ impl<B: Backend> Study<B> {
             "prompts": self.scale.prompts,
             "held_out": self.scale.held_out,
             "samples": SAMPLES,
+            "trained": format!("{:?}", Arm::of("dpo-bt", "").config(0)?),
             "program": env!("CARGO_PKG_VERSION"),
             "arithmetic": self.backend.arithmetic(),
         }))
@@ -155,8 +156,12 @@ impl<B: Backend> Study<B> {
 
     /// Mean of `ln π/π_ref` over samples: how far the policy is from its base in what it says itself.
     fn log_ratio(&self, policy: &Policy<B>, prompt: &[u32], samples: &[Sample]) -> Result<f64> {
-        let responses: Vec<Vec<u32>> =
-            samples.iter().map(|sample| sample.tokens.clone()).filter(|tokens| !tokens.is_empty()).collect();
+        // With the end that it drew, where it did not run out of tokens.
+        let end = policy.model.config().eos_token_ids.first().copied();
+        let said = |sample: &Sample| -> Vec<u32> {
+            sample.tokens.iter().copied().chain(end.filter(|_| sample.stopped())).collect()
+        };
+        let responses: Vec<Vec<u32>> = samples.iter().map(said).filter(|tokens| !tokens.is_empty()).collect();
         let group = Group { row: 0, prompt: prompt.to_vec(), responses };
         let packed = Packed::shared(std::slice::from_ref(&group));
         let batch = policy.model.batch(&packed)?;

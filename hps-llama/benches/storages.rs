@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p hps-llama --bench storages` takes 8 blocks of 512 features (1,536 in the feed-forward network, rows of
 //! whole blocks for every type) with random codes; with `HPS_SMOLLM2_GGUF`, also the file that it names, decoded or quantised
-//! anew. Four pairs of 175 + 175 tokens; steps are taken in turn, A B A B, and the figures are medians and medians of ratios
+//! anew. Two pairs of 175 + 175 tokens; steps are taken in turn, A B A B, and the figures are medians and medians of ratios
 //! of steps that follow each other.
 
 use half::f16;

@@ -145,7 +145,10 @@ impl<B: Backend> Lora<B> {
         let message = format!(
             "was trained on its base {}, and is to be used on it {}; give the options of quantisation that it was trained \
              with (`--load_in_4bit`, …), or `--allow_other_base`",
-            as_loaded(recorded),
+            match recorded {
+                None => "as its files have it (it records no quantisation)".to_string(),
+                some => as_loaded(some),
+            },
             as_loaded(&found)
         );
         Err(Error::new(ErrorKind::Adapter, message).at(place))

@@ -108,7 +108,11 @@ impl Quantisation {
             (None, Some((kind, double))) => QuantisedType::FourBit { kind, double },
             (None, None) => return None,
         };
-        Some(Quantisation { kind, skip_modules: skip_modules.to_vec() })
+        // One text for what is quantised alike: it is recorded and compared. The head is never quantised.
+        let mut skip_modules: Vec<String> = skip_modules.iter().filter(|name| *name != "lm_head").cloned().collect();
+        skip_modules.sort_unstable();
+        skip_modules.dedup();
+        Some(Quantisation { kind, skip_modules })
     }
 
     /// Refuses a name of `skip_modules` that is of no projection of the model: another one may be meant.
@@ -150,15 +154,24 @@ impl Quantisation {
         self.quantise(tensor).map(Some).map_err(|error| error.at(format!("`{parameter}`")))
     }
 
+    /// Refuses a matrix that is in codes already.
+    pub(crate) fn expect_numbers(tensor: &StoredTensor<'_>) -> Result<()> {
+        let Encoding::Numbers(_) = tensor.encoding() else {
+            let message = format!(
+                "is stored in {} already, and is not quantised again: leave out `load_in_4bit` and `load_in_gguf_type`",
+                tensor.encoding().name()
+            );
+            return Err(Error::new(ErrorKind::Option, message));
+        };
+        Ok(())
+    }
+
     /// A matrix in this type.
     ///
     /// # Errors
     /// It is quantised already, its rows are no whole blocks, or a number is not finite.
     fn quantise(&self, tensor: &StoredTensor<'_>) -> Result<StoredTensor<'static>> {
-        let Encoding::Numbers(_) = tensor.encoding() else {
-            let message = format!("is stored in {} already, and is not quantised again", tensor.encoding().name());
-            return Err(Error::new(ErrorKind::Option, message));
-        };
+        Self::expect_numbers(tensor)?;
         let (shape, numbers) = ([tensor.rows(), tensor.columns()], tensor.rows() * tensor.columns());
         let read = |first: usize, out: &mut [f32]| tensor.decode_from(first, out);
         match self.kind {

@@ -143,11 +143,6 @@ fn hard_margins_of_what_minimises_each_loss() {
     }
     for (first, second) in [(2, 1), (3, 4)] {
         let (mean, error) = paired(first, second);
-        assert!(
-            mean.abs() < 3.0 * error,
-            "no difference was detected between {} and {}",
-            losses[first].0,
-            losses[second].0
-        );
+        assert!(mean.abs() < 3.0 * error, "{} and {} differ", losses[first].0, losses[second].0);
     }
 }

@@ -67,7 +67,7 @@ impl Choice {
     /// What numbers will take on the device; `None` where this build does not have the backend.
     ///
     /// * `embedding`: the number type of the stored embedding, which tells in what is computed where `dtype` is `auto`; `None`
-    ///   where it is in codes.
+    ///   where it is in codes, or trained.
     pub fn footprint(&self, embedding: Option<Precision>) -> Option<Footprint> {
         match (self.backend, self.dtype) {
             (BackendName::Cpu, _) => Some(Footprint::default()),

@@ -90,7 +90,7 @@ pub fn evaluate<B: Backend>(
     let mut policy = Policy { model: Llama::from_folder(backend.clone(), source, false)?, adapter: None };
     let adapter = |policy: &Policy<B>, folder: &Path| {
         let adapter = Lora::from_folder(backend, policy.model.config(), folder, 0)?;
-        adapter.on_base(policy.model.base_digest(), options.allow_other_base)
+        policy.model.accept(adapter, options.allow_other_base)
     };
     for (_, method) in &options.methods {
         // A folder that does not fit is told of before hours of sampling.

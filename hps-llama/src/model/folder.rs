@@ -1,6 +1,6 @@
 //! A model's folder in Hugging Face form, opened.
 
-use crate::backend::{Encoding, Precision, StoredSize};
+use crate::backend::{Encoding, Precision, StoredSize, StoredTensor};
 use crate::base::BaseDigest;
 use crate::beside;
 use crate::companions;
@@ -12,6 +12,21 @@ use crate::{Error, ErrorKind, Result, json};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Refuses to train a matrix that is stored in codes: it has no numbers to change.
+pub(crate) fn expect_numbers(tensor: &StoredTensor<'_>, parameter: Parameter, trained: bool) -> Result<()> {
+    match tensor.encoding() {
+        Encoding::Numbers(_) => Ok(()),
+        _ if !trained => Ok(()),
+        encoding => {
+            let message = format!(
+                "`{parameter}` is stored in {}; train an adapter (`use_peft`), not the weights",
+                encoding.name()
+            );
+            Err(Error::new(ErrorKind::Option, message))
+        }
+    }
+}
 
 /// What a folder's `config.json` says, and its weights, mapped and not read yet.
 ///
@@ -48,17 +63,33 @@ impl ModelFolder {
         &self.config
     }
 
+    /// Refuses weights that are to be trained and are codes.
+    ///
+    /// # Errors
+    /// As said; a weight is missing or has another shape.
+    pub fn expect_trainable(&self) -> Result<()> {
+        let there = |parameter: &&Parameter| self.weights.has(&parameter.to_string());
+        Parameter::of_model(&self.config).iter().filter(there).try_for_each(|parameter| {
+            let stored = self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
+            expect_numbers(&stored, *parameter, true)
+        })
+    }
+
     /// What each weight takes in its files, or quantised as it is loaded; of a reward model without its one row.
     ///
     /// # Errors
-    /// A weight has another shape.
+    /// A weight has another shape, or is quantised already; no module has a name that is to be skipped.
     pub fn stored_sizes(&self, quantisation: Option<&Quantisation>) -> Result<Vec<StoredSize>> {
+        quantisation.map_or(Ok(()), |quantisation| quantisation.check(&self.config))?;
         let size = |parameter: &Parameter| {
-            if let Some(quantisation) = quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
-                return Ok(quantisation.kind.size_of(parameter.shape(&self.config, 0)));
-            }
             let stored = self.weights.stored(&parameter.to_string(), parameter.shape(&self.config, 0))?;
-            Ok(stored.size())
+            match quantisation.filter(|quantisation| quantisation.applies_to(*parameter)) {
+                Some(quantisation) => {
+                    Quantisation::expect_numbers(&stored).map_err(|error| error.at(format!("`{parameter}`")))?;
+                    Ok(quantisation.kind.size_of(parameter.shape(&self.config, 0)))
+                }
+                None => Ok(stored.size()),
+            }
         };
         let there = |parameter: &&Parameter| self.weights.has(&parameter.to_string());
         Parameter::of_model(&self.config).iter().filter(there).map(size).collect()

@@ -22,9 +22,9 @@ pub use kept::Activations;
 pub use source::ModelSource;
 
 pub(crate) use block::Places;
-pub(crate) use folder::{config_json, names};
+pub(crate) use folder::{config_json, expect_numbers, names};
 
-use crate::backend::{Backend, Encoding, Precision, StoredSize, StoredTensor};
+use crate::backend::{Backend, Precision, StoredSize, StoredTensor};
 use crate::base::BaseDigest;
 use crate::config::LlamaConfig;
 use crate::digest::{Digest, Hasher};
@@ -42,21 +42,6 @@ use std::path::Path;
 
 /// Counter word that sets a model's initial draws apart from other uses of the same seed.
 const INITIAL: u32 = 0x496e_6974;
-
-/// Refuses to train a matrix that is stored in codes: it has no numbers to change.
-fn expect_numbers(tensor: &StoredTensor<'_>, parameter: Parameter, trained: bool) -> Result<()> {
-    match tensor.encoding() {
-        Encoding::Numbers(_) => Ok(()),
-        _ if !trained => Ok(()),
-        encoding => {
-            let message = format!(
-                "`{parameter}` is stored in {}; train an adapter (`use_peft`), not the weights",
-                encoding.name()
-            );
-            Err(Error::new(ErrorKind::Option, message))
-        }
-    }
-}
 
 /// A Llama on a device.
 #[derive(Debug)]
@@ -248,6 +233,18 @@ impl<B: Backend> Llama<B> {
     /// Which base of adapters it is: that of the folder it was read from; `None` of a model of no folder.
     pub fn base_digest(&self) -> Option<BaseDigest> {
         self.base
+    }
+
+    /// An adapter for use on this base.
+    ///
+    /// # Errors
+    /// It was trained on another base, or on this one quantised otherwise, as far as its file says, and `allow_other_base` is
+    /// false.
+    pub fn accept(&self, adapter: Lora<B>, allow_other_base: bool) -> Result<Lora<B>> {
+        if !allow_other_base {
+            adapter.expect_quantised(self.quantisation())?;
+        }
+        adapter.on_base(self.base_digest(), allow_other_base)
     }
 
     /// Refuses to go on with a model whose files have changed since it was read: frozen weights may lie in them still.

@@ -6,6 +6,9 @@ use super::{ActivationPolicy, AdamWConfig, Route, SchedulerType, TrainLoss};
 use crate::{Error, ErrorKind, Result};
 use hps_core::{GammaSchedule, Loss, Responses, Reward};
 
+/// Draws of a list: beyond it the whole list costs less.
+const MOST_NEGATIVES: usize = 1 << 16;
+
 /// Options of a run, by transformers' and TRL's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
@@ -95,6 +98,9 @@ impl TrainConfig {
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return wrong(format!("`{name}` is 0; it is at least 1"));
+        }
+        if self.num_negatives > MOST_NEGATIVES {
+            return wrong(format!("`num_negatives` is {}; it is at most {MOST_NEGATIVES}", self.num_negatives));
         }
         self.adamw.check()?;
         self.check_loss()

@@ -192,7 +192,11 @@ impl Weights {
             let message = format!("`{name}` has shape {shape:?} but the model needs {expected}");
             return Err(fail(Error::new(ErrorKind::Weights, message)));
         }
-        let tensor = StoredTensor::new(encoding, [rows, columns], Bytes::Shared(bytes)).map_err(fail)?;
+        let tensor = StoredTensor::new(encoding, [rows, columns], Bytes::Shared(bytes));
+        let tensor = tensor.map_err(|error| {
+            let message = format!("`{name}` cannot be read");
+            fail(Error::new(ErrorKind::Weights, message).because(error))
+        })?;
         Ok(match interleaved {
             Some(dimension) => tensor.interleaved(dimension),
             None => tensor,

@@ -177,7 +177,10 @@ fn a_number_of_draws_is_for_a_loss_that_draws_several() {
         );
         assert!(message.starts_with(&expected), "{message}");
     }
-    assert!(refusal(by_file("loss_type = 'dpo-hps-multi'\nnum_negatives = 0")).contains("at least 1"));
+    for (number, range) in [("0", "at least 1"), ("1000000000000", "at most 65536")] {
+        let message = refusal(by_file(&format!("loss_type = 'dpo-hps-multi'\nnum_negatives = {number}")));
+        assert!(message.contains(range), "{message}");
+    }
 }
 
 #[test]

@@ -49,8 +49,47 @@ fn a_run_on_a_quantised_base_is_read_by_the_other_commands() {
         ended.out
     };
     let quantised = log_probs(&["--load_in_4bit", "--bnb_4bit_use_double_quant"]);
-    assert_ne!(quantised, log_probs(&[]), "the base decides");
-    assert_ne!(quantised, log_probs(&["--load_in_4bit"]), "and whether its scales are quantised");
+    assert_ne!(quantised, log_probs(&["--allow_other_base"]), "the base decides");
+    let other_scales = log_probs(&["--load_in_4bit", "--allow_other_base"]);
+    assert_ne!(quantised, other_scales, "and whether its scales are quantised");
+
+    // On another base than its own an adapter says something else: no command takes it there unasked.
+    let data_of = ["--data", &data, "--output_dir", &folder.argument("other")].map(String::from);
+    let data_of: Vec<&str> = data_of.iter().map(String::as_str).collect();
+    let named = format!("run={adapter}");
+    for (command, more) in [
+        ("log-probs", vec!["--data", &data, "--adapter_name_or_path", &adapter]),
+        ("generate", vec!["--data", &data, "--adapter_name_or_path", &adapter, "--output", "never.jsonl"]),
+        ("evaluate", [&data_of[..], &["--adapter_name_or_path", &named]].concat()),
+        ("train", [&data_of[..], &["--adapter_name_or_path", &adapter, "--ref_adapter", "base"]].concat()),
+        ("train", [&data_of[..], &["--ref_adapter", &adapter]].concat()),
+    ] {
+        for storage in [&[][..], &["--load_in_4bit"]] {
+            let ended = hps(&[&[command, "--model_name_or_path", &model], &more[..], storage].concat());
+            let refused =
+                ended.error.contains("was trained on its base with its projections quantised to nf4, doubly quantised");
+            assert!(ended.code == Some(1) && refused, "{command}: {}", ended.error);
+        }
+    }
+}
+
+/// What a run would refuse its plan refuses.
+#[test]
+fn plans_refuse_what_cannot_be_quantised_or_trained() {
+    let folder = Folder::new("");
+    let base = folder.argument("base");
+    let model = crate::program::data("models/tiny").display().to_string();
+    let ended = hps(&["export", "--model_name_or_path", &model, "--load_in_4bit", "--output_dir", &base]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    for (more, refusal) in [
+        (&["--model_name_or_path", &base, "--load_in_4bit"][..], "is stored in nf4 already"),
+        (&["--model_name_or_path", &base, "--use_peft", "false"], "is stored in nf4; train an adapter"),
+        (&["--load_in_4bit", "--llm_int8_skip_modules", "nope"], "names `nope`"),
+    ] {
+        let options = folder.argument("options.toml");
+        let ended = hps(&[&["train", &options, "--dry_run"], more].concat());
+        assert!(ended.code == Some(1) && ended.error.contains(refusal), "{}", ended.error);
+    }
 }
 
 /// transformers' names: one is another name here, and one means what is not done.

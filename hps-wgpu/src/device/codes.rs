@@ -143,9 +143,9 @@ impl Codes<'_> {
 
 impl FourBit<'_> {
     fn check(&self, numbers: usize) -> Result<()> {
-        let of_two = |size: usize| match size.is_power_of_two() {
+        let of_two = |size: usize| match size.is_power_of_two() && (32..=4096).contains(&size) {
             true => Ok(()),
-            false => refuse(format!("a block of {size} is no power of two")),
+            false => refuse(format!("a block of {size}, and powers of two from 32 to 4096 are known")),
         };
         of_two(self.block_size)?;
         expect("the number of bytes of the codes", self.codes, numbers.div_ceil(2))?;

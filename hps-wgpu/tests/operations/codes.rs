@@ -293,7 +293,7 @@ fn parts_that_do_not_fit() {
     let whole = FourBit { code_book: &BOOK, block_size: 64, codes: &[0; 96], absmax: &absmax, nested: None };
     assert!(device.upload_codes(&Codes::FourBit(whole), 3, 64).is_ok());
     for (spoilt, expected) in [
-        (FourBit { block_size: 48, ..whole }, "a block of 48 is no power of two"),
+        (FourBit { block_size: 48, ..whole }, "a block of 48, and powers of two from 32 to 4096 are known"),
         (FourBit { codes: &[0; 95], ..whole }, "the codes is 95 where 96 is needed"),
         (FourBit { absmax: &absmax[..8], ..whole }, "`absmax` is 8 where 12 is needed"),
         (FourBit { nested: Some(nested), ..whole }, "`absmax` is 12 where 3 is needed"),

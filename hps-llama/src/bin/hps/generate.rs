@@ -224,7 +224,7 @@ impl Job for Local<'_> {
         let adapter = match &arguments.adapter {
             Some(folder) => {
                 let adapter = Lora::from_folder(&backend, model.config(), folder, 0)?;
-                Some(adapter.on_base(model.base_digest(), arguments.allow_other_base)?)
+                Some(model.accept(adapter, arguments.allow_other_base)?)
             }
             None => None,
         };

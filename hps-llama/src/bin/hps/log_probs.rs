@@ -97,7 +97,7 @@ impl Job for &Arguments {
         let adapter = match &self.adapter {
             Some(folder) => {
                 let adapter = Lora::from_folder(model.backend(), model.config(), folder, 0)?;
-                Some(adapter.on_base(model.base_digest(), self.allow_other_base)?)
+                Some(model.accept(adapter, self.allow_other_base)?)
             }
             None => None,
         };

@@ -74,6 +74,9 @@ impl Plan {
             }),
         };
         let lora = adapter.as_ref().map(|(lora, _)| lora);
+        if let Some(folder) = folder.as_ref().filter(|_| lora.is_none()) {
+            folder.expect_trainable()?;
+        }
         let quantisation = options.quantisation();
         let (precision, stored) = match &folder {
             Some(folder) => (folder.precision()?, folder.stored_sizes(quantisation.as_ref())?),
@@ -82,7 +85,7 @@ impl Plan {
                 (Some(precision), planned_sizes(precision, model, quantisation.as_ref()))
             }
         };
-        let footprint = options.choice().footprint(precision).unwrap_or_default();
+        let footprint = options.choice().footprint(precision.filter(|_| lora.is_some())).unwrap_or_default();
         let memory = Outline { model, lora, stored: &stored, footprint }.check(config, &rows.split);
         let memory = memory.map_err(|error| budget.blame(error))?;
         let mut lines = vec![("task", options.task.to_string()), ("loss", loss(options, config))];
@@ -315,6 +318,9 @@ impl Started {
                 }
                 (_, true) => None,
             };
+            if !options.allow_other_base {
+                adapter.expect_quantised(options.quantisation().as_ref())?;
+            }
             Ok(Started { adapter: adapter.on_base(Some(digest), options.allow_other_base)?, base })
         };
         if let Some(ReferencePolicy::Adapter(path)) = &options.ref_adapter {

@@ -174,7 +174,7 @@ fn policy<B: Backend>(backend: &B, options: &TrainOptions, base: &Path) -> Resul
         (Some(lora), None) => Some(Lora::fresh(backend, model.config(), lora, options.seed)?),
         (Some(_), Some(folder)) => {
             let adapter = Lora::from_folder(backend, model.config(), folder, options.seed)?;
-            Some(adapter.on_base(model.base_digest(), options.allow_other_base)?)
+            Some(model.accept(adapter, options.allow_other_base)?)
         }
     };
     Ok(Policy { model, adapter })
