@@ -1,7 +1,7 @@
 //! What decoding costs: a LoRA step on the CPU on a base in each storage, over one whose matrices are f32 in memory.
 //!
 //! `cargo bench -p hps-llama --bench storages` takes 8 blocks of 512 features (1,536 in the feed-forward network, rows of
-//! whole blocks for every type) with random codes; with `HPS_SMOLLM2_GGUF`, also the file that it names, decoded or quantised
+//! whole blocks for every type) with random codes; with `HPS_SMOLLM2_GGUF`, the file that it names instead, decoded or quantised
 //! anew. Two pairs of 175 + 175 tokens; steps are taken in turn, A B A B, and the figures are medians and medians of ratios
 //! of steps that follow each other.
 
@@ -40,6 +40,12 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
+    if let Some(file) = std::env::var_os("HPS_SMOLLM2_GGUF") {
+        let file = Path::new(&file);
+        let mut lines = of_one_base(file, folder.path())?;
+        lines.push(line("the file", file.into())?);
+        return measure("SmolLM2-135M", lines);
+    }
     let singles = folder.path().join("f32.gguf");
     write(&singles, TensorType::F32)?;
     let mut lines = of_one_base(&singles, folder.path())?;
@@ -48,13 +54,7 @@ fn main() -> Outcome<()> {
         write(&path, TensorType::Blocks(block))?;
         lines.push(line(&format!("{block} file"), path.as_path().into())?);
     }
-    measure("8 blocks of 512 features", lines)?;
-    if let Some(file) = std::env::var_os("HPS_SMOLLM2_GGUF") {
-        let mut lines = of_one_base(Path::new(&file), folder.path())?;
-        lines.push(line("the file", Path::new(&file).into())?);
-        measure("SmolLM2-135M", lines)?;
-    }
-    Ok(())
+    measure("8 blocks of 512 features", lines)
 }
 
 /// A base in memory as f32, which is what the others are compared with; mapped in f32 and bfloat16; and quantised as it is
