@@ -69,16 +69,17 @@ impl Choice {
     /// * `embedding`: the number type of the stored embedding, which tells in what is computed where `dtype` is `auto`; `None`
     ///   where it is in codes, or trained.
     pub fn footprint(&self, embedding: Option<Precision>) -> Option<Footprint> {
-        match (self.backend, self.dtype) {
-            (BackendName::Cpu, _) => Some(Footprint::default()),
-            (BackendName::Wgpu, dtype) => Some(Footprint::of_wgpu(dtype)),
+        match (self.backend, self.dtype, embedding) {
+            (BackendName::Cpu, ..) => Some(Footprint::default()),
+            (BackendName::Wgpu, dtype, _) => Some(Footprint::of_wgpu(dtype)),
             #[cfg(feature = "cuda")]
-            (BackendName::Cuda, dtype) => Some(super::cuda::footprint(match (dtype, embedding) {
-                (Dtype::BFloat16, _) | (Dtype::Auto, Some(Precision::BF16)) => hps_cuda::Format::BF16,
-                _ => hps_cuda::Format::F32,
-            })),
+            (BackendName::Cuda, Dtype::BFloat16, _) | (BackendName::Cuda, Dtype::Auto, Some(Precision::BF16)) => {
+                Some(super::cuda::footprint(hps_cuda::Format::BF16))
+            }
+            #[cfg(feature = "cuda")]
+            (BackendName::Cuda, ..) => Some(super::cuda::footprint(hps_cuda::Format::F32)),
             #[cfg(not(feature = "cuda"))]
-            (BackendName::Cuda, _) => None,
+            (BackendName::Cuda, ..) => None,
         }
     }
 
