@@ -197,21 +197,19 @@ fn numbers(kind: TensorType, count: usize) -> Vec<u8> {
         return (0..count).flat_map(|_| ((f32::from(drawn()) - 127.5) / 127.5 * 0.03).to_le_bytes()).collect();
     };
     let mut bytes: Vec<u8> = (0..count / block.numbers() * block.bytes()).map(|_| drawn()).collect();
-    // Where a block's f16 scales stand, and how large its codes are.
-    let (places, largest): (&[usize], f32) = match block {
-        BlockType::Q4_0 => (&[0], 8.0),
-        BlockType::Q4_1 => (&[0, 2], 16.0),
-        BlockType::Q5_0 => (&[0], 16.0),
-        BlockType::Q5_1 => (&[0, 2], 32.0),
-        BlockType::Q8_0 => (&[0], 128.0),
-        BlockType::Q2K => (&[80, 82], 45.0),
-        BlockType::Q3K => (&[108], 128.0),
-        BlockType::Q4K | BlockType::Q5K => (&[0, 2], 1000.0),
-        BlockType::Q6K => (&[208], 4096.0),
+    // How large codes are, with those of the scales of parts.
+    let largest = match block {
+        BlockType::Q4_0 => 8.0,
+        BlockType::Q4_1 | BlockType::Q5_0 => 16.0,
+        BlockType::Q5_1 => 32.0,
+        BlockType::Q2K => 45.0,
+        BlockType::Q8_0 | BlockType::Q3K => 128.0,
+        BlockType::Q4K | BlockType::Q5K => 1000.0,
+        BlockType::Q6K => 4096.0,
     };
-    for block in bytes.chunks_exact_mut(block.bytes()) {
-        for place in places {
-            block[*place..place + 2].copy_from_slice(&f16::from_f32(0.03 / largest).to_le_bytes());
+    for bytes in bytes.chunks_exact_mut(block.bytes()) {
+        for place in block.scale_places() {
+            bytes[*place..place + 2].copy_from_slice(&f16::from_f32(0.03 / largest).to_le_bytes());
         }
     }
     bytes

@@ -131,25 +131,22 @@ impl<B: Backend> Lora<B> {
     /// Refuses a base that is quantised otherwise than the one it was trained on, if its file says how that was.
     ///
     /// # Errors
-    /// As said.
-    pub fn expect_quantised(&self, quantisation: Option<&Quantisation>) -> Result<()> {
+    /// As said, and `allow_other_base` is false.
+    pub fn expect_quantised(&self, quantisation: Option<&Quantisation>, allow_other_base: bool) -> Result<()> {
         let found = quantisation.map(ToString::to_string);
         let Recorded { digest, quantisation: recorded, place, .. } = &self.recorded;
-        if *recorded == found || recorded.is_none() && digest.is_none() {
+        if allow_other_base || *recorded == found || recorded.is_none() && digest.is_none() {
             return Ok(());
         }
-        let as_loaded = |it: &Option<String>| match it {
+        let as_loaded = |it: &Option<String>, none: &str| match it {
             Some(text) => format!("with its projections quantised to {text} as it was loaded"),
-            None => "as its files have it".to_string(),
+            None => none.to_string(),
         };
         let message = format!(
             "was trained on its base {}, and is to be used on it {}; give the options of quantisation that it was trained \
              with (`--load_in_4bit`, …), or `--allow_other_base`",
-            match recorded {
-                None => "as its files have it (it records no quantisation)".to_string(),
-                some => as_loaded(some),
-            },
-            as_loaded(&found)
+            as_loaded(recorded, "as its files have it (it records no quantisation)"),
+            as_loaded(&found, "as its files have it")
         );
         Err(Error::new(ErrorKind::Adapter, message).at(place))
     }

@@ -101,9 +101,7 @@ pub fn merge(base: impl Into<ModelSource>, adapter: &Path, output: &Path, option
         quantisation.check(folder.config())?;
     }
     let adapter = Lora::from_folder(&Cpu, folder.config(), adapter, 0)?;
-    if !options.allow_other_base {
-        adapter.expect_quantised(base.quantisation.as_ref())?;
-    }
+    adapter.expect_quantised(base.quantisation.as_ref(), options.allow_other_base)?;
     let adapter = adapter.on_base(Some(folder.base_digest()?), options.allow_other_base)?;
     let (path, folder, quantisation) = match &options.into {
         None => (&base.path, folder, base.quantisation.as_ref()),

@@ -49,9 +49,7 @@ impl Footprint {
         let tile = decoded.map(|weight| weight.numbers.min(self.tile)).max().unwrap_or(0);
         sizes.sum::<u64>() + self.activation * tile
     }
-}
 
-impl Footprint {
     /// That of a WGPU device, which computes in f32.
     pub(super) fn of_wgpu(dtype: Dtype) -> Footprint {
         let weight = if dtype == Dtype::BFloat16 { 2 } else { 4 };

@@ -241,9 +241,7 @@ impl<B: Backend> Llama<B> {
     /// It was trained on another base, or on this one quantised otherwise, as far as its file says, and `allow_other_base` is
     /// false.
     pub fn accept(&self, adapter: Lora<B>, allow_other_base: bool) -> Result<Lora<B>> {
-        if !allow_other_base {
-            adapter.expect_quantised(self.quantisation())?;
-        }
+        adapter.expect_quantised(self.quantisation(), allow_other_base)?;
         adapter.on_base(self.base_digest(), allow_other_base)
     }
 

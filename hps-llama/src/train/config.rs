@@ -153,11 +153,16 @@ impl TrainConfig {
         examples.div_ceil(self.prompts_per_step().max(1)) as u64 * u64::from(self.num_train_epochs)
     }
 
+    /// Negatives that a loss which draws some has of each list.
+    pub(super) fn draws(&self) -> usize {
+        if self.loss.named().is_some_and(Loss::reads_samples) { self.num_negatives } else { 1 }
+    }
+
     /// How many of a list's `count` responses go through the model in a step, at most; those of held-out rows all do.
     pub fn responses_read(&self, count: usize) -> usize {
         match self.loss.reads() {
-            Reads::Ends | Reads::Drawn(..) => 2.min(count),
-            Reads::DrawnSeveral(..) => self.num_negatives.saturating_add(1).min(count),
+            Reads::Ends => 2.min(count),
+            Reads::Drawn(..) => (1 + self.draws()).min(count),
             Reads::All => count,
         }
     }

@@ -41,8 +41,13 @@ impl Drawn {
         row: Responses<'a, f64>,
     ) -> Result<Responses<'a, f64>, hps_core::Error> {
         match loss.reads() {
-            Reads::Drawn(loss, _) => row.with_sample_from(self.samples[0], loss.negatives(&example.rewards)?),
-            Reads::DrawnSeveral(loss, _) => row.with_samples_from(&self.samples, loss.negatives(&example.rewards)?),
+            Reads::Drawn(loss, _) => {
+                let negatives = loss.negatives(&example.rewards)?;
+                match self.samples[..] {
+                    [one] if loss.reads_sample() => row.with_sample_from(one, negatives),
+                    _ => row.with_samples_from(&self.samples, negatives),
+                }
+            }
             Reads::Ends | Reads::All => Ok(row),
         }
     }

@@ -114,7 +114,7 @@ fn drawn(config: &TrainConfig, loss: &TrainLoss, example: &Example) -> Result<Ve
     let count = example.rewards.len();
     match loss.reads() {
         Reads::Ends => Ok(vec![Drawn::these(vec![0, count - 1])]),
-        Reads::Drawn(named, ties) | Reads::DrawnSeveral(named, ties) => {
+        Reads::Drawn(named, ties) => {
             let position = Position { row: example.group.row, epoch: 0, draw: 0 };
             let sampler = NegativeSampler::new(config.seed);
             named.draw(&sampler, &example.rewards, position).map_err(super::trainer::refused)?;

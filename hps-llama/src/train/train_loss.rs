@@ -85,8 +85,7 @@ impl TrainLoss {
         let TrainLoss::Named(loss) = self else { return Reads::All };
         match loss.preference() {
             Preference::BradleyTerry | Preference::Slic(_) => Reads::Ends,
-            Preference::Hps(hps) if loss.reads_sample() => Reads::Drawn(loss, hps.ties),
-            Preference::Hps(hps) if loss.reads_samples() => Reads::DrawnSeveral(loss, hps.ties),
+            Preference::Hps(hps) if loss.reads_sample() || loss.reads_samples() => Reads::Drawn(loss, hps.ties),
             _ => Reads::All,
         }
     }
@@ -120,10 +119,8 @@ impl TrainLoss {
 pub(super) enum Reads<'a> {
     /// The first and the last.
     Ends,
-    /// The first and one drawn of those that the tie policy leaves.
+    /// The first, and [`TrainConfig::draws`](super::TrainConfig) drawn of those that the tie policy leaves, with repetition.
     Drawn(&'a Loss, TiePolicy),
-    /// The first and some drawn of those, with repetition.
-    DrawnSeveral(&'a Loss, TiePolicy),
     /// All.
     All,
 }

@@ -47,22 +47,20 @@ fn tensor(kind: Kind, [outputs, inputs]: [usize; 2], draws: &mut Draws) -> Store
             (Encoding::Numbers(precision), bytes.collect())
         }
         Kind::Blocks(block) => {
-            // Where a block's f16 scales stand, and how large its codes and the scales of parts are together.
-            let (scales, largest): (&[usize], f64) = match block {
-                BlockType::Q4_0 => (&[0], 8.0),
-                BlockType::Q4_1 => (&[0, 2], 16.0),
-                BlockType::Q5_0 => (&[0], 16.0),
-                BlockType::Q5_1 => (&[0, 2], 32.0),
-                BlockType::Q8_0 => (&[0], 128.0),
-                BlockType::Q2K => (&[80, 82], 45.0),
-                BlockType::Q3K => (&[108], 128.0),
-                BlockType::Q4K | BlockType::Q5K => (&[0, 2], 1000.0),
-                BlockType::Q6K => (&[208], 4096.0),
+            // How large its codes and the scales of parts are together.
+            let largest = match block {
+                BlockType::Q4_0 => 8.0,
+                BlockType::Q4_1 | BlockType::Q5_0 => 16.0,
+                BlockType::Q5_1 => 32.0,
+                BlockType::Q2K => 45.0,
+                BlockType::Q8_0 | BlockType::Q3K => 128.0,
+                BlockType::Q4K | BlockType::Q5K => 1000.0,
+                BlockType::Q6K => 4096.0,
             };
             let length = block.bytes_of(numbers).expect("whole blocks");
             let mut bytes: Vec<u8> = (0..length).map(|_| (255.0 * (0.5 + small(0.5))) as u8).collect();
             for bytes in bytes.chunks_exact_mut(block.bytes()) {
-                for scale in scales {
+                for scale in block.scale_places() {
                     bytes[*scale..scale + 2].copy_from_slice(&f16::from_f64(small(0.2 / largest)).to_le_bytes());
                 }
             }

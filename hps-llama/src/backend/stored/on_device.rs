@@ -40,6 +40,7 @@ impl StoredTensor<'_> {
     }
 
     /// Its bytes with its rows in their order; those of 4-bit codes, whose blocks cross rows, lie in it.
+    #[cfg(feature = "wgpu")]
     pub(in crate::backend) fn bytes_in_order(&self) -> Cow<'_, [u8]> {
         if self.interleaved.is_none() {
             return Cow::Borrowed(&self.bytes);

@@ -318,9 +318,7 @@ impl Started {
                 }
                 (_, true) => None,
             };
-            if !options.allow_other_base {
-                adapter.expect_quantised(options.quantisation().as_ref())?;
-            }
+            adapter.expect_quantised(options.quantisation().as_ref(), options.allow_other_base)?;
             Ok(Started { adapter: adapter.on_base(Some(digest), options.allow_other_base)?, base })
         };
         if let Some(ReferencePolicy::Adapter(path)) = &options.ref_adapter {

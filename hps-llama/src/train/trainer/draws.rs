@@ -18,19 +18,14 @@ impl<B: Backend> Trainer<B> {
     /// What the loss reads of an example in this epoch; only these responses are computed.
     pub(in crate::train) fn draw(&self, example: &Example, epoch: u32, loss: &TrainLoss) -> Result<Drawn> {
         let count = example.rewards.len();
-        let (sampler, position) =
-            (NegativeSampler::new(self.config.seed), Position { row: example.group.row, epoch, draw: 0 });
-        let refused = |source| refused(source).at(&example.place);
         match loss.reads() {
             _ if self.config.task == Task::Sft => Ok(Drawn::these(vec![0])),
             Reads::Ends => Ok(Drawn::these(vec![0, count - 1])),
             Reads::Drawn(loss, _) => {
-                let negative = loss.draw(&sampler, &example.rewards, position).map_err(refused)?;
-                Ok(Drawn::among_negatives(&[negative]))
-            }
-            Reads::DrawnSeveral(loss, _) => {
-                let mut negatives = vec![0; self.config.num_negatives];
-                loss.draw_many(&sampler, &example.rewards, position, &mut negatives).map_err(refused)?;
+                let position = Position { row: example.group.row, epoch, draw: 0 };
+                let mut negatives = vec![0; self.config.draws()];
+                loss.draw_many(&NegativeSampler::new(self.config.seed), &example.rewards, position, &mut negatives)
+                    .map_err(|source| refused(source).at(&example.place))?;
                 Ok(Drawn::among_negatives(&negatives))
             }
             Reads::All => Ok(Drawn::these((0..count).collect())),
@@ -143,23 +138,16 @@ impl<B: Backend> Trainer<B> {
 }
 
 /// The widest list that the loss may read of an example.
-pub(in crate::train) fn widest_read(
-    example: &Example,
-    TrainConfig { task, loss, num_negatives, .. }: &TrainConfig,
-) -> ListShape {
+pub(in crate::train) fn widest_read(example: &Example, config: &TrainConfig) -> ListShape {
     let mut shape = ListShape::from(&example.group);
-    match loss.reads() {
-        _ if *task == Task::Sft => shape.responses.truncate(1),
+    match config.loss.reads() {
+        _ if config.task == Task::Sft => shape.responses.truncate(1),
         Reads::Ends => shape.responses = vec![shape.responses[0], shape.responses[shape.responses.len() - 1]],
-        Reads::Drawn(..) => longest(&mut shape, 1),
-        Reads::DrawnSeveral(..) => longest(&mut shape, *num_negatives),
+        Reads::Drawn(..) => {
+            shape.responses[1..].sort_unstable_by(|left, right| right.cmp(left));
+            shape.responses.truncate(1 + config.draws());
+        }
         Reads::All => {}
     }
     shape
-}
-
-/// The first response and the longest ones behind it.
-fn longest(shape: &mut ListShape, negatives: usize) {
-    shape.responses[1..].sort_unstable_by(|left, right| right.cmp(left));
-    shape.responses.truncate(negatives.saturating_add(1));
 }
